@@ -1,0 +1,147 @@
+//! What the operator decides: a typed, checked value before anything starts.
+//!
+//! `load` reads it from a TOML file and the environment. Only this folder
+//! reads the environment.
+
+mod secret;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use secret::Secret;
+
+use crate::model::id::SystemId;
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Config {
+    pub log: Log,
+    pub web: Web,
+    pub control: Control,
+    pub store: Store,
+    pub poll: Poll,
+    pub metrics: Metrics,
+    pub systems: BTreeMap<SystemId, System>,
+}
+
+/// `[log]`
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Log {
+    /// A level, or a filter in the syntax of `tracing` (`info,scaleio_framework::gateway=debug`).
+    pub level: String,
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people at a terminal.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[web]`: where people and Prometheus are served.
+#[derive(Clone, Debug)]
+pub struct Web {
+    /// Loopback until configured.
+    pub listen: SocketAddr,
+    /// TLS and users, in the format of Prometheus' exporter-toolkit.
+    pub config_file: Option<PathBuf>,
+}
+
+/// `[control]`: the unix socket that the command line talks to.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// Path of the socket; made with mode 0600.
+    pub socket: PathBuf,
+}
+
+/// `[store]`: where state is kept.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// The SQLite file.
+    pub path: PathBuf,
+}
+
+/// `[poll]`: how often systems are asked.
+#[derive(Clone, Debug)]
+pub struct Poll {
+    /// States that gates read, and statistics.
+    pub fast: Duration,
+    /// Devices, clients, events.
+    pub middle: Duration,
+    /// Volumes, policies, replication.
+    pub slow: Duration,
+    /// Values older than this say nothing any more and vanish.
+    pub max_age: Duration,
+}
+
+/// `[metrics]`: what is exported.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// A series is dropped, and counted, beyond this many.
+    pub max_series: usize,
+}
+
+/// `[systems.NAME]`: one ScaleIO system.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// Base addresses of its gateways, tried in this order; `https://host[:port]`.
+    pub gateways: Vec<GatewayUrl>,
+    /// The login for monitoring; the role Monitor is enough.
+    pub monitor: Login,
+    /// The login for changes; none when this system is only watched.
+    pub lifecycle: Option<Login>,
+    /// Whom to trust as gateway.
+    pub trust: Trust,
+    /// To connect, TLS included.
+    pub connect_timeout: Duration,
+    /// For a whole answer.
+    pub request_timeout: Duration,
+    /// The longest answer that is read, unpacked.
+    pub max_answer_bytes: u64,
+}
+
+/// The base address of a gateway, without a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayUrl(pub(crate) String);
+
+impl GatewayUrl {
+    /// `https://host[:port]`, without a slash at the end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for GatewayUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A user of a gateway.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Login {
+    pub user: String,
+    pub password: Secret,
+}
+
+/// How a gateway's certificate is judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// By the authorities that the operating system trusts.
+    SystemRoots,
+    /// By the authorities in a PEM file; a file whose only certificate is the
+    /// served one is a pin.
+    CaFile(PathBuf),
+    /// By the SHA-256 of the served certificate.
+    Pin([u8; 32]),
+    /// Not at all. Only when the configuration says `insecure = true`.
+    Insecure,
+}

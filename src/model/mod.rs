@@ -1,0 +1,13 @@
+//! The nouns: what a ScaleIO system is made of, and what is known about it.
+//!
+//! Nothing in here does I/O, reads a clock or logs.
+
+pub mod cluster;
+pub mod id;
+pub mod observed;
+pub mod picture;
+pub mod snapshot;
+pub mod state;
+pub mod stats;
+pub mod unit;
+pub mod version;

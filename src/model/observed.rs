@@ -1,0 +1,98 @@
+//! What only somebody who keeps looking can know: how often a server went
+//! away, since when one is in maintenance, how often the primary MDM changed.
+//!
+//! Nothing here reads a clock or does I/O; the poller stores a changed value,
+//! so that counts and beginnings survive a restart.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::snapshot::Snapshot;
+use super::state::{Connection, Maintenance};
+use super::unit::Timestamp;
+
+/// Notes about one system. Keys are ids as text, because they are stored as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Observed {
+    /// The member that owned the MDM cluster last.
+    pub primary: Option<String>,
+    /// Changes of the owner that were seen.
+    pub primary_changes: u64,
+    /// Notes about each SDS.
+    pub sds: BTreeMap<String, Noted>,
+    /// Notes about each SDC.
+    pub sdcs: BTreeMap<String, Noted>,
+}
+
+/// Notes about one server or client.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Noted {
+    /// Whether it was connected when last seen.
+    pub connected: bool,
+    /// Times it was seen to go away.
+    pub disconnections: u64,
+    /// Since when it is in maintenance, or on the way into or out of it.
+    pub maintenance_since: Option<Timestamp>,
+}
+
+impl Observed {
+    /// The notes after a look at the next snapshot. Parts that the snapshot
+    /// lacks leave their notes as they are; an object that is gone loses its.
+    #[must_use]
+    pub fn after(&self, snapshot: &Snapshot) -> Self {
+        let mut next = self.clone();
+        if let Some(primary) = snapshot.array.as_ref().and_then(|array| array.mdm.as_ref()?.primary()) {
+            let id = primary.id.to_string();
+            if self.primary.as_ref().is_some_and(|before| *before != id) {
+                next.primary_changes += 1;
+            }
+            next.primary = Some(id);
+        }
+        if let Some(sds) = &snapshot.sds {
+            next.sds = sds
+                .iter()
+                .map(|sds| {
+                    let id = sds.id.to_string();
+                    let before = self.sds.get(&id);
+                    let mut noted = Noted::seen(before, sds.connection.is(Connection::Connected));
+                    noted.maintenance_since = if sds.maintenance.is(Maintenance::None) {
+                        None
+                    } else {
+                        before.and_then(|before| before.maintenance_since).or(Some(sds_part_time(snapshot)))
+                    };
+                    (id, noted)
+                })
+                .collect();
+        }
+        if let Some(sdcs) = &snapshot.sdcs {
+            next.sdcs = sdcs
+                .iter()
+                .filter_map(|sdc| {
+                    let id = sdc.id.to_string();
+                    let connected = sdc.connection.as_ref()?.is(Connection::Connected);
+                    let noted = Noted::seen(self.sdcs.get(&id), connected);
+                    Some((id, noted))
+                })
+                .collect();
+        }
+        next
+    }
+}
+
+impl Noted {
+    fn seen(before: Option<&Self>, connected: bool) -> Self {
+        let mut noted = before.cloned().unwrap_or_default();
+        if noted.connected && !connected {
+            noted.disconnections += 1;
+        }
+        noted.connected = connected;
+        noted
+    }
+}
+
+fn sds_part_time(snapshot: &Snapshot) -> Timestamp {
+    snapshot.sds.as_ref().map_or(snapshot.taken_at, |part| part.taken_at)
+}
