@@ -1,0 +1,121 @@
+//! How it goes, in a page: what `/api/v1/status` says and `sio status` shows.
+//!
+//! What is not known is absent.
+
+use serde::{Deserialize, Serialize};
+
+use super::unit::Timestamp;
+
+/// The state of the controller and of every system it watches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Status {
+    pub version: String,
+    pub started_at: Timestamp,
+    pub systems: Vec<SystemStatus>,
+}
+
+/// One system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SystemStatus {
+    /// Its name in the configuration.
+    pub system: String,
+    /// Whether the last poll was answered in full.
+    pub up: bool,
+    /// Family of releases, such as `3.5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<String>,
+    /// The release as the MDM writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The address that answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// The MDM cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mdm: Option<MdmStatus>,
+    /// Storage data servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sds: Option<Connected>,
+    /// Storage data clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sdcs: Option<Connected>,
+    /// Devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<DeviceStatus>,
+    /// Raw capacity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacityStatus>,
+    /// Data that is not fully protected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataStatus>,
+    /// Data that is still to be moved to be protected again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<RebuildStatus>,
+    /// How fresh all this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotStatus>,
+    /// What is wrong, in sentences; empty when all is well.
+    pub problems: Vec<String>,
+}
+
+/// The MDM cluster in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct MdmStatus {
+    pub state: String,
+    pub mode: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good_nodes: Option<u32>,
+}
+
+/// How many are connected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Connected {
+    pub connected: usize,
+    pub total: usize,
+}
+
+/// How many have errors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct DeviceStatus {
+    pub errors: usize,
+    pub total: usize,
+}
+
+/// Raw capacity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CapacityStatus {
+    pub max_bytes: u64,
+    pub in_use_bytes: u64,
+}
+
+/// Data with one copy, and data with none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct DataStatus {
+    pub degraded_bytes: u64,
+    pub failed_bytes: u64,
+}
+
+/// Rebuild work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct RebuildStatus {
+    pub left_bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<f64>,
+}
+
+/// Which snapshot this is from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct SnapshotStatus {
+    pub seq: u64,
+    pub age_seconds: f64,
+}
