@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use load::{DEFAULT_FILE, FILE_VARIABLE, find};
+pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use secret::Secret;
 pub use system::{parse_gateway, parse_name, parse_pin, read_password};

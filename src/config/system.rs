@@ -122,7 +122,10 @@ pub fn parse_gateway(text: &str) -> Result<GatewayUrl, (String, String)> {
     };
     let Some(host) = url.host() else { return no("has no host", form) };
     if !url.username().is_empty() || url.password().is_some() {
-        return no("holds a user or a password", "put them under [systems.NAME.monitor]");
+        return no(
+            "holds a user or a password",
+            "the user belongs under [systems.NAME.monitor], the password into its password_file",
+        );
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         return no("holds more than host and port", &format!("write {}", url.origin().ascii_serialization()));

@@ -9,5 +9,6 @@ pub mod picture;
 pub mod snapshot;
 pub mod state;
 pub mod stats;
+pub mod status;
 pub mod unit;
 pub mod version;

@@ -1,31 +1,40 @@
-//! How it goes, in a page: what `/api/v1/status` says and `sio status` shows.
+//! How all systems are, in short: what the controller answers to `sio status`.
 //!
-//! What is not known is absent.
+//! Server and client share it. What is not known is absent, never zero.
 
 use serde::{Deserialize, Serialize};
 
 use super::unit::Timestamp;
 
-/// The state of the controller and of every system it watches.
+/// The answer of `/api/v1/status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Status {
+    /// Release of the controller.
     pub version: String,
     pub started_at: Timestamp,
+    /// Every configured system, in the order of names.
     pub systems: Vec<SystemStatus>,
 }
 
-/// One system.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+impl Status {
+    /// Whether every system is well.
+    pub fn is_well(&self) -> bool {
+        self.systems.iter().all(SystemStatus::is_well)
+    }
+}
+
+/// How one system is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SystemStatus {
-    /// Its name in the configuration.
+    /// Its configured name.
     pub system: String,
-    /// Whether the last poll was answered in full.
+    /// Whether the last poll was answered.
     pub up: bool,
-    /// Family of releases, such as `3.5`.
+    /// `2.5`, `3.5` and so on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<String>,
-    /// The release as the MDM writes it.
+    /// The release in the MDM's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// The address that answers.
@@ -33,36 +42,41 @@ pub struct SystemStatus {
     pub gateway: Option<String>,
     /// The MDM cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mdm: Option<MdmStatus>,
-    /// Storage data servers.
+    pub mdm: Option<MdmBrief>,
+    /// Data servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sds: Option<Connected>,
-    /// Storage data clients.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sdcs: Option<Connected>,
+    pub sds: Option<SdsBrief>,
     /// Devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub devices: Option<DeviceStatus>,
+    pub devices: Option<DevicesBrief>,
     /// Raw capacity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub capacity: Option<CapacityStatus>,
+    pub capacity: Option<CapacityBrief>,
     /// Data that is not fully protected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<DataStatus>,
-    /// Data that is still to be moved to be protected again.
+    pub data: Option<DataBrief>,
+    /// Rebuild that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rebuild: Option<RebuildStatus>,
-    /// How fresh all this is.
+    pub rebuild: Option<RebuildBrief>,
+    /// What all of this is based on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub snapshot: Option<SnapshotStatus>,
-    /// What is wrong, in sentences; empty when all is well.
+    pub snapshot: Option<SnapshotBrief>,
+    /// What a person should look at, one sentence each; empty when all is well.
+    #[serde(default)]
     pub problems: Vec<String>,
 }
 
-/// The MDM cluster in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+impl SystemStatus {
+    /// Whether it answers and nothing is wrong with it.
+    pub fn is_well(&self) -> bool {
+        self.up && self.snapshot.is_some() && self.problems.is_empty()
+    }
+}
+
+/// The MDM cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct MdmStatus {
+pub struct MdmBrief {
     pub state: String,
     pub mode: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,51 +85,72 @@ pub struct MdmStatus {
     pub good_nodes: Option<u32>,
 }
 
-/// How many are connected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Data servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct Connected {
-    pub connected: usize,
-    pub total: usize,
+pub struct SdsBrief {
+    pub connected: u64,
+    pub total: u64,
 }
 
-/// How many have errors.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct DeviceStatus {
-    pub errors: usize,
-    pub total: usize,
+pub struct DevicesBrief {
+    pub errors: u64,
+    pub total: u64,
 }
 
 /// Raw capacity.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct CapacityStatus {
+pub struct CapacityBrief {
     pub max_bytes: u64,
     pub in_use_bytes: u64,
 }
 
-/// Data with one copy, and data with none.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct DataStatus {
+/// Data that is not fully protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataBrief {
+    /// With one copy left.
     pub degraded_bytes: u64,
+    /// With no copy left.
     pub failed_bytes: u64,
 }
 
-/// Rebuild work.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Rebuild that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct RebuildStatus {
+pub struct RebuildBrief {
     pub left_bytes: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes_per_second: Option<f64>,
+    pub bytes_per_second: f64,
 }
 
-/// Which snapshot this is from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Which snapshot, and how old.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct SnapshotStatus {
+pub struct SnapshotBrief {
     pub seq: u64,
     pub age_seconds: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_absent_and_read_as_such() {
+        let unseen = SystemStatus { system: "prod".to_owned(), ..SystemStatus::default() };
+        let text = serde_json::to_string(&unseen).unwrap();
+        assert_eq!(text, r#"{"system":"prod","up":false,"problems":[]}"#);
+        assert_eq!(serde_json::from_str::<SystemStatus>(&text).unwrap(), unseen);
+        assert!(!unseen.is_well());
+    }
+
+    #[test]
+    fn a_newer_controller_may_say_more() {
+        let text = r#"{"version":"9","started_at":"2026-11-24T00:00:00Z","systems":[
+            {"system":"prod","up":true,"snapshot":{"seq":1,"age_seconds":2.5,"new":1},"problems":[],"new":{}}],"new":[]}"#;
+        assert!(serde_json::from_str::<Status>(text).unwrap().is_well());
+    }
 }
