@@ -1,19 +1,17 @@
-//! How all systems are, in short: what the controller answers to `sio status`.
+//! How it goes, in a page: what `/api/v1/status` says and `sio status` shows.
 //!
-//! Server and client share it. What is not known is absent, never zero.
+//! What is not known is absent.
 
 use serde::{Deserialize, Serialize};
 
 use super::unit::Timestamp;
 
-/// The answer of `/api/v1/status`.
+/// The state of the controller and of every system it watches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Status {
-    /// Release of the controller.
     pub version: String,
     pub started_at: Timestamp,
-    /// Every configured system, in the order of names.
     pub systems: Vec<SystemStatus>,
 }
 
@@ -24,17 +22,17 @@ impl Status {
     }
 }
 
-/// How one system is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// One system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SystemStatus {
-    /// Its configured name.
+    /// Its name in the configuration.
     pub system: String,
-    /// Whether the last poll was answered.
+    /// Whether the last poll was answered in full.
     pub up: bool,
-    /// `2.5`, `3.5` and so on.
+    /// Family of releases, such as `3.5`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<String>,
-    /// The release in the MDM's words.
+    /// The release as the MDM writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// The address that answers.
@@ -42,27 +40,29 @@ pub struct SystemStatus {
     pub gateway: Option<String>,
     /// The MDM cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mdm: Option<MdmBrief>,
-    /// Data servers.
+    pub mdm: Option<MdmStatus>,
+    /// Storage data servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sds: Option<SdsBrief>,
+    pub sds: Option<Connected>,
+    /// Storage data clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sdcs: Option<Connected>,
     /// Devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub devices: Option<DevicesBrief>,
+    pub devices: Option<DeviceStatus>,
     /// Raw capacity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub capacity: Option<CapacityBrief>,
+    pub capacity: Option<CapacityStatus>,
     /// Data that is not fully protected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<DataBrief>,
-    /// Rebuild that is under way.
+    pub data: Option<DataStatus>,
+    /// Data that is still to be moved to be protected again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rebuild: Option<RebuildBrief>,
-    /// What all of this is based on.
+    pub rebuild: Option<RebuildStatus>,
+    /// How fresh all this is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub snapshot: Option<SnapshotBrief>,
-    /// What a person should look at, one sentence each; empty when all is well.
-    #[serde(default)]
+    pub snapshot: Option<SnapshotStatus>,
+    /// What is wrong, in sentences; empty when all is well.
     pub problems: Vec<String>,
 }
 
@@ -73,10 +73,10 @@ impl SystemStatus {
     }
 }
 
-/// The MDM cluster.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The MDM cluster in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct MdmBrief {
+pub struct MdmStatus {
     pub state: String,
     pub mode: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,51 +85,51 @@ pub struct MdmBrief {
     pub good_nodes: Option<u32>,
 }
 
-/// Data servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How many are connected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct SdsBrief {
-    pub connected: u64,
-    pub total: u64,
+pub struct Connected {
+    pub connected: usize,
+    pub total: usize,
 }
 
-/// Devices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How many have errors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct DevicesBrief {
-    pub errors: u64,
-    pub total: u64,
+pub struct DeviceStatus {
+    pub errors: usize,
+    pub total: usize,
 }
 
 /// Raw capacity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct CapacityBrief {
+pub struct CapacityStatus {
     pub max_bytes: u64,
     pub in_use_bytes: u64,
 }
 
-/// Data that is not fully protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataBrief {
-    /// With one copy left.
+/// Data with one copy, and data with none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct DataStatus {
     pub degraded_bytes: u64,
-    /// With no copy left.
     pub failed_bytes: u64,
 }
 
-/// Rebuild that is under way.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// Rebuild work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct RebuildBrief {
+pub struct RebuildStatus {
     pub left_bytes: u64,
-    pub bytes_per_second: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<f64>,
 }
 
-/// Which snapshot, and how old.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// Which snapshot this is from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct SnapshotBrief {
+pub struct SnapshotStatus {
     pub seq: u64,
     pub age_seconds: f64,
 }
@@ -139,12 +139,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_known_is_absent_and_read_as_such() {
-        let unseen = SystemStatus { system: "prod".to_owned(), ..SystemStatus::default() };
-        let text = serde_json::to_string(&unseen).unwrap();
-        assert_eq!(text, r#"{"system":"prod","up":false,"problems":[]}"#);
-        assert_eq!(serde_json::from_str::<SystemStatus>(&text).unwrap(), unseen);
-        assert!(!unseen.is_well());
+    fn a_system_that_was_not_heard_is_not_well() {
+        let unheard: SystemStatus = serde_json::from_str(r#"{"system":"prod","up":true,"problems":[]}"#).unwrap();
+        assert!(!unheard.is_well());
+        assert_eq!(serde_json::to_string(&unheard).unwrap(), r#"{"system":"prod","up":true,"problems":[]}"#);
     }
 
     #[test]
