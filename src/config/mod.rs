@@ -3,14 +3,22 @@
 //! `load` reads it from a TOML file and the environment. Only this folder
 //! reads the environment.
 
+mod load;
+mod problem;
 mod secret;
+mod section;
+mod source;
+mod system;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
+pub use problem::{ConfigErrors, Place, Problem};
 pub use secret::Secret;
+pub use system::{parse_gateway, parse_name, parse_pin, read_password};
 
 use crate::model::id::SystemId;
 
