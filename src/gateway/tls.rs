@@ -138,6 +138,8 @@ fn in_words(why: &CertificateError) -> String {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "it is for another host name".to_owned()
         }
+        // A certificate made anew under the same name as the one in the file.
+        CertificateError::BadSignature => "it names an issuer that is trusted, but was not signed by it".to_owned(),
         CertificateError::Revoked => "it was revoked".to_owned(),
         other => other.to_string(),
     }
