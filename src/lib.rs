@@ -8,7 +8,11 @@ pub mod backoff;
 >>>>>>> shell
 pub mod clock;
 pub mod config;
+<<<<<<< HEAD
 pub mod keeper;
+=======
+pub mod gateway;
+>>>>>>> gateway
 pub mod model;
 <<<<<<< HEAD
 pub mod poll;

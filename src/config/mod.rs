@@ -120,6 +120,11 @@ pub struct System {
 pub struct GatewayUrl(pub(crate) String);
 
 impl GatewayUrl {
+    /// The gateway that listens at an IP address and port.
+    pub fn at(address: SocketAddr) -> Self {
+        Self(format!("https://{address}"))
+    }
+
     /// `https://host[:port]`, without a slash at the end.
     pub fn as_str(&self) -> &str {
         &self.0
