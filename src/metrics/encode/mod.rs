@@ -100,11 +100,16 @@ impl Encoder {
             total += system.write(picture, |family| !CUTTABLE.iter().any(|kind| family.scope == Scope::Of(*kind)));
             total += Counts::MOST_LINES;
         }
+        let mut cut = false;
         for kind in CUTTABLE {
             for (id, system) in &mut self.systems {
                 let Some(picture) = pictures.get(id) else { continue };
-                total += system.fit(picture, kind, self.max_series.saturating_sub(total));
+                // What a cut leaves over is not for kinds that matter less:
+                // a few of everything would look like all of it.
+                let budget = if cut { 0 } else { self.max_series.saturating_sub(total) };
+                total += system.fit(picture, kind, budget);
             }
+            cut |= self.systems.values().any(|system| system.withheld(kind) > 0);
         }
         for system in self.systems.values_mut() {
             system.write_counts();
@@ -303,7 +308,8 @@ impl Counts {
     const MOST_LINES: usize = Collector::ALL.len() + 1 + CUTTABLE.len();
 
     fn add(&mut self, scope: Scope, series: usize, withheld: usize) {
-        if series > 0 {
+        // A kind of which the limit leaves nothing is told with 0.
+        if series > 0 || withheld > 0 {
             *self.series.entry(scope.as_str()).or_default() += series;
         }
         if withheld > 0 {
