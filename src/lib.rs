@@ -9,10 +9,14 @@ pub mod backoff;
 pub mod clock;
 pub mod config;
 <<<<<<< HEAD
+<<<<<<< HEAD
 pub mod keeper;
 =======
 pub mod gateway;
 >>>>>>> gateway
+=======
+pub mod metrics;
+>>>>>>> metrics
 pub mod model;
 <<<<<<< HEAD
 pub mod poll;

@@ -367,7 +367,8 @@ impl StatTable {
         (self.ids.len() == 1).then(|| self.nth(0))
     }
 
-    fn nth(&self, row: usize) -> StatRow<'_> {
+    /// The row at a place in [`Self::ids`].
+    pub fn nth(&self, row: usize) -> StatRow<'_> {
         let width = self.columns.width();
         StatRow { columns: &self.columns, values: &self.values[row * width..(row + 1) * width] }
     }
