@@ -14,8 +14,7 @@ use tracing::{error, info};
 use crate::config::{self, Config};
 use crate::gateway::{Gateway, Role};
 use crate::keeper::{self, Keeper};
-use crate::metrics::encode::{Encoder, Exposition};
-use crate::metrics::own::Own;
+use crate::metrics::{Encoder, Exposition, Own};
 use crate::model::picture::Picture;
 use crate::poll::run::Poller;
 use crate::store::{SqliteStore, Store};
@@ -23,7 +22,7 @@ use crate::watches::Gallery;
 use crate::web::access::Access;
 use crate::web::api::{self, Shown};
 use crate::web::listener::Listener;
-use crate::{VERSION, clock};
+use crate::{BUILD, VERSION, clock};
 
 /// Tasks get this long to end by themselves: a logout and the last answers.
 const GRACE: Duration = Duration::from_secs(10);
@@ -51,7 +50,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let socket = Listener::unix(&config.control.socket)?;
     let mut store = SqliteStore::open(&config.store.path)?;
     let state = store.load()?;
-    let own = Own::new();
+    let own = Arc::new(Own::new(BUILD)?);
 
     let now = clock::now();
     let mut pollers = Vec::new();
@@ -84,11 +83,12 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     Ok(Running { web: web_address, gallery, stop, tasks })
 }
 
-fn gateway(system: &crate::model::id::SystemId, settings: &config::System, own: &Own) -> anyhow::Result<Gateway> {
+fn gateway(system: &crate::model::id::SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {
     let seen = own.clone();
     let name = system.clone();
     let on_request = Arc::new(move |request: &crate::gateway::RequestSeen<'_>| {
-        seen.request(&name, request.endpoint, request.status, request.duration);
+        let code = request.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        seen.requested(&name, request.endpoint, &code, request.duration);
     });
     Gateway::new(system.clone(), settings, Role::Monitor, on_request)
         .with_context(|| format!("system {system} cannot be watched"))

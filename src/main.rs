@@ -1,1 +1,2 @@
+//! `sio`: the controller and its command line.
 fn main() {}

@@ -14,7 +14,7 @@ use super::schedule::Schedule;
 use crate::clock;
 use crate::config;
 use crate::gateway::{Answer, Gateway, GatewayError};
-use crate::metrics::own::Own;
+use crate::metrics::Own;
 use crate::model::id::SystemId;
 use crate::model::observed::Observed;
 use crate::model::picture::{CollectorHealth, FailureReason, Picture, PollError, PollHealth};
@@ -34,7 +34,7 @@ pub struct Poller {
     gateway: Gateway,
     settings: config::Poll,
     gallery: Gallery,
-    own: Own,
+    own: Arc<Own>,
     started: Instant,
     schedule: Schedule,
     snapshot: Option<Arc<Snapshot>>,
@@ -55,7 +55,7 @@ impl Poller {
         gateway: Gateway,
         settings: &config::Poll,
         gallery: Gallery,
-        own: Own,
+        own: Arc<Own>,
         observed: Observed,
     ) -> Self {
         Self {
@@ -272,8 +272,7 @@ impl Poller {
 
     /// Writes down how a run went; says it when that changed.
     fn note(&mut self, collector: Collector, run: &Run) {
-        let result = run.outcome.as_ref().map(|read| read.objects).map_err(|error| error.reason);
-        self.own.collector_run(&self.system, collector, run.took, result);
+        self.own.ran(&self.system, collector, run.took, run.outcome.as_ref().err().map(|error| error.reason));
         let before = self.health.collectors.get(&collector);
         let failing = before.and_then(|health| health.error.as_ref());
         match (&run.outcome, failing) {
@@ -310,8 +309,8 @@ impl Poller {
                     info!(system = %self.system, kind = %kind, count, "the gateway sends fields or states that this version does not know");
                 }
                 *seen = (*seen).max(*count);
+                self.own.unknown(&self.system, kind, *count);
             }
-            self.own.unknown_fields(&self.system, &read.unknown);
         }
     }
 

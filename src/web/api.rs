@@ -20,8 +20,7 @@ use super::page;
 use super::problem::Problem;
 use super::view;
 use crate::clock;
-use crate::metrics::encode::{Exposition, Format};
-use crate::metrics::own::Own;
+use crate::metrics::{Exposition, Format, Own, is_scope};
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
 use crate::model::snapshot::{Part, Snapshot};
@@ -34,7 +33,7 @@ use crate::watches::Gallery;
 pub struct Shown {
     pub gallery: Gallery,
     pub exposition: watch::Receiver<Arc<Exposition>>,
-    pub own: Own,
+    pub own: Arc<Own>,
     pub started_at: Timestamp,
 }
 
@@ -149,14 +148,26 @@ async fn metrics(State(shown): State<Shown>, RawQuery(query): RawQuery, headers:
     let format = Format::accepted(text(header::ACCEPT));
     let gzip = text(header::ACCEPT_ENCODING).is_some_and(accepts_gzip);
     let collect = collectors(query.as_deref().unwrap_or(""));
+    if let Some(unknown) = collect.iter().find(|name| !is_scope(name)) {
+        return Problem::new(
+            StatusCode::BAD_REQUEST,
+            format!("collect[]={unknown} is no collector; docs/metrics.md names them"),
+        )
+        .into_response();
+    }
     let exposition = Arc::clone(&shown.exposition.borrow());
-    let body = match exposition.body(format, gzip, &collect, &shown.own, clock::now()) {
-        Ok(body) => body,
-        Err(unknown) => return Problem::new(StatusCode::BAD_REQUEST, unknown.to_string()).into_response(),
+    let own = Arc::clone(&shown.own);
+    let made = tokio::task::spawn_blocking(move || {
+        let chosen: Vec<&str> = collect.iter().map(String::as_str).collect();
+        exposition.body(format, gzip, (!chosen.is_empty()).then_some(&chosen), &own, clock::now())
+    });
+    let Ok(body) = made.await else {
+        return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be put together")
+            .into_response();
     };
-    shown.own.scrape("metrics", begun.elapsed(), body.plain_length());
-    let length = body.length();
-    let chunks = stream::iter(body.into_chunks().into_iter().map(Ok::<_, std::convert::Infallible>));
+    shown.own.scraped("metrics", begun.elapsed(), body.unpacked_length);
+    let length = body.length;
+    let chunks = stream::iter(body.chunks.into_iter().map(Ok::<_, std::convert::Infallible>));
     let mut response = Response::new(Body::from_stream(chunks));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));

@@ -168,7 +168,7 @@ fn provisioned(view: &View<'_>, lines: &mut Lines<'_>) {
                 let mut sums = BTreeMap::new();
                 for volume in volumes.iter() {
                     if let Some(pool) = &volume.pool {
-                        *sums.entry(pool).or_default() += volume.size.as_f64();
+                        *sums.entry(pool).or_default() += volume.size.map_or(0.0, |size| size.as_f64());
                     }
                 }
                 sums

@@ -28,7 +28,7 @@ pub(super) fn families() -> Vec<Family> {
             &[],
             "Provisioned size, net.",
             "Volume.sizeInKb",
-            Rule::Volume(|volume, labels, lines| lines.sample(labels, "", Some(volume.size.as_f64()))),
+            Rule::Volume(|volume, labels, lines| lines.sample(labels, "", volume.size.map(|size| size.as_f64()))),
         ),
         area.gauge(
             "scaleio_volume_mapped_sdcs",
