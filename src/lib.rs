@@ -2,6 +2,7 @@
 //! (PowerFlex) storage on Apache Mesos. `ARCHITECTURE.md` is the map.
 
 pub mod backoff;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod model;
