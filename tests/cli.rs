@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 fn sio(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sio"));
@@ -187,4 +188,59 @@ fn status_is_3_on_an_answer_that_is_none() {
         assert_eq!(code(&output), 3, "{line}");
         assert!(err(&output).contains(part), "{line}: {}", err(&output));
     }
+}
+
+/// A controller behind TLS that answers one request; tells what it was asked.
+fn over_tls(folder: &Path) -> (String, std::thread::JoinHandle<String>) {
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(folder.join("ca.pem"), key.cert.pem()).unwrap();
+    let secret = rustls::pki_types::PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![key.cert.der().clone()], secret)
+        .unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let asked = std::thread::spawn(move || {
+        let connection = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, listener.accept().unwrap().0);
+        let mut request = Vec::new();
+        let mut byte = [0; 1];
+        while !request.ends_with(b"\r\n\r\n") {
+            match stream.read(&mut byte) {
+                Ok(1) => request.push(byte[0]),
+                _ => return "refused".to_owned(),
+            }
+        }
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{WELL}", WELL.len()).unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    (url, asked)
+}
+
+#[test]
+fn status_over_the_network_is_verified_and_logs_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "hunter2\n").unwrap();
+    std::fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let (url, asked) = over_tls(folder.path());
+    let (password, ca) = (password.to_str().unwrap().to_owned(), folder.path().join("ca.pem"));
+    let login = ["status", "--url", &url, "--user", "me", "--password-file", &password];
+    let output = sio(&[&login[..], &["--ca-file", ca.to_str().unwrap()]].concat(), &[]);
+    assert_eq!((code(&output), err(&output).as_str()), (0, ""));
+    let asked = asked.join().unwrap().to_lowercase();
+    assert!(asked.contains("authorization: basic bwu6ahvudgvymg==\r\n"), "{asked}");
+}
+
+#[test]
+fn a_controller_that_nobody_vouches_for_gets_no_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, asked) = over_tls(folder.path());
+    let output = sio(&["status", "--url", &url], &[]);
+    assert_eq!(code(&output), 3);
+    assert!(err(&output).contains("certificate"), "{}", err(&output));
+    assert_eq!(asked.join().unwrap(), "refused");
 }

@@ -22,8 +22,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config};
 
-/// The release, as `sio version` and the API tell it.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const FAILED: u8 = 1;
 const MISUSED: u8 = 2;
