@@ -15,6 +15,7 @@ use crate::config::{self, Config};
 use crate::gateway::{Gateway, Role};
 use crate::keeper::{self, Keeper};
 use crate::metrics::{Encoder, Exposition, Own};
+use crate::model::id::SystemId;
 use crate::model::picture::Picture;
 use crate::poll::run::Poller;
 use crate::store::{SqliteStore, Store};
@@ -83,7 +84,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     Ok(Running { web: web_address, gallery, stop, tasks })
 }
 
-fn gateway(system: &crate::model::id::SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {
+fn gateway(system: &SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {
     let seen = own.clone();
     let name = system.clone();
     let on_request = Arc::new(move |request: &crate::gateway::RequestSeen<'_>| {
@@ -187,4 +188,19 @@ pub fn signalled() -> anyhow::Result<impl Future<Output = &'static str>> {
             _ = interrupt.recv() => "SIGINT",
         }
     })
+}
+
+/// Logs in at a system once: what answers there, or why nothing does.
+pub async fn probe(settings: &config::System) -> Result<String, String> {
+    let gateway = Gateway::new(SystemId::new("probe"), settings, Role::Monitor, Arc::new(|_| {}));
+    let gateway = gateway.map_err(|error| error.to_string())?;
+    let answer = gateway.system().await;
+    gateway.logout().await;
+    match answer {
+        Ok(answer) => Ok(match answer.value.name {
+            Some(name) => format!("{name}, release {}", answer.value.version),
+            None => format!("release {}", answer.value.version),
+        }),
+        Err(error) => Err(error.to_string()),
+    }
 }
