@@ -1,7 +1,7 @@
 //! Bodies that went wrong on the way: whatever bytes come, nothing panics, and
 //! what is returned is plausible.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -208,7 +208,7 @@ fn read_as_everything(body: &[u8]) {
         }
     });
     table(convert::devices(body), |device| {
-        assert!(device.size.is_none_or(|size| size.get() % 1024 == 0 || size.get() == u64::MAX))
+        assert!(device.size.is_none_or(|size| size.get() % 1024 == 0 || size.get() == u64::MAX));
     });
     table(convert::sdcs(body), |sdc| assert!(sdc.addresses.iter().all(|ip| !ip.is_empty())));
     table(convert::volumes(body), |volume| {
@@ -292,9 +292,8 @@ proptest! {
         let is_id = body[..start].ends_with(b"\"id\": ");
         let end = value_end(&body, start);
         body.splice(start..end, value.bytes());
-        let deep = value.starts_with("[[[[");
         let after = convert::sds(&body);
-        prop_assert!(after.is_ok() || deep, "{after:?}");
+        prop_assert!(after.is_ok(), "{after:?}");
         if let Ok(after) = after {
             prop_assert!(after.objects == before.objects || is_id);
             prop_assert!(after.objects + 1 >= before.objects);
