@@ -1,6 +1,6 @@
 //! The gateway client against a scripted gateway over real TLS.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

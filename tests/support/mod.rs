@@ -1,7 +1,7 @@
 //! A scripted gateway over real TLS: it does to a client whatever a test says,
 //! also what no HTTP library would do.
 
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

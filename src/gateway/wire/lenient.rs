@@ -56,7 +56,7 @@ pub(crate) enum Scalar<'de> {
     Negative,
     Float(f64),
     Text(Cow<'de, str>),
-    NotScalar,
+    Nested,
 }
 
 impl<'de> Deserialize<'de> for Scalar<'de> {
@@ -104,12 +104,12 @@ impl<'de> Visitor<'de> for ScalarVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::NotScalar)
+        Ok(Scalar::Nested)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::NotScalar)
+        Ok(Scalar::Nested)
     }
 }
 
@@ -129,7 +129,7 @@ impl Scalar<'_> {
                 "" | "NaN" | "Infinity" | "-Infinity" | "Unlimited" | "N/A" => return Ok(None),
                 text => text.parse().map_err(|_| ())?,
             },
-            Self::Bool(_) | Self::Negative | Self::NotScalar => return Err(()),
+            Self::Bool(_) | Self::Negative | Self::Nested => return Err(()),
         };
         if (0.0..ABSURD).contains(&number) { Ok(Some(number)) } else { Err(()) }
     }
@@ -143,7 +143,7 @@ impl<'de> Lenient<'de> for Option<Cow<'de, str>> {
             Scalar::Natural(number) => Some(Cow::Owned(number.to_string())),
             Scalar::Bool(truth) => Some(Cow::Borrowed(if truth { "true" } else { "false" })),
             Scalar::Null => None,
-            Scalar::Float(_) | Scalar::Negative | Scalar::NotScalar => {
+            Scalar::Float(_) | Scalar::Negative | Scalar::Nested => {
                 odd.malformed += 1;
                 None
             }

@@ -31,7 +31,7 @@ wire! {
     } ignored {
         "RmcacheMemoryAllocationState" "configuredDrlMode" "fglMetadataCacheSize" "fglMetadataCacheState"
         "fglNumConcurrentWrites" "lastUpgradeTime" "links" "numIoBuffers" "numOfIoBuffers" "onVmWare" "perfProfile"
-        "protectionDomainName" "raid_controllers" "rfcacheEnabled" "rfcacheErrorApiVersionMismatch"
+        "protectionDomainName" "raidControllers" "raid_controllers" "rfcacheEnabled" "rfcacheErrorApiVersionMismatch"
         "rfcacheErrorDeviceDoesNotExist" "rfcacheErrorInconsistentCacheConfiguration"
         "rfcacheErrorInconsistentSourceConfiguration" "rfcacheErrorInvalidDriverPath" "rfcacheErrorLowResources"
         "rmcacheFrozen" "rmcacheMemoryAllocationState" "systemId"
@@ -96,8 +96,8 @@ wire! {
         "fglNvdimmSizeMb" "fglNvdimmWriteCacheSize" "fglNvdimmWriteCacheState" "ledSetting" "links"
         "logicalCapacityInKb" "logicalSectorSizeInBytes" "mediaFailing" "persistentChecksumState"
         "physicalSectorSizeInBytes" "raidControllerSerialNumber" "rdmaBaseDeviceDeletedSize" "rdmaBaseDeviceMaxSize"
-        "rdmaBaseDeviceName" "rfcacheErrorDeviceDoesNotExist" "rfcacheProps" "spSdsIp" "storageNodeID" "storageProps"
-        "updateConfiguration" "usableCapacityInMb" "writeCacheActive"
+        "rdmaBaseDeviceName" "rfcacheErrorDeviceDoesNotExist" "rfcacheProps" "slotNumber" "spSdsId" "spSdsIp"
+        "storageNodeID" "storageProps" "updateConfiguration" "usableCapacityInMb" "writeCacheActive"
     }
 
     /// A storage data client or an NVMe host.
