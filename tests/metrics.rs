@@ -493,3 +493,50 @@ fn bytes_and_rates_are_those_of_the_mdm() {
     assert_eq!(read("scaleio_volume_throughput_bytes_per_second"), 2_048.0);
     assert_eq!(read("scaleio_volume_latency_seconds"), 0.000_2);
 }
+
+mod names {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name() -> impl Strategy<Value = Option<Box<str>>> {
+        // Few letters, so that names are equal often and look like escapes and ids.
+        proptest::option::of("[a\\\\\"\n{},= 0-]{0,3}|a-000000070000000[1-4]|\\PC{0,4}")
+            .prop_map(|name| name.map(Into::into))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn whatever_objects_are_called_each_has_its_own_series(
+            volumes in proptest::collection::vec((name(), 0..3_usize), 0..6),
+            pools in proptest::collection::vec(name(), 2),
+            sds in proptest::collection::vec(name(), 3),
+            devices in proptest::collection::vec(name(), 3),
+        ) {
+            let mut world = World::of(Size { pools: 2, sds: 3, volumes: volumes.len(), ..Size::TINY });
+            for (volume, (name, pool)) in world.volumes.iter_mut().flatten().zip(&volumes) {
+                volume.name.clone_from(name);
+                // The third pool is in no list.
+                volume.pool = Some(id(3, *pool));
+            }
+            for (pool, name) in world.pools.iter_mut().flatten().zip(pools) {
+                pool.name = name;
+            }
+            for (sds, name) in world.sds.iter_mut().flatten().zip(sds) {
+                sds.name = name;
+            }
+            for (device, name) in world.devices.iter_mut().flatten().zip(devices) {
+                device.path = name;
+            }
+            // `read` refuses what does not parse, and a series that is there twice.
+            let families = families_of(&[world.picture("prod", 1)]);
+            let count = |name: &str| families.get(name).map_or(0, |family| family.samples.len());
+            prop_assert_eq!(count("scaleio_volume_size_bytes"), volumes.len());
+            prop_assert_eq!(count("scaleio_storage_pool_info"), 2);
+            prop_assert_eq!(count("scaleio_sds_mdm_connected"), 3);
+            prop_assert_eq!(count("scaleio_device_error"), 3);
+        }
+    }
+}

@@ -56,7 +56,7 @@ pub(super) fn families() -> Vec<Family> {
         collector.gauge(
             "scaleio_collector_last_success_timestamp_seconds",
             &[],
-            "When the collector's last success began; absent before the first.",
+            "Last success; absent before the first.",
             "poller",
             Rule::Whole(|view, lines| each(view, lines, |health| health.last_success.map(seconds))),
         ),
