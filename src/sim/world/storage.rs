@@ -131,7 +131,8 @@ impl Shelf<'_> {
         good && self.pool.figures.moving == Moving::default()
             && self.pool.homeless.is_empty()
             && self.pool.stuck_for == Duration::ZERO
-            && self.pool.figures.in_use == self.in_use()
+            && self.pool.figures.protection.protected == self.in_use()
+            && self.pool.figures.unreachable_unused == 0
             && self.spread_of_fill() <= BALANCE_FROM
     }
 
