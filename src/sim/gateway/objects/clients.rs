@@ -113,7 +113,8 @@ impl Writer {
                 });
             }
             json.key("id").shown(id);
-            let parents = [("baseVolumeId", Kind::Volume, vtree.base), ("storagePoolId", Kind::StoragePool, vtree.pool)];
+            let parents =
+                [("baseVolumeId", Kind::Volume, vtree.base), ("storagePoolId", Kind::StoragePool, vtree.pool)];
             self.links(json, Kind::VTree, id, &parents);
         });
     }

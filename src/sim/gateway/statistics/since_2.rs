@@ -15,72 +15,27 @@ pub(super) const NAMES: &[Group] = &[
          rfcacheFdReadsReceived rfcacheFdWriteTimeGreater1Min rfcacheFdWriteTimeGreater1Sec \
          rfcacheFdWriteTimeGreater500Millis rfcacheFdWriteTimeGreater5Sec rfcacheFdWritesReceived",
     ),
-    group(
-        V2_0,
-        Some(V2_6),
-        SDS,
-        "maintenanceModeState",
-    ),
-    group(
-        V2_0,
-        Some(V2_6),
-        POOL,
-        "BackgroundScanCompareCount fixedReadErrorCount thinCapacityAllocatedInKm",
-    ),
-    group(
-        V2_0,
-        Some(V2_6),
-        SYSTEM,
-        "numOfScsiInitiators scsiInitiatorIds",
-    ),
-    group(
-        V2_0,
-        Some(V2_6),
-        VOLUME,
-        "numOfMappedScsiInitiators",
-    ),
+    group(V2_0, Some(V2_6), SDS, "maintenanceModeState"),
+    group(V2_0, Some(V2_6), POOL, "BackgroundScanCompareCount fixedReadErrorCount thinCapacityAllocatedInKm"),
+    group(V2_0, Some(V2_6), SYSTEM, "numOfScsiInitiators scsiInitiatorIds"),
+    group(V2_0, Some(V2_6), VOLUME, "numOfMappedScsiInitiators"),
     group(
         V2_0,
         Some(V3_0),
         SYSTEM | DOMAIN | FAULT_SET | SDS | DEVICE,
         "BackgroundScanCompareCount fixedReadErrorCount",
     ),
-    group(
-        V2_0,
-        Some(V3_6),
-        DEVICE,
-        "unusedCapacityInKb",
-    ),
-    group(
-        V2_0,
-        Some(V3_6),
-        SDS,
-        "rfcacheFdReadTimeGreater500Millis",
-    ),
-    group(
-        V2_0,
-        Some(V3_6),
-        SDS | DEVICE,
-        "thinCapacityAllocatedInKm",
-    ),
+    group(V2_0, Some(V3_6), DEVICE, "unusedCapacityInKb"),
+    group(V2_0, Some(V3_6), SDS, "rfcacheFdReadTimeGreater500Millis"),
+    group(V2_0, Some(V3_6), SDS | DEVICE, "thinCapacityAllocatedInKm"),
     group(
         V2_0,
         None,
         DEVICE,
         "avgReadLatencyInMicrosec avgReadSizeInBytes avgWriteLatencyInMicrosec avgWriteSizeInBytes",
     ),
-    group(
-        V2_0,
-        None,
-        SDC,
-        "numOfMappedVolumes",
-    ),
-    group(
-        V2_0,
-        None,
-        SDC | VTREE,
-        "volumeIds",
-    ),
+    group(V2_0, None, SDC, "numOfMappedVolumes"),
+    group(V2_0, None, SDC | VTREE, "volumeIds"),
     group(
         V2_0,
         None,
@@ -88,12 +43,7 @@ pub(super) const NAMES: &[Group] = &[
         "rfcachePoolContinuosMem rfcachePoolMaxIoSize rfcachePoolNumOfDriverTheads rfcachePoolOpmode \
          rfcachePoolPageSize rfcachePoolSuspendedIosMax",
     ),
-    group(
-        V2_0,
-        None,
-        SYSTEM,
-        "numOfProtectionDomains numOfSdc protectionDomainIds sdcIds thinCapacityAllocatedInKm",
-    ),
+    group(V2_0, None, SYSTEM, "numOfProtectionDomains numOfSdc protectionDomainIds sdcIds thinCapacityAllocatedInKm"),
     group(
         V2_0,
         None,
@@ -101,12 +51,7 @@ pub(super) const NAMES: &[Group] = &[
         "rfcacheFdReadsReceived rfcacheFdWriteTimeGreater5Sec rfcachePoolWritePendingG1Sec \
          rmcache32kbEntryCount",
     ),
-    group(
-        V2_0,
-        None,
-        SYSTEM | DOMAIN,
-        "numOfFaultSets numOfStoragePools",
-    ),
+    group(V2_0, None, SYSTEM | DOMAIN, "numOfFaultSets numOfStoragePools"),
     group(
         V2_0,
         None,
@@ -138,12 +83,7 @@ pub(super) const NAMES: &[Group] = &[
          rmcacheNoEvictionCount rmcacheSizeInUseInKb rmcacheSkipCountCacheAllBusy \
          rmcacheSkipCountUnaligned4kbIo",
     ),
-    group(
-        V2_0,
-        None,
-        SYSTEM | DOMAIN | SDC | VOLUME,
-        "userDataReadBwc userDataWriteBwc",
-    ),
+    group(V2_0, None, SYSTEM | DOMAIN | SDC | VOLUME, "userDataReadBwc userDataWriteBwc"),
     group(
         V2_0,
         None,
@@ -165,12 +105,7 @@ pub(super) const NAMES: &[Group] = &[
          pendingRebalanceCapacityInKb protectedCapacityInKb rebalanceCapacityInKb semiProtectedCapacityInKb \
          spareCapacityInKb",
     ),
-    group(
-        V2_0,
-        None,
-        SYSTEM | DOMAIN | POOL | FAULT_SET | SDS,
-        "capacityLimitInKb maxCapacityInKb unusedCapacityInKb",
-    ),
+    group(V2_0, None, SYSTEM | DOMAIN | POOL | FAULT_SET | SDS, "capacityLimitInKb maxCapacityInKb unusedCapacityInKb"),
     group(
         V2_0,
         None,
@@ -203,42 +138,17 @@ pub(super) const NAMES: &[Group] = &[
         "bckRebuildWriteBwc normRebuildReadBwc pendingMovingInNormRebuildJobs rfcacheReadsPending \
          rfcacheWritesSkippedStuckIo secondaryReadFromDevBwc",
     ),
-    group(
-        V2_0,
-        None,
-        SYSTEM | SDS,
-        "numOfRfcacheDevices rfcachePoolWriteMiss",
-    ),
-    group(
-        V2_0,
-        None,
-        SYSTEM | POOL,
-        "numOfMappedToAllVolumes numOfVtrees",
-    ),
+    group(V2_0, None, SYSTEM | SDS, "numOfRfcacheDevices rfcachePoolWriteMiss"),
+    group(V2_0, None, SYSTEM | POOL, "numOfMappedToAllVolumes numOfVtrees"),
     group(
         V2_0,
         None,
         SYSTEM | POOL | FAULT_SET | SDS | DEVICE,
         "inMaintenanceVacInKb rfcacheWritesSkippedLowResources",
     ),
-    group(
-        V2_0,
-        None,
-        SYSTEM | POOL | SDS,
-        "numOfDevices",
-    ),
-    group(
-        V2_0,
-        None,
-        SYSTEM | POOL | VTREE,
-        "numOfVolumes",
-    ),
-    group(
-        V2_0,
-        None,
-        VTREE,
-        "netCapacityInUseInKb snapNetCapacityInUseInKb trimmedCapacityInKb",
-    ),
+    group(V2_0, None, SYSTEM | POOL | SDS, "numOfDevices"),
+    group(V2_0, None, SYSTEM | POOL | VTREE, "numOfVolumes"),
+    group(V2_0, None, VTREE, "netCapacityInUseInKb snapNetCapacityInUseInKb trimmedCapacityInKb"),
     group(
         V2_0,
         None,
@@ -246,34 +156,9 @@ pub(super) const NAMES: &[Group] = &[
         "childVolumeIds descendantVolumeIds mappedSdcIds numOfChildVolumes numOfDescendantVolumes \
          numOfMappedSdcs",
     ),
-    group(
-        V2_6,
-        Some(V3_6),
-        DEVICE,
-        "rfacheWriteHit",
-    ),
-    group(
-        V2_6,
-        None,
-        DEVICE,
-        "capacityLimitInKb maxCapacityInKb",
-    ),
-    group(
-        V2_6,
-        None,
-        POOL,
-        "deviceIds rfacheWriteHit userDataReadBwc userDataWriteBwc volumeIds vtreeIds",
-    ),
-    group(
-        V2_6,
-        None,
-        SYSTEM | DOMAIN | POOL,
-        "volumeAllocationLimitInKb",
-    ),
-    group(
-        V2_6,
-        None,
-        SYSTEM | DOMAIN | POOL | FAULT_SET | SDS | DEVICE,
-        "thinCapacityAllocatedInKb",
-    ),
+    group(V2_6, Some(V3_6), DEVICE, "rfacheWriteHit"),
+    group(V2_6, None, DEVICE, "capacityLimitInKb maxCapacityInKb"),
+    group(V2_6, None, POOL, "deviceIds rfacheWriteHit userDataReadBwc userDataWriteBwc volumeIds vtreeIds"),
+    group(V2_6, None, SYSTEM | DOMAIN | POOL, "volumeAllocationLimitInKb"),
+    group(V2_6, None, SYSTEM | DOMAIN | POOL | FAULT_SET | SDS | DEVICE, "thinCapacityAllocatedInKb"),
 ];

@@ -5,30 +5,10 @@ use crate::sim::release::Release::{V3_0, V3_6, V4_5};
 
 /// See the module.
 pub(super) const NAMES: &[Group] = &[
-    group(
-        V3_0,
-        Some(V3_0),
-        SP_SDS,
-        "BackgroundScanCompareCount fixedReadErrorCount",
-    ),
-    group(
-        V3_0,
-        Some(V3_0),
-        SYSTEM | DOMAIN | FAULT_SET | SDS | DEVICE | SP_SDS,
-        "checksumCapacityInKb",
-    ),
-    group(
-        V3_0,
-        Some(V3_6),
-        DEVICE,
-        "provisionedAddressesInKb rfcacheFdInlightWrites",
-    ),
-    group(
-        V3_0,
-        Some(V3_6),
-        POLICY,
-        "expiredButLockedSnapshotsIds numOfExpiredButLockedSnapshots",
-    ),
+    group(V3_0, Some(V3_0), SP_SDS, "BackgroundScanCompareCount fixedReadErrorCount"),
+    group(V3_0, Some(V3_0), SYSTEM | DOMAIN | FAULT_SET | SDS | DEVICE | SP_SDS, "checksumCapacityInKb"),
+    group(V3_0, Some(V3_6), DEVICE, "provisionedAddressesInKb rfcacheFdInlightWrites"),
+    group(V3_0, Some(V3_6), POLICY, "expiredButLockedSnapshotsIds numOfExpiredButLockedSnapshots"),
     group(
         V3_0,
         None,
@@ -48,42 +28,12 @@ pub(super) const NAMES: &[Group] = &[
          fglMigrationCompletionPercent numChangelogRecordsLeftToDestage totalChangelogRecordsToDestage \
          totalChecksumMigrationSizeInKB totalChecksumProtectedCombsNum",
     ),
-    group(
-        V3_0,
-        None,
-        DOMAIN | POOL | FAULT_SET | SP_SDS,
-        "targetOtherLatency targetWriteLatency",
-    ),
-    group(
-        V3_0,
-        None,
-        DOMAIN | POOL | SP_SDS,
-        "targetReadLatency",
-    ),
-    group(
-        V3_0,
-        None,
-        SDS,
-        "rmcacheSizeInKb",
-    ),
-    group(
-        V3_0,
-        None,
-        SDS | ACCELERATION,
-        "accelerationDeviceIds",
-    ),
-    group(
-        V3_0,
-        None,
-        SDS | SP_SDS,
-        "deviceIds rfacheWriteHit",
-    ),
-    group(
-        V3_0,
-        None,
-        POLICY,
-        "autoSnapshotVolIds numOfAutoSnapshots numOfSrcVols srcVolIds",
-    ),
+    group(V3_0, None, DOMAIN | POOL | FAULT_SET | SP_SDS, "targetOtherLatency targetWriteLatency"),
+    group(V3_0, None, DOMAIN | POOL | SP_SDS, "targetReadLatency"),
+    group(V3_0, None, SDS, "rmcacheSizeInKb"),
+    group(V3_0, None, SDS | ACCELERATION, "accelerationDeviceIds"),
+    group(V3_0, None, SDS | SP_SDS, "deviceIds rfacheWriteHit"),
+    group(V3_0, None, POLICY, "autoSnapshotVolIds numOfAutoSnapshots numOfSrcVols srcVolIds"),
     group(
         V3_0,
         None,
@@ -118,24 +68,9 @@ pub(super) const NAMES: &[Group] = &[
         "migratingVolumeIds migratingVtreeIds netThinUserDataCapacityInKb numOfIncomingVtreeMigrations \
          numOfMigratingVolumes numOfMigratingVtrees numOfOutgoingMigrations",
     ),
-    group(
-        V3_0,
-        None,
-        POOL | DEVICE | SP_SDS,
-        "currentFglMigrationSizeInKb totalFglMigrationSizeInKb",
-    ),
-    group(
-        V3_0,
-        None,
-        POOL | SDS,
-        "spSdsIds",
-    ),
-    group(
-        V3_0,
-        None,
-        POOL | SP_SDS,
-        "exposedCapacityInKb inaccessibleCapacityInKb numOfDeviceAtFaultRebuilds",
-    ),
+    group(V3_0, None, POOL | DEVICE | SP_SDS, "currentFglMigrationSizeInKb totalFglMigrationSizeInKb"),
+    group(V3_0, None, POOL | SDS, "spSdsIds"),
+    group(V3_0, None, POOL | SP_SDS, "exposedCapacityInKb inaccessibleCapacityInKb numOfDeviceAtFaultRebuilds"),
     group(
         V3_0,
         None,
@@ -144,24 +79,14 @@ pub(super) const NAMES: &[Group] = &[
          numOscillationCountersPassedThreshold numSdSdcDisconnections numSdsReconnections \
          numSmartAttributesPassedThreshold numSnapshotsTaken numVolumeMigrationsPerformed snapPolicyIds",
     ),
-    group(
-        V3_0,
-        None,
-        SYSTEM | DOMAIN,
-        "numOfAccelerationPools",
-    ),
+    group(V3_0, None, SYSTEM | DOMAIN, "numOfAccelerationPools"),
     group(
         V3_0,
         None,
         SYSTEM | DOMAIN | FAULT_SET | SDS,
         "vtreeMigrationPerReceiveJobNetThrottlingInKbps vtreeMigrationWaitSendQLength",
     ),
-    group(
-        V3_0,
-        None,
-        SYSTEM | DOMAIN | POOL,
-        "overallUsageRatio tempCapacityInKb thinAndSnapshotRatio",
-    ),
+    group(V3_0, None, SYSTEM | DOMAIN | POOL, "overallUsageRatio tempCapacityInKb thinAndSnapshotRatio"),
     group(
         V3_0,
         None,
@@ -173,12 +98,7 @@ pub(super) const NAMES: &[Group] = &[
          tempCapacityVacInKb trimmedUserDataCapacityInKb userDataCapacityNoTrimInKb volMigrationReadBwc \
          volMigrationWriteBwc",
     ),
-    group(
-        V3_0,
-        None,
-        SYSTEM | DOMAIN | POOL | FAULT_SET | SDS | DEVICE | VTREE,
-        "netUserDataCapacityNoTrimInKb",
-    ),
+    group(V3_0, None, SYSTEM | DOMAIN | POOL | FAULT_SET | SDS | DEVICE | VTREE, "netUserDataCapacityNoTrimInKb"),
     group(
         V3_0,
         None,
@@ -187,48 +107,18 @@ pub(super) const NAMES: &[Group] = &[
          netProvisionedAddressesInKb netSnapshotCapacityInKb netTrimmedUserDataCapacityInKb \
          netUnusedCapacityInKb netUserDataCapacityInKb",
     ),
-    group(
-        V3_0,
-        None,
-        SYSTEM | DOMAIN | POOL | FAULT_SET | SDS | SP_SDS,
-        "provisionedAddressesInKb",
-    ),
+    group(V3_0, None, SYSTEM | DOMAIN | POOL | FAULT_SET | SDS | SP_SDS, "provisionedAddressesInKb"),
     group(
         V3_0,
         None,
         SYSTEM | DOMAIN | POOL | SDC | VOLUME,
         "userDataSdcReadLatency userDataSdcTrimLatency userDataSdcWriteLatency userDataTrimBwc",
     ),
-    group(
-        V3_0,
-        None,
-        SYSTEM | DOMAIN | POOL | SDS | DEVICE | SP_SDS,
-        "fglSparesInKb fglUserDataCapacityInKb",
-    ),
-    group(
-        V3_0,
-        None,
-        SYSTEM | DOMAIN | POOL | VTREE,
-        "volumeAddressSpaceInKb vtreeAddresSpaceInKb",
-    ),
-    group(
-        V3_0,
-        None,
-        SYSTEM | POOL | FAULT_SET | SDS | DEVICE | SP_SDS,
-        "userDataCapacityInKb",
-    ),
-    group(
-        V3_0,
-        None,
-        SYSTEM | POOL | FAULT_SET | SDS | DEVICE | VTREE | SP_SDS,
-        "netMgUserDataCapacityInKb",
-    ),
-    group(
-        V3_0,
-        None,
-        SYSTEM | POOL | SDS | DEVICE | SP_SDS,
-        "netFglCompressedDataSizeInKb",
-    ),
+    group(V3_0, None, SYSTEM | DOMAIN | POOL | SDS | DEVICE | SP_SDS, "fglSparesInKb fglUserDataCapacityInKb"),
+    group(V3_0, None, SYSTEM | DOMAIN | POOL | VTREE, "volumeAddressSpaceInKb vtreeAddresSpaceInKb"),
+    group(V3_0, None, SYSTEM | POOL | FAULT_SET | SDS | DEVICE | SP_SDS, "userDataCapacityInKb"),
+    group(V3_0, None, SYSTEM | POOL | FAULT_SET | SDS | DEVICE | VTREE | SP_SDS, "netMgUserDataCapacityInKb"),
+    group(V3_0, None, SYSTEM | POOL | SDS | DEVICE | SP_SDS, "netFglCompressedDataSizeInKb"),
     group(
         V3_0,
         None,
@@ -236,30 +126,15 @@ pub(super) const NAMES: &[Group] = &[
         "actualNetCapacityInUseInKb volumesInDeletion volumesTotalDeletionProgress vtreeDeletionProgress \
          vtreeMigrationProgress",
     ),
-    group(
-        V3_0,
-        None,
-        VOLUME,
-        "initiatorSdcId registrationKey registrationKeys reservationType",
-    ),
-    group(
-        V3_6,
-        Some(V3_6),
-        GROUP,
-        "freezeTransmit isInSlimMode rcgRemoteReadBwc rplSasBarriersBacklogSize",
-    ),
+    group(V3_0, None, VOLUME, "initiatorSdcId registrationKey registrationKeys reservationType"),
+    group(V3_6, Some(V3_6), GROUP, "freezeTransmit isInSlimMode rcgRemoteReadBwc rplSasBarriersBacklogSize"),
     group(
         V3_6,
         None,
         PEER,
         "numOfRplCgs numSdrSdrDisconnections rplCgIds rplProtectedCapacityDest rplProtectedCapacitySrc",
     ),
-    group(
-        V3_6,
-        None,
-        DOMAIN | PEER,
-        "rcgRemoteReadBwc",
-    ),
+    group(V3_6, None, DOMAIN | PEER, "rcgRemoteReadBwc"),
     group(
         V3_6,
         None,
@@ -268,18 +143,8 @@ pub(super) const NAMES: &[Group] = &[
          rplLocalApplyBwc rplLocalUserBwc rplReceiveBwc rplReceiveLatency rplRemoteApplyBwc rplRemoteUserBwc \
          rplTransmitBwc rplTransmitLatency",
     ),
-    group(
-        V3_6,
-        None,
-        DOMAIN | PEER | GROUP | PAIR,
-        "initialCopyProgress",
-    ),
-    group(
-        V3_6,
-        None,
-        DOMAIN | GROUP,
-        "rplUsedJournalCapacityDst",
-    ),
+    group(V3_6, None, DOMAIN | PEER | GROUP | PAIR, "initialCopyProgress"),
+    group(V3_6, None, DOMAIN | GROUP, "rplUsedJournalCapacityDst"),
     group(
         V3_6,
         None,
@@ -306,12 +171,7 @@ pub(super) const NAMES: &[Group] = &[
         "activeMovingOutEnterProtectedMaintenanceModeJobs activeMovingOutExitProtectedMaintenanceModeJobs \
          pendingMovingOutExitProtectedMaintenanceModeJobs",
     ),
-    group(
-        V3_6,
-        None,
-        DOMAIN | POOL | VOLUME | SDR,
-        "rplTotalJournalCap rplUsedJournalCap",
-    ),
+    group(V3_6, None, DOMAIN | POOL | VOLUME | SDR, "rplTotalJournalCap rplUsedJournalCap"),
     group(
         V3_6,
         None,
@@ -328,30 +188,10 @@ pub(super) const NAMES: &[Group] = &[
         "journalCapacityMode journalerReadBwc journalerReadLatency journalerWriteBwc journalerWriteLatency \
          numActiveSessions numNeedNewOwnerSessions numRecoverySessions",
     ),
-    group(
-        V3_6,
-        None,
-        POOL,
-        "rplJournalCapAllowed",
-    ),
-    group(
-        V3_6,
-        None,
-        POOL | DEVICE | SP_SDS,
-        "persistentChecksumBuilderProgress",
-    ),
-    group(
-        V3_6,
-        None,
-        SYSTEM,
-        "netThinUserDataCapacityInKb",
-    ),
-    group(
-        V3_6,
-        None,
-        SYSTEM | DOMAIN | POOL,
-        "aggregateCompressionLevel",
-    ),
+    group(V3_6, None, POOL, "rplJournalCapAllowed"),
+    group(V3_6, None, POOL | DEVICE | SP_SDS, "persistentChecksumBuilderProgress"),
+    group(V3_6, None, SYSTEM, "netThinUserDataCapacityInKb"),
+    group(V3_6, None, SYSTEM | DOMAIN | POOL, "aggregateCompressionLevel"),
     group(
         V3_6,
         None,
@@ -360,18 +200,8 @@ pub(super) const NAMES: &[Group] = &[
          backgroundScanFixedReadErrorCount backgroundScanReadErrorCount persistentChecksumCapacityInKb \
          thinUserDataCapacityInKb",
     ),
-    group(
-        V3_6,
-        None,
-        VOLUME | VTREE,
-        "replicationJournalVolume replicationState",
-    ),
-    group(
-        V4_5,
-        None,
-        DEVICE,
-        "exposedCapacityInKb inaccessibleCapacityInKb numOfDeviceAtFaultRebuilds",
-    ),
+    group(V3_6, None, VOLUME | VTREE, "replicationJournalVolume replicationState"),
+    group(V4_5, None, DEVICE, "exposedCapacityInKb inaccessibleCapacityInKb numOfDeviceAtFaultRebuilds"),
     group(
         V4_5,
         None,
@@ -379,42 +209,12 @@ pub(super) const NAMES: &[Group] = &[
         "accelerationPoolIds faultSetIds numOfVtreeMigrationsInPd replicationJournalCapacityLevel \
          rplCapacityAlertLevel rplCgIds storagePoolIds",
     ),
-    group(
-        V4_5,
-        None,
-        DOMAIN | FAULT_SET,
-        "sdsIds",
-    ),
-    group(
-        V4_5,
-        None,
-        GROUP,
-        "isInAutomaticPause isInAutomaticSlimMode sasBarriersBacklogSize",
-    ),
-    group(
-        V4_5,
-        None,
-        SDS,
-        "rfcacheDeviceIds",
-    ),
-    group(
-        V4_5,
-        None,
-        SDT,
-        "capacityLimitInKb",
-    ),
-    group(
-        V4_5,
-        None,
-        POLICY,
-        "expiredButLockedSnapshotIds numOfExpiredButLockedSnapshot",
-    ),
-    group(
-        V4_5,
-        None,
-        SP_SDS,
-        "NetUserDataCapacityNoTrimInKb",
-    ),
+    group(V4_5, None, DOMAIN | FAULT_SET, "sdsIds"),
+    group(V4_5, None, GROUP, "isInAutomaticPause isInAutomaticSlimMode sasBarriersBacklogSize"),
+    group(V4_5, None, SDS, "rfcacheDeviceIds"),
+    group(V4_5, None, SDT, "capacityLimitInKb"),
+    group(V4_5, None, POLICY, "expiredButLockedSnapshotIds numOfExpiredButLockedSnapshot"),
+    group(V4_5, None, SP_SDS, "NetUserDataCapacityNoTrimInKb"),
     group(
         V4_5,
         None,
@@ -426,12 +226,7 @@ pub(super) const NAMES: &[Group] = &[
          totalChangelogRecordsToDestage totalChecksumMigrationSizeInKB totalChecksumProtectedCombsNum \
          totalMetaDataFullness",
     ),
-    group(
-        V4_5,
-        None,
-        POOL | DEVICE | SP_SDS,
-        "numOfFixableFaults",
-    ),
+    group(V4_5, None, POOL | DEVICE | SP_SDS, "numOfFixableFaults"),
     group(
         V4_5,
         None,
@@ -462,18 +257,8 @@ pub(super) const NAMES: &[Group] = &[
         "fglMetadataCacheHitrate protectedMaintenanceModePerReceiveJobNetThrottlingInKbps \
          protectedMaintenanceModeWaitSendQLength",
     ),
-    group(
-        V4_5,
-        None,
-        SYSTEM | DOMAIN | POOL,
-        "exitProtectedMaintenanceModeCapacityInKb",
-    ),
-    group(
-        V4_5,
-        None,
-        SYSTEM | DOMAIN | POOL | FAULT_SET | SDS | DEVICE | SP_SDS,
-        "checksumCapacityInKb",
-    ),
+    group(V4_5, None, SYSTEM | DOMAIN | POOL, "exitProtectedMaintenanceModeCapacityInKb"),
+    group(V4_5, None, SYSTEM | DOMAIN | POOL | FAULT_SET | SDS | DEVICE | SP_SDS, "checksumCapacityInKb"),
     group(
         V4_5,
         None,
@@ -493,10 +278,5 @@ pub(super) const NAMES: &[Group] = &[
         "sdtDataReadBwc sdtDataReadLatency sdtDataTrimBwc sdtDataTrimLatency sdtDataWriteBwc \
          sdtDataWriteLatency sdtHostReadLatency sdtHostTrimLatency sdtHostWriteLatency",
     ),
-    group(
-        V4_5,
-        None,
-        SYSTEM | POOL,
-        "totalVolumeAllocationLimitInKb",
-    ),
+    group(V4_5, None, SYSTEM | POOL, "totalVolumeAllocationLimitInKb"),
 ];
