@@ -14,9 +14,6 @@ mod session;
 mod statistics;
 mod wire;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
