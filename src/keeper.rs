@@ -189,7 +189,7 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::model::picture::Picture;
-    use crate::store::{Disk, MemoryStore};
+    use crate::store::Disk;
     use std::sync::Arc;
 
     fn many(disconnections: u64) -> Observed {
@@ -212,12 +212,13 @@ mod tests {
 
     #[test]
     fn notes_about_ten_thousand_clients_come_back_as_they_were() {
-        let disk = Disk::default();
-        let mut store = MemoryStore::open(&disk);
+        let disk = Disk::new();
+        let mut store = disk.open().unwrap();
         let state = store.load().unwrap();
         let mut keeper = Keeper::new(Box::new(store), state);
         keeper.write_blocking(&pictures(many(7))).unwrap();
-        let state = MemoryStore::open(&disk).load().unwrap();
+        drop(keeper);
+        let state = disk.open().unwrap().load().unwrap();
         assert_eq!(observed(&state, &SystemId::new("prod")), many(7));
         assert_eq!(observed(&state, &SystemId::new("lab")), Observed::default());
     }

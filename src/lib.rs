@@ -11,6 +11,9 @@ pub mod keeper;
 pub mod metrics;
 pub mod model;
 pub mod poll;
+pub mod sim;
+pub mod store;
+pub mod telemetry;
 pub mod watches;
 pub mod web;
 
@@ -20,5 +23,3 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// This build of it; `build.rs` asks git and the compiler.
 pub const BUILD: metrics::Build<'static> =
     metrics::Build { version: VERSION, revision: env!("SIO_REVISION"), rustc: env!("SIO_RUSTC") };
-pub mod store;
-pub mod telemetry;

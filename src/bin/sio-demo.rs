@@ -17,9 +17,8 @@ use scaleio_framework::config::{
 use scaleio_framework::model::id::SystemId;
 use scaleio_framework::model::status::SystemStatus;
 use scaleio_framework::model::unit::Bytes;
-use scaleio_framework::sim::run::{Options, Running, Simulation};
-use scaleio_framework::sim::scenario::Scenario;
-use scaleio_framework::sim::{Layout, Release};
+use scaleio_framework::sim::world::Layout;
+use scaleio_framework::sim::{Options, Release, Running, Scenario, Simulation};
 use scaleio_framework::telemetry;
 use scaleio_framework::watches::Gallery;
 use scaleio_framework::web::view;
@@ -66,24 +65,23 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    telemetry::start(&Log { level: arguments.log.clone(), format: LogFormat::Text })?;
+    telemetry::init(&Log { level: arguments.log.clone(), format: LogFormat::Text })?;
     let scenario = match &arguments.scenario {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            Scenario::parse(&text).with_context(|| format!("{} is no scenario", path.display()))?
+            Scenario::read(&text).with_context(|| format!("{} is no scenario", path.display()))?
         }
-        None => Scenario::parse(DEVICE_FAILURE)?,
+        None => Scenario::read(DEVICE_FAILURE)?,
     };
-    let world = Simulation::start(Options {
-        layout: Layout::named(&arguments.size).context("unknown size")?,
+    let layout = Layout::named(&arguments.size).context("unknown size")?;
+    let release: Release = arguments.release.parse()?;
+    let options = Options {
         seed: arguments.seed,
-        release: Release::named(&arguments.release).context("unknown release")?,
         speed: arguments.speed,
-        gateways: 2,
         scenario: Some(scenario),
-        ..Options::default()
-    })
-    .await?;
+        ..Options::new(layout, release)
+    };
+    let world = Simulation::start(options.gateways(2)).await?;
 
     let folder = tempfile::Builder::new().prefix("sio-demo.").tempdir()?;
     let (listen, busy) = free_port(arguments.port)?;
@@ -111,10 +109,10 @@ async fn main() -> anyhow::Result<()> {
 fn configuration(world: &Running, folder: &Path, listen: SocketAddr) -> anyhow::Result<Config> {
     let certificate = folder.join("gateway.pem");
     std::fs::write(&certificate, world.certificate_pem())?;
-    let (user, password) = world.monitor();
+    let user = world.monitor();
     let system = System {
-        gateways: world.urls().iter().map(|url| GatewayUrl::parse(url)).collect::<Result<_, _>>()?,
-        monitor: Login { user, password: Secret::new(&password) },
+        gateways: world.addresses().iter().map(|address| GatewayUrl::at(*address)).collect(),
+        monitor: Login { user: user.user.clone(), password: Secret::new(&user.password) },
         lifecycle: None,
         trust: Trust::CaFile(certificate),
         connect_timeout: Duration::from_secs(3),
@@ -149,7 +147,7 @@ fn free_port(wanted: u16) -> anyhow::Result<(SocketAddr, bool)> {
 }
 
 fn introduce(arguments: &Arguments, world: &Running, web: SocketAddr, busy: bool) {
-    let (user, password) = world.monitor();
+    let user = world.monitor();
     println!(
         "A simulated ScaleIO {} system ({}, seed {}, {} times real speed) and the controller that watches it.\n",
         arguments.release, arguments.size, arguments.seed, arguments.speed
@@ -162,7 +160,7 @@ fn introduce(arguments: &Arguments, world: &Running, web: SocketAddr, busy: bool
     println!("  API       http://{web}/api/v1/status");
     println!("  command   cargo run --quiet -- status --url http://{web}");
     for url in world.urls() {
-        println!("  gateway   {url} (simulated; user {user}, password {password})");
+        println!("  gateway   {url} (simulated; user {}, password {})", user.user, user.password);
     }
     println!("\nWhat happens (Ctrl-C ends it):");
     let _ = std::io::stdout().flush();

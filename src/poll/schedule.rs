@@ -93,7 +93,9 @@ impl Schedule {
     /// of many systems, and of many of us, by a tenth.
     pub fn pause(&self, random: f64) -> Duration {
         let beat = self.interval(Collector::System);
-        let stretch = if self.failed_polls > 1 { (self.failed_polls).min(LONGEST_PAUSE) } else { 1 };
+        // Not `if n > 1 { n.min(4) } else { 1 }`: rustc 1.95.0 makes `n.min(4)` of that
+        // when it optimises, and a system that answers would be polled without a pause.
+        let stretch = self.failed_polls.clamp(1, LONGEST_PAUSE);
         (beat * stretch).mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0))
     }
 }
