@@ -43,9 +43,8 @@ impl Answer {
 }
 
 fn http() -> Client {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    // Someone else may have set it already; it is the same one.
-    let _ = provider.clone().as_ref().clone().install_default();
+    // Another test may have set it already; it is the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().tls_danger_accept_invalid_certs(true).timeout(Duration::from_secs(30)).build().unwrap()
 }
 
@@ -81,7 +80,6 @@ impl Caller {
         self.try_ask(Method::POST, path, Some(body)).await.unwrap()
     }
 
-    #[track_caller]
     async fn read(&self, path: &str) -> Value {
         let answer = self.get(path).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
@@ -563,4 +561,39 @@ async fn real_time_passes_by_itself_at_its_speed() {
     running.stop().await;
     let gone = Caller::at(&url).try_ask(Method::GET, "/api/version", None).await;
     assert!(gone.is_err(), "a stopped gateway answers nobody");
+}
+
+#[tokio::test]
+async fn a_huge_system_answers_at_its_true_size_in_little_time() {
+    let options = Options::still(Layout::huge(), Release::V4_5);
+    let running = Simulation::start(options).await.unwrap();
+    let caller = Caller::at(&running.urls()[0]).login(running.monitor()).await;
+    let (sds, devices, volumes) = running.world(|world| (world.sds.len(), world.devices.len(), world.volumes.len()));
+    assert_eq!((sds, devices, volumes), (1024, 1024 * 16, 30_000));
+
+    let begun = Instant::now();
+    running.advance(Duration::from_secs(5));
+    println!("5 s of world: {:?}", begun.elapsed());
+
+    let begun = Instant::now();
+    let instances = caller.get("/api/instances").await.text.len();
+    let took = begun.elapsed();
+    println!("instances: {instances} bytes in {took:?}");
+    assert!(instances >= 80_000_000, "{instances} bytes");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+
+    let io = ["totalReadBwc", "totalWriteBwc", "avgReadLatencyInMicrosec", "avgWriteLatencyInMicrosec"];
+    let user = ["userDataReadBwc", "userDataWriteBwc", "userDataSdcReadLatency", "userDataSdcWriteLatency"];
+    let query = json!({"selectedStatisticsList": [
+        {"type": "System", "allIds": "", "properties": ["maxCapacityInKb", "capacityInUseInKb"]},
+        {"type": "Device", "allIds": "", "properties": io},
+        {"type": "Volume", "allIds": "", "properties": user},
+        {"type": "Sdc", "allIds": "", "properties": user},
+    ]});
+    let begun = Instant::now();
+    let statistics = caller.post("/api/instances/querySelectedStatistics", query).await.text.len();
+    let took = begun.elapsed();
+    println!("statistics: {statistics} bytes in {took:?}");
+    assert!(statistics >= 10_000_000, "{statistics} bytes");
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }

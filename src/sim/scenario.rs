@@ -173,9 +173,9 @@ impl Scenario {
         // Tried on a copy: whatever finds its object here finds it later.
         let mut world = world.clone();
         for event in &self.events {
-            match event.action.perform(&mut world) {
-                Err(why @ Refusal::NotFound { .. }) => return Err(ScenarioError::Unknown { line: event.line, why }),
-                Ok(()) | Err(_) => {}
+            // Other refusals depend on what happens before, and are told when they happen.
+            if let Err(why @ Refusal::NotFound { .. }) = event.action.perform(&mut world) {
+                return Err(ScenarioError::Unknown { line: event.line, why });
             }
         }
         Ok(())

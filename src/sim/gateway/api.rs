@@ -270,7 +270,7 @@ fn by_mdm(why: &world::Refusal) -> Refused {
         world::Refusal::NameInUse { .. } => 99,
         world::Refusal::Mapped { .. } => 104,
         world::Refusal::NoRoom { .. } => 67,
-        world::Refusal::Already { .. } | world::Refusal::HasSnapshots { .. } => 62,
+        world::Refusal::Already { .. } | world::Refusal::HasSnapshots { .. } | world::Refusal::TooLarge { .. } => 62,
     };
     Refused::by_mdm(code, why.to_string())
 }

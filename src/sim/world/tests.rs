@@ -204,8 +204,10 @@ fn volumes_come_and_go_with_their_data() {
     world.delete_volume("new").unwrap();
     check(&world);
     assert_eq!(world.pools.values().map(|pool| pool.figures.in_use).sum::<u64>(), before);
-    let too_large = VolumeRequest { gib: 1 << 30, ..request };
-    assert_eq!(world.create_volume(&too_large), Err(Refusal::NoRoom { pool: "pool-1".into() }));
+    let no_room = VolumeRequest { gib: 1 << 20, ..request };
+    assert_eq!(world.create_volume(&no_room), Err(Refusal::NoRoom { pool: "pool-1".into() }));
+    let too_large = VolumeRequest { gib: u64::MAX, ..no_room };
+    assert_eq!(world.create_volume(&too_large), Err(Refusal::TooLarge { name: "new".into() }));
 }
 
 #[test]
