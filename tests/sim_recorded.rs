@@ -75,7 +75,22 @@ const DESCRIBED: &[(&str, &[&str])] = &[
 ];
 
 /// Fields that no body and no description names, and why they are sent.
-const KNOWN_FIELDS: &[(&str, &str, &str)] = &[];
+const KNOWN_FIELDS: &[(&str, &str, &str)] = &[
+    ("System", "slaves", "the only capture of 2.6 was edited to say `worker`; 2.0 has the true name"),
+    ("System", "standbyMDMs", "named by the description of 4.5.5; no capture has a standby"),
+    ("System", "clientServerConnectivityStatus", "captured on 3.5; the description writes it with a capital"),
+    ("System", "disconnectedServerName", "captured on 3.5, with the id and address that are described"),
+    ("System", "sdtSdsConnectivityInfo", "listed for 4.x beside its three siblings"),
+    ("VTree", "baseVolumeId", "the parent that clients follow; no capture of a VTree was found"),
+    ("VTree", "name", "null, as of every type"),
+    ("VTree", "destinationStoragePoolId", "described with a capital letter"),
+    ("VTree", "migrationQueuePosition", "described with a capital letter"),
+    ("Sds", "raidControllers", "described as `raid_controllers`"),
+    ("Device", "accelerationPoolId", "described with a capital letter"),
+    ("Device", "slotNumber", "read by clients of 3.x"),
+    ("Device", "spSdsId", "described as `spSdsIp`, misprinted"),
+    ("Host", "certificateInfo", "SDCs are listed among hosts with all their fields"),
+];
 
 fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("SCALEIO_RECORDED").map(PathBuf::from);
@@ -177,6 +192,9 @@ async fn only_recorded_or_described_fields_are_sent() {
             let unknown: Vec<&String> = sent.iter().filter(|name| !known_here(name)).collect();
             let basis = if own { "recorded" } else { "other releases" };
             println!("{release} {kind}: {} fields sent, {} known ({basis})", sent.len(), known.len());
+            if own {
+                println!("  recorded and not sent: {:?}", known.difference(&sent).collect::<Vec<_>>());
+            }
             if !unknown.is_empty() {
                 strangers.push(format!("{release} {kind} ({basis}): {unknown:?}"));
             }
@@ -227,12 +245,24 @@ async fn only_recorded_statistics_are_known() {
             };
             let unknown: Vec<&String> = sent.difference(&known).filter(|name| !renamed(release, kind, name)).collect();
             println!("{release} {kind}: {} statistics, {} recorded", sent.len(), known.len());
+            // What a capture of the release lists is known, all of it.
+            let captured = list(generations[0], kind).unwrap_or_default();
+            let missing: Vec<&String> = captured.difference(&sent).filter(|name| !gone(release, name)).collect();
+            if !missing.is_empty() && release != Release::V3_0 {
+                strangers.push(format!("{release} {kind} lacks {missing:?}"));
+            }
             if !unknown.is_empty() {
                 strangers.push(format!("{release} {kind}: {unknown:?}"));
             }
         }
     }
     assert!(strangers.is_empty(), "statistics nobody names:\n{}", strangers.join("\n"));
+}
+
+/// Names that lists have and releases have not.
+fn gone(release: Release, name: &str) -> bool {
+    // Replaced in 3.6; the description of 4.5.5 still lists them, its capture does not.
+    release >= Release::V3_6 && ["fixedReadErrorCount", "BackgroundScanCompareCount"].contains(&name)
 }
 
 /// Names that the list of another release proves for this one.

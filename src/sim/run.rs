@@ -1,5 +1,6 @@
 //! Runs a simulated system: its gateways on real sockets, its time real or virtual.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -125,7 +126,9 @@ impl Simulation {
         if let Some(scenario) = &options.scenario {
             scenario.check(&world)?;
         }
-        let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        let own = options.listen.iter().map(|address| address.ip().to_string());
+        let names: BTreeSet<String> = own.chain(["localhost".to_owned(), "127.0.0.1".to_owned()]).collect();
+        let certificate = rcgen::generate_simple_self_signed(names.into_iter().collect::<Vec<_>>())?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certificate.signing_key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ServerConfig::builder_with_provider(provider)

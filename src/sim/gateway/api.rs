@@ -85,8 +85,10 @@ impl Gateway {
             (&Method::GET, ["types", kind, "instances", key]) => {
                 let kind = self.kind(kind)?;
                 let name = key.strip_prefix("getByName::").ok_or_else(Refused::not_found)?;
+                // Clients encode names twice, and write pools with their domain before a comma.
                 let name = percent_decoded(&percent_decoded(name));
-                let id = kind.id_named(&world, &name).ok_or_else(|| Refused::no_such(kind.name()))?;
+                let name = name.split_once(',').map_or(name.as_str(), |(_, name)| name);
+                let id = kind.id_named(&world, name).ok_or_else(|| Refused::no_such(kind.name()))?;
                 Ok(ok(format!("\"{id}\"")))
             }
             (&Method::GET, ["instances", object]) => {
