@@ -224,6 +224,28 @@ fn time_in_small_pieces_is_time_in_one() {
 }
 
 #[test]
+fn the_smallest_and_oddest_layouts_make_a_system() {
+    let nothing = Layout {
+        domains: 0,
+        racks_per_domain: 0,
+        nodes_per_rack: 0,
+        devices_per_node: 0,
+        pools_per_domain: 0,
+        device_gib: 0,
+        volumes: 0,
+        sdcs: 0,
+        fill: 2.0,
+        spare_percent: 100,
+        ..Layout::small()
+    };
+    let crowded = Layout { volumes: 500, device_gib: 1, ..Layout::small() };
+    for layout in [nothing, crowded] {
+        let mut world = World::new(&layout, Release::V4_5, 1);
+        pass(&mut world, 20);
+    }
+}
+
+#[test]
 fn another_seed_is_another_system() {
     assert_ne!(world(10).system.id, world(11).system.id);
 }

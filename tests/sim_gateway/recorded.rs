@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::Client;
-use scaleio_framework::sim::world::Layout;
-use scaleio_framework::sim::{Options, Release, Simulation};
+use scaleio_framework::sim::{Release, Running};
 use serde_json::{Value, json};
+
+use crate::caller::{Caller, started};
 
 type Names = BTreeSet<String>;
 
@@ -144,41 +144,22 @@ fn named(folder: &Path, kind: &str, release: Release) -> (Names, bool) {
     (names, own)
 }
 
-struct Caller(Client, String, String);
-
-impl Caller {
-    async fn start(release: Release) -> (scaleio_framework::sim::Running, Self) {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let running = Simulation::start(Options::still(Layout::small(), release)).await.unwrap();
-        running.world(|world| world.fail_device("dev-1-1-1").unwrap());
-        running.advance(Duration::from_secs(6));
-        let http = Client::builder().tls_danger_accept_invalid_certs(true).build().unwrap();
-        let base = running.urls()[0].clone();
-        let login = running.monitor();
-        let request = http.get(format!("{base}/api/login")).basic_auth(&login.user, Some(&login.password));
-        let token = request.send().await.unwrap().text().await.unwrap();
-        (running, Self(http, base, token))
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        let request = self.0.get(format!("{}{path}", self.1)).basic_auth("", Some(&self.2));
-        request.send().await.unwrap().json().await.unwrap()
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Value {
-        let request = self.0.post(format!("{}{path}", self.1)).basic_auth("", Some(&self.2)).json(&body);
-        request.send().await.unwrap().json().await.unwrap()
-    }
+/// A system in which something is going on, and a client of it.
+async fn busy(release: Release) -> (Running, Caller) {
+    let (running, caller) = started(release).await;
+    running.world(|world| world.fail_device("dev-1-1-1").unwrap());
+    running.advance(Duration::from_secs(6));
+    (running, caller)
 }
 
 #[tokio::test]
-async fn only_recorded_or_described_fields_are_sent() {
+async fn no_field_is_sent_that_was_not_recorded_or_described() {
     let Some(folder) = folder() else { return };
     let mut strangers = Vec::new();
     for release in Release::ALL {
-        let (_running, caller) = Caller::start(release).await;
+        let (_running, caller) = busy(release).await;
         for kind in DESCRIBED.iter().map(|(kind, _)| *kind).chain(["Alert"]) {
-            let body = caller.get(&format!("/api/types/{kind}/instances")).await;
+            let body = caller.get(&format!("/api/types/{kind}/instances")).await.json();
             if !body.is_array() {
                 continue;
             }
@@ -204,7 +185,7 @@ async fn only_recorded_or_described_fields_are_sent() {
 }
 
 #[tokio::test]
-async fn only_recorded_statistics_are_known() {
+async fn recorded_statistics_are_known_and_no_others() {
     let Some(folder) = folder() else { return };
     let lists = read(&folder.join("names/statistics-names.json"));
     let list = |generation: &str, kind: &str| -> Option<Names> {
@@ -229,10 +210,10 @@ async fn only_recorded_statistics_are_known() {
         (Release::V3_6, &["3.6", "3.5", "4.5"]),
         (Release::V4_5, &["4.5"]),
     ] {
-        let (_running, caller) = Caller::start(release).await;
+        let (_running, caller) = busy(release).await;
         for kind in any.keys().map(String::as_str).chain(["RfcacheDevice"]) {
             let query = json!({"selectedStatisticsList": [{"type": kind, "allIds": "", "properties": ["?"]}]});
-            let refusal = caller.post("/api/instances/querySelectedStatistics", query).await;
+            let refusal = caller.post("/api/instances/querySelectedStatistics", query).await.json();
             let message = refusal["message"].as_str().unwrap();
             let Some((_, names)) = message.split_once(" properties should contain only following values: ") else {
                 continue;
