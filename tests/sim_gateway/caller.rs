@@ -8,31 +8,31 @@ use scaleio_framework::sim::{Login, Options, Release, Running, Simulation};
 use serde_json::{Value, json};
 
 /// A client at one gateway.
-pub struct Caller {
-    pub http: Client,
-    pub base: String,
-    pub auth: Auth,
+pub(crate) struct Caller {
+    pub(crate) http: Client,
+    pub(crate) base: String,
+    pub(crate) auth: Auth,
 }
 
 #[derive(Clone)]
-pub enum Auth {
+pub(crate) enum Auth {
     None,
     Basic(String, String),
     Bearer(String),
 }
 
-pub struct Answer {
-    pub status: StatusCode,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
     #[track_caller]
-    pub fn refused(&self, status: u16, code: u64) -> String {
+    pub(crate) fn refused(&self, status: u16, code: u64) -> String {
         let body = self.json();
         assert_eq!(self.status.as_u16(), status, "{body}");
         assert_eq!(body["httpStatusCode"], json!(status));
@@ -41,22 +41,22 @@ impl Answer {
     }
 }
 
-pub fn http() -> Client {
+pub(crate) fn http() -> Client {
     // Another test may have set it already; it is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().tls_danger_accept_invalid_certs(true).timeout(Duration::from_secs(30)).build().unwrap()
 }
 
 impl Caller {
-    pub fn at(base: &str) -> Self {
+    pub(crate) fn at(base: &str) -> Self {
         Self { http: http(), base: base.to_owned(), auth: Auth::None }
     }
 
-    pub fn with(&self, auth: Auth) -> Self {
+    pub(crate) fn with(&self, auth: Auth) -> Self {
         Self { http: self.http.clone(), base: self.base.clone(), auth }
     }
 
-    pub async fn try_ask(&self, method: Method, path: &str, body: Option<Value>) -> reqwest::Result<Answer> {
+    pub(crate) async fn try_ask(&self, method: Method, path: &str, body: Option<Value>) -> reqwest::Result<Answer> {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         request = match &self.auth {
             Auth::None => request,
@@ -71,22 +71,22 @@ impl Caller {
         Ok(Answer { status, text: answer.text().await? })
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.try_ask(Method::GET, path, None).await.unwrap()
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.try_ask(Method::POST, path, Some(body)).await.unwrap()
     }
 
-    pub async fn read(&self, path: &str) -> Value {
+    pub(crate) async fn read(&self, path: &str) -> Value {
         let answer = self.get(path).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
         answer.json()
     }
 
     /// Logs in by `/api/login`.
-    pub async fn login(&self, login: &Login) -> Self {
+    pub(crate) async fn login(&self, login: &Login) -> Self {
         let answer = self.with(Auth::Basic(login.user.clone(), login.password.clone())).get("/api/login").await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         let token = answer.json().as_str().unwrap().to_owned();
@@ -94,11 +94,11 @@ impl Caller {
     }
 }
 
-pub async fn start(release: Release) -> Running {
+pub(crate) async fn start(release: Release) -> Running {
     Simulation::start(Options::still(Layout::small(), release)).await.unwrap()
 }
 
-pub async fn started(release: Release) -> (Running, Caller) {
+pub(crate) async fn started(release: Release) -> (Running, Caller) {
     let running = start(release).await;
     let caller = Caller::at(&running.urls()[0]).login(running.monitor()).await;
     (running, caller)

@@ -175,6 +175,8 @@ async fn alerts_and_events_of_version_4_are_paged_and_filtered() {
         paged.extend(page["results"].as_array().unwrap().clone());
     }
     assert_eq!(&paged, rows);
+    let last = caller.read("/rest/v1/alerts?offset=1&limit=18446744073709551615").await;
+    assert_eq!(last["results"].as_array().unwrap().len(), rows.len() - 1);
     let nonsense = caller.get("/rest/v1/alerts?filter=color%20eq%20red").await;
     assert!(nonsense.refused(400, 0).contains("color eq red"));
 }
