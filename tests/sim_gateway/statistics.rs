@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use scaleio_framework::sim::world::Layout;
-use scaleio_framework::sim::{Options, Release, Simulation};
+use scaleio_framework::sim::{Options, Release, Scenario, Simulation};
 use serde_json::json;
 
 use crate::caller::{Caller, started};
@@ -129,4 +129,34 @@ async fn a_huge_system_answers_at_its_true_size_in_little_time() {
     println!("statistics: {statistics} bytes in {took:?}");
     assert!(statistics >= 10_000_000, "{statistics} bytes");
     assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+#[tokio::test]
+async fn the_shipped_device_failure_is_a_story_of_rebuild_and_rebalance() {
+    let scenario = Scenario::read(include_str!("../../config/scenarios/device-failure.toml")).unwrap();
+    let options = Options { scenario: Some(scenario), ..Options::still(Layout::small(), Release::V2_6) };
+    let running = Simulation::start(options).await.unwrap();
+    let mut story = Vec::new();
+    for at in [20, 60, 355, 365, 840] {
+        running.advance(Duration::from_secs(at) - running.world(|world| world.now()));
+        let caller = Caller::at(&running.urls()[0]).login(running.monitor()).await;
+        let names = ["degradedFailedCapacityInKb", "fwdRebuildCapacityInKb", "rebalanceCapacityInKb"];
+        let body = json!({"properties": names});
+        let path = "/api/types/System/instances/action/querySelectedStatistics";
+        let statistics = caller.post(path, body).await.json();
+        let device = caller.post("/api/types/Device/instances/action/queryIdByKey", json!({"name": "dev-1-1-1"})).await;
+        let device = device.json().as_str().unwrap().to_owned();
+        let error = caller.read(&format!("/api/instances/Device::{device}")).await["errorState"].clone();
+        let is = |name: &str| statistics[name].as_u64().unwrap() > 0;
+        story.push((at, is(names[0]), is(names[1]), is(names[2]), error.as_str() == Some("Error")));
+    }
+    // Second, degraded, rebuilding, rebalancing, failed.
+    let expected = [
+        (20, false, false, false, false),
+        (60, true, true, false, true),
+        (355, false, false, false, true),
+        (365, false, false, true, false),
+        (840, false, false, false, false),
+    ];
+    assert_eq!(story, expected);
 }
