@@ -145,7 +145,7 @@ impl Simulation {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let mut addresses = Vec::new();
-        for (number, address) in (0..).zip(&options.listen) {
+        for (number, address) in options.listen.iter().enumerate() {
             let listen = |source| StartError::Listen { address: *address, source };
             let listener = TcpListener::bind(address).await.map_err(listen)?;
             addresses.push(listener.local_addr().map_err(listen)?);
@@ -153,8 +153,7 @@ impl Simulation {
                 Arc::clone(&stage.world),
                 Arc::clone(&stage.faults),
                 options.token_clock,
-                // Tokens of one gateway mean nothing to another.
-                options.seed.wrapping_add(number),
+                (number, options.seed),
                 (&options.monitor, &options.admin),
             );
             tasks.spawn(serve(listener, tls.clone(), Arc::new(gateway), stop.clone()));

@@ -126,6 +126,7 @@ struct RawFault {
     r#for: Option<String>,
     times: Option<u32>,
     chance: Option<f64>,
+    gateway: Option<usize>,
 }
 
 fn anything() -> String {
@@ -228,7 +229,7 @@ impl RawFault {
             (None, None, Some(chance)) if (0.0..=1.0).contains(&chance) => When::Chance(chance),
             _ => return Err(ScenarioError::FaultWhen { line }),
         };
-        Ok((after, Fault { word, path: self.path, when }))
+        Ok((after, Fault { word, path: self.path, when, gateway: self.gateway }))
     }
 }
 

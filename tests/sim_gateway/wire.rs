@@ -60,6 +60,16 @@ async fn faults_fall_on_the_requests_they_are_for() {
 }
 
 #[tokio::test]
+async fn one_gateway_can_fail_while_the_other_answers() {
+    let options = Options::still(Layout::small(), Release::V3_6).gateways(2);
+    let running = Simulation::start(options).await.unwrap();
+    running.faults().add(Fault::always(Word::Reset, "*").at_gateway(0));
+    let [first, second] = &running.urls()[..] else { panic!("two gateways") };
+    assert!(Caller::at(first).try_ask(Method::GET, "/api/login", None).await.is_err());
+    Caller::at(second).get("/api/login").await.refused(401, 0);
+}
+
+#[tokio::test]
 async fn answers_are_compressed_for_those_who_ask() {
     let (running, caller) = started(Release::V3_6).await;
     let Auth::Basic(_, token) = &caller.auth else { panic!("a token") };
