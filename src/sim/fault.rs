@@ -126,17 +126,25 @@ pub struct Fault {
     pub path: String,
     /// On which of them.
     pub when: When,
+    /// Only at this gateway of the system, counted from 0; without, at all.
+    pub gateway: Option<usize>,
 }
 
 impl Fault {
     /// This fault on every request whose path fits.
     pub fn always(word: Word, path: &str) -> Self {
-        Self { word, path: path.to_owned(), when: When::Always }
+        Self { word, path: path.to_owned(), when: When::Always, gateway: None }
     }
 
     /// This fault on the next requests whose path fits.
     pub fn times(times: u32, word: Word, path: &str) -> Self {
-        Self { word, path: path.to_owned(), when: When::Times(times) }
+        Self { word, path: path.to_owned(), when: When::Times(times), gateway: None }
+    }
+
+    /// The same fault, at one gateway only.
+    #[must_use]
+    pub fn at_gateway(self, gateway: usize) -> Self {
+        Self { gateway: Some(gateway), ..self }
     }
 }
 
@@ -186,12 +194,13 @@ impl Faults {
         self.state().faults.iter().map(|(_, fault)| fault.clone()).collect()
     }
 
-    /// What falls on a request of this path.
-    pub(super) fn fall_on(&self, path: &str) -> Vec<Word> {
+    /// What falls on a request of this path at this gateway.
+    pub(super) fn fall_on(&self, gateway: usize, path: &str) -> Vec<Word> {
         let mut state = self.state();
         let State { faults, rng, .. } = &mut *state;
         let mut words = Vec::new();
-        for (_, fault) in faults.iter_mut().filter(|(_, fault)| fits(&fault.path, path)) {
+        let here = |fault: &Fault| fault.gateway.is_none_or(|only| only == gateway) && fits(&fault.path, path);
+        for (_, fault) in faults.iter_mut().filter(|(_, fault)| here(fault)) {
             let falls = match &mut fault.when {
                 When::Always => true,
                 When::Times(0) => false,
@@ -265,15 +274,18 @@ mod tests {
     fn a_fault_falls_as_often_as_it_says() {
         let faults = Faults::new(1);
         faults.add(Fault::times(2, Word::Reset, "/a"));
-        assert_eq!(faults.fall_on("/b"), []);
-        assert_eq!(faults.fall_on("/a"), [Word::Reset]);
-        assert_eq!(faults.fall_on("/a"), [Word::Reset]);
-        assert_eq!(faults.fall_on("/a"), []);
+        assert_eq!(faults.fall_on(0, "/b"), []);
+        assert_eq!(faults.fall_on(0, "/a"), [Word::Reset]);
+        assert_eq!(faults.fall_on(0, "/a"), [Word::Reset]);
+        assert_eq!(faults.fall_on(0, "/a"), []);
         assert!(faults.active().is_empty());
-        let number = faults.add(Fault { word: Word::Cut, path: "*".into(), when: When::Chance(0.5) });
-        let fell = (0..1000).filter(|_| !faults.fall_on("/").is_empty()).count();
+        faults.add(Fault::times(1, Word::Drop, "*").at_gateway(1));
+        assert_eq!(faults.fall_on(0, "/a"), []);
+        assert_eq!(faults.fall_on(1, "/a"), [Word::Drop]);
+        let number = faults.add(Fault { word: Word::Cut, path: "*".into(), when: When::Chance(0.5), gateway: None });
+        let fell = (0..1000).filter(|_| !faults.fall_on(0, "/").is_empty()).count();
         assert!((300..700).contains(&fell), "{fell}");
         faults.remove(number);
-        assert_eq!(faults.fall_on("/"), []);
+        assert_eq!(faults.fall_on(0, "/"), []);
     }
 }

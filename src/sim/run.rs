@@ -1,5 +1,6 @@
 //! Runs a simulated system: its gateways on real sockets, its time real or virtual.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -125,7 +126,9 @@ impl Simulation {
         if let Some(scenario) = &options.scenario {
             scenario.check(&world)?;
         }
-        let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        let own = options.listen.iter().map(|address| address.ip().to_string());
+        let names: BTreeSet<String> = own.chain(["localhost".to_owned(), "127.0.0.1".to_owned()]).collect();
+        let certificate = rcgen::generate_simple_self_signed(names.into_iter().collect::<Vec<_>>())?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certificate.signing_key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ServerConfig::builder_with_provider(provider)
@@ -142,7 +145,7 @@ impl Simulation {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let mut addresses = Vec::new();
-        for (number, address) in (0..).zip(&options.listen) {
+        for (number, address) in options.listen.iter().enumerate() {
             let listen = |source| StartError::Listen { address: *address, source };
             let listener = TcpListener::bind(address).await.map_err(listen)?;
             addresses.push(listener.local_addr().map_err(listen)?);
@@ -150,8 +153,7 @@ impl Simulation {
                 Arc::clone(&stage.world),
                 Arc::clone(&stage.faults),
                 options.token_clock,
-                // Tokens of one gateway mean nothing to another.
-                options.seed.wrapping_add(number),
+                (number, options.seed),
                 (&options.monitor, &options.admin),
             );
             tasks.spawn(serve(listener, tls.clone(), Arc::new(gateway), stop.clone()));

@@ -126,6 +126,7 @@ struct RawFault {
     r#for: Option<String>,
     times: Option<u32>,
     chance: Option<f64>,
+    gateway: Option<usize>,
 }
 
 fn anything() -> String {
@@ -173,9 +174,9 @@ impl Scenario {
         // Tried on a copy: whatever finds its object here finds it later.
         let mut world = world.clone();
         for event in &self.events {
-            match event.action.perform(&mut world) {
-                Err(why @ Refusal::NotFound { .. }) => return Err(ScenarioError::Unknown { line: event.line, why }),
-                Ok(()) | Err(_) => {}
+            // Other refusals depend on what happens before, and are told when they happen.
+            if let Err(why @ Refusal::NotFound { .. }) = event.action.perform(&mut world) {
+                return Err(ScenarioError::Unknown { line: event.line, why });
             }
         }
         Ok(())
@@ -228,7 +229,7 @@ impl RawFault {
             (None, None, Some(chance)) if (0.0..=1.0).contains(&chance) => When::Chance(chance),
             _ => return Err(ScenarioError::FaultWhen { line }),
         };
-        Ok((after, Fault { word, path: self.path, when }))
+        Ok((after, Fault { word, path: self.path, when, gateway: self.gateway }))
     }
 }
 

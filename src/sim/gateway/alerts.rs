@@ -113,7 +113,7 @@ impl Page {
         let total = rows.len();
         let limit = self.limit.unwrap_or(PAGE).max(1);
         let from = self.offset.min(total);
-        let upto = (from + limit).min(total);
+        let upto = from.saturating_add(limit).min(total);
         let link = |offset: usize| format!("{path}?offset={offset}&limit={limit}");
         let mut json = Json::default();
         json.object(|json| {

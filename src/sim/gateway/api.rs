@@ -85,8 +85,10 @@ impl Gateway {
             (&Method::GET, ["types", kind, "instances", key]) => {
                 let kind = self.kind(kind)?;
                 let name = key.strip_prefix("getByName::").ok_or_else(Refused::not_found)?;
+                // Clients encode names twice, and write pools with their domain before a comma.
                 let name = percent_decoded(&percent_decoded(name));
-                let id = kind.id_named(&world, &name).ok_or_else(|| Refused::no_such(kind.name()))?;
+                let name = name.split_once(',').map_or(name.as_str(), |(_, name)| name);
+                let id = kind.id_named(&world, name).ok_or_else(|| Refused::no_such(kind.name()))?;
                 Ok(ok(format!("\"{id}\"")))
             }
             (&Method::GET, ["instances", object]) => {
@@ -270,7 +272,7 @@ fn by_mdm(why: &world::Refusal) -> Refused {
         world::Refusal::NameInUse { .. } => 99,
         world::Refusal::Mapped { .. } => 104,
         world::Refusal::NoRoom { .. } => 67,
-        world::Refusal::Already { .. } | world::Refusal::HasSnapshots { .. } => 62,
+        world::Refusal::Already { .. } | world::Refusal::HasSnapshots { .. } | world::Refusal::TooLarge { .. } => 62,
     };
     Refused::by_mdm(code, why.to_string())
 }

@@ -52,6 +52,8 @@ pub struct Login {
 
 /// One gateway of a system.
 pub(super) struct Gateway {
+    /// Which of the system's gateways it is.
+    number: usize,
     release: Release,
     world: Arc<Mutex<World>>,
     pub(super) faults: Arc<Faults>,
@@ -103,17 +105,20 @@ impl Gateway {
         world: Arc<Mutex<World>>,
         faults: Arc<Faults>,
         clock: TokenClock,
-        seed: u64,
+        (number, seed): (usize, u64),
         (monitor, admin): (&Login, &Login),
     ) -> Self {
         let release = lock(&world).release;
         let user = |login: &Login, role| User { name: login.user.clone(), password: login.password.clone(), role };
         let users = vec![user(monitor, Role::Monitor), user(admin, Role::Admin)];
+        // Tokens of one gateway mean nothing to another.
+        let sessions = Sessions::new(users, seed.wrapping_add(number as u64));
         Self {
+            number,
             release,
             world,
             faults,
-            sessions: Mutex::new(Sessions::new(users, seed)),
+            sessions: Mutex::new(sessions),
             catalogue: Catalogue::new(release),
             writer: Writer::new(release),
             clock,

@@ -47,6 +47,12 @@ struct Session {
     used: Duration,
 }
 
+impl Session {
+    fn lives(&self, now: Duration) -> bool {
+        now < self.until && self.idle.is_none_or(|idle| now < self.used + idle)
+    }
+}
+
 /// The sessions of one gateway.
 #[derive(Debug)]
 pub(super) struct Sessions {
@@ -75,6 +81,7 @@ impl Sessions {
     /// Logs in with a password; `wall_millis` is the time that the token tells of its end.
     pub(super) fn login(&mut self, name: &str, password: &str, now: Duration, wall_millis: i64) -> Option<String> {
         let user = self.user(name, password)?;
+        self.sweep(now);
         let end = wall_millis + i64::try_from(TOKEN_LIFE.as_millis()).unwrap_or(0);
         let token = STANDARD_NO_PAD.encode(format!("{name}:{end}:{:032x}", self.rng.random::<u128>()));
         let session = Session { user, until: now + TOKEN_LIFE, idle: Some(TOKEN_IDLE), used: now };
@@ -84,7 +91,9 @@ impl Sessions {
 
     /// Logs in at 4.x.
     pub(super) fn login_pair(&mut self, name: &str, password: &str, now: Duration) -> Option<Pair> {
-        self.user(name, password).map(|user| self.pair(user, now))
+        let user = self.user(name, password)?;
+        self.sweep(now);
+        Some(self.pair(user, now))
     }
 
     /// A fresh pair for a refresh token, which is void after that.
@@ -105,12 +114,18 @@ impl Sessions {
         Pair { access, refresh }
     }
 
+    /// Forgets what is void: clients that come and go must not fill the memory.
+    fn sweep(&mut self, now: Duration) {
+        self.tokens.retain(|_, session| session.lives(now));
+        self.refresh.retain(|_, (_, until)| now < *until);
+    }
+
     /// The role behind a token that still lives; using it keeps it from idling.
     pub(super) fn role(&mut self, token: &str, now: Duration) -> Option<Role> {
         // Some clients keep the quotes around the token and send them back.
         let token = token.trim_matches('"');
         let session = self.tokens.get_mut(token)?;
-        if now >= session.until || session.idle.is_some_and(|idle| now >= session.used + idle) {
+        if !session.lives(now) {
             self.tokens.remove(token);
             return None;
         }

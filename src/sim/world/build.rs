@@ -43,6 +43,7 @@ impl Ids {
 }
 
 pub(super) fn build(layout: &Layout, release: Release, seed: u64) -> World {
+    let layout = &sensible(layout);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let system = Id(rng.random::<u64>() | 1 << 60);
     let mut world = World {
@@ -87,6 +88,22 @@ pub(super) fn build(layout: &Layout, release: Release, seed: u64) -> World {
     replication(&mut world, layout);
     nvme(&mut world, layout);
     world
+}
+
+/// The nearest layout that can exist: one of everything, and room for data.
+fn sensible(layout: &Layout) -> Layout {
+    Layout {
+        domains: layout.domains.max(1),
+        racks_per_domain: layout.racks_per_domain.max(1),
+        nodes_per_rack: layout.nodes_per_rack.max(1),
+        pools_per_domain: layout.pools_per_domain.max(1),
+        devices_per_node: layout.devices_per_node.max(layout.pools_per_domain).max(1),
+        device_gib: layout.device_gib.max(1),
+        fill: layout.fill.clamp(0.0, 0.95),
+        spare_percent: layout.spare_percent.min(90),
+        iops_per_volume: layout.iops_per_volume.max(0.0),
+        ..layout.clone()
+    }
 }
 
 /// The address of a node in one of the system's networks.
@@ -251,7 +268,7 @@ fn volumes(world: &mut World, layout: &Layout) {
             None => {
                 let pool = pools[at as usize % pools.len()];
                 // Together thin volumes promise more than there is.
-                let mean = pool_kb[&pool] * 3 / 2 / per_pool;
+                let mean = (pool_kb[&pool] * 3 / 2 / per_pool).max(2);
                 let size = rng.random_range(mean / 2..mean * 3 / 2).div_ceil(GRAIN_KB).max(1) * GRAIN_KB;
                 (pool, vtrees.at(at), size)
             }

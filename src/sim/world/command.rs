@@ -18,6 +18,8 @@ pub enum Refusal {
     Mapped { name: String },
     #[error("pool {pool:?} has no room for that")]
     NoRoom { pool: String },
+    #[error("volume {name:?} would be larger than a pebibyte")]
+    TooLarge { name: String },
     #[error("volume {name:?} has snapshots; delete them first")]
     HasSnapshots { name: String },
 }
@@ -34,7 +36,10 @@ pub struct VolumeRequest {
     pub sdc: Option<String>,
 }
 
+/// Volumes come in multiples of this.
 const GRAIN_GIB: u64 = 8;
+/// No volume is larger than a pebibyte.
+const MAX_GIB: u64 = 1 << 20;
 
 fn not_found(kind: &'static str, name: &str) -> Refusal {
     Refusal::NotFound { kind, name: name.to_owned() }
@@ -169,6 +174,9 @@ impl World {
         if self.volumes.values().any(|volume| volume.name == request.name) {
             return Err(Refusal::NameInUse { name: request.name.clone() });
         }
+        if request.gib > MAX_GIB {
+            return Err(Refusal::TooLarge { name: request.name.clone() });
+        }
         let pool = self
             .pools
             .values()
@@ -179,7 +187,7 @@ impl World {
             Some(sdc) => vec![self.sdc_named(sdc)?],
             None => Vec::new(),
         };
-        let size_kb = request.gib.div_ceil(GRAIN_GIB).max(1) * GRAIN_GIB << 20;
+        let size_kb = (request.gib.div_ceil(GRAIN_GIB).max(1) * GRAIN_GIB) << 20;
         let allocated_kb = if request.thick { size_kb } else { 0 };
         let room = self.pool_shelf(pool, |shelf| {
             let enough = shelf.room() >= 2 * allocated_kb;

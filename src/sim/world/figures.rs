@@ -331,4 +331,28 @@ mod tests {
         let (states, _) = protection(&pool, &BTreeMap::new());
         assert_eq!((states.in_maintenance, states.degraded_failed, states.sum()), (200, 0, 300));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn states_add_up_whatever_lies_where(
+            devices in proptest::collection::vec(
+                (0..4_u64, proptest::bool::ANY, proptest::bool::ANY, 0..1000_u64, 0..1000_u64), 1..12),
+            homeless in proptest::collection::btree_map(0..4_u64, 0..500_u64, 0..3),
+        ) {
+            let homeless: BTreeMap<Id, u64> = homeless.into_iter().map(|(unit, kb)| (Id(unit), kb)).collect();
+            let copies: Vec<Copies> = devices
+                .into_iter()
+                .map(|(unit, serves, maintenance, used, stale)| Copies {
+                    unit: Id(unit), serves, maintenance, capacity: 1000, used, stale: stale.min(used),
+                })
+                .collect();
+            let used: u64 = copies.iter().map(|copy| copy.used).sum::<u64>() + homeless.values().sum::<u64>();
+            let (pool, devices) = protection(&copies, &homeless);
+            assert_eq!(pool.sum(), used);
+            assert_eq!(pool.degraded_failed, pool.degraded_healthy);
+            for (device, copy) in devices.iter().zip(&copies) {
+                assert_eq!(device.sum(), copy.used);
+            }
+        }
+    }
 }

@@ -116,7 +116,7 @@ impl Sds {
 
     /// Whether its devices serve.
     pub fn serves(&self) -> bool {
-        self.membership == Membership::Joined
+        self.membership == Membership::Joined && matches!(self.maintenance, Maintenance::None | Maintenance::Entering)
     }
 
     /// What fails together with it.

@@ -204,8 +204,24 @@ fn volumes_come_and_go_with_their_data() {
     world.delete_volume("new").unwrap();
     check(&world);
     assert_eq!(world.pools.values().map(|pool| pool.figures.in_use).sum::<u64>(), before);
-    let too_large = VolumeRequest { gib: 1 << 30, ..request };
-    assert_eq!(world.create_volume(&too_large), Err(Refusal::NoRoom { pool: "pool-1".into() }));
+    let no_room = VolumeRequest { gib: 1 << 20, ..request };
+    assert_eq!(world.create_volume(&no_room), Err(Refusal::NoRoom { pool: "pool-1".into() }));
+    let too_large = VolumeRequest { gib: u64::MAX, ..no_room };
+    assert_eq!(world.create_volume(&too_large), Err(Refusal::TooLarge { name: "new".into() }));
+}
+
+#[test]
+fn an_sds_in_maintenance_is_no_loss_and_catches_up_after() {
+    let mut world = world(12);
+    let now_serving = |world: &mut World, state| {
+        world.sds_named("sds-3-1").unwrap().maintenance = state;
+        pass(world, 30);
+    };
+    now_serving(&mut world, Maintenance::In);
+    let waiting: u64 = world.pools.values().map(|pool| pool.figures.protection.in_maintenance).sum();
+    assert!(waiting > 0 && degraded(&world) == 0, "nothing is rebuilt elsewhere");
+    now_serving(&mut world, Maintenance::None);
+    assert!(world.pools.values().all(|pool| pool.figures.protection.protected == pool.figures.in_use));
 }
 
 #[test]
@@ -219,6 +235,28 @@ fn time_in_small_pieces_is_time_in_one() {
         many.advance(Duration::from_millis(250));
     }
     assert_eq!(format!("{one:?}"), format!("{many:?}"));
+}
+
+#[test]
+fn the_smallest_and_oddest_layouts_make_a_system() {
+    let nothing = Layout {
+        domains: 0,
+        racks_per_domain: 0,
+        nodes_per_rack: 0,
+        devices_per_node: 0,
+        pools_per_domain: 0,
+        device_gib: 0,
+        volumes: 0,
+        sdcs: 0,
+        fill: 2.0,
+        spare_percent: 100,
+        ..Layout::small()
+    };
+    let crowded = Layout { volumes: 500, device_gib: 1, ..Layout::small() };
+    for layout in [nothing, crowded] {
+        let mut world = World::new(&layout, Release::V4_5, 1);
+        pass(&mut world, 20);
+    }
 }
 
 #[test]
@@ -294,7 +332,7 @@ fn play(seed: u64, faults: &[Fault]) -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn every_sum_holds_whatever_fails(seed in 0..1000_u64, faults in prop::collection::vec(fault(), 1..40)) {

@@ -16,6 +16,10 @@ const CONNECTED: &str = r#"{"clientServerConnectivityStatus":"AllConnected","dis
 const CONNECTED_2_6: &str = r#"{"sdcSdsConnectivityStatus":"AllConnected","disconnectedSdcId":null,"disconnectedSdcName":null,"disconnectedSdsId":null,"disconnectedSdsName":null,"disconnectedSdsIp":null}"#;
 const DOMAIN_CONNECTED: &str = r#"{"clientServerConnStatus":"CLIENT_SERVER_CONN_STATUS_ALL_CONNECTED","disconnectedClientId":null,"disconnectedClientName":null,"disconnectedServerId":null,"disconnectedServerName":null,"disconnectedServerIp":null}"#;
 
+const OSCILLATIONS: &str = r#"{"shortWindow":{"threshold":10000,"windowSizeInSec":60,"lastOscillationCount":0,"lastOscillationTime":0,"maxFailuresCount":0},"mediumWindow":{"threshold":100000,"windowSizeInSec":3600,"lastOscillationCount":0,"lastOscillationTime":0,"maxFailuresCount":0},"longWindow":{"threshold":1000000,"windowSizeInSec":86400,"lastOscillationCount":0,"lastOscillationTime":0,"maxFailuresCount":0}}"#;
+/// Times are written as OpenSSL prints them.
+const CERTIFICATE: &str = r#"{"subject":"/GN=component/CN=simulated/O=Simulation","issuer":"/GN=MDM/CN=CA-simulated/O=Simulation","validFrom":"Oct 14 07:08:27 2025 GMT","validTo":"Oct 13 08:08:27 2035 GMT","thumbprint":"51:4D:55:4C:41:54:45:44:00:01:02:03:04:05:06:07:08:09:0A:0B","validFromAsn1Format":"251014070827Z","validToAsn1Format":"351013080827Z"}"#;
+
 const SYSTEM: &[Field] = &[
     ("capacityAlertHighThresholdPercent", "80", V2_0, None),
     ("capacityAlertCriticalThresholdPercent", "90", V2_0, None),
@@ -110,7 +114,8 @@ const SDS: &[Field] = &[
     ("rfcacheErrorInconsistentCacheConfiguration", "false", V2_0, None),
     ("rfcacheErrorInconsistentSourceConfiguration", "false", V2_0, None),
     ("rfcacheErrorInvalidDriverPath", "false", V2_0, None),
-    ("certificateInfo", "null", V2_0, None),
+    ("certificateInfo", "null", V2_0, Some(V3_0)),
+    ("certificateInfo", CERTIFICATE, V3_6, None),
     ("authenticationError", "\"None\"", V2_0, None),
     ("perfProfile", "\"Default\"", V2_0, Some(V2_6)),
     ("perfProfile", "\"HighPerformance\"", V3_0, None),
@@ -125,7 +130,8 @@ const SDS: &[Field] = &[
 
 const DEVICE: &[Field] = &[
     ("rfcacheErrorDeviceDoesNotExist", "false", V2_0, None),
-    ("longSuccessfulIos", NO_WINDOWS, V2_0, None),
+    ("longSuccessfulIos", NO_WINDOWS, V2_0, Some(V3_6)),
+    ("longSuccessfulIos", OSCILLATIONS, V4_5, None),
     ("accelerationPoolId", "null", V3_0, None),
     ("spSdsId", "null", V3_0, None),
     ("deviceType", "\"Scsi\"", V3_0, None),
@@ -305,7 +311,7 @@ const SDR: &[Field] = &[
     ("mdmConnectionState", "\"Connected\"", V3_6, None),
     ("maintenanceState", "\"NoMaintenance\"", V3_6, None),
     ("perfProfile", "\"HighPerformance\"", V3_6, None),
-    ("certificateInfo", "null", V3_6, None),
+    ("certificateInfo", CERTIFICATE, V3_6, None),
     ("authenticationError", "\"None\"", V3_6, None),
     ("port", "11088", V3_6, None),
 ];
@@ -315,7 +321,7 @@ const SDT: &[Field] = &[
     ("membershipState", "\"Joined\"", V4_5, None),
     ("mdmConnectionState", "\"Connected\"", V4_5, None),
     ("maintenanceState", "\"NoMaintenance\"", V4_5, None),
-    ("certificateInfo", "null", V4_5, None),
+    ("certificateInfo", CERTIFICATE, V4_5, None),
     ("authenticationError", "\"None\"", V4_5, None),
     ("faultSetId", "null", V4_5, None),
     ("persistentDiscoveryControllersNum", "0", V4_5, None),

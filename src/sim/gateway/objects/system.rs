@@ -50,7 +50,6 @@ impl Writer {
             json.key("clusterState").string(if mdm.normal() { "ClusteredNormal" } else { "ClusteredDegraded" });
             json.key("goodNodesNum").number(mdm.good_nodes() as u64);
             json.key("goodReplicasNum").number(mdm.good_replicas() as u64);
-            json.key("virtualIps").array(|_| {});
             if alone {
                 json.key("perfProfile").string("HighPerformance");
             }
