@@ -81,6 +81,8 @@ pub struct Family {
     pub source: &'static str,
     /// Which collector it belongs to.
     pub scope: Scope,
+    /// The heading it stands under in the documentation.
+    pub area: &'static str,
     pub(super) rule: Rule,
 }
 
@@ -220,7 +222,7 @@ impl Area {
         rule: Rule,
     ) -> Family {
         let labels = self.labels.iter().chain(more).copied().collect();
-        Family { name: name.into(), kind, help: help.into(), labels, source, scope: self.scope, rule }
+        Family { name: name.into(), kind, help: help.into(), labels, source, scope: self.scope, area: "", rule }
     }
 
     fn gauge(
@@ -250,21 +252,21 @@ impl Area {
 pub fn families() -> &'static [Family] {
     static FAMILIES: LazyLock<Vec<Family>> = LazyLock::new(|| {
         [
-            health::families(),
-            system::families(),
-            mdm::families(),
-            domain::families(),
-            pool::families(),
-            sds::families(),
-            fault_set::families(),
-            device::families(),
-            sdc::families(),
-            volume::families(),
-            replication::families(),
-            own::families(),
+            ("Ourselves, by poll", health::families()),
+            ("System", system::families()),
+            ("MDM cluster", mdm::families()),
+            ("Protection domain", domain::families()),
+            ("Storage pool", pool::families()),
+            ("SDS", sds::families()),
+            ("Fault set", fault_set::families()),
+            ("Device", device::families()),
+            ("SDC", sdc::families()),
+            ("Volume and snapshot", volume::families()),
+            ("Replication", replication::families()),
+            ("Ourselves, as it happens", own::families()),
         ]
         .into_iter()
-        .flatten()
+        .flat_map(|(area, families)| families.into_iter().map(move |family| Family { area, ..family }))
         .collect()
     });
     &FAMILIES
