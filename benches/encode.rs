@@ -1,5 +1,7 @@
 //! How long does it take to encode, pack and hand out a poll, by size of the system?
 
+#![allow(missing_docs, clippy::expect_used, clippy::print_stdout, reason = "a bench is no library and talks to people")]
+
 #[path = "../tests/support/pictures.rs"]
 mod pictures;
 

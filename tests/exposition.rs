@@ -1,4 +1,5 @@
 //! Other people's readers judge what we expose.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends")]
 
 #[path = "support/pictures.rs"]
 mod pictures;

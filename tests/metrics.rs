@@ -1,4 +1,5 @@
 //! What Prometheus gets to see of a system, and what it does not.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends")]
 
 #[path = "support/exposition.rs"]
 mod exposition;
@@ -66,6 +67,15 @@ fn unpack(packed: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     flate2::read::GzDecoder::new(packed).read_to_end(&mut out).unwrap();
     out
+}
+
+#[test]
+fn an_encoder_moves_to_any_thread_and_an_exposition_is_shared_by_all() {
+    fn is_send<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+    is_send::<Encoder>();
+    is_shared::<Exposition>();
+    is_shared::<Own>();
 }
 
 #[test]

@@ -155,8 +155,9 @@ pub(crate) struct LatencyHistograms {
 }
 
 impl LatencyHistograms {
-    /// Counts the windows of a snapshot, if they are new.
-    pub(crate) fn update(&mut self, snapshot: &Snapshot) {
+    /// Counts the windows of a snapshot, if they are new. `rows` are the places
+    /// of the volumes' statistics.
+    pub(crate) fn update(&mut self, snapshot: &Snapshot, rows: impl Iterator<Item = Option<usize>>) {
         if let Some(pools) = &snapshot.pools {
             self.pools.retain(|id, _| pools.get(id).is_some());
         }
@@ -169,12 +170,12 @@ impl LatencyHistograms {
         if table.columns().place(Stat::UserDataSdcReadLatency).is_none() {
             return;
         }
-        for volume in volumes.iter() {
-            let (Some(pool), Some(row)) = (&volume.pool, table.row(volume.id.object())) else { continue };
-            if !self.pools.contains_key(pool) {
-                self.pools.insert(pool.clone(), Default::default());
-            }
-            let Some(histograms) = self.pools.get_mut(pool) else { continue };
+        for (volume, row) in volumes.iter().zip(rows) {
+            let (Some(pool), Some(row)) = (&volume.pool, row.map(|row| table.nth(row))) else { continue };
+            let histograms = match self.pools.get_mut(pool) {
+                Some(histograms) => histograms,
+                None => self.pools.entry(pool.clone()).or_default(),
+            };
             for (histogram, (_, stat)) in histograms.iter_mut().zip(DIRECTIONS) {
                 if let Some(window) = row.window(stat)
                     && let Some(mean) = window.mean_seconds()

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::catalog::{Family, Type, families};
+use super::catalog::{Type, families};
 
 /// The text of `docs/metrics.md`.
 pub fn markdown() -> String {
@@ -19,12 +19,11 @@ pub fn markdown() -> String {
     );
     let mut heading = "";
     for family in families() {
-        let area = area(family);
-        if area != heading {
-            heading = area;
+        if family.area != heading {
+            heading = family.area;
             let _ = write!(
                 out,
-                "\n## {area}\n\n| Name | Type | Labels | Help | Source | Collector |\n|---|---|---|---|---|---|\n"
+                "\n## {heading}\n\n| Name | Type | Labels | Help | Source | Collector |\n|---|---|---|---|---|---|\n"
             );
         }
         let labels = if family.labels.is_empty() { "–".to_owned() } else { family.labels.join(", ") };
@@ -44,31 +43,4 @@ pub fn markdown() -> String {
 
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('*', "\\*")
-}
-
-/// The heading under which a family stands.
-fn area(family: &Family) -> &'static str {
-    const AREAS: [(&str, &str); 14] = [
-        ("scaleio_system_", "System"),
-        ("scaleio_mdm_request", "Ourselves, counted"),
-        ("scaleio_mdm_", "MDM cluster"),
-        ("scaleio_protection_domain_", "Protection domain"),
-        ("scaleio_storage_pool_", "Storage pool"),
-        ("scaleio_replication_journal_", "Storage pool"),
-        ("scaleio_sds_", "SDS"),
-        ("scaleio_fault_set_", "Fault set"),
-        ("scaleio_device_", "Device"),
-        ("scaleio_sdc_", "SDC"),
-        ("scaleio_volume_", "Volume"),
-        ("scaleio_snapshot_policy_", "Snapshot policy"),
-        ("scaleio_replication_", "Replication"),
-        ("", ""),
-    ];
-    if matches!(family.rule, super::catalog::Rule::Registry) {
-        return "Ourselves, counted";
-    }
-    AREAS
-        .iter()
-        .find(|(prefix, _)| family.name.starts_with(prefix))
-        .map_or("", |(_, area)| if area.is_empty() { "Ourselves, by poll" } else { area })
 }

@@ -179,3 +179,41 @@ fn histogram(registry: &Registry, name: &str, bounds: &[f64]) -> Result<Histogra
     let options = HistogramOpts::new(name, &*family.help).buckets(bounds.to_vec());
     registered(registry, HistogramVec::new(options, &family.labels)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(own: &Own, collect: Option<&[&str]>) -> String {
+        String::from_utf8(own.text(Format::Text, collect)).unwrap()
+    }
+
+    #[test]
+    fn what_happens_is_in_the_next_scrape() {
+        let own = Own::new(Build { version: "1.2.3", revision: "abc", rustc: "1.90" }).unwrap();
+        let system = SystemId::new("prod");
+        assert!(!text(&own, None).contains("scaleio_collector"), "nothing happened yet");
+        own.ran(&system, Collector::Sds, Duration::from_millis(700), None);
+        own.ran(&system, Collector::Sds, Duration::from_secs(100), Some(FailureReason::Timeout));
+        let text = text(&own, None);
+        for line in [
+            "scaleio_framework_build_info{version=\"1.2.3\",revision=\"abc\",rustc=\"1.90\"} 1\n",
+            "scaleio_collector_duration_seconds_bucket{system=\"prod\",collector=\"sds\",le=\"0.5\"} 0\n",
+            "scaleio_collector_duration_seconds_bucket{system=\"prod\",collector=\"sds\",le=\"1.0\"} 1\n",
+            "scaleio_collector_duration_seconds_bucket{system=\"prod\",collector=\"sds\",le=\"+Inf\"} 2\n",
+            "scaleio_collector_duration_seconds_sum{system=\"prod\",collector=\"sds\"} 100.7\n",
+            "scaleio_collector_errors_total{system=\"prod\",collector=\"sds\",reason=\"timeout\"} 1\n",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        #[cfg(target_os = "linux")]
+        assert!(text.contains("process_resident_memory_bytes{} "));
+    }
+
+    #[test]
+    fn who_chooses_volumes_gets_nothing_about_ourselves() {
+        let own = Own::new(Build { version: "1.2.3", revision: "abc", rustc: "1.90" }).unwrap();
+        assert_eq!(text(&own, Some(&["volumes"])), "");
+        assert!(text(&own, Some(&["exporter"])).contains("scaleio_framework_build_info"));
+    }
+}

@@ -29,6 +29,11 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// The place of each volume's statistics, if it has any.
+    pub(crate) fn volumes(&self) -> impl Iterator<Item = Option<usize>> + '_ {
+        self.volumes.iter().map(|row| (*row != NONE).then_some(*row as usize))
+    }
+
     /// Finds the rows of a snapshot.
     pub(crate) fn update(&mut self, snapshot: &Snapshot) {
         let table = |kind| snapshot.statistics.as_ref().and_then(|statistics| statistics.table(kind));

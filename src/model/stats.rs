@@ -381,7 +381,13 @@ pub struct StatRow<'a> {
     values: &'a [f64],
 }
 
-impl StatRow<'_> {
+impl<'a> StatRow<'a> {
+    /// All numbers of the row, at the places that the columns tell; `NaN` where
+    /// nothing was sent. For whoever reads one statistic of many rows.
+    pub const fn values(&self) -> &'a [f64] {
+        self.values
+    }
+
     /// A plain number in base units (bytes, seconds, a count, a ratio); absent
     /// when it was not asked, not sent, or not a number.
     pub fn number(&self, stat: Stat) -> Option<f64> {

@@ -1,4 +1,5 @@
 //! A strict reader of exposition text, for tests.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends")]
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "shared by test binaries, each of which uses its part")]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -19,7 +19,8 @@ use std::sync::LazyLock;
 
 use crate::model::cluster::{Device, Sdc, Volume};
 use crate::model::snapshot::Collector;
-use crate::model::stats::{Stat, StatKind, StatRow};
+use crate::model::stats::{Columns, Stat, StatKind};
+use crate::model::unit::Window;
 
 use super::encode::{Labels, Lines};
 use super::view::View;
@@ -81,6 +82,8 @@ pub struct Family {
     pub source: &'static str,
     /// Which collector it belongs to.
     pub scope: Scope,
+    /// The heading it stands under in the documentation.
+    pub area: &'static str,
     pub(super) rule: Rule,
 }
 
@@ -179,21 +182,59 @@ impl Read {
         }
     }
 
-    /// The value in a row.
+    /// Where its statistics are in the rows of a table; nothing when the
+    /// gateway does not have them.
+    pub(super) fn placed(self, columns: &Columns) -> Option<Placed> {
+        let place = |stat| columns.place(stat);
+        Some(match self {
+            Self::Number(stat) => Placed::Number(place(stat)?),
+            Self::Positive(stat) => Placed::Positive(place(stat)?),
+            Self::Sum(stats) => Placed::Sum(stats.iter().filter_map(|stat| place(*stat)).collect()),
+            Self::Operations(stat) => Placed::Operations(place(stat)?),
+            Self::Throughput(stat) => Placed::Throughput(place(stat)?),
+            Self::SomeOperations(stat) => Placed::SomeOperations(place(stat)?),
+            Self::SomeThroughput(stat) => Placed::SomeThroughput(place(stat)?),
+            Self::Latency(stat) => Placed::Latency(place(stat)?),
+        })
+    }
+}
+
+/// A [`Read`] that knows its place, looked up once for all rows.
+pub(super) enum Placed {
+    Number(usize),
+    Positive(usize),
+    Sum(Vec<usize>),
+    Operations(usize),
+    Throughput(usize),
+    SomeOperations(usize),
+    SomeThroughput(usize),
+    Latency(usize),
+}
+
+impl Placed {
+    /// The value in the numbers of a row.
     #[inline]
-    pub(super) fn of(self, row: StatRow<'_>) -> Option<f64> {
+    pub(super) fn of(&self, values: &[f64]) -> Option<f64> {
+        let number = |place: usize| values.get(place).copied().filter(|value| value.is_finite());
+        let window = |place: usize| match values.get(place..place + 3) {
+            // One that is not finite makes the sum so too.
+            Some(&[seconds, weight, count]) if (seconds + weight + count).is_finite() => {
+                Some(Window { seconds, weight, count })
+            }
+            _ => None,
+        };
         match self {
-            Self::Number(stat) => row.number(stat),
-            Self::Positive(stat) => row.number(stat).filter(|value| *value > 0.0),
-            Self::Sum(stats) => stats
+            Self::Number(place) => number(*place),
+            Self::Positive(place) => number(*place).filter(|value| *value > 0.0),
+            Self::Sum(places) => places
                 .iter()
-                .filter_map(|stat| row.number(*stat))
+                .filter_map(|place| number(*place))
                 .fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value)),
-            Self::Operations(stat) => row.window(stat)?.per_second(),
-            Self::Throughput(stat) => row.window(stat)?.bytes_per_second(),
-            Self::SomeOperations(stat) => row.window(stat)?.per_second().filter(|rate| *rate > 0.0),
-            Self::SomeThroughput(stat) => row.window(stat)?.bytes_per_second().filter(|rate| *rate > 0.0),
-            Self::Latency(stat) => row.window(stat)?.mean_seconds(),
+            Self::Operations(place) => window(*place)?.per_second(),
+            Self::Throughput(place) => window(*place)?.bytes_per_second(),
+            Self::SomeOperations(place) => window(*place)?.per_second().filter(|rate| *rate > 0.0),
+            Self::SomeThroughput(place) => window(*place)?.bytes_per_second().filter(|rate| *rate > 0.0),
+            Self::Latency(place) => window(*place)?.mean_seconds(),
         }
     }
 }
@@ -220,7 +261,7 @@ impl Area {
         rule: Rule,
     ) -> Family {
         let labels = self.labels.iter().chain(more).copied().collect();
-        Family { name: name.into(), kind, help: help.into(), labels, source, scope: self.scope, rule }
+        Family { name: name.into(), kind, help: help.into(), labels, source, scope: self.scope, area: "", rule }
     }
 
     fn gauge(
@@ -250,21 +291,21 @@ impl Area {
 pub fn families() -> &'static [Family] {
     static FAMILIES: LazyLock<Vec<Family>> = LazyLock::new(|| {
         [
-            health::families(),
-            system::families(),
-            mdm::families(),
-            domain::families(),
-            pool::families(),
-            sds::families(),
-            fault_set::families(),
-            device::families(),
-            sdc::families(),
-            volume::families(),
-            replication::families(),
-            own::families(),
+            ("Ourselves, by poll", health::families()),
+            ("System", system::families()),
+            ("MDM cluster", mdm::families()),
+            ("Protection domain", domain::families()),
+            ("Storage pool", pool::families()),
+            ("SDS", sds::families()),
+            ("Fault set", fault_set::families()),
+            ("Device", device::families()),
+            ("SDC", sdc::families()),
+            ("Volume and snapshot", volume::families()),
+            ("Replication", replication::families()),
+            ("Ourselves, as it happens", own::families()),
         ]
         .into_iter()
-        .flatten()
+        .flat_map(|(area, families)| families.into_iter().map(move |family| Family { area, ..family }))
         .collect()
     });
     &FAMILIES

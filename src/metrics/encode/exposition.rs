@@ -270,7 +270,34 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, TimeDelta};
+
     use super::*;
+    use crate::config;
+    use crate::metrics::{Build, Encoder};
+    use crate::model::observed::Observed;
+    use crate::model::picture::Picture;
+
+    #[test]
+    fn gzip_is_made_in_advance_only_while_somebody_asks_for_it() {
+        let own = Own::new(Build { version: "0", revision: "0", rustc: "0" }).unwrap();
+        let mut encoder = Encoder::new(&config::Metrics { max_series: 1000 });
+        let begin = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let picture = Arc::new(Picture::unseen(SystemId::new("prod"), begin, Observed::default()));
+        let mut encode = |minutes| encoder.encode(&[Arc::clone(&picture)], begin + TimeDelta::minutes(minutes));
+        let packed = |exposition: &Exposition| {
+            let segments: Vec<_> = exposition.blocks.iter().flat_map(|block| &block.segments).collect();
+            assert!(!segments.is_empty());
+            segments.iter().filter(|segment| segment.is_packed()).count() * 100 / segments.len()
+        };
+        let first = encode(0);
+        first.body(Format::Text, false, None, &own, begin);
+        assert_eq!(packed(&first), 0);
+        first.body(Format::Text, true, None, &own, begin);
+        assert_eq!(packed(&first), 100);
+        assert_eq!(packed(&encode(10)), 100);
+        assert_eq!(packed(&encode(11)), 0);
+    }
 
     #[test]
     fn the_format_is_what_the_scraper_likes_most() {

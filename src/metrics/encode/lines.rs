@@ -25,6 +25,8 @@ impl<'a> Labels<'a> {
 pub(crate) struct Lines<'a> {
     out: &'a mut Vec<u8>,
     name: &'a str,
+    /// The name with the brace behind it.
+    head: Vec<u8>,
     /// Room for an id as text, kept between lines.
     scratch: String,
     /// Series written.
@@ -35,8 +37,9 @@ pub(crate) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     /// Lines of the family with this name, behind what `out` holds.
-    pub(crate) const fn new(out: &'a mut Vec<u8>, name: &'a str) -> Self {
-        Self { out, name, scratch: String::new(), written: 0, withheld: 0 }
+    pub(crate) fn new(out: &'a mut Vec<u8>, name: &'a str) -> Self {
+        let head = [name.as_bytes(), b"{"].concat();
+        Self { out, name, head, scratch: String::new(), written: 0, withheld: 0 }
     }
 
     /// One line, or none when there is no value. `more` is ready label text
@@ -50,11 +53,12 @@ impl<'a> Lines<'a> {
         }
         self.written += 1;
         // Once for the whole line; a number has at most 24 characters.
-        self.out.reserve(self.name.len() + labels.text.len() + more.len() + 32);
-        self.out.extend_from_slice(self.name.as_bytes());
-        self.out.push(b'{');
+        self.out.reserve(self.head.len() + labels.text.len() + more.len() + 32);
+        self.out.extend_from_slice(&self.head);
         self.out.extend_from_slice(labels.text);
-        self.out.extend_from_slice(more.as_bytes());
+        if !more.is_empty() {
+            self.out.extend_from_slice(more.as_bytes());
+        }
         self.out.extend_from_slice(b"} ");
         number(self.out, value);
         self.out.push(b'\n');

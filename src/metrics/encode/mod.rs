@@ -15,7 +15,7 @@ use crate::model::snapshot::{Collector, Snapshot};
 use crate::model::stats::StatKind;
 use crate::model::unit::Timestamp;
 
-use super::catalog::{Family, Rule, Sample, Scope, families};
+use super::catalog::{Family, Placed, Rule, Sample, Scope, families};
 use super::derive::{EventCounts, LatencyHistograms};
 use super::labels::Names;
 use super::view::{Entry, Keep, Rows, View};
@@ -149,7 +149,7 @@ impl Known {
         if let Some(snapshot) = snapshot {
             self.names.update(snapshot);
             self.rows.update(snapshot);
-            self.latencies.update(snapshot);
+            self.latencies.update(snapshot, self.rows.volumes());
             self.events.update(snapshot);
         }
     }
@@ -367,17 +367,16 @@ fn write_family(family: &Family, view: &View<'_>, lines: &mut Lines<'_>) {
         Rule::Volume(write) => view.volumes().for_each(|entry| write(entry.object, entry.labels, lines)),
         Rule::Stats(kind, samples) => match kind {
             StatKind::System => {
-                for (sample, row) in samples.iter().filter_map(|sample| Some((sample, view.system_row()?))) {
-                    lines.sample(view.system(), &sample.more, sample.read.of(row));
-                }
+                let entry = view.system_row().map(|row| (view.system(), row.values()));
+                write_stats(view, *kind, samples, lines, entry.into_iter());
             }
-            StatKind::ProtectionDomain => write_stats(view.domains(), samples, lines),
-            StatKind::StoragePool => write_stats(view.pools(), samples, lines),
-            StatKind::Sds => write_stats(view.sds(), samples, lines),
-            StatKind::Device => write_stats(view.devices(), samples, lines),
-            StatKind::Sdc => write_stats(view.sdcs(), samples, lines),
-            StatKind::Volume => write_stats(view.volumes(), samples, lines),
-            StatKind::ConsistencyGroup => write_stats(view.groups(), samples, lines),
+            StatKind::ProtectionDomain => write_stats(view, *kind, samples, lines, with_rows(view.domains())),
+            StatKind::StoragePool => write_stats(view, *kind, samples, lines, with_rows(view.pools())),
+            StatKind::Sds => write_stats(view, *kind, samples, lines, with_rows(view.sds())),
+            StatKind::Device => write_stats(view, *kind, samples, lines, with_rows(view.devices())),
+            StatKind::Sdc => write_stats(view, *kind, samples, lines, with_rows(view.sdcs())),
+            StatKind::Volume => write_stats(view, *kind, samples, lines, with_rows(view.volumes())),
+            StatKind::ConsistencyGroup => write_stats(view, *kind, samples, lines, with_rows(view.groups())),
             // Pairs have no series of their own, only their groups do.
             StatKind::ReplicationPair => {}
         },
@@ -385,12 +384,26 @@ fn write_family(family: &Family, view: &View<'_>, lines: &mut Lines<'_>) {
     }
 }
 
-fn write_stats<'a, T: 'a>(entries: impl Iterator<Item = Entry<'a, T>>, samples: &[Sample], lines: &mut Lines<'_>) {
-    for entry in entries {
-        if let Some(row) = entry.row {
-            for sample in samples {
-                lines.sample(entry.labels, &sample.more, sample.read.of(row));
-            }
+fn with_rows<'a, T: 'a>(entries: impl Iterator<Item = Entry<'a, T>>) -> impl Iterator<Item = (Labels<'a>, &'a [f64])> {
+    entries.filter_map(|entry| Some((entry.labels, entry.row?.values())))
+}
+
+/// The series of all objects of a kind; most of all lines are written here.
+fn write_stats<'a>(
+    view: &View<'a>,
+    kind: StatKind,
+    samples: &[Sample],
+    lines: &mut Lines<'_>,
+    rows: impl Iterator<Item = (Labels<'a>, &'a [f64])>,
+) {
+    let Some(table) = view.table(kind) else { return };
+    let samples: Vec<(&str, Placed)> = samples
+        .iter()
+        .filter_map(|sample| Some((sample.more.as_str(), sample.read.placed(table.columns())?)))
+        .collect();
+    for (labels, values) in rows {
+        for (more, read) in &samples {
+            lines.sample(labels, more, read.of(values));
         }
     }
 }
