@@ -381,11 +381,115 @@ async fn statistics_that_a_release_lacks_are_learned_and_not_asked_again() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_teaches_nothing_is_not_asked_again() {
+async fn a_refusal_that_teaches_nothing_is_not_asked_again_and_again() {
     let server = answering(Reply::status(400, r#"{"message":"no","httpStatusCode":400,"errorCode":0}"#)).await;
-    let error = client(&settings(&[&server])).statistics(&StatKind::ALL).await.unwrap_err();
-    assert_eq!(error.reason(), FailureReason::Http);
-    assert_eq!(server.count("POST", "/api/instances/querySelectedStatistics"), 1);
+    let gateway = client(&settings(&[&server]));
+    let kinds = [StatKind::System, StatKind::Sds, StatKind::Volume];
+    // The first time each kind is also asked alone, to find the one that is refused.
+    for (round, asked) in [4, 5, 6].into_iter().enumerate() {
+        let error = gateway.statistics(&kinds).await.unwrap_err();
+        assert_eq!(error.reason(), FailureReason::Http);
+        assert_eq!(server.count("POST", "/api/instances/querySelectedStatistics"), asked, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn a_kind_that_is_refused_in_words_nobody_knows_is_found_by_asking_each_alone() {
+    let accounts = Accounts::new(Flow::Basic);
+    let server = Server::start(move |request| {
+        accounts.serve(request, |request| {
+            if request.body.contains("ReplicationPair") {
+                return Reply::status(400, r#"{"message":"Was ist das?","httpStatusCode":400,"errorCode":0}"#);
+            }
+            Reply::json(if request.body.contains("System") { r#"{"System":{"numOfSds":3}}"# } else { "{}" })
+        })
+    })
+    .await;
+    let gateway = client(&settings(&[&server]));
+    let kinds = [StatKind::System, StatKind::ReplicationPair];
+    for asked in [4, 5] {
+        let answer = gateway.statistics(&kinds).await.unwrap();
+        assert_eq!(answer.value.system().unwrap().number(Stat::NumOfSds), Some(3.0));
+        assert_eq!(server.count("POST", "/api/instances/querySelectedStatistics"), asked);
+    }
+}
+
+#[tokio::test]
+async fn the_login_is_chosen_by_what_the_gateway_answers() {
+    let unknown_path_needs_a_login = Reply::unauthorized();
+    for (name, probe, basic) in [
+        ("404", Reply::not_found(), true),
+        ("405", Reply::html(405), true),
+        ("a page", Reply::html(200), true),
+        ("401 as up to 3.6", unknown_path_needs_a_login, true),
+        ("401 as a page", Reply::html(401), true),
+        ("a broken handler", Reply::html(500), true),
+        ("401 as from 4.0 on", Reply::status(401, r#"{"http_status_code":401,"messages":[]}"#), false),
+        ("overload", Reply::html(503), false),
+        ("too many", Reply::status(429, "{}"), false),
+    ] {
+        let accounts = Accounts::new(Flow::Basic);
+        let server = Server::start(move |request| match request.path.as_str() {
+            "/rest/auth/login" => probe.clone(),
+            _ => accounts.serve(request, |_| Reply::json(ONE)),
+        })
+        .await;
+        let outcome = client(&settings(&[&server])).fault_sets().await;
+        assert_eq!(outcome.is_ok(), basic, "{name}");
+        assert_eq!(server.count("GET", "/api/login"), usize::from(basic), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_system_that_was_upgraded_to_4_x_is_logged_in_to_anew() {
+    let (old, new) = (Accounts::new(Flow::Basic), Accounts::new(Flow::Bearer));
+    let upgraded = Arc::new(AtomicBool::new(false));
+    let is_new = upgraded.clone();
+    let server = Server::start(move |request| {
+        let is_new = is_new.load(Ordering::SeqCst);
+        let version = if is_new { "R4_5.4000.111" } else { "R3_6.0.0" };
+        let then = |_: &Request| Reply::json(format!(r#"[{{"id":"1","systemVersionName":"X: {version}"}}]"#));
+        // 4.x takes the old login too.
+        if is_new && request.path.starts_with("/rest/") {
+            new.serve(request, then)
+        } else if is_new && new.token().is_some() {
+            new.serve(request, then)
+        } else {
+            old.serve(request, then)
+        }
+    })
+    .await;
+    let gateway = client(&settings(&[&server]));
+    assert_eq!(gateway.generation().await.unwrap(), Generation::V3_5);
+    upgraded.store(true, Ordering::SeqCst);
+    assert_eq!(gateway.generation().await.unwrap(), Generation::V4);
+    assert_eq!(gateway.generation().await.unwrap(), Generation::V4);
+    assert!(server.requests().last().unwrap().headers["authorization"].starts_with("Bearer "));
+}
+
+#[tokio::test]
+async fn a_packed_answer_is_asked_for_and_unpacked() {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(ONE.as_bytes()).unwrap();
+    let server = answering(Reply::Text {
+        status: 200,
+        kind: "application/json",
+        headers: "content-encoding: gzip\r\n".to_owned(),
+        body: packed.finish().unwrap(),
+    })
+    .await;
+    assert_eq!(client(&settings(&[&server])).fault_sets().await.unwrap().objects, 1);
+    assert!(server.requests().last().unwrap().headers["accept-encoding"].contains("gzip"));
+}
+
+#[tokio::test]
+async fn a_port_that_never_answers_is_given_up_after_the_connect_timeout() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = scaleio_framework::config::GatewayUrl::at(listener.local_addr().unwrap());
+    let settings = System { gateways: vec![url], connect_timeout: Duration::from_millis(200), ..settings(&[]) };
+    let error = client(&settings).fault_sets().await.unwrap_err();
+    assert_eq!(error.reason(), FailureReason::Connect, "{error}");
+    assert!(error.to_string().contains("no connection within"), "{error}");
 }
 
 #[tokio::test]
