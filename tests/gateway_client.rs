@@ -15,29 +15,9 @@ use scaleio_framework::model::id::SystemId;
 use scaleio_framework::model::picture::FailureReason;
 use scaleio_framework::model::stats::{Stat, StatKind};
 use scaleio_framework::model::version::Generation;
-use support::{Accounts, Flow, Identity, PASSWORD, Reply, Request, Server, USER, settings};
-
-const FAULT_SETS: &str = "/api/types/FaultSet/instances";
-const ONE: &str = r#"[{"id":"00000000000000aa","name":"rack-1"}]"#;
-
-fn client(settings: &System) -> Gateway {
-    let quiet: OnRequest = Arc::new(|_| {});
-    Gateway::new(SystemId::new("prod"), settings, Role::Monitor, quiet).unwrap()
-}
-
-/// A gateway with one fault set.
-async fn plain(flow: Flow) -> (Arc<Accounts>, Server) {
-    let accounts = Accounts::new(flow);
-    let inner = accounts.clone();
-    let server = Server::start(move |request| inner.serve(request, |_| Reply::json(ONE))).await;
-    (accounts, server)
-}
-
-/// A gateway whose login works and whose every other answer is this.
-async fn answering(reply: Reply) -> Server {
-    let accounts = Accounts::new(Flow::Basic);
-    Server::start(move |request| accounts.serve(request, |_| reply.clone())).await
-}
+use support::{
+    Accounts, FAULT_SETS, Flow, ONE, PASSWORD, Reply, Request, Server, USER, answering, client, plain, settings,
+};
 
 #[tokio::test]
 async fn up_to_3_6_the_token_becomes_the_password() {
@@ -259,74 +239,6 @@ async fn a_redirect_to_another_server_is_not_followed() {
     assert!(other.requests().is_empty());
 }
 
-fn file(folder: &tempfile::TempDir, pem: &str) -> Trust {
-    let path = folder.path().join(format!("{}.pem", pem.len()));
-    std::fs::write(&path, pem).unwrap();
-    Trust::CaFile(path)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[tokio::test]
-async fn a_certificate_is_trusted_by_pin_by_file_or_by_authority() {
-    let folder = tempfile::tempdir().unwrap();
-    let (_, server) = plain(Flow::Basic).await;
-    for trust in [server.trust(), file(&folder, &server.identity.pem), Trust::Insecure] {
-        let settings = System { trust, ..settings(&[&server]) };
-        client(&settings).fault_sets().await.unwrap();
-    }
-    let (authority, identity) = Identity::signed("127.0.0.1");
-    let accounts = Accounts::new(Flow::Basic);
-    let server = Server::start_as(identity, move |request| accounts.serve(request, |_| Reply::json(ONE))).await;
-    let settings = System { trust: file(&folder, &authority), ..settings(&[&server]) };
-    client(&settings).fault_sets().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_refused_certificate_is_named_with_the_mend() {
-    let folder = tempfile::tempdir().unwrap();
-    let stranger = Identity::self_signed();
-    let (authority, elsewhere) = Identity::signed("gateway.example");
-    let (_, server) = plain(Flow::Basic).await;
-    let accounts = Accounts::new(Flow::Basic);
-    let other_name = Server::start_as(elsewhere, move |request| accounts.serve(request, |_| Reply::json(ONE))).await;
-    for (server, trust, why) in [
-        (&server, Trust::Pin([7; 32]), "not the one in `pin`"),
-        (&server, file(&folder, &stranger.pem), "was not signed by it"),
-        (&other_name, file(&folder, &stranger.pem), "issuer is not trusted"),
-        (&server, Trust::SystemRoots, "issuer is not trusted"),
-        (&other_name, file(&folder, &authority), "another host name"),
-    ] {
-        let settings = System { trust, ..settings(&[server]) };
-        let error = client(&settings).fault_sets().await.unwrap_err();
-        let text = error.to_string();
-        assert_eq!(error.reason(), FailureReason::Tls, "{text}");
-        for part in [why, &hex(&server.identity.sha256), "CN=", "valid from", "`pin`", "`ca_file`", server.url.as_str()]
-        {
-            assert!(text.contains(part), "{part:?} is missing: {text}");
-        }
-        assert!(server.requests().is_empty(), "nothing is sent to a stranger");
-    }
-}
-
-#[tokio::test]
-async fn a_port_that_does_not_speak_tls_is_told() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = scaleio_framework::config::GatewayUrl::at(listener.local_addr().unwrap());
-    let server = tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad\r\n\r\n").await;
-        }
-    });
-    let settings = System { gateways: vec![url], ..settings(&[]) };
-    let error = client(&settings).fault_sets().await.unwrap_err();
-    assert_eq!(error.reason(), FailureReason::Tls, "{error}");
-    assert!(error.to_string().contains("port"), "{error}");
-    server.abort();
-}
-
 /// Serves statistics as a release does that has these names only.
 fn statistics(request: &Request, valid: &[(&str, &[&str])]) -> Reply {
     let query: serde_json::Value = serde_json::from_str(&request.body).unwrap();
@@ -450,13 +362,8 @@ async fn a_system_that_was_upgraded_to_4_x_is_logged_in_to_anew() {
         let version = if is_new { "R4_5.4000.111" } else { "R3_6.0.0" };
         let then = |_: &Request| Reply::json(format!(r#"[{{"id":"1","systemVersionName":"X: {version}"}}]"#));
         // 4.x takes the old login too.
-        if is_new && request.path.starts_with("/rest/") {
-            new.serve(request, then)
-        } else if is_new && new.token().is_some() {
-            new.serve(request, then)
-        } else {
-            old.serve(request, then)
-        }
+        let by_new = is_new && (request.path.starts_with("/rest/") || new.token().is_some());
+        if by_new { new.serve(request, then) } else { old.serve(request, then) }
     })
     .await;
     let gateway = client(&settings(&[&server]));
@@ -480,16 +387,6 @@ async fn a_packed_answer_is_asked_for_and_unpacked() {
     .await;
     assert_eq!(client(&settings(&[&server])).fault_sets().await.unwrap().objects, 1);
     assert!(server.requests().last().unwrap().headers["accept-encoding"].contains("gzip"));
-}
-
-#[tokio::test]
-async fn a_port_that_never_answers_is_given_up_after_the_connect_timeout() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = scaleio_framework::config::GatewayUrl::at(listener.local_addr().unwrap());
-    let settings = System { gateways: vec![url], connect_timeout: Duration::from_millis(200), ..settings(&[]) };
-    let error = client(&settings).fault_sets().await.unwrap_err();
-    assert_eq!(error.reason(), FailureReason::Connect, "{error}");
-    assert!(error.to_string().contains("no connection within"), "{error}");
 }
 
 #[tokio::test]
