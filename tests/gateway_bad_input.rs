@@ -99,7 +99,12 @@ fn mutation() -> impl Strategy<Value = Mutation> {
 
 /// Positions right behind each `": "`, where a value begins.
 fn value_starts(body: &[u8]) -> Vec<usize> {
-    body.windows(3).enumerate().filter(|(_, window)| *window == b"\": ").map(|(at, _)| at + 3).collect()
+    body.windows(3)
+        .enumerate()
+        .filter(|(_, window)| *window == b"\": ")
+        .map(|(at, _)| at + 3)
+        .filter(|at| *at < body.len())
+        .collect()
 }
 
 /// End of the scalar that begins here; lists and objects are cut into, which

@@ -15,29 +15,9 @@ use scaleio_framework::model::id::SystemId;
 use scaleio_framework::model::picture::FailureReason;
 use scaleio_framework::model::stats::{Stat, StatKind};
 use scaleio_framework::model::version::Generation;
-use support::{Accounts, Flow, Identity, PASSWORD, Reply, Request, Server, USER, settings};
-
-const FAULT_SETS: &str = "/api/types/FaultSet/instances";
-const ONE: &str = r#"[{"id":"00000000000000aa","name":"rack-1"}]"#;
-
-fn client(settings: &System) -> Gateway {
-    let quiet: OnRequest = Arc::new(|_| {});
-    Gateway::new(SystemId::new("prod"), settings, Role::Monitor, quiet).unwrap()
-}
-
-/// A gateway with one fault set.
-async fn plain(flow: Flow) -> (Arc<Accounts>, Server) {
-    let accounts = Accounts::new(flow);
-    let inner = accounts.clone();
-    let server = Server::start(move |request| inner.serve(request, |_| Reply::json(ONE))).await;
-    (accounts, server)
-}
-
-/// A gateway whose login works and whose every other answer is this.
-async fn answering(reply: Reply) -> Server {
-    let accounts = Accounts::new(Flow::Basic);
-    Server::start(move |request| accounts.serve(request, |_| reply.clone())).await
-}
+use support::{
+    Accounts, FAULT_SETS, Flow, ONE, PASSWORD, Reply, Request, Server, USER, answering, client, plain, settings,
+};
 
 #[tokio::test]
 async fn up_to_3_6_the_token_becomes_the_password() {
@@ -259,74 +239,6 @@ async fn a_redirect_to_another_server_is_not_followed() {
     assert!(other.requests().is_empty());
 }
 
-fn file(folder: &tempfile::TempDir, pem: &str) -> Trust {
-    let path = folder.path().join(format!("{}.pem", pem.len()));
-    std::fs::write(&path, pem).unwrap();
-    Trust::CaFile(path)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[tokio::test]
-async fn a_certificate_is_trusted_by_pin_by_file_or_by_authority() {
-    let folder = tempfile::tempdir().unwrap();
-    let (_, server) = plain(Flow::Basic).await;
-    for trust in [server.trust(), file(&folder, &server.identity.pem), Trust::Insecure] {
-        let settings = System { trust, ..settings(&[&server]) };
-        client(&settings).fault_sets().await.unwrap();
-    }
-    let (authority, identity) = Identity::signed("127.0.0.1");
-    let accounts = Accounts::new(Flow::Basic);
-    let server = Server::start_as(identity, move |request| accounts.serve(request, |_| Reply::json(ONE))).await;
-    let settings = System { trust: file(&folder, &authority), ..settings(&[&server]) };
-    client(&settings).fault_sets().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_refused_certificate_is_named_with_the_mend() {
-    let folder = tempfile::tempdir().unwrap();
-    let stranger = Identity::self_signed();
-    let (authority, elsewhere) = Identity::signed("gateway.example");
-    let (_, server) = plain(Flow::Basic).await;
-    let accounts = Accounts::new(Flow::Basic);
-    let other_name = Server::start_as(elsewhere, move |request| accounts.serve(request, |_| Reply::json(ONE))).await;
-    for (server, trust, why) in [
-        (&server, Trust::Pin([7; 32]), "not the one in `pin`"),
-        (&server, file(&folder, &stranger.pem), "was not signed by it"),
-        (&other_name, file(&folder, &stranger.pem), "issuer is not trusted"),
-        (&server, Trust::SystemRoots, "issuer is not trusted"),
-        (&other_name, file(&folder, &authority), "another host name"),
-    ] {
-        let settings = System { trust, ..settings(&[server]) };
-        let error = client(&settings).fault_sets().await.unwrap_err();
-        let text = error.to_string();
-        assert_eq!(error.reason(), FailureReason::Tls, "{text}");
-        for part in [why, &hex(&server.identity.sha256), "CN=", "valid from", "`pin`", "`ca_file`", server.url.as_str()]
-        {
-            assert!(text.contains(part), "{part:?} is missing: {text}");
-        }
-        assert!(server.requests().is_empty(), "nothing is sent to a stranger");
-    }
-}
-
-#[tokio::test]
-async fn a_port_that_does_not_speak_tls_is_told() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = scaleio_framework::config::GatewayUrl::at(listener.local_addr().unwrap());
-    let server = tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad\r\n\r\n").await;
-        }
-    });
-    let settings = System { gateways: vec![url], ..settings(&[]) };
-    let error = client(&settings).fault_sets().await.unwrap_err();
-    assert_eq!(error.reason(), FailureReason::Tls, "{error}");
-    assert!(error.to_string().contains("port"), "{error}");
-    server.abort();
-}
-
 /// Serves statistics as a release does that has these names only.
 fn statistics(request: &Request, valid: &[(&str, &[&str])]) -> Reply {
     let query: serde_json::Value = serde_json::from_str(&request.body).unwrap();
@@ -381,11 +293,100 @@ async fn statistics_that_a_release_lacks_are_learned_and_not_asked_again() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_teaches_nothing_is_not_asked_again() {
+async fn a_refusal_that_teaches_nothing_is_not_asked_again_and_again() {
     let server = answering(Reply::status(400, r#"{"message":"no","httpStatusCode":400,"errorCode":0}"#)).await;
-    let error = client(&settings(&[&server])).statistics(&StatKind::ALL).await.unwrap_err();
-    assert_eq!(error.reason(), FailureReason::Http);
-    assert_eq!(server.count("POST", "/api/instances/querySelectedStatistics"), 1);
+    let gateway = client(&settings(&[&server]));
+    let kinds = [StatKind::System, StatKind::Sds, StatKind::Volume];
+    // The first time each kind is also asked alone, to find the one that is refused.
+    for (round, asked) in [4, 5, 6].into_iter().enumerate() {
+        let error = gateway.statistics(&kinds).await.unwrap_err();
+        assert_eq!(error.reason(), FailureReason::Http);
+        assert_eq!(server.count("POST", "/api/instances/querySelectedStatistics"), asked, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn a_kind_that_is_refused_in_words_nobody_knows_is_found_by_asking_each_alone() {
+    let accounts = Accounts::new(Flow::Basic);
+    let server = Server::start(move |request| {
+        accounts.serve(request, |request| {
+            if request.body.contains("ReplicationPair") {
+                return Reply::status(400, r#"{"message":"Was ist das?","httpStatusCode":400,"errorCode":0}"#);
+            }
+            Reply::json(if request.body.contains("System") { r#"{"System":{"numOfSds":3}}"# } else { "{}" })
+        })
+    })
+    .await;
+    let gateway = client(&settings(&[&server]));
+    let kinds = [StatKind::System, StatKind::ReplicationPair];
+    for asked in [4, 5] {
+        let answer = gateway.statistics(&kinds).await.unwrap();
+        assert_eq!(answer.value.system().unwrap().number(Stat::NumOfSds), Some(3.0));
+        assert_eq!(server.count("POST", "/api/instances/querySelectedStatistics"), asked);
+    }
+}
+
+#[tokio::test]
+async fn the_login_is_chosen_by_what_the_gateway_answers() {
+    let unknown_path_needs_a_login = Reply::unauthorized();
+    for (name, probe, basic) in [
+        ("404", Reply::not_found(), true),
+        ("405", Reply::html(405), true),
+        ("a page", Reply::html(200), true),
+        ("401 as up to 3.6", unknown_path_needs_a_login, true),
+        ("401 as a page", Reply::html(401), true),
+        ("a broken handler", Reply::html(500), true),
+        ("401 as from 4.0 on", Reply::status(401, r#"{"http_status_code":401,"messages":[]}"#), false),
+        ("overload", Reply::html(503), false),
+        ("too many", Reply::status(429, "{}"), false),
+    ] {
+        let accounts = Accounts::new(Flow::Basic);
+        let server = Server::start(move |request| match request.path.as_str() {
+            "/rest/auth/login" => probe.clone(),
+            _ => accounts.serve(request, |_| Reply::json(ONE)),
+        })
+        .await;
+        let outcome = client(&settings(&[&server])).fault_sets().await;
+        assert_eq!(outcome.is_ok(), basic, "{name}");
+        assert_eq!(server.count("GET", "/api/login"), usize::from(basic), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_system_that_was_upgraded_to_4_x_is_logged_in_to_anew() {
+    let (old, new) = (Accounts::new(Flow::Basic), Accounts::new(Flow::Bearer));
+    let upgraded = Arc::new(AtomicBool::new(false));
+    let is_new = upgraded.clone();
+    let server = Server::start(move |request| {
+        let is_new = is_new.load(Ordering::SeqCst);
+        let version = if is_new { "R4_5.4000.111" } else { "R3_6.0.0" };
+        let then = |_: &Request| Reply::json(format!(r#"[{{"id":"1","systemVersionName":"X: {version}"}}]"#));
+        // 4.x takes the old login too.
+        let by_new = is_new && (request.path.starts_with("/rest/") || new.token().is_some());
+        if by_new { new.serve(request, then) } else { old.serve(request, then) }
+    })
+    .await;
+    let gateway = client(&settings(&[&server]));
+    assert_eq!(gateway.generation().await.unwrap(), Generation::V3_5);
+    upgraded.store(true, Ordering::SeqCst);
+    assert_eq!(gateway.generation().await.unwrap(), Generation::V4);
+    assert_eq!(gateway.generation().await.unwrap(), Generation::V4);
+    assert!(server.requests().last().unwrap().headers["authorization"].starts_with("Bearer "));
+}
+
+#[tokio::test]
+async fn a_packed_answer_is_asked_for_and_unpacked() {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(ONE.as_bytes()).unwrap();
+    let server = answering(Reply::Text {
+        status: 200,
+        kind: "application/json",
+        headers: "content-encoding: gzip\r\n".to_owned(),
+        body: packed.finish().unwrap(),
+    })
+    .await;
+    assert_eq!(client(&settings(&[&server])).fault_sets().await.unwrap().objects, 1);
+    assert!(server.requests().last().unwrap().headers["accept-encoding"].contains("gzip"));
 }
 
 #[tokio::test]

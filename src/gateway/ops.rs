@@ -179,6 +179,37 @@ impl Gateway {
     /// The statistics of these kinds of objects, in one query. Names that the
     /// release does not have are learned from its refusals and not asked again.
     pub async fn statistics(&self, kinds: &[StatKind]) -> Result<Answer<Statistics>, GatewayError> {
+        match self.bulk(kinds).await {
+            Err(error) if error.refusal().is_some() && self.drop_refused(kinds).await? => self.bulk(kinds).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Asks each kind alone, once, because a refusal did not say which one it
+    /// was about, and drops those that are refused. Says whether that helps.
+    async fn drop_refused(&self, kinds: &[StatKind]) -> Result<bool, GatewayError> {
+        let asked: Vec<StatKind> = self.with_learned(|learned| learned.selection(kinds)).into_keys().collect();
+        if asked.len() < 2 || !self.with_learned(statistics::Learned::try_alone) {
+            return Ok(false);
+        }
+        let mut refused = Vec::new();
+        for kind in &asked {
+            match self.bulk(&[*kind]).await {
+                Ok(_) => {}
+                Err(error) if error.refusal().is_some() => refused.push(*kind),
+                Err(error) => return Err(error),
+            }
+        }
+        if refused.is_empty() || refused.len() == asked.len() {
+            return Ok(false);
+        }
+        tracing::warn!(kinds = ?refused, "the gateway refuses statistics of these kinds; they are asked no more");
+        self.with_learned(|learned| learned.drop_kinds(&refused));
+        Ok(true)
+    }
+
+    /// One bulk query, again after every refusal that teaches something.
+    async fn bulk(&self, kinds: &[StatKind]) -> Result<Answer<Statistics>, GatewayError> {
         const NAME: &str = "querySelectedStatistics";
         // Each refusal teaches about one kind: its names, and then that none is left.
         let mut refusals_left = 2 * kinds.len();
@@ -190,20 +221,17 @@ impl Gateway {
             let body = statistics::query(&selection)
                 .map_err(|_| GatewayError::Setup { why: "a query cannot be written as JSON".into() })?;
             let call = Call::post(NAME, "/api/instances/querySelectedStatistics", body);
-            match self.call(call).await {
+            let error = match self.call(call).await {
                 Ok(answered) => {
                     return read(NAME, answered, move |body: &[u8]| statistics::read(body, &selection)).await;
                 }
-                Err(error) => {
-                    let message = error.refusal().filter(|_| refusals_left > 0);
-                    let taught =
-                        message.is_some_and(|message| self.with_learned(|learned| learned.learn(message, &selection)));
-                    if !taught {
-                        return Err(error);
-                    }
-                    refusals_left -= 1;
-                }
+                Err(error) => error,
+            };
+            let message = error.refusal().filter(|_| refusals_left > 0);
+            if !message.is_some_and(|message| self.with_learned(|learned| learned.learn(message, &selection))) {
+                return Err(error);
             }
+            refusals_left -= 1;
         }
     }
 

@@ -181,10 +181,15 @@ impl Http {
             Why::Reqwest(error) => {
                 if let Some(refused) = find::<rustls::Error>(&error) {
                     GatewayError::Tls { call, address, why: tls::explain(refused).into() }
+                } else if error.is_connect() {
+                    let why = if error.is_timeout() {
+                        format!("no connection within {:.1} s", after.as_secs_f64())
+                    } else {
+                        format!("cannot connect: {}", root(&error))
+                    };
+                    GatewayError::Connect { call, address, why: why.into() }
                 } else if error.is_timeout() {
                     GatewayError::Timeout { call, address, after }
-                } else if error.is_connect() {
-                    GatewayError::Connect { call, address, why: format!("cannot connect: {}", root(&error)).into() }
                 } else if answering && find::<io::Error>(&error).is_some_and(unpacking) {
                     GatewayError::Parse { call, address, source: ParseError::Packing }
                 } else {

@@ -23,6 +23,8 @@ pub struct Learned {
     valid: BTreeMap<StatKind, Vec<Stat>>,
     /// Kinds that the gateway does not know at all.
     dropped: BTreeSet<StatKind>,
+    /// Whether each kind was once asked alone, to find the refused ones.
+    tried_alone: bool,
 }
 
 #[derive(Serialize)]
@@ -52,6 +54,17 @@ impl Learned {
     /// The kinds that are worth asking for, with their statistics.
     pub fn selection(&self, kinds: &[StatKind]) -> BTreeMap<StatKind, Vec<Stat>> {
         kinds.iter().map(|kind| (*kind, self.wanted(*kind))).filter(|(_, stats)| !stats.is_empty()).collect()
+    }
+
+    /// Whether it is worth asking each kind alone: once, when a refusal did not
+    /// say which kind it is about.
+    pub fn try_alone(&mut self) -> bool {
+        !std::mem::replace(&mut self.tried_alone, true)
+    }
+
+    /// Asks for these kinds no more.
+    pub fn drop_kinds(&mut self, kinds: &[StatKind]) {
+        self.dropped.extend(kinds);
     }
 
     /// Takes the message of a 400. Says whether the next query will be another

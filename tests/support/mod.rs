@@ -10,11 +10,17 @@ use std::time::Duration;
 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use scaleio_framework::config::{GatewayUrl, Login, Secret, System, Trust};
+use scaleio_framework::gateway::{Gateway, OnRequest, Role};
+use scaleio_framework::model::id::SystemId;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+/// One fault set.
+pub const FAULT_SETS: &str = "/api/types/FaultSet/instances";
+pub const ONE: &str = r#"[{"id":"00000000000000aa","name":"rack-1"}]"#;
 
 pub const USER: &str = "monitor";
 pub const PASSWORD: &str = "Pa55w0rd-very-secret";
@@ -408,4 +414,23 @@ fn decode_base64(text: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
+}
+
+pub fn client(settings: &System) -> Gateway {
+    let quiet: OnRequest = Arc::new(|_| {});
+    Gateway::new(SystemId::new("prod"), settings, Role::Monitor, quiet).unwrap()
+}
+
+/// A gateway with one fault set.
+pub async fn plain(flow: Flow) -> (Arc<Accounts>, Server) {
+    let accounts = Accounts::new(flow);
+    let inner = accounts.clone();
+    let server = Server::start(move |request| inner.serve(request, |_| Reply::json(ONE))).await;
+    (accounts, server)
+}
+
+/// A gateway whose login works and whose every other answer is this.
+pub async fn answering(reply: Reply) -> Server {
+    let accounts = Accounts::new(Flow::Basic);
+    Server::start(move |request| accounts.serve(request, |_| reply.clone())).await
 }
