@@ -8,12 +8,12 @@ use promql_parser::parser::Expr;
 use serde::Deserialize;
 
 /// The folder of the package.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Files of a folder whose names end so, in order.
-pub fn list(folder: &Path, ending: &str) -> Vec<PathBuf> {
+pub(crate) fn list(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.unwrap().path())
@@ -24,13 +24,13 @@ pub fn list(folder: &Path, ending: &str) -> Vec<PathBuf> {
 }
 
 /// Every rule file: the ones that are loaded by default, then the optional ones.
-pub fn rule_files() -> Vec<PathBuf> {
+pub(crate) fn rule_files() -> Vec<PathBuf> {
     let alerts = root().join("alerts");
     [list(&alerts, ".rules.yml"), list(&alerts.join("optional"), ".rules.yml")].concat()
 }
 
 /// Every promtool test.
-pub fn test_files() -> Vec<PathBuf> {
+pub(crate) fn test_files() -> Vec<PathBuf> {
     list(&root().join("alerts/tests"), ".yml")
 }
 
@@ -61,39 +61,39 @@ struct RawRule {
 }
 
 /// A rule that records a series.
-pub struct Recording {
-    pub name: String,
-    pub expr: Expr,
+pub(crate) struct Recording {
+    pub(crate) name: String,
+    pub(crate) expr: Expr,
 }
 
 /// A rule that alerts.
-pub struct Alert {
-    pub name: String,
-    pub group: String,
+pub(crate) struct Alert {
+    pub(crate) name: String,
+    pub(crate) group: String,
     /// Whether its file is not loaded by default.
-    pub optional: bool,
+    pub(crate) optional: bool,
     /// What its file's name begins with.
-    pub file: String,
-    pub expr: Expr,
-    pub waits: String,
-    pub labels: BTreeMap<String, String>,
-    pub annotations: BTreeMap<String, String>,
+    pub(crate) file: String,
+    pub(crate) expr: Expr,
+    pub(crate) waits: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 impl Alert {
-    pub fn severity(&self) -> &str {
+    pub(crate) fn severity(&self) -> &str {
         self.labels.get("severity").map_or("", String::as_str)
     }
 }
 
 /// All rules of all files.
-pub struct Rules {
-    pub recordings: Vec<Recording>,
-    pub alerts: Vec<Alert>,
+pub(crate) struct Rules {
+    pub(crate) recordings: Vec<Recording>,
+    pub(crate) alerts: Vec<Alert>,
 }
 
 impl Rules {
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let mut all = Self { recordings: Vec::new(), alerts: Vec::new() };
         for path in rule_files() {
             let text = std::fs::read_to_string(&path).unwrap();
@@ -129,7 +129,7 @@ impl Rules {
         });
     }
 
-    pub fn names(&self) -> BTreeSet<&str> {
+    pub(crate) fn names(&self) -> BTreeSet<&str> {
         self.alerts.iter().map(|alert| alert.name.as_str()).collect()
     }
 }
@@ -137,62 +137,62 @@ impl Rules {
 /// A file of promtool tests.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TestFile {
-    pub rule_files: Vec<String>,
-    pub evaluation_interval: String,
-    pub group_eval_order: Vec<String>,
-    pub tests: Vec<Case>,
+pub(crate) struct TestFile {
+    pub(crate) rule_files: Vec<String>,
+    pub(crate) evaluation_interval: String,
+    pub(crate) group_eval_order: Vec<String>,
+    pub(crate) tests: Vec<Case>,
 }
 
 /// One scenario.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Case {
-    pub name: String,
-    pub interval: String,
-    pub input_series: Vec<Input>,
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) interval: String,
+    pub(crate) input_series: Vec<Input>,
     #[serde(default)]
-    pub promql_expr_test: Vec<Probe>,
+    pub(crate) promql_expr_test: Vec<Probe>,
     #[serde(default)]
-    pub alert_rule_test: Vec<serde::de::IgnoredAny>,
+    pub(crate) alert_rule_test: Vec<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Input {
-    pub series: String,
+pub(crate) struct Input {
+    pub(crate) series: String,
     #[allow(dead_code)]
-    pub values: String,
+    pub(crate) values: String,
 }
 
 /// What an expression is at a moment.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Probe {
-    pub expr: String,
+pub(crate) struct Probe {
+    pub(crate) expr: String,
     #[allow(dead_code)]
-    pub eval_time: String,
+    pub(crate) eval_time: String,
     #[serde(default)]
-    pub exp_samples: Vec<Sample>,
+    pub(crate) exp_samples: Vec<Sample>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sample {
-    pub labels: String,
+pub(crate) struct Sample {
+    pub(crate) labels: String,
     #[allow(dead_code)]
-    pub value: f64,
+    pub(crate) value: f64,
 }
 
 impl TestFile {
-    pub fn read(path: &Path) -> Self {
+    pub(crate) fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap();
         serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 }
 
 /// Name and labels of a series as it is written in tests.
-pub fn series(text: &str) -> (String, BTreeMap<String, String>) {
+pub(crate) fn series(text: &str) -> (String, BTreeMap<String, String>) {
     match promql_parser::parser::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")) {
         Expr::VectorSelector(selector) => {
             let labels = selector.matchers.matchers.into_iter().map(|m| (m.name, m.value)).collect();

@@ -10,14 +10,14 @@ use promql_parser::parser::{AggregateExpr, BinaryExpr, Expr, Offset, VectorMatch
 use super::files::Rules;
 
 /// Labels of each metric.
-pub type Catalogue = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type Catalogue = BTreeMap<String, BTreeSet<String>>;
 
 /// Labels that Prometheus adds to whatever it scrapes.
 const OF_THE_SCRAPE: [&str; 2] = ["job", "instance"];
 
 /// Reads the tables of `docs/metrics.md`: name, type and labels are the first
 /// three columns.
-pub fn catalogue(document: &str) -> Catalogue {
+pub(crate) fn catalogue(document: &str) -> Catalogue {
     let mut catalogue = Catalogue::new();
     for line in document.lines() {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
@@ -40,7 +40,7 @@ pub fn catalogue(document: &str) -> Catalogue {
 
 /// What rules use that does not exist: metrics, and labels that none of the
 /// metrics under the same operator has.
-pub fn unknown(rules: &Rules, catalogue: &Catalogue) -> Vec<String> {
+pub(crate) fn unknown(rules: &Rules, catalogue: &Catalogue) -> Vec<String> {
     let mut known = catalogue.clone();
     known.insert("up".to_owned(), BTreeSet::new());
     for recording in &rules.recordings {
@@ -193,7 +193,7 @@ fn selectors(expr: &Expr) -> Vec<&VectorSelector> {
 }
 
 /// Metrics that an expression reads, through recordings down to what is scraped.
-pub fn metrics(expr: &Expr, rules: &Rules) -> BTreeSet<String> {
+pub(crate) fn metrics(expr: &Expr, rules: &Rules) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open = vec![expr];
     while let Some(expr) = open.pop() {
@@ -209,7 +209,7 @@ pub fn metrics(expr: &Expr, rules: &Rules) -> BTreeSet<String> {
 }
 
 /// Every span of time that an expression looks back: ranges and offsets.
-pub fn spans(expr: &Expr) -> Vec<Duration> {
+pub(crate) fn spans(expr: &Expr) -> Vec<Duration> {
     let mut found = Vec::new();
     each(expr, &mut |part| match part {
         Expr::MatrixSelector(selector) => found.push(selector.range),
