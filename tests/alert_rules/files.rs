@@ -154,7 +154,13 @@ pub(crate) struct Case {
     #[serde(default)]
     pub(crate) promql_expr_test: Vec<Probe>,
     #[serde(default)]
-    pub(crate) alert_rule_test: Vec<serde::de::IgnoredAny>,
+    pub(crate) alert_rule_test: Vec<Texts>,
+}
+
+/// What an alert says when it fires, to the letter.
+#[derive(Deserialize)]
+pub(crate) struct Texts {
+    pub(crate) alertname: String,
 }
 
 #[derive(Deserialize)]

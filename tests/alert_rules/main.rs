@@ -2,6 +2,9 @@
 //! runs their tests; the tests here see that no alert goes without a test that
 //! fires it, one that does not, a runbook, and words that help.
 
+// Here all is test; clippy.toml allows these only in functions marked so.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod document;
 mod files;
 mod metrics;
@@ -187,6 +190,27 @@ fn labels_used(alert: &Alert) -> BTreeSet<String> {
         .flat_map(|text| text.split("$labels.").skip(1))
         .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
         .collect()
+}
+
+/// Functions of templates in the summary of an alert.
+fn functions_used(alert: &Alert) -> BTreeSet<String> {
+    let pipes = alert.annotations["summary"].split(" | ").skip(1);
+    pipes.filter_map(|rest| rest.split([' ', '}']).next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_function_of_templates_is_seen_to_print_what_it_should() {
+    let rules = Rules::read();
+    let mut printed = BTreeSet::new();
+    for case in test_files().iter().flat_map(|path| TestFile::read(path).tests) {
+        printed.extend(case.alert_rule_test.into_iter().map(|texts| texts.alertname));
+    }
+    let proven: BTreeSet<String> =
+        rules.alerts.iter().filter(|alert| printed.contains(&alert.name)).flat_map(functions_used).collect();
+    for alert in &rules.alerts {
+        let used = functions_used(alert);
+        assert!(used.is_subset(&proven), "{} prints with {used:?}, proven are {proven:?}", alert.name);
+    }
 }
 
 #[test]
