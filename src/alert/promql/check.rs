@@ -1,0 +1,2 @@
+//! Does an expression fit what we serve? Found when rules are loaded, not when they should have fired.
+pub struct Todo;
