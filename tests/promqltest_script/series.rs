@@ -15,7 +15,7 @@ pub enum Place {
     Histogram,
 }
 
-const NUMBER: &str = r"(?i:inf|nan|0x[0-9a-f]+|\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?)";
+const NUMBER: &str = r"(?i:inf|nan|\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?)";
 
 static SEQUENCE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(&format!(r"^([+-]?{NUMBER})(?:([+-]{NUMBER}))?x(\d+)$")).unwrap());
@@ -73,8 +73,6 @@ fn parse_place(word: &str, out: &mut Vec<Place>) -> Result<()> {
     } else if let Some(times) = word.strip_prefix("stale") {
         let times = times.strip_prefix('x').map_or(Ok(0), str::parse::<usize>)?;
         out.extend(std::iter::repeat_n(Place::Value(STALE), times + 1));
-    } else if let Some(value) = parse_number(word) {
-        out.push(Place::Value(value));
     } else if let Some(parts) = SEQUENCE.captures(word) {
         let number = |at: usize| parts.get(at).and_then(|part| parse_number(part.as_str()));
         let mut value = number(1).context("start")?;
@@ -84,6 +82,9 @@ fn parse_place(word: &str, out: &mut Vec<Place>) -> Result<()> {
             out.push(Place::Value(value));
             value += step;
         }
+    } else if let Some(value) = parse_number(word) {
+        // After the sequences: `0x59` is a zero sixty times and no hexadecimal number.
+        out.push(Place::Value(value));
     } else {
         bail!("not understood");
     }

@@ -56,6 +56,9 @@ pub(super) fn compile(text: &str) -> Result<Node, QueryError> {
     if nodes_of(text) > MAX_NODES {
         return Err(QueryError::TooBig { what: "deep", limit: MAX_NODES });
     }
+    if let Some(escape) = byte_escape(text) {
+        return Err(QueryError::Unsupported { kind: "escape", name: escape.to_owned() });
+    }
     let tree = parser::parse(text).map_err(|message| refusal(text, message))?;
     node(&tree)
 }
@@ -78,6 +81,28 @@ fn nodes_of(text: &str) -> usize {
     }
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     count + words.filter(|word| matches!(word.to_ascii_lowercase().as_str(), "and" | "or" | "unless" | "atan2")).count()
+}
+
+/// The first escape of a single byte beyond ASCII: Go's strings are bytes and ours are not, so it would mean something else.
+fn byte_escape(text: &str) -> Option<&str> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(found) = text[at..].find('\\') {
+        let start = at + found;
+        let is_byte = match bytes.get(start + 1) {
+            Some(b'x') => {
+                bytes.get(start + 2).is_some_and(|digit| matches!(digit, b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F'))
+            }
+            Some(b'2' | b'3') => bytes.get(start + 2).is_some_and(u8::is_ascii_digit),
+            _ => false,
+        };
+        if is_byte {
+            return text.get(start..start + 4);
+        }
+        // The character after a backslash is part of the escape, also when it is one itself.
+        at = start + 1 + text[start + 1..].chars().next().map_or(0, char::len_utf8);
+    }
+    None
 }
 
 /// The parser knows neither the newest syntax nor which of its refusals are ours to name.

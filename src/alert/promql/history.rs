@@ -182,6 +182,24 @@ impl History {
         self.series.iter().map(|kept| (&kept.labels, kept.keep_ms, kept.runs.as_slice()))
     }
 
+    /// A history as it was written down. The parts belong together: runs name polls within `polls`.
+    pub(super) fn restored(
+        bounds: Bounds,
+        first_poll: u32,
+        polls: Vec<i64>,
+        series: Vec<(Labels, i64, Vec<Run>)>,
+    ) -> Self {
+        let mut history = Self { bounds, first_poll, polls, ..Self::default() };
+        let kept = series.into_iter().map(|(labels, keep_ms, runs)| Kept { labels, keep_ms, runs }).collect();
+        history.rebuild(kept);
+        history
+    }
+
+    /// Times of the kept polls and the number of the first.
+    pub(super) fn polls(&self) -> (u32, &[i64]) {
+        (self.first_poll, &self.polls)
+    }
+
     /// When a poll was, while it is kept.
     pub fn time_of(&self, poll: u32) -> Option<i64> {
         self.polls.get(poll.checked_sub(self.first_poll)? as usize).copied()
@@ -249,6 +267,7 @@ impl History {
         self.first_poll.saturating_add(u32::try_from(position).unwrap_or(u32::MAX))
     }
 
+    /// The number of the newest poll.
     pub(super) fn newest_poll(&self) -> Option<u32> {
         self.polls.len().checked_sub(1).map(|position| self.number(position))
     }

@@ -29,10 +29,12 @@ mod over_time;
 mod plan;
 mod source;
 
+pub use check::{Finding, MetricShape, check, check_query};
 pub use error::{EvalError, QueryError};
 pub use eval::{RangeSeries, Sample, Value};
 pub use functions::Function;
 pub use history::{Bounds, History, HistoryStats, Run};
+pub use history_file::{HistoryFile, HistoryFileError, Recovered};
 pub use labels::{Labels, METRIC_NAME};
 pub use matcher::{MatchKind, Matcher};
 pub use numbers::{STALE, format_float, is_stale};

@@ -247,27 +247,6 @@ pub(super) struct Call {
 }
 
 impl Node {
-    /// Calls `visit` for this node and all below it.
-    pub(super) fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Node)) {
-        visit(self);
-        match self {
-            Node::Number(_) | Node::Text(_) | Node::Instant(_) | Node::Range(_) => {}
-            Node::Subquery(subquery) => subquery.inner.walk(visit),
-            Node::Negate(inner) => inner.walk(visit),
-            Node::Binary(binary) => {
-                binary.left.walk(visit);
-                binary.right.walk(visit);
-            }
-            Node::Aggregate(aggregate) => {
-                if let Some(param) = &aggregate.param {
-                    param.walk(visit);
-                }
-                aggregate.inner.walk(visit);
-            }
-            Node::Call(call) => call.args.iter().for_each(|arg| arg.walk(visit)),
-        }
-    }
-
     /// `shift` is how far back the subqueries around this node may evaluate it.
     fn collect_reaches(&self, shift: i64, out: &mut Vec<Reach>) {
         match self {
