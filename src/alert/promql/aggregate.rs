@@ -18,8 +18,8 @@ pub(super) fn evaluate(evaluator: &Evaluator<'_>, aggregate: &Aggregate, at: i64
         _ => f64::NAN,
     };
     match aggregate.op {
-        AggregateOp::TopK => ranked(aggregate, input, number, "topk", |a, b| b.total_cmp(&a)),
-        AggregateOp::BottomK => ranked(aggregate, input, number, "bottomk", |a, b| a.total_cmp(&b)),
+        AggregateOp::TopK => ranked(aggregate, &input, number, "topk", |a, b| b.total_cmp(&a)),
+        AggregateOp::BottomK => ranked(aggregate, &input, number, "bottomk", |a, b| a.total_cmp(&b)),
         AggregateOp::CountValues => {
             let Some(Value::Text(label)) = param else { return Ok(Vec::new()) };
             count_values(aggregate, &input, &label)
@@ -31,30 +31,26 @@ pub(super) fn evaluate(evaluator: &Evaluator<'_>, aggregate: &Aggregate, at: i64
 /// The labels of a series that decide into which group it falls.
 struct Key<'a> {
     labels: &'a Labels,
-    aggregate: &'a Aggregate,
+    names: &'a [Arc<str>],
+    without: bool,
     hash: u64,
 }
 
 impl<'a> Key<'a> {
     fn new(aggregate: &'a Aggregate, labels: &'a Labels) -> Self {
-        let names = &aggregate.grouping;
-        let hash = match (aggregate.without, names.is_empty()) {
-            (true, _) => labels.hash_without(names),
-            (false, true) => 0,
-            (false, false) => labels.hash_of(names),
-        };
-        Self { labels, aggregate, hash }
+        let (names, without) = (aggregate.grouping.as_slice(), aggregate.without);
+        let hash = if without { labels.hash_without(names) } else { labels.hash_of(names) };
+        Self { labels, names, without, hash }
     }
 }
 
 impl PartialEq for Key<'_> {
     fn eq(&self, other: &Self) -> bool {
-        let names = &self.aggregate.grouping;
         self.hash == other.hash
-            && if self.aggregate.without {
-                self.labels.agree_without(other.labels, names)
+            && if self.without {
+                self.labels.agree_without(other.labels, self.names)
             } else {
-                self.labels.agree_on(other.labels, names)
+                self.labels.agree_on(other.labels, self.names)
             }
     }
 }
@@ -164,7 +160,7 @@ fn folded(aggregate: &Aggregate, input: &[Sample], param: f64) -> Vec<Sample> {
 
 fn ranked(
     aggregate: &Aggregate,
-    input: Vec<Sample>,
+    input: &[Sample],
     param: f64,
     call: &'static str,
     order: impl Fn(f64, f64) -> std::cmp::Ordering,

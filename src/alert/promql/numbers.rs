@@ -114,17 +114,15 @@ pub(super) fn quantile(q: f64, mut values: Vec<f64>) -> f64 {
     at_low * (1.0 - weight) + at_high * weight
 }
 
-/// A float as Go's `%v` and Prometheus' labels write it: the shortest text that reads back, an exponent from 1e21 on.
+/// A float as Go's `%v` writes it: the shortest text that reads back, with an exponent below 1e-4 and from 1e6 on
+/// (`$value` of 1234567.5 reads `1.2345675e+06` in Prometheus too).
 pub fn format_float(value: f64) -> String {
     if let Some(text) = special(value) {
         return text.to_owned();
     }
-    let magnitude = value.abs();
-    if magnitude != 0.0 && !(1e-4..1e21).contains(&magnitude) {
-        go_exponent(&format!("{value:e}"))
-    } else {
-        plain(value)
-    }
+    let scientific = format!("{value:e}");
+    let exponent = scientific.split_once('e').and_then(|(_, exponent)| exponent.parse::<i32>().ok()).unwrap_or(0);
+    if value != 0.0 && !(-4..6).contains(&exponent) { go_exponent(&scientific) } else { plain(value) }
 }
 
 /// A float without an exponent, however large, as `strconv.FormatFloat(v, 'f', -1, 64)` does.
@@ -190,7 +188,9 @@ mod tests {
         for (value, text) in [
             (0.0, "0"),
             (1.5, "1.5"),
-            (1e20, "100000000000000000000"),
+            (999_999.5, "999999.5"),
+            (1e6, "1e+06"),
+            (123_456_789.0, "1.23456789e+08"),
             (1e21, "1e+21"),
             (-1.5e-7, "-1.5e-07"),
             (0.0001, "0.0001"),
