@@ -5,6 +5,13 @@
 //! This target has no test harness, because its last line has a fixed form:
 //! `promqltest: N passed, N failed, N skipped`.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test without a harness: it prints its verdict, and its patterns are constants"
+)]
+
 mod promqltest_script;
 
 use std::path::{Path, PathBuf};
