@@ -64,10 +64,7 @@ fn poll(at: i64) -> Latest {
 }
 
 fn queries() -> Vec<(&'static str, Query)> {
-    EXPRESSIONS
-        .into_iter()
-        .filter_map(|(name, expression)| Some((name, Query::parse(expression).ok()?)))
-        .collect()
+    EXPRESSIONS.into_iter().filter_map(|(name, expression)| Some((name, Query::parse(expression).ok()?))).collect()
 }
 
 fn evaluation(criterion: &mut Criterion) {

@@ -421,6 +421,8 @@ fn is_empty_text(node: &Node) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Strategy as _;
+
     use super::*;
 
     fn refused(text: &str) -> String {
@@ -455,5 +457,28 @@ mod tests {
         }
         assert!(compile(&vec!["x"; 390].join("+")).is_ok());
         assert!(compile(&format!("{}1{}", "(".repeat(390), ")".repeat(390))).is_ok());
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+
+        /// A rule file is written by anybody: whatever its text, the answer is a plan or a reason.
+        #[test]
+        fn no_text_makes_the_reader_panic(
+            parts in proptest::collection::vec(
+                proptest::prop_oneof![
+                    proptest::sample::select(vec![
+                        "sum", "by", "(", ")", "[", "]", "{", "}", "5m", "1h30m", "x", "rate", "offset", "@", "start()", "-", "+",
+                        "^", "==", "bool", "on", "group_left", "1", "0x", "1e", "NaN", "\"a\"", "'", "\"", "`", "\\xff", "=~", "!~", "=",
+                        ",", ":", "and", "unless", "count_values", "label_replace", "topk", "1.5e400", "99999999999y", "é", "#",
+                    ]).prop_map(str::to_owned),
+                    "\\PC{0,6}",
+                ],
+                0..16,
+            ),
+            glue in proptest::sample::select(vec!["", " "]),
+        ) {
+            let _ = compile(&parts.join(glue));
+        }
     }
 }
