@@ -5,6 +5,8 @@
 //! on the edge of a range, counters start high and have no gaps, names are not looked at after they are due to go;
 //! the spread of NaNs (0 in 2.x) and the date of a NaN (whatever the processor makes of it) are left out.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of it is a test")]
+
 #[path = "promqltest_script/series.rs"]
 #[allow(
     dead_code,
