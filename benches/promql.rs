@@ -4,7 +4,7 @@
 //! All of them together must leave room within one CPU-second per evaluation.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use scaleio_framework::alert::promql::{Bounds, History, Labels, Latest, Query, Source};
+use scaleio_framework::alert::promql::{Bounds, History, Labels, Latest, Query, Reach, Source};
 use scaleio_framework::alert::template::{Data, Template};
 
 const OBJECTS: usize = 16_000;
@@ -70,7 +70,7 @@ fn queries() -> Vec<(&'static str, Query)> {
 fn evaluation(criterion: &mut Criterion) {
     let queries = queries();
     assert_eq!(queries.len(), EXPRESSIONS.len());
-    let reaches: Vec<_> = queries.iter().flat_map(|(_, query)| query.reaches()).collect();
+    let reaches = Reach::merged(queries.iter().flat_map(|(_, query)| query.reaches()));
     let mut history = History::new(Bounds::default());
     let mut latest = poll(0);
     for number in 0..POLLS {

@@ -73,7 +73,7 @@ pub fn check_query(
     let mut checker = Checker { lookup, findings: Vec::new() };
     let labels = checker.node(query.root());
     for reach in query.reaches() {
-        let name = describe(&reach.selector);
+        let name = reach.selector.to_string();
         if reach.back_ms == i64::MAX {
             checker.add(Finding::FixedTime { selector: name });
         } else if reach.range_ms > 0 && reach.range_ms < 2 * poll_ms {
@@ -81,16 +81,6 @@ pub fn check_query(
         }
     }
     (checker.findings, labels)
-}
-
-fn describe(selector: &Selector) -> String {
-    match &selector.name {
-        Some(name) => name.to_string(),
-        None => {
-            let matchers: Vec<String> = selector.matchers.iter().map(ToString::to_string).collect();
-            format!("{{{}}}", matchers.join(","))
-        }
-    }
 }
 
 /// The labels a node's series may have; `None` when nobody can tell.

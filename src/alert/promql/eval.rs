@@ -39,7 +39,8 @@ pub struct Sample {
 }
 
 impl Sample {
-    pub(super) fn new(labels: Labels, value: f64) -> Self {
+    /// A sample as it stands.
+    pub fn new(labels: Labels, value: f64) -> Self {
         Self { labels, value, drop_name: false }
     }
 }

@@ -160,11 +160,11 @@ mod tests {
 
     #[test]
     fn sums_keep_what_plain_addition_loses() {
-        let mut sum = Sum::default();
-        for value in [1e100, 1.0, -1e100] {
-            sum.add(value);
+        for (values, total) in [([1e100, 1.0, -1e100, 1.0], 2.0), ([1.0, 1e100, 1.0, -1e100], 2.0)] {
+            let mut sum = Sum::default();
+            values.into_iter().for_each(|value| sum.add(value));
+            assert_eq!(sum.value(), total);
         }
-        assert_eq!(sum.value(), 1.0);
     }
 
     #[test]

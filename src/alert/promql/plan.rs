@@ -1,5 +1,7 @@
 //! What does a checked expression look like, and how far back does it look?
 
+use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use super::compile;
@@ -65,6 +67,25 @@ pub struct Reach {
     pub back_ms: i64,
 }
 
+impl Reach {
+    /// What all rules together look back on: each set of series once, as far back as the farthest rule needs it.
+    pub fn merged(all: impl IntoIterator<Item = Reach>) -> Vec<Reach> {
+        let mut out: Vec<Reach> = Vec::new();
+        let mut index = HashMap::new();
+        for reach in all.into_iter().filter(|reach| reach.back_ms > 0) {
+            let at = *index.entry(reach.selector.to_string()).or_insert(out.len());
+            match out.get_mut(at) {
+                Some(known) => {
+                    known.back_ms = known.back_ms.max(reach.back_ms);
+                    known.range_ms = known.range_ms.max(reach.range_ms);
+                }
+                None => out.push(reach),
+            }
+        }
+        out
+    }
+}
+
 /// Which series, and when.
 #[derive(Clone, Debug)]
 pub struct Selector {
@@ -103,6 +124,20 @@ impl Selector {
         }
         certain.retain(|(name, _)| !unsure.contains(name));
         Labels::from_pairs(certain)
+    }
+}
+
+/// The series meant, without the time: `name{label="value"}`.
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name.as_deref().unwrap_or(""))?;
+        if self.matchers.is_empty() {
+            return Ok(());
+        }
+        for (i, matcher) in self.matchers.iter().enumerate() {
+            write!(f, "{}{matcher}", if i == 0 { "{" } else { "," })?;
+        }
+        f.write_str("}")
     }
 }
 
@@ -286,5 +321,39 @@ fn back_of(offset_ms: i64, at: Option<At>, shift: i64) -> i64 {
     match at {
         Some(At::Time(_)) => i64::MAX,
         Some(At::Start | At::End) | None => shift.saturating_add(offset_ms).max(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reaches(expression: &str) -> Vec<String> {
+        let query = Query::parse(expression).unwrap();
+        query.reaches().iter().map(|reach| format!("{} {} {}", reach.selector, reach.range_ms, reach.back_ms)).collect()
+    }
+
+    #[test]
+    fn an_expression_says_how_far_back_it_looks() {
+        for (expression, expected) in [
+            ("x > 1", vec!["x 0 0"]),
+            ("x offset 1m", vec!["x 0 360000"]),
+            ("x offset -1m", vec!["x 0 0"]),
+            (r#"rate(x{a="b",c=~"d"}[5m] offset 1m)"#, vec![r#"x{a="b",c=~"d"} 300000 360000"#]),
+            ("sum_over_time(rate(x[1m])[10m:1m])", vec!["x 60000 660000"]),
+            ("max_over_time(x[10m:1m] offset 1h)", vec!["x 0 4500000"]),
+            ("x and predict_linear(y[1d], 1)", vec!["x 0 0", "y 86400000 86400000"]),
+            ("x @ 5", vec!["x 0 9223372036854775807"]),
+        ] {
+            assert_eq!(reaches(expression), expected, "{expression}");
+        }
+    }
+
+    #[test]
+    fn what_several_rules_look_back_on_is_kept_once_as_far_as_any_needs() {
+        let all = ["rate(x[5m])", "rate(x[1h]) > 0", r#"rate(x{a="b"}[2m])"#, "x"];
+        let all = all.iter().flat_map(|text| Query::parse(text).unwrap().reaches());
+        let merged: Vec<_> = Reach::merged(all).iter().map(|r| format!("{} {}", r.selector, r.back_ms)).collect();
+        assert_eq!(merged, ["x 3600000", r#"x{a="b"} 120000"#]);
     }
 }
