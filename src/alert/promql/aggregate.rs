@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 use super::error::EvalError;
 use super::eval::{Evaluator, Sample, Value};
-use super::labels::Labels;
+use super::labels::{Labels, Name};
 use super::numbers::{Mean, Sum, plain_float, quantile};
 use super::plan::{Aggregate, AggregateOp};
 
@@ -31,7 +30,7 @@ pub(super) fn evaluate(evaluator: &Evaluator<'_>, aggregate: &Aggregate, at: i64
 /// The labels of a series that decide into which group it falls.
 struct Key<'a> {
     labels: &'a Labels,
-    names: &'a [Arc<str>],
+    names: &'a [Name],
     without: bool,
     hash: u64,
 }
@@ -206,7 +205,7 @@ fn count_values(aggregate: &Aggregate, input: &[Sample], label: &str) -> Result<
     if aggregate.without {
         grouping.retain(|name| name.as_ref() != label);
     } else {
-        grouping.push(Arc::from(label));
+        grouping.push(Name::from(label));
         grouping.sort();
     }
     let mut index: HashMap<Labels, usize> = HashMap::new();

@@ -190,7 +190,7 @@ fn result_labels(binary: &Binary, many: &Labels, one: &Labels) -> Labels {
         labels = if matching.on { labels.keep(&matching.labels) } else { labels.without(&matching.labels) };
     }
     for name in &matching.include {
-        labels = labels.with(name, one.get(name));
+        labels = labels.with(name.as_ref(), one.value_of(name));
     }
     labels
 }

@@ -127,7 +127,7 @@ impl<L: Fn(&str) -> Option<MetricShape>> Checker<L> {
             return None;
         };
         let labels = Some(shape.labels);
-        self.want(&labels, selector.matchers.iter().map(|matcher| matcher.name.as_ref()), name);
+        self.want(&labels, selector.matchers.iter().map(|matcher| matcher.name()), name);
         labels
     }
 

@@ -12,7 +12,7 @@ use promql_parser::parser::{
 
 use super::error::QueryError;
 use super::functions::Function;
-use super::labels::METRIC_NAME;
+use super::labels::{METRIC_NAME, Name};
 use super::matcher::{MatchKind, Matcher, whole_value};
 use super::plan::{
     Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Cardinality, Matching, Node, RangeSelector, Selector, Subquery,
@@ -204,7 +204,7 @@ fn matcher(parsed: &ParsedMatcher) -> Result<Matcher, QueryError> {
         MatchOp::Re(_) => MatchKind::Matches(whole_value(&parsed.value)?),
         MatchOp::NotRe(_) => MatchKind::NotMatches(whole_value(&parsed.value)?),
     };
-    Ok(Matcher { name: Arc::from(parsed.name.as_str()), kind, value: parsed.value.clone() })
+    Ok(Matcher::new(&parsed.name, kind, &parsed.value))
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -333,14 +333,14 @@ fn matching(modifier: Option<&BinModifier>, op: BinaryOp) -> Result<Matching, Qu
     }
     out.key.clone_from(&out.labels);
     if !out.on {
-        out.key.push(Arc::from(METRIC_NAME));
+        out.key.push(Name::from(METRIC_NAME));
         out.key.sort();
     }
     Ok(out)
 }
 
-fn sorted(names: &LabelNames) -> Vec<Arc<str>> {
-    let mut names: Vec<Arc<str>> = names.labels.iter().map(|name| Arc::from(name.as_str())).collect();
+fn sorted(names: &LabelNames) -> Vec<Name> {
+    let mut names: Vec<Name> = names.labels.iter().map(|name| Name::from(name.as_str())).collect();
     names.sort();
     names.dedup();
     names
@@ -381,7 +381,7 @@ fn aggregate(parsed: &AggregateExpr) -> Result<Node, QueryError> {
         Some(LabelModifier::Exclude(names)) => (true, sorted(names)),
     };
     if without && !grouping.iter().any(|name| name.as_ref() == METRIC_NAME) {
-        grouping.push(Arc::from(METRIC_NAME));
+        grouping.push(Name::from(METRIC_NAME));
         grouping.sort();
     }
     Ok(Node::Aggregate(Box::new(Aggregate { op, inner, param, without, grouping })))

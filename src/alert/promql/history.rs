@@ -115,7 +115,7 @@ impl History {
                 self.refused_samples += 1;
                 return;
             }
-            None => self.add_series(labels.clone(), keep_ms),
+            None => self.add_series(labels, keep_ms),
         };
         let kept = &mut self.series[at];
         kept.keep_ms = kept.keep_ms.max(keep_ms);
@@ -249,8 +249,9 @@ impl History {
         }
     }
 
-    fn add_series(&mut self, labels: Labels, keep_ms: i64) -> usize {
+    fn add_series(&mut self, labels: &Labels, keep_ms: i64) -> usize {
         let at = self.series.len();
+        let labels = labels.compacted();
         self.bytes += series_weight(&labels);
         self.by_name.entry(Arc::from(labels.metric_name())).or_default().push(at);
         self.index.insert(labels.clone(), at);

@@ -2,12 +2,11 @@
 //! expressions that match the whole value and cannot grow without bound.
 
 use std::fmt;
-use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
 
 use super::error::QueryError;
-use super::labels::Labels;
+use super::labels::{Labels, Name, pair_hash};
 
 /// Bytes a compiled expression may take. An alternation of a few thousand names stays far below it.
 const REGEX_BYTES: usize = 1 << 20;
@@ -31,23 +30,41 @@ pub enum MatchKind {
 /// One comparison of one label.
 #[derive(Clone, Debug)]
 pub struct Matcher {
-    /// The label that is looked at.
-    pub name: Arc<str>,
-    /// How.
-    pub kind: MatchKind,
-    /// The text or the expression as it was written.
-    pub value: String,
+    name: Name,
+    kind: MatchKind,
+    value: String,
+    /// Name and value, to compare without reading the series' texts.
+    pair: u64,
 }
 
 impl Matcher {
+    pub(super) fn new(name: &str, kind: MatchKind, value: &str) -> Self {
+        Self { name: Name::from(name), kind, value: value.to_owned(), pair: pair_hash(name, value) }
+    }
+
+    /// The label that is looked at.
+    pub fn name(&self) -> &str {
+        self.name.as_ref()
+    }
+
+    /// How it is compared.
+    pub fn kind(&self) -> &MatchKind {
+        &self.kind
+    }
+
+    /// The text or the expression as it was written.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
     /// Whether a label set passes.
     pub fn accepts(&self, labels: &Labels) -> bool {
-        let value = labels.get(&self.name);
+        let is_equal = || labels.pair_hash_of(&self.name).map_or(self.value.is_empty(), |pair| pair == self.pair);
         match &self.kind {
-            MatchKind::Equal => value == self.value,
-            MatchKind::NotEqual => value != self.value,
-            MatchKind::Matches(regex) => regex.is_match(value),
-            MatchKind::NotMatches(regex) => !regex.is_match(value),
+            MatchKind::Equal => is_equal(),
+            MatchKind::NotEqual => !is_equal(),
+            MatchKind::Matches(regex) => regex.is_match(labels.value_of(&self.name)),
+            MatchKind::NotMatches(regex) => !regex.is_match(labels.value_of(&self.name)),
         }
     }
 
@@ -65,7 +82,7 @@ impl fmt::Display for Matcher {
             MatchKind::Matches(_) => "=~",
             MatchKind::NotMatches(_) => "!~",
         };
-        write!(f, "{}{op}{:?}", self.name, self.value)
+        write!(f, "{}{op}{:?}", self.name(), self.value)
     }
 }
 

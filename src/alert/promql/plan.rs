@@ -8,7 +8,7 @@ use super::compile;
 use super::error::{EvalError, QueryError};
 use super::eval::{self, Value};
 use super::functions::Function;
-use super::labels::{Labels, METRIC_NAME};
+use super::labels::{Labels, METRIC_NAME, Name};
 use super::matcher::Matcher;
 use super::source::Source;
 
@@ -114,11 +114,11 @@ impl Selector {
     pub(super) fn certain_labels(&self) -> Labels {
         let mut certain: Vec<(&str, &str)> = Vec::new();
         let mut unsure: Vec<&str> = Vec::new();
-        for matcher in self.matchers.iter().filter(|m| m.name.as_ref() != METRIC_NAME) {
-            let name = matcher.name.as_ref();
+        for matcher in self.matchers.iter().filter(|m| m.name() != METRIC_NAME) {
+            let name = matcher.name();
             let known = certain.iter().any(|(n, _)| *n == name);
-            match matcher.kind {
-                super::MatchKind::Equal if !known => certain.push((name, &matcher.value)),
+            match matcher.kind() {
+                super::MatchKind::Equal if !known => certain.push((name, matcher.value())),
                 _ => unsure.push(name),
             }
         }
@@ -229,12 +229,12 @@ pub(super) struct Matching {
     /// `on` compares the labels named, `ignoring` all others.
     pub(super) on: bool,
     /// As written, sorted.
-    pub(super) labels: Vec<Arc<str>>,
+    pub(super) labels: Vec<Name>,
     /// What is compared or left out: `labels`, for `ignoring` with the metric's name.
-    pub(super) key: Vec<Arc<str>>,
+    pub(super) key: Vec<Name>,
     pub(super) cardinality: Cardinality,
     /// Labels that `group_left` or `group_right` copies from the one side.
-    pub(super) include: Vec<Arc<str>>,
+    pub(super) include: Vec<Name>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,7 +270,7 @@ pub(super) struct Aggregate {
     /// `without` instead of `by`.
     pub(super) without: bool,
     /// As written, sorted; for `without` with the metric's name.
-    pub(super) grouping: Vec<Arc<str>>,
+    pub(super) grouping: Vec<Name>,
 }
 
 #[derive(Clone, Debug)]
