@@ -116,7 +116,7 @@ fn texts(criterion: &mut Criterion) {
         query: &|_| Ok(Vec::new()),
     };
     criterion.bench_function("template", |bencher| {
-        bencher.iter(|| Template::parse(text).and_then(|template| template.expand(text, &data)));
+        bencher.iter(|| Template::parse(text).and_then(|template| template.expand(&data)));
     });
 }
 

@@ -28,6 +28,9 @@ const MAX_NODES: usize = 400;
 /// The step of a subquery that names none: Prometheus' default evaluation interval.
 const SUBQUERY_STEP_MS: i64 = 60_000;
 
+/// Steps of the longest subquery: two weeks of minutes and as much again.
+const MAX_STEPS: i64 = 40_000;
+
 /// The type of an expression's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Type {
@@ -59,7 +62,10 @@ pub(super) fn compile(text: &str) -> Result<Node, QueryError> {
     if let Some(escape) = byte_escape(text) {
         return Err(QueryError::Unsupported { kind: "escape", name: escape.to_owned() });
     }
-    let tree = parser::parse(text).map_err(|message| refusal(text, message))?;
+    // The parser panics on durations beyond its own range (`offset 1e400`, `[inf]`); a rule file must not end the process.
+    let parsed = std::panic::catch_unwind(|| parser::parse(text));
+    let parsed = parsed.unwrap_or_else(|_| Err("a number or duration is out of range".to_owned()));
+    let tree = parsed.map_err(|message| refusal(text, message))?;
     node(&tree)
 }
 
@@ -244,9 +250,13 @@ fn subquery(parsed: &SubqueryExpr) -> Result<Node, QueryError> {
         _ => Err(error),
     })?;
     let step_ms = parsed.step.map(|step| positive("subquery step", step)).transpose()?.unwrap_or(SUBQUERY_STEP_MS);
+    let range_ms = positive("subquery range", parsed.range)?;
+    if range_ms / step_ms > MAX_STEPS {
+        return Err(QueryError::Invalid(format!("a subquery of more than {MAX_STEPS} steps; lengthen its step")));
+    }
     Ok(Node::Subquery(Box::new(Subquery {
         inner,
-        range_ms: positive("subquery range", parsed.range)?,
+        range_ms,
         step_ms,
         offset_ms: offset(parsed.offset.as_ref()),
         at: parsed.at.as_ref().map(moment),
@@ -446,6 +456,20 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         for text in ["rate(x)", "1 and 2", "x + \"a\"", "{job=\"\"}", "{a=~\".*\"}", "x +", "1 > 2", "sum(x[5m])", ""] {
+            assert!(compile(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_beyond_all_range_is_refused() {
+        for text in [
+            "x offset 1e400",
+            "rate(x[inf])",
+            "x offset NaN",
+            "max_over_time(x[1h:1e300])",
+            "x @ 1e400",
+            "max_over_time(x[99y:1s])",
+        ] {
             assert!(compile(text).is_err(), "{text}");
         }
     }

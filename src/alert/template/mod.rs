@@ -25,6 +25,7 @@ const MAX_OUTPUT: usize = 256 << 10;
 /// A template that can be expanded any number of times.
 #[derive(Clone, Debug)]
 pub struct Template {
+    text: String,
     nodes: Vec<parse::Node>,
 }
 
@@ -95,12 +96,19 @@ pub enum TemplateErrorKind {
 impl Template {
     /// Parses a text; unknown functions and variables are found here.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        parse::parse(text).map(|nodes| Self { nodes }).map_err(|(at, kind)| located(text, at, kind))
+        parse::parse(text)
+            .map(|nodes| Self { text: text.to_owned(), nodes })
+            .map_err(|(at, kind)| located(text, at, kind))
     }
 
-    /// Fills in one alert. `text` is what the template was parsed from, for the place of an error.
-    pub fn expand(&self, text: &str, data: &Data<'_>) -> Result<String, TemplateError> {
-        exec::expand(&self.nodes, data).map_err(|(at, kind)| located(text, at, kind))
+    /// The text it was made of.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Fills in one alert.
+    pub fn expand(&self, data: &Data<'_>) -> Result<String, TemplateError> {
+        exec::expand(&self.nodes, data).map_err(|(at, kind)| located(&self.text, at, kind))
     }
 
     /// The labels of the alert's sample that the template names, so that a rule naming one its

@@ -14,7 +14,7 @@ fn with(text: &str, value: f64, query: &dyn Fn(&str) -> Result<Vec<Sample>, Stri
         now_ms: 1_700_000_000_500,
         query,
     };
-    Template::parse(text)?.expand(text, &data)
+    Template::parse(text)?.expand(&data)
 }
 
 fn expand(text: &str, value: f64) -> Result<String, TemplateError> {
