@@ -4,6 +4,7 @@
 pub mod app;
 pub mod backoff;
 pub mod cli;
+pub mod alert;
 pub mod clock;
 pub mod config;
 pub mod gateway;

@@ -1,0 +1,5 @@
+//! What do the alert rules say about the polled data? The expression language
+//! they are written in ([`promql`]) and the texts they carry ([`template`]).
+
+pub mod promql;
+pub mod template;
