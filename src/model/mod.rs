@@ -2,6 +2,7 @@
 //!
 //! Nothing in here does I/O, reads a clock or logs.
 
+pub mod alerting;
 pub mod cluster;
 pub mod id;
 pub mod observed;
@@ -9,5 +10,6 @@ pub mod picture;
 pub mod snapshot;
 pub mod state;
 pub mod stats;
+pub mod status;
 pub mod unit;
 pub mod version;
