@@ -1,0 +1,1 @@
+//! The loop between the outbox and the servers.

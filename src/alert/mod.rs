@@ -1,0 +1,4 @@
+//! From what was seen to what people are told.
+
+pub mod mail;
+pub mod outbox;
