@@ -9,6 +9,7 @@
 
 mod card;
 pub mod headers;
+pub mod health;
 pub mod html;
 mod layout;
 pub mod link;
