@@ -14,7 +14,7 @@ const DIGEST_LIVES: TimeDelta = TimeDelta::days(7);
 /// Fingerprints in a header, at most; more would be no filter.
 const FINGERPRINTS: usize = 20;
 
-/// Adds every header but subject and body.
+/// Adds every header but subject, date and body.
 pub(super) fn add(
     builder: MessageBuilder,
     n: &Notification,
@@ -28,7 +28,6 @@ pub(super) fn add(
     for address in recipients {
         builder = builder.to(address.clone().into());
     }
-    builder = builder.raw_header(date(n, settings));
     builder = builder.message_id(Some(MessageId::of(&n.id, &settings.domain).as_str().to_owned()));
     if let Thread::Reply { root, last } = &n.thread {
         builder = builder.in_reply_to(root.as_str().to_owned());
@@ -83,8 +82,9 @@ fn sorting(n: &Notification, settings: &Settings) -> Vec<(&'static str, String)>
     headers
 }
 
-/// RFC 5322 wants the clock of the sender; lettre's own header knows only UTC.
-fn date(n: &Notification, settings: &Settings) -> HeaderValue {
+/// RFC 5322 wants the clock of the sender. lettre's own header knows only UTC, and
+/// its builder replaces any other by the time now, so that this is set at the end.
+pub(super) fn date(n: &Notification, settings: &Settings) -> HeaderValue {
     let text = n.created_at.with_timezone(&settings.time_zone).to_rfc2822();
     HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str("Date"), text.clone(), text)
 }

@@ -192,7 +192,7 @@ fn over(n: &Notification, about: &str, settings: &Settings) -> String {
         ));
     }
     if left > 0 {
-        text.push_str(&format!(" {} of this group still firing.", show::count(left, "alert is", "alerts are")));
+        text.push_str(&format!(" {} of this group.", show::count(left, "alert still fires", "alerts still fire")));
     }
     text
 }

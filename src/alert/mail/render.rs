@@ -99,7 +99,10 @@ pub fn render(notification: &Notification, settings: &Settings, now: Timestamp) 
         None => alternatives,
     };
     let builder = headers::add(Message::builder(), notification, &recipients, settings).subject(subject);
-    builder.multipart(body).map_err(|source| RenderError::Message { id: notification.id.to_string(), source })
+    let fail = |source| RenderError::Message { id: notification.id.to_string(), source };
+    let mut message = builder.multipart(body).map_err(fail)?;
+    message.headers_mut().insert_raw(headers::date(notification, settings));
+    Ok(message)
 }
 
 /// The recipients that are addresses, and those that are none.

@@ -129,6 +129,13 @@ impl Postman {
         (postman, Post(sender), receiver)
     }
 
+    /// Takes another source of random numbers of 0 to 1, which spread the next tries.
+    #[must_use]
+    pub fn with_random(mut self, random: fn() -> f64) -> Self {
+        self.random = random;
+        self
+    }
+
     /// Sends until told to stop. An error means that the disk is in doubt.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
         let mut handing: Option<Handing> = None;

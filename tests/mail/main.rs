@@ -1,0 +1,12 @@
+//! Whether alert mails arrive, say what they should, and are never lost:
+//! against a real mail server, and against one that misbehaves on purpose.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod content;
+mod crash;
+mod post;
+mod real;
+mod server;
+mod smtp;
+mod world;
