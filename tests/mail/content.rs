@@ -301,3 +301,15 @@ fn a_notification_nobody_can_get_is_refused_with_the_route() {
     let error = render(&nobody, &settings(), at("13:00")).unwrap_err().to_string();
     assert!(error.contains("route \"default\""), "{error}");
 }
+
+/// `tests/scripts/mail_pictures.sh` takes pictures of what this leaves.
+#[test]
+fn samples_for_pictures_are_well_made() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("mail-samples");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, note) in [("firing", full()), ("resolved", resolution()), ("weekly", weekly())] {
+        let mail = mail(&note);
+        read(&[&mail])[0].is_well_made();
+        std::fs::write(folder.join(format!("{name}.eml")), mail).unwrap();
+    }
+}

@@ -5,6 +5,7 @@
 
 mod content;
 mod crash;
+mod life;
 mod post;
 mod real;
 mod server;

@@ -3,67 +3,15 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use scaleio_framework::alert::mail::health::MailHealth;
-use scaleio_framework::alert::mail::run::{Post, Postman};
-use scaleio_framework::alert::mail::{Mailer, Settings};
-use scaleio_framework::alert::outbox::{Outbox, chunks};
+use scaleio_framework::alert::outbox::{Input, Outbox, chunks};
 use scaleio_framework::clock;
-use scaleio_framework::config::{Mail, MailTls};
+use scaleio_framework::config::MailTls;
 use scaleio_framework::model::alerting::*;
-use scaleio_framework::store::{Batch, Disk, Key, Owner, Store};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use scaleio_framework::store::{Batch, Disk, Key, Store};
 
+use crate::life::Life;
 use crate::server::{At, Certificates, Do, Server, Style, well};
 use crate::world::*;
-
-/// A life of the process: store, outbox, loop.
-struct Life {
-    post: Post,
-    health: watch::Receiver<MailHealth>,
-    stop: CancellationToken,
-    postman: JoinHandle<()>,
-    owner: JoinHandle<()>,
-}
-
-impl Life {
-    fn begin(disk: &Disk, mail: &Mail) -> Self {
-        let mut store = disk.open().unwrap();
-        let state = store.load().unwrap();
-        let (outbox, unreadable) = Outbox::load(limits(), &state, clock::now());
-        assert!(unreadable.is_empty(), "{unreadable:?}");
-        let (owner, desk) = Owner::new(Box::new(store), &state);
-        let (mailer, checker) = (Mailer::new(mail).unwrap(), Mailer::new(mail).unwrap());
-        let settings = Settings::new(mail, "ctl1.example.test");
-        let (postman, post, health) = Postman::new(outbox, settings, desk, mailer, Some(checker));
-        let stop = CancellationToken::new();
-        let postman = postman.with_random(|| 0.0).run(stop.clone());
-        let postman = tokio::spawn(async move { postman.await.unwrap() });
-        let owner = tokio::spawn(async move { owner.run().await.unwrap() });
-        Self { post, health, stop, postman, owner }
-    }
-
-    /// Ends as a service does.
-    async fn end(self) {
-        self.stop.cancel();
-        drop(self.post);
-        self.postman.await.unwrap();
-        self.owner.await.unwrap();
-    }
-
-    /// Ends as by kill -9.
-    async fn kill(self) {
-        self.postman.abort();
-        self.owner.abort();
-        let _ = (self.postman.await, self.owner.await);
-    }
-
-    async fn is_empty(&self) {
-        let health = self.health.clone();
-        wait_for("an empty outbox", || (health.borrow().waiting == 0).then_some(())).await;
-    }
-}
 
 fn fresh(mut note: Notification) -> Notification {
     note.created_at = clock::now();
@@ -149,7 +97,7 @@ async fn a_thousand_alerts_at_once_arrive_each_once_and_the_gravest_first() {
     let mut outbox = Outbox::new(limits());
     let mut version = store.load().unwrap().version;
     for part in parts {
-        let step = outbox.step(clock::now(), scaleio_framework::alert::outbox::Input::Add(part));
+        let step = outbox.step(clock::now(), Input::Add(part));
         version = store.commit(Default::default(), version, &step.put_into(Batch::new()).unwrap()).unwrap();
         outbox.apply(&step);
     }

@@ -41,6 +41,8 @@ pub enum Do {
     Cut,
     /// Keep the mail, then close the connection without an answer.
     KeepAndCut,
+    /// Keep the mail, then never answer.
+    KeepAndNothing,
     /// Never answer.
     Nothing,
 }
@@ -75,8 +77,12 @@ pub struct Received {
 
 impl Received {
     pub fn id(&self) -> String {
+        self.header("Message-ID: ")
+    }
+
+    pub fn header(&self, name: &str) -> String {
         let text = String::from_utf8_lossy(&self.data).into_owned();
-        text.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap_or_default().trim().to_owned()
+        text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
     }
 }
 
@@ -321,6 +327,10 @@ impl Talk {
                 keep();
                 Err(io::ErrorKind::ConnectionAborted.into())
             }
+            Do::KeepAndNothing => {
+                keep();
+                std::future::pending().await
+            }
             other => self.other(stream, other).await,
         }
     }
@@ -352,7 +362,7 @@ impl Talk {
     async fn other<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut BufReader<S>, act: Do) -> io::Result<()> {
         match act {
             Do::Say(answer) => stream.write_all(format!("{answer}\r\n").as_bytes()).await,
-            Do::Nothing => std::future::pending().await,
+            Do::Nothing | Do::KeepAndNothing => std::future::pending().await,
             Do::Cut | Do::KeepAndCut | Do::Well => Err(io::ErrorKind::ConnectionAborted.into()),
         }
     }

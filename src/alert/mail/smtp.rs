@@ -282,6 +282,8 @@ impl Mailer {
             return Ok(handed);
         }
         self.ask(&name, Stage::Data, connection.command(Data)).await.map_err(mail)?;
+        // lettre ends the last line itself.
+        let message = message.strip_suffix(b"\r\n").unwrap_or(message);
         match timeout(self.final_timeout, connection.message(message)).await {
             Ok(answer) => answer.map_err(|error| mail(trouble(&name, Stage::Final, &error)))?,
             Err(_) => return Err(self.silent(&name, Stage::Final, self.final_timeout)),
