@@ -83,8 +83,8 @@ fn subjects_begin_with_what_matters() {
 fn the_first_lines_are_what_a_phone_shows() {
     let mail = one(&with(full(), |n| n.items.truncate(1)));
     assert_eq!(mail.first_lines[0], "CRITICAL: SDS sds3 disconnected (1 of 5)");
-    assert_eq!(mail.first_lines[1], "System prod, SDS. Since 2026-11-24 13:58 CET (12:58 UTC), 2 min.");
-    assert!(mail.first_lines[2].starts_with("First: The MDM does not hear SDS sds3"), "{:?}", mail.first_lines);
+    assert_eq!(mail.first_lines[1], "System prod, SDS. Since 2026-11-24 13:58 CET (12:58 UTC), for 2 min.");
+    assert!(mail.first_lines[2].starts_with("The MDM does not hear SDS sds3"), "{:?}", mail.first_lines);
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub fn at(text: &str) -> Timestamp {
 }
 
 pub fn alert(name: &str, severity: Severity, summary: &str) -> Alert {
-    let pairs = [("alertname", name), ("severity", severity.as_str()), ("system", "prod"), ("summary", summary)];
+    let pairs = [("alertname", name), ("severity", severity.as_str()), ("system", "prod"), ("object", summary)];
     Alert {
         name: name.to_owned(),
         system: Some(SystemId::new("prod")),
@@ -73,6 +73,7 @@ pub fn critical(id: &str) -> Notification {
 /// A mail with everything in it that a mail can have.
 pub fn full() -> Notification {
     let mut sds = alert("ScaleioSdsDisconnected", Severity::Critical, "SDS sds3 disconnected (1 of 5).");
+    sds.labels.remove("object");
     sds.labels.extend([
         ("sds".to_owned(), "sds3".to_owned()),
         ("protection_domain".to_owned(), "pd1".to_owned()),
@@ -81,6 +82,7 @@ pub fn full() -> Notification {
     sds.annotations.description = "The MDM does not hear SDS sds3 of pd1: its data has one copy only until the rebuild is done. Look whether the host is up, then at its network and the SDS service, in that order.\nDo not take another SDS of pd1 into maintenance.".to_owned();
     sds.annotations.runbook_url = Some("https://sio.example.test/runbooks/ScaleioSdsDisconnected".to_owned());
     let mut degraded = alert("ScaleioDataDegraded", Severity::Warning, "1.2 TiB of pool ssd have one copy only.");
+    degraded.labels.insert("object".to_owned(), "pd1/ssd".to_owned());
     degraded.area = "protection".to_owned();
     degraded.reading = Some(Reading {
         value: Number(1.2e12),
@@ -90,6 +92,7 @@ pub fn full() -> Notification {
     });
     degraded.active_since = at("12:59");
     let mut vendor = alert("SDS_DISCONNECTED", Severity::Warning, "MDM raises SDS_DISCONNECTED.");
+    vendor.labels.insert("object".to_owned(), "sds3".to_owned());
     vendor.source = Source::Mdm {
         text: "SDS is disconnected from the MDM.".to_owned(),
         repair: Some("Verify that the SDS service is running and that its network is reachable.".to_owned()),
@@ -146,6 +149,9 @@ pub fn resolution() -> Notification {
         };
     }
     note.held.clear();
+    note.charts[0].from = at("07:15");
+    note.charts[0].values.rotate_left(1);
+    note.charts[0].values[23] = Some(Number(0.0));
     note.status = Some(SystemStatus {
         sds: Some(Connected { connected: 5, total: 5 }),
         data: Some(DataStatus { degraded_bytes: 0, failed_bytes: 0 }),

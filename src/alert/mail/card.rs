@@ -113,9 +113,9 @@ fn list(names: &[String]) -> String {
     format!("{} ({})", shown.join(", "), names.len())
 }
 
-/// The labels that say more than name and severity do.
+/// The labels that say more than name, severity and system do, which stand elsewhere.
 fn labels(alert: &Alert) -> String {
-    let told = alert.labels.iter().filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity"));
+    let told = alert.labels.iter().filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity" | "system"));
     let texts = told.map(|(name, value)| format!("{}={}", show::line(name, NAME), show::line(value, NAME)));
     texts.collect::<Vec<_>>().join(", ")
 }

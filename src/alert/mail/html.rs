@@ -63,7 +63,9 @@ fn write_block(block: &Block) -> Markup {
         },
         Block::Bars(bars) => write_bars(bars),
         Block::Links(links) => html! {
-            @for link in links { div style="margin-top:10px;" { (anchor(link)) } }
+            div style="margin-top:10px;" {
+                @for link in links { span style="display:inline-block;padding:4px 18px 4px 0;" { (anchor(link)) } " " }
+            }
         },
         Block::Code(lines) => html! {
             @for line in lines {
@@ -99,7 +101,7 @@ fn write_facts(facts: &[Fact]) -> Markup {
             @for (name, value) in facts {
                 tr {
                     td style={ (FONT) "font-size:14px;vertical-align:top;padding:2px 12px 2px 0;width:104px;" } { (name) ":" }
-                    td style={ (FONT) (WRAP) "font-size:14px;vertical-align:top;padding:2px 0;" } { (value) }
+                    td style={ (FONT) (WRAP) "font-size:14px;vertical-align:top;padding:2px 0;" } { (glue(value)) }
                 }
             }
         }
@@ -123,8 +125,8 @@ fn write_bar(row: &Bar) -> Markup {
     let percent = row.share.map_or(0, |share| (share.clamp(0.0, 1.0) * 100.0).round() as u32);
     html! {
         tr {
-            td style={ (FONT) "font-size:13px;padding:2px 8px 2px 0;white-space:nowrap;vertical-align:middle;" } { (row.label) }
-            td style="width:50%;padding:2px 0;vertical-align:middle;" {
+            td style={ (FONT) "font-size:13px;padding:2px 8px 2px 0;white-space:nowrap;vertical-align:middle;width:1%;" } { (row.label) }
+            td style="padding:2px 0;vertical-align:middle;" {
                 table role="presentation" cellpadding="0" cellspacing="0" border="0" style={ "border-collapse:collapse;width:100%;border:1px solid " (RULE) ";" } {
                     tr {
                         @if percent > 0 {
@@ -136,9 +138,14 @@ fn write_bar(row: &Bar) -> Markup {
                     }
                 }
             }
-            td style={ (FONT) "font-size:13px;padding:2px 0 2px 8px;white-space:nowrap;vertical-align:middle;" } { (row.value) }
+            td style={ (FONT) "font-size:13px;padding:2px 0 2px 8px;white-space:nowrap;vertical-align:middle;width:1%;" } { (row.value) }
         }
     }
+}
+
+/// A percent sign never begins a line.
+fn glue(text: &str) -> String {
+    text.replace(" %", "\u{a0}%")
 }
 
 fn tag(tag: &Tag) -> Markup {

@@ -34,6 +34,8 @@ pub(super) fn page(n: &Notification, settings: &Settings, now: Timestamp) -> Pag
         blocks.push(Block::Text(text));
     }
     blocks.extend(n.left_out.iter().map(|text| Block::Text(show::line(text, 500))));
+    // Near the top: who is woken up must not search for it.
+    act(&mut blocks, n, settings, now);
     match &n.kind {
         Kind::Report(report) => blocks.extend(report::blocks(report, settings.time_zone)),
         Kind::Digest => digest(&mut blocks, n, settings),
@@ -61,7 +63,10 @@ pub(super) fn page(n: &Notification, settings: &Settings, now: Timestamp) -> Pag
         blocks.push(Block::Heading("Not told at its time".to_owned()));
         blocks.push(Block::List(n.held.iter().map(|held| held_line(held, settings)).collect()));
     }
-    act(&mut blocks, n, settings, now);
+    if !n.commands.is_empty() {
+        blocks.push(Block::Heading("Commands".to_owned()));
+        blocks.push(Block::Code(n.commands.iter().map(|line| show::line(line, 500)).collect()));
+    }
     Page { lead: lead(n, settings), blocks, foot: foot(n, settings) }
 }
 
@@ -112,10 +117,10 @@ fn lead(n: &Notification, settings: &Settings) -> Lead {
     let since = |word: &str| {
         since.map_or_else(
             || format!("{about}."),
-            |at| format!("{about}. {word} {}, {}.", show::moment(at, zone), show::span(n.created_at - at)),
+            |at| format!("{about}. {word} {}, for {}.", show::moment(at, zone), show::span(n.created_at - at)),
         )
     };
-    let title = subject::topic(n);
+    let title = headline(n);
     let good = |word: &str| Tag { word: word.to_owned(), tone: Tone::Good };
     let (tag, title, lines) = match &n.kind {
         Kind::Firing | Kind::Update => (card::severity(n.severity()), title, vec![since("Since")]),
@@ -135,21 +140,23 @@ fn lead(n: &Notification, settings: &Settings) -> Lead {
             (Tag { word: "DIGEST".to_owned(), tone: Tone::Info }, title, vec![text])
         }
         Kind::Report(report) => {
-            let span = format!("From {} to {}.", show::moment(report.from, zone), show::moment(report.to, zone));
-            let title = format!("capacity and health of {place}");
+            // The last day of the span, not the midnight that ends it.
+            let last = (report.to - TimeDelta::seconds(1)).with_timezone(&zone);
+            let span = format!("From {} to {}.", show::day(report.from, zone), last.format("%-d %b %Y"));
+            let title = format!("Capacity and health of {place}");
             (Tag { word: "REPORT".to_owned(), tone: Tone::Info }, title, vec![span])
         }
         Kind::Heartbeat => {
             let text =
                 "This mail shows that alert mails arrive. When it stops to come, alerts do not reach you either.";
-            (good("HEARTBEAT"), "alert mails arrive".to_owned(), vec![text.to_owned()])
+            (good("HEARTBEAT"), "Alert mails arrive".to_owned(), vec![text.to_owned()])
         }
         Kind::Test { by } => {
             let text = format!(
                 "{} asked for this mail to see whether alert mails arrive. Nothing is wrong.",
                 show::line(by, 100)
             );
-            (good("TEST"), "a mail to try the way".to_owned(), vec![text])
+            (good("TEST"), "A mail to try the way".to_owned(), vec![text])
         }
         Kind::Flapping { changes, since: counted } => {
             let span = show::span(n.created_at - *counted);
@@ -171,11 +178,29 @@ fn lead(n: &Notification, settings: &Settings) -> Lead {
     Lead { tag, title, lines }
 }
 
-/// What to do first: the beginning of the gravest alert's description.
+/// The gravest alert by its summary, and how many more there are.
+fn headline(n: &Notification) -> String {
+    let over = matches!(n.kind, Kind::Resolved | Kind::HappenedMeanwhile);
+    // Of those that are as grave as another, the first one.
+    let told = n.items.iter().filter(|item| item.alert.is_resolved() == over).rev();
+    match told.max_by_key(|item| item.alert.severity) {
+        Some(gravest) if n.items.len() > 1 => {
+            format!("{}, and {} more", subject::summary(&gravest.alert), n.items.len() - 1)
+        }
+        Some(only) => subject::summary(&only.alert),
+        None => subject::topic(n),
+    }
+}
+
+/// What it means and what to do first: whole sentences from the description of the gravest alert.
 fn first_step(n: &Notification) -> Option<String> {
+    const ROOM: usize = 240;
     let gravest = n.firing().max_by_key(|item| item.alert.severity)?;
-    let text = show::line(&gravest.alert.annotations.description, 160);
-    (!text.is_empty()).then(|| format!("First: {text}"))
+    let text = show::line(&gravest.alert.annotations.description, 4 * ROOM);
+    let ends = text.match_indices(". ").map(|(at, _)| at + 1).chain([text.len()]);
+    let whole = ends.filter(|end| *end <= ROOM).max().and_then(|end| text.get(..end));
+    let shown = whole.map_or_else(|| show::line(&text, ROOM), str::to_owned);
+    (!shown.is_empty()).then_some(shown)
 }
 
 fn over(n: &Notification, about: &str, settings: &Settings) -> String {
@@ -272,7 +297,7 @@ fn held_line(held: &Held, settings: &Settings) -> String {
     format!("{at}, {}: {} ({why})", held.severity, show::line(&held.summary, 200))
 }
 
-/// Where to look, what to press and what to type.
+/// Where to look and what to press.
 fn act(blocks: &mut Vec<Block>, n: &Notification, settings: &Settings, now: Timestamp) {
     let mut links = Vec::new();
     let urls = [("Dashboard", &n.links.dashboard), ("Page", &n.links.page)];
@@ -295,20 +320,14 @@ fn act(blocks: &mut Vec<Block>, n: &Notification, settings: &Settings, now: Time
             links.extend(Link::new(word, url.as_str()));
         }
     }
-    if links.is_empty() && n.commands.is_empty() {
+    if links.is_empty() {
         return;
     }
-    blocks.push(Block::Heading("Look and act".to_owned()));
     let acting = links.iter().any(|link| link.word == "Acknowledge");
-    if !links.is_empty() {
-        blocks.push(Block::Links(links));
-    }
+    blocks.push(Block::Links(links));
     if acting {
         let end = show::moment(until, settings.time_zone);
         blocks.push(Block::Text(format!("The last two ask before they act, and work until {end}.")));
-    }
-    if !n.commands.is_empty() {
-        blocks.push(Block::Code(n.commands.iter().map(|line| show::line(line, 500)).collect()));
     }
 }
 

@@ -85,8 +85,8 @@ fn health(report: &Report) -> Vec<Fact> {
         |part: Option<Number>| part.map_or_else(|| "not known".to_owned(), |part| show::value(part, Unit::Ratio));
     vec![
         fact("Alerts", format!("{} critical, {} warning, {} info", report.critical, report.warning, report.info)),
-        fact("All data protected", format!("{} of the time", share(report.protected))),
-        fact("System answered", format!("{} of the time", share(report.answered))),
+        fact("Protected", format!("{} of the time all data had all its copies", share(report.protected))),
+        fact("Answered", format!("{} of the time", share(report.answered))),
     ]
 }
 
