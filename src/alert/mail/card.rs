@@ -33,7 +33,8 @@ pub(super) fn card(item: &Item, settings: &Settings, at: Timestamp) -> Card {
     Card {
         tag: tag(alert),
         title: subject::summary(alert),
-        text: show::paragraph(&alert.annotations.description),
+        // What to do about it helps nobody once it is over.
+        text: if alert.is_resolved() { String::new() } else { show::paragraph(&alert.annotations.description) },
         facts,
         links: alert.annotations.runbook_url.iter().filter_map(|url| Link::new("Runbook", url)).collect(),
     }

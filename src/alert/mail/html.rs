@@ -100,7 +100,7 @@ fn write_facts(facts: &[Fact]) -> Markup {
         table role="presentation" cellpadding="0" cellspacing="0" border="0" style="border-collapse:collapse;width:100%;" {
             @for (name, value) in facts {
                 tr {
-                    td style={ (FONT) "font-size:14px;vertical-align:top;padding:2px 12px 2px 0;width:104px;" } { (name) ":" }
+                    td style={ (FONT) "font-size:14px;vertical-align:top;padding:2px 12px 2px 0;width:116px;" } { (name) ":" }
                     td style={ (FONT) (WRAP) "font-size:14px;vertical-align:top;padding:2px 0;" } { (glue(value)) }
                 }
             }

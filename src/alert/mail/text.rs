@@ -56,7 +56,7 @@ fn write_card(out: &mut Lines, card: &Card) {
 
 fn write_facts(out: &mut Lines, facts: &[Fact], indent: &str) {
     for (name, value) in facts {
-        out.wrapped(&format!("{name}: {value}"), indent);
+        out.hanging(&format!("{name}: {value}"), indent, &format!("{indent}  "));
     }
 }
 
@@ -107,16 +107,24 @@ impl Lines {
 
     /// Breaks at blanks; a word that is too long, such as an address, stays whole.
     fn wrapped(&mut self, text: &str, indent: &str) {
+        self.hanging(text, indent, indent);
+    }
+
+    /// Like [`Lines::wrapped`], with lines after the first set in by something else.
+    fn hanging(&mut self, text: &str, indent: &str, rest: &str) {
         let mut line = indent.to_owned();
+        let mut words = 0;
         for word in text.split_whitespace() {
-            let length = line.chars().count();
-            if length > indent.len() && length + 1 + word.chars().count() > WIDTH {
+            if words > 0 && line.chars().count() + 1 + word.chars().count() > WIDTH {
                 self.line(&line);
-                line = format!("{indent}  ");
-            } else if length > indent.len() {
+                rest.clone_into(&mut line);
+                words = 0;
+            }
+            if words > 0 {
                 line.push(' ');
             }
             line.push_str(word);
+            words += 1;
         }
         self.line(&line);
     }

@@ -80,6 +80,6 @@ fn drop_half<T>(n: &mut Notification, now: Timestamp, what: &str, list: impl Fn(
     }
     let left = before - list(n).len();
     if left > 0 {
-        n.left_out.push(format!("{left} {what} were left out to keep this mail small."));
+        n.left_out.push(format!("{left} {what}, were left out to keep this mail small."));
     }
 }

@@ -22,6 +22,8 @@ mod collapse;
 mod entry;
 mod fit;
 mod step;
+#[cfg(test)]
+mod tests;
 
 pub use entry::{Entry, PREFIX, Progress, StoredError, key};
 pub use fit::{MAX_ENTRY, chunks, fit};

@@ -23,6 +23,9 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// What a mail can carry of what was dropped.
 const HELD_IN_ONE_MAIL: usize = 50;
 
+/// Bytes that are left free for what a mail says of those that were dropped.
+const HELD_ROOM: usize = 8 * 1024;
+
 /// How much may wait, and for how long.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -258,32 +261,37 @@ impl Outbox {
         if sizes.len() <= self.limits.entries && total <= self.limits.bytes {
             return;
         }
-        let mut held = Vec::new();
         let stored = self.entries.values().filter(|entry| !changed(&entry.notification.id));
         let new = step.changes.values().flatten();
-        let mut candidates: Vec<(Severity, Timestamp, NotificationId, String)> = stored
+        let mut candidates: Vec<Entry> = stored
             .chain(new)
             .filter(|entry| !matches!(entry.progress, Progress::Sending { .. }))
-            .map(|entry| {
-                let n = &entry.notification;
-                let summary = n.items.first().map(|item| item.alert.annotations.summary.clone());
-                (n.severity(), entry.queued_at, n.id.clone(), summary.unwrap_or_else(|| n.kind.as_str().to_owned()))
-            })
-            .filter(|(severity, ..)| *severity < Severity::Critical)
+            .filter(|entry| entry.notification.severity() < Severity::Critical)
+            .cloned()
             .collect();
-        candidates.sort();
-        for (severity, at, id, summary) in candidates {
-            if sizes.len() <= self.limits.entries && total <= self.limits.bytes {
+        candidates.sort_by(|a, b| {
+            let grave = |entry: &Entry| entry.notification.severity();
+            grave(a).cmp(&grave(b)).then(order(a).cmp(&order(b)))
+        });
+        let mut held = Vec::new();
+        let wanted = self.limits.bytes.saturating_sub(HELD_ROOM);
+        for Entry { notification: n, queued_at, .. } in candidates {
+            if sizes.len() <= self.limits.entries && total <= wanted {
                 break;
             }
+            let (severity, id) = (n.severity(), n.id.clone());
             total = total.saturating_sub(sizes.remove(&id).unwrap_or(0));
             step.events.push(Event::Dropped { id: id.clone(), severity });
+            let summary = n.items.first().map(|item| item.alert.annotations.summary.clone());
+            let summary = summary.unwrap_or_else(|| n.kind.as_str().to_owned());
+            // What it would have told of others is not lost with it.
+            held.extend(n.held);
+            held.push(Held { at: queued_at, severity, summary, reason: HoldReason::OutboxFull });
             if self.entries.contains_key(&id) {
                 step.changes.insert(id, None);
             } else {
                 step.changes.remove(&id);
             }
-            held.push(Held { at, severity, summary, reason: HoldReason::OutboxFull });
         }
         if sizes.len() > self.limits.entries || total > self.limits.bytes {
             step.events.push(Event::OverLimit { entries: sizes.len(), bytes: total });
@@ -439,8 +447,10 @@ impl Outbox {
     }
 }
 
-fn order(entry: &Entry) -> (Timestamp, &NotificationId) {
-    (entry.queued_at, &entry.notification.id)
+/// The order in which entries were decided; those of one moment have the root of a thread first.
+fn order(entry: &Entry) -> (Timestamp, Timestamp, bool, &NotificationId) {
+    let n = &entry.notification;
+    (entry.queued_at, n.created_at, n.thread != Thread::Root, &n.id)
 }
 
 fn refuse(step: &mut Step, entry: &mut Entry, refused: Vec<(String, Trouble)>) {

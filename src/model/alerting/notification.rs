@@ -31,7 +31,7 @@ impl NotificationId {
     /// The id of the `serial`-th notification of a controller, made at that time.
     /// Whoever numbers must store the number with the notification.
     pub fn new(at: Timestamp, serial: u64) -> Self {
-        Self(format!("{}-{serial}", at.format("%Y%m%dt%H%M%S%3f")))
+        Self(format!("{}-{serial:06}", at.format("%Y%m%dt%H%M%S%3f")))
     }
 
     /// Takes an id as it was written.
@@ -411,7 +411,7 @@ mod tests {
     fn an_id_fits_a_key_and_a_header_and_orders_by_time() {
         let at = chrono::DateTime::from_timestamp(1_795_000_000, 7_000_000).unwrap();
         let id = NotificationId::new(at, 12);
-        assert_eq!(id.as_str(), "20261118t110640007-12");
+        assert_eq!(id.as_str(), "20261118t110640007-000012");
         assert_eq!(NotificationId::parse(id.as_str()).unwrap(), id);
     }
 
