@@ -179,10 +179,10 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Mail> {
         let what = "tls is \"none\", so that the password would be sent in the clear";
         section.note("tls", complain(what, "write \"starttls\" or \"implicit\", or leave [mail.login] out"));
     }
-    let hello = section.take("hello", |found| domain(found));
-    let from = section.require("from", "write from = \"Storage alerts <sio@example.com>\"", |found| mailbox(found));
+    let hello = section.take("hello", domain);
+    let from = section.require("from", "write from = \"Storage alerts <sio@example.com>\"", mailbox);
     let envelope_from = section.take("envelope_from", |found| address(found.text()?));
-    let reply_to = section.take("reply_to", |found| mailbox(found));
+    let reply_to = section.take("reply_to", mailbox);
     let to = section.require("to", "write to = [\"storage-team@example.com\"]", |found| {
         let texts = found.list()?;
         if texts.is_empty() {
@@ -190,7 +190,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Mail> {
         }
         texts.into_iter().map(address).collect::<Result<Vec<_>, _>>()
     });
-    let own_domain = section.take("domain", |found| domain(found));
+    let own_domain = section.take("domain", domain);
     let subject_prefix = section.take("subject_prefix", |found| {
         let prefix = found.text()?;
         if prefix.chars().count() > 20 || prefix.chars().any(char::is_control) {

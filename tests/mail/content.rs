@@ -129,7 +129,7 @@ fn a_resolution_tells_how_long_how_bad_and_what_ended_it() {
     {
         assert!(mail.text.contains(fact), "{fact:?} is not in\n{}", mail.text);
     }
-    assert!(mail.headers.get("Importance").is_none(), "what is over is not urgent");
+    assert!(!mail.headers.contains_key("Importance"), "what is over is not urgent");
     let partly = one(&with(resolution(), |n| n.items[1].alert.state = AlertState::Firing { fired_at: at("13:00") }));
     assert!(partly.text.contains("1 alert still fires of this group"), "{}", partly.text);
     assert!(
@@ -165,9 +165,9 @@ fn headers_are_those_that_servers_and_filters_need() {
         assert_eq!(mail.header(name), value, "{name}");
     }
     assert_eq!(mail.header("X-Scaleio-Fingerprint").split(' ').count(), 3);
-    assert!(mail.refers.is_empty() && mail.headers.get("In-Reply-To").is_none(), "a root refers to nothing");
+    assert!(mail.refers.is_empty() && !mail.headers.contains_key("In-Reply-To"), "a root refers to nothing");
     let warning = one(&with(full(), |n| drop(n.items.remove(0))));
-    assert!(warning.headers.get("Importance").is_none(), "importance is for critical alone");
+    assert!(!warning.headers.contains_key("Importance"), "importance is for critical alone");
     let report = one(&weekly());
     assert!(report.header("List-Unsubscribe").starts_with("<mailto:storage-team@example.test"));
     assert!(report.header("Expires").contains("30 Nov 2026"));
@@ -201,7 +201,7 @@ fn hostile_names_stay_text() {
     note.items[0].alert.annotations.runbook_url = Some("javascript:alert(1)".to_owned());
     note.items[0].alert.labels.insert("volume".to_owned(), evil.to_owned());
     note.items[0].alert.labels.insert("long".to_owned(), long.clone());
-    note.items[0].hurt.volumes = vec![evil.to_owned(), long.clone(), "B\u{fc}ro \u{2014} \u{65e5}\u{672c}".to_owned()];
+    note.items[0].hurt.volumes = vec![evil.to_owned(), long, "B\u{fc}ro \u{2014} \u{65e5}\u{672c}".to_owned()];
     note.group.area = evil.to_owned();
     note.group.system = Some(scaleio_framework::model::id::SystemId::new(evil));
     note.route = evil.to_owned();
