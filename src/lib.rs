@@ -2,10 +2,26 @@
 //! (PowerFlex) storage on Apache Mesos. `ARCHITECTURE.md` is the map.
 
 pub mod alert;
+pub mod app;
 pub mod backoff;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod gateway;
+pub mod keeper;
+pub mod metrics;
 pub mod model;
+pub mod poll;
+pub mod sim;
 pub mod store;
 pub mod telemetry;
 pub mod tls;
+pub mod watches;
+pub mod web;
+
+/// The release of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// This build of it; `build.rs` asks git and the compiler.
+pub const BUILD: metrics::Build<'static> =
+    metrics::Build { version: VERSION, revision: env!("SIO_REVISION"), rustc: env!("SIO_RUSTC") };

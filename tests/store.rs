@@ -357,7 +357,10 @@ fn a_cut_file_is_never_taken_for_a_new_store() {
         std::fs::write(place.path(), &whole[..length]).unwrap();
         match place.open().and_then(|mut store| store.load()) {
             Ok(state) => panic!("{length} bytes were taken for {state:?}"),
-            Err(error) => assert!(error.to_string().contains("state.db is "), "{length}: {error}"),
+            Err(error) => {
+                let told = if length == 0 { "is damaged: it is empty; restore a backup" } else { "state.db is " };
+                assert!(error.to_string().contains(told), "{length}: {error}");
+            }
         }
         assert_eq!(std::fs::read(place.path()).unwrap(), whole[..length], "the evidence must stay");
     }

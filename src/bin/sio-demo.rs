@@ -1,1 +1,228 @@
-fn main() {}
+//! The product at work on a simulated ScaleIO system: `cargo demo`.
+#![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Parser;
+use scaleio_framework::app;
+use scaleio_framework::clock;
+use scaleio_framework::config::{
+    Config, Control, GatewayUrl, Log, LogFormat, Login, Metrics, Poll, Secret, Store, System, Trust, Web,
+};
+use scaleio_framework::model::id::SystemId;
+use scaleio_framework::model::status::SystemStatus;
+use scaleio_framework::model::unit::Bytes;
+use scaleio_framework::sim::world::Layout;
+use scaleio_framework::sim::{Options, Release, Running, Scenario, Simulation};
+use scaleio_framework::telemetry;
+use scaleio_framework::watches::Gallery;
+use scaleio_framework::web::view;
+
+/// What the demo plays when no other scenario is given.
+const DEVICE_FAILURE: &str = include_str!("../../config/scenarios/device-failure.toml");
+
+/// Where the page is looked for first.
+const USUAL_PORT: u16 = 9465;
+
+/// A line about a rebuild under way at most this often.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// Watches a simulated ScaleIO system: metrics, page and API are those of the product.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Number that decides everything random in the simulated system.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// small: 3 racks of 4 nodes; large: 128 nodes; huge: 1,024 nodes and 30,000 volumes.
+    #[arg(long, default_value = "small", value_parser = ["small", "large", "huge"])]
+    size: String,
+    /// Release of the simulated system.
+    #[arg(long, default_value = "3.6", value_parser = ["2.0", "2.6", "3.0", "3.6", "4.5"])]
+    release: String,
+    /// What happens, as a TOML file; without it a device fails and is replaced.
+    #[arg(long)]
+    scenario: Option<PathBuf>,
+    /// How much faster than the clock the simulated system lives.
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// Port of the page and the metrics; a free one is taken when it is busy.
+    #[arg(long, default_value_t = USUAL_PORT)]
+    port: u16,
+    /// End after this many seconds instead of going on until interrupted.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Also show the controller's log from this level on.
+    #[arg(long, default_value = "error")]
+    log: String,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    telemetry::init(&Log { level: arguments.log.clone(), format: LogFormat::Text })?;
+    let scenario = match &arguments.scenario {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            Scenario::read(&text).with_context(|| format!("{} is no scenario", path.display()))?
+        }
+        None => Scenario::read(DEVICE_FAILURE)?,
+    };
+    let layout = Layout::named(&arguments.size).context("unknown size")?;
+    let release: Release = arguments.release.parse()?;
+    let options = Options {
+        seed: arguments.seed,
+        speed: arguments.speed,
+        scenario: Some(scenario),
+        ..Options::new(layout, release)
+    };
+    let world = Simulation::start(options.gateways(2)).await?;
+
+    let folder = tempfile::Builder::new().prefix("sio-demo.").tempdir()?;
+    let (listen, busy) = free_port(arguments.port)?;
+    let config = configuration(&world, folder.path(), listen)?;
+    let controller = app::start(&config).await?;
+    introduce(&arguments, &world, controller.web, busy);
+
+    let story = tokio::spawn(tell(controller.gallery.clone()));
+    let signalled = app::signalled()?;
+    let end = async {
+        match arguments.seconds {
+            Some(seconds) => tokio::select! {
+                why = signalled => why,
+                () = tokio::time::sleep(Duration::from_secs(seconds)) => "its time is over",
+            },
+            None => signalled.await,
+        }
+    };
+    let ended = controller.until(end).await;
+    story.abort();
+    world.stop().await;
+    ended
+}
+
+fn configuration(world: &Running, folder: &Path, listen: SocketAddr) -> anyhow::Result<Config> {
+    let certificate = folder.join("gateway.pem");
+    std::fs::write(&certificate, world.certificate_pem())?;
+    let user = world.monitor();
+    let system = System {
+        gateways: world.addresses().iter().map(|address| GatewayUrl::at(*address)).collect(),
+        monitor: Login { user: user.user.clone(), password: Secret::new(&user.password) },
+        lifecycle: None,
+        trust: Trust::CaFile(certificate),
+        connect_timeout: Duration::from_secs(3),
+        request_timeout: Duration::from_secs(30),
+        max_answer_bytes: 512 << 20,
+    };
+    Ok(Config {
+        log: Log { level: "info".to_owned(), format: LogFormat::Text },
+        web: Web { listen, config_file: None },
+        control: Control { socket: folder.join("sio.sock") },
+        store: Store { path: folder.join("state.db") },
+        // Quicker than a real system wants to be asked: people watch.
+        poll: Poll {
+            fast: Duration::from_secs(2),
+            middle: Duration::from_secs(6),
+            slow: Duration::from_secs(20),
+            max_age: Duration::from_secs(120),
+        },
+        metrics: Metrics { max_series: 2_000_000 },
+        mail: None,
+        systems: [(SystemId::new("demo"), system)].into(),
+    })
+}
+
+/// The wanted port, or a free one when it is taken; and whether it was.
+fn free_port(wanted: u16) -> anyhow::Result<(SocketAddr, bool)> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, wanted));
+    if TcpListener::bind(address).is_ok() {
+        return Ok((address, false));
+    }
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    Ok((free, true))
+}
+
+fn introduce(arguments: &Arguments, world: &Running, web: SocketAddr, busy: bool) {
+    let user = world.monitor();
+    println!(
+        "A simulated ScaleIO {} system ({}, seed {}, {} times real speed) and the controller that watches it.\n",
+        arguments.release, arguments.size, arguments.seed, arguments.speed
+    );
+    if busy {
+        println!("Port {} is busy, so another one was taken.\n", arguments.port);
+    }
+    println!("  page      http://{web}/");
+    println!("  metrics   http://{web}/metrics");
+    println!("  API       http://{web}/api/v1/status");
+    println!("  command   cargo run --quiet -- status --url http://{web}");
+    for url in world.urls() {
+        println!("  gateway   {url} (simulated; user {}, password {})", user.user, user.password);
+    }
+    println!("\nWhat happens (Ctrl-C ends it):");
+    let _ = std::io::stdout().flush();
+}
+
+/// What the teller said already.
+#[derive(Default)]
+struct Told {
+    heard: bool,
+    faults: BTreeSet<String>,
+    degraded: bool,
+    progress: Option<Instant>,
+}
+
+/// Says what changes, as a person would who looks at the page.
+async fn tell(gallery: Gallery) {
+    let mut pictures = gallery.subscribe();
+    let mut told = Told::default();
+    while pictures.changed().await.is_ok() {
+        let statuses: Vec<SystemStatus> =
+            pictures.borrow_and_update().values().map(|picture| view::system(picture, clock::now())).collect();
+        for status in &statuses {
+            for line in news(&mut told, status, Instant::now()) {
+                println!("  {}  {line}", clock::now().format("%H:%M:%S"));
+            }
+        }
+        let _ = std::io::stdout().flush();
+    }
+}
+
+fn news(told: &mut Told, status: &SystemStatus, now: Instant) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let (false, Some(sds), Some(mdm)) = (told.heard, &status.sds, &status.mdm) {
+        told.heard = true;
+        lines.push(format!(
+            "the system is heard: MDM cluster {}, {} of {} SDS connected",
+            mdm.state, sds.connected, sds.total
+        ));
+    }
+    let data = status.data.as_ref();
+    let degraded = data.is_some_and(|data| data.degraded_bytes > 0);
+    let is_amount = |problem: &&String| problem.contains(" of data ");
+    let faults: BTreeSet<String> = status.problems.iter().filter(|problem| !is_amount(problem)).cloned().collect();
+    lines.extend(faults.difference(&told.faults).cloned());
+    lines.extend(told.faults.difference(&faults).map(|fault| format!("over: {fault}")));
+    if degraded && !told.degraded {
+        let bytes = data.map_or(Bytes::ZERO, |data| Bytes::new(data.degraded_bytes));
+        lines.push(format!("{bytes} of data has one copy only; the rebuild begins"));
+        told.progress = Some(now);
+    }
+    if !degraded && told.degraded {
+        lines.push("all data has two copies again".to_owned());
+    }
+    if let Some(rebuild) = status.rebuild.as_ref().filter(|rebuild| degraded && rebuild.left_bytes > 0)
+        && told.progress.is_none_or(|last| now - last >= PROGRESS)
+    {
+        told.progress = Some(now);
+        let rate = Bytes::new(rebuild.bytes_per_second.unwrap_or(0.0) as u64);
+        lines.push(format!("{} is left to rebuild, at {rate}/s", Bytes::new(rebuild.left_bytes)));
+    }
+    told.faults = faults;
+    told.degraded = degraded;
+    lines
+}

@@ -41,6 +41,23 @@ pub fn find(named: Option<&Path>, env: &[(String, String)]) -> Option<PathBuf> {
         .or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()))
 }
 
+/// Where the controller of a configuration listens for the command line. It
+/// must work for people who may not read passwords, so nothing else is checked.
+pub fn control_socket(
+    path: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<PathBuf, ConfigErrors> {
+    let said = source::read(path, env).map_err(|problem| ConfigErrors::new(vec![problem]))?;
+    let reader = Reader::new(said.places);
+    let socket = Section::new("", said.root, &reader).section("control").take("socket", |found| found.path());
+    let problems = reader.into_problems();
+    if problems.is_empty() {
+        Ok(socket.unwrap_or_else(|| DEFAULT_SOCKET.into()))
+    } else {
+        Err(ConfigErrors::new(problems))
+    }
+}
+
 impl Config {
     /// Reads and checks everything. Without a file, the variables alone speak.
     pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
@@ -183,7 +200,8 @@ fn metrics(mut section: Section<'_>) -> Metrics {
 
 fn systems(root: &mut Section<'_>) -> BTreeMap<SystemId, super::System> {
     let said = root.optional_section("systems").map(Section::named_sections).unwrap_or_default();
-    if said.is_empty() {
+    // A `systems` that is no section was told already.
+    if said.is_empty() && root.is_well("systems") {
         root.note(
             "systems",
             complain("no system is configured", "write a section [systems.NAME], or let `sio init` write the file"),

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use load::{DEFAULT_FILE, FILE_VARIABLE, find};
+pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use secret::Secret;
@@ -124,6 +124,11 @@ pub struct System {
 pub struct GatewayUrl(pub(crate) String);
 
 impl GatewayUrl {
+    /// The gateway that listens at an IP address and port.
+    pub fn at(address: SocketAddr) -> Self {
+        Self(format!("https://{address}"))
+    }
+
     /// `https://host[:port]`, without a slash at the end.
     pub fn as_str(&self) -> &str {
         &self.0

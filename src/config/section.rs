@@ -65,7 +65,9 @@ impl Found<'_> {
     pub(super) fn text(&self) -> Result<&str, Complaint> {
         match &self.value.kind {
             ValueKind::String(text) => Ok(text),
-            other => Err(complain(format!("{} stands where text is expected", kind(other)), "write it in quotes")),
+            other => {
+                Err(complain(format!("{} stands where text is expected", kind(other)), "write one text in quotes"))
+            }
         }
     }
 
@@ -204,6 +206,12 @@ impl<'a> Section<'a> {
     /// Whether a key that was read was said, well or not.
     pub(super) fn said(&self, key: &str) -> bool {
         self.asked.get(key).is_some_and(|(_, said)| *said)
+    }
+
+    /// Whether nothing was noted of a key.
+    pub(super) fn is_well(&self, key: &str) -> bool {
+        let full = self.full(key);
+        self.reader.problems.borrow().iter().all(|problem| problem.key != full)
     }
 
     /// Notes a problem with a key that was read.

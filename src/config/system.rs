@@ -26,6 +26,21 @@ const DEFAULT_MAX_ANSWER: u64 = 128 << 20;
 /// Longer than any password that a gateway takes.
 const LONGEST_PASSWORD: u64 = 4096;
 
+impl System {
+    /// A system that is only watched, with the default limits.
+    pub fn new(gateways: Vec<GatewayUrl>, monitor: Login, trust: Trust) -> Self {
+        Self {
+            gateways,
+            monitor,
+            lifecycle: None,
+            trust,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            request_timeout: DEFAULT_REQUEST_TIMEOUT,
+            max_answer_bytes: DEFAULT_MAX_ANSWER,
+        }
+    }
+}
+
 /// Reads a system; nothing when a part that must be there is not.
 pub(super) fn read(mut section: Section<'_>) -> Option<System> {
     let gateways = section.require("gateways", "write gateways = [\"https://HOST\"]", |found| gateways(&found.list()?));
@@ -122,7 +137,10 @@ pub fn parse_gateway(text: &str) -> Result<GatewayUrl, (String, String)> {
     };
     let Some(host) = url.host() else { return no("has no host", form) };
     if !url.username().is_empty() || url.password().is_some() {
-        return no("holds a user or a password", "put them under [systems.NAME.monitor]");
+        return no(
+            "holds a user or a password",
+            "the user belongs under [systems.NAME.monitor], the password into its password_file",
+        );
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         return no("holds more than host and port", &format!("write {}", url.origin().ascii_serialization()));

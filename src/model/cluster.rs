@@ -289,7 +289,7 @@ pub struct Volume {
     pub id: VolumeId,
     pub name: Option<Box<str>>,
     pub kind: Seen<VolumeType>,
-    pub size: Bytes,
+    pub size: Option<Bytes>,
     pub pool: Option<StoragePoolId>,
     pub vtree: Option<VTreeId>,
     pub ancestor: Option<VolumeId>,

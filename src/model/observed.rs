@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::cluster::MdmEvent;
 use super::snapshot::Snapshot;
 use super::state::{Connection, Maintenance};
 use super::unit::Timestamp;
@@ -24,6 +25,10 @@ pub struct Observed {
     pub sds: BTreeMap<String, Noted>,
     /// Notes about each SDC.
     pub sdcs: BTreeMap<String, Noted>,
+    /// Events of the system's log that were read, by the word of their severity.
+    pub events: BTreeMap<String, u64>,
+    /// The newest event that was counted.
+    pub events_until: Option<Timestamp>,
 }
 
 /// Notes about one server or client.
@@ -33,8 +38,10 @@ pub struct Noted {
     /// Whether it was connected when last seen.
     pub connected: bool,
     /// Times it was seen to go away.
+    #[serde(skip_serializing_if = "is_zero")]
     pub disconnections: u64,
     /// Since when it is in maintenance, or on the way into or out of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance_since: Option<Timestamp>,
 }
 
@@ -78,6 +85,11 @@ impl Observed {
                 })
                 .collect();
         }
+        let new = |event: &&MdmEvent| event.at.is_some() && event.at > self.events_until;
+        for event in snapshot.events.iter().flat_map(|part| part.iter()).filter(new) {
+            *next.events.entry(event.severity.word().to_owned()).or_default() += 1;
+            next.events_until = next.events_until.max(event.at);
+        }
         next
     }
 }
@@ -91,6 +103,11 @@ impl Noted {
         noted.connected = connected;
         noted
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn sds_part_time(snapshot: &Snapshot) -> Timestamp {

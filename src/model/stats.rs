@@ -367,7 +367,8 @@ impl StatTable {
         (self.ids.len() == 1).then(|| self.nth(0))
     }
 
-    fn nth(&self, row: usize) -> StatRow<'_> {
+    /// The row at a place in [`Self::ids`].
+    pub fn nth(&self, row: usize) -> StatRow<'_> {
         let width = self.columns.width();
         StatRow { columns: &self.columns, values: &self.values[row * width..(row + 1) * width] }
     }
@@ -380,7 +381,13 @@ pub struct StatRow<'a> {
     values: &'a [f64],
 }
 
-impl StatRow<'_> {
+impl<'a> StatRow<'a> {
+    /// All numbers of the row, at the places that the columns tell; `NaN` where
+    /// nothing was sent. For whoever reads one statistic of many rows.
+    pub const fn values(&self) -> &'a [f64] {
+        self.values
+    }
+
     /// A plain number in base units (bytes, seconds, a count, a ratio); absent
     /// when it was not asked, not sent, or not a number.
     pub fn number(&self, stat: Stat) -> Option<f64> {

@@ -15,6 +15,13 @@ pub struct Status {
     pub systems: Vec<SystemStatus>,
 }
 
+impl Status {
+    /// Whether every system is well.
+    pub fn is_well(&self) -> bool {
+        self.systems.iter().all(SystemStatus::is_well)
+    }
+}
+
 /// One system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SystemStatus {
@@ -57,6 +64,13 @@ pub struct SystemStatus {
     pub snapshot: Option<SnapshotStatus>,
     /// What is wrong, in sentences; empty when all is well.
     pub problems: Vec<String>,
+}
+
+impl SystemStatus {
+    /// Whether it answers and nothing is wrong with it.
+    pub fn is_well(&self) -> bool {
+        self.up && self.snapshot.is_some() && self.problems.is_empty()
+    }
 }
 
 /// The MDM cluster in short.
@@ -118,4 +132,23 @@ pub struct RebuildStatus {
 pub struct SnapshotStatus {
     pub seq: u64,
     pub age_seconds: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_that_was_not_heard_is_not_well() {
+        let unheard: SystemStatus = serde_json::from_str(r#"{"system":"prod","up":true,"problems":[]}"#).unwrap();
+        assert!(!unheard.is_well());
+        assert_eq!(serde_json::to_string(&unheard).unwrap(), r#"{"system":"prod","up":true,"problems":[]}"#);
+    }
+
+    #[test]
+    fn a_newer_controller_may_say_more() {
+        let text = r#"{"version":"9","started_at":"2026-11-24T00:00:00Z","systems":[
+            {"system":"prod","up":true,"snapshot":{"seq":1,"age_seconds":2.5,"new":1},"problems":[],"new":{}}],"new":[]}"#;
+        assert!(serde_json::from_str::<Status>(text).unwrap().is_well());
+    }
 }

@@ -48,7 +48,7 @@ impl Settings {
             bulk_headers: mail.bulk_headers,
             attach_json: mail.attach_json,
             instance: instance.to_owned(),
-            version: env!("CARGO_PKG_VERSION"),
+            version: crate::VERSION,
         }
     }
 }

@@ -1,0 +1,206 @@
+//! Wiring: which tasks run, what they share, and how they end together.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::config::{self, Config};
+use crate::gateway::{Gateway, Role};
+use crate::keeper::{self, Keeper};
+use crate::metrics::{Encoder, Exposition, Own};
+use crate::model::id::SystemId;
+use crate::model::picture::Picture;
+use crate::poll::run::Poller;
+use crate::store::{SqliteStore, Store};
+use crate::watches::Gallery;
+use crate::web::access::Access;
+use crate::web::api::{self, Shown};
+use crate::web::listener::Listener;
+use crate::{BUILD, VERSION, clock};
+
+/// Tasks get this long to end by themselves: a logout and the last answers.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A controller at work.
+pub struct Running {
+    /// Where people and scrapers are served.
+    pub web: SocketAddr,
+    /// The newest pictures.
+    pub gallery: Gallery,
+    stop: CancellationToken,
+    tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
+}
+
+/// Starts everything that the configuration asks for. What cannot work is
+/// found here, before the first request goes out.
+pub async fn start(config: &Config) -> anyhow::Result<Running> {
+    let access = match &config.web.config_file {
+        Some(file) => Access::read(file).context("the web configuration cannot be used")?,
+        None => Access::open(),
+    };
+    let access = Arc::new(access);
+    let web = Listener::tcp(config.web.listen, Arc::clone(&access)).await?;
+    let web_address = web.local_addr().context("the web listener has no address")?;
+    let socket = Listener::unix(&config.control.socket)?;
+    let mut store = SqliteStore::open(&config.store.path)?;
+    let state = store.load()?;
+    let own = Arc::new(Own::new(BUILD)?);
+
+    let now = clock::now();
+    let mut pollers = Vec::new();
+    for (system, settings) in &config.systems {
+        let gateway = gateway(system, settings, &own)?;
+        pollers.push((system, gateway, keeper::observed(&state, system)));
+    }
+    let unseen = pollers.iter().map(|(system, _, observed)| Picture::unseen((*system).clone(), now, observed.clone()));
+    let gallery = Gallery::new(unseen);
+
+    let mut encoder = Encoder::new(&config.metrics);
+    let pictures: Vec<Arc<Picture>> = gallery.all().into_values().collect();
+    let exposition = watch::Sender::new(encoder.encode(&pictures, now));
+    let shown =
+        Shown { gallery: gallery.clone(), exposition: exposition.subscribe(), own: own.clone(), started_at: now };
+
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    for (system, gateway, observed) in pollers {
+        let poller = Poller::new(system.clone(), gateway, &config.poll, gallery.clone(), own.clone(), observed);
+        spawn(&mut tasks, "poller", poller.run(stop.clone()));
+    }
+    spawn(&mut tasks, "encoder", encode(encoder, gallery.clone(), exposition, stop.clone()));
+    spawn(&mut tasks, "web listener", web.serve(api::public(shown.clone(), access), stop.clone()));
+    spawn(&mut tasks, "control socket", socket.serve(api::local(shown), stop.clone()));
+    let keeper = Keeper::new(Box::new(store), state).run(gallery.clone(), stop.clone());
+    tasks.spawn(async move { ("keeper", keeper.await.map_err(anyhow::Error::from)) });
+
+    info!(version = VERSION, web = %web_address, systems = config.systems.len(), "started");
+    Ok(Running { web: web_address, gallery, stop, tasks })
+}
+
+fn gateway(system: &SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {
+    let seen = own.clone();
+    let name = system.clone();
+    let on_request = Arc::new(move |request: &crate::gateway::RequestSeen<'_>| {
+        let code = request.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        seen.requested(&name, request.endpoint, &code, request.duration);
+    });
+    Gateway::new(system.clone(), settings, Role::Monitor, on_request)
+        .with_context(|| format!("system {system} cannot be watched"))
+}
+
+fn spawn(
+    tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>,
+    name: &'static str,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    tasks.spawn(async move {
+        task.await;
+        (name, Ok(()))
+    });
+}
+
+/// Makes an exposition of every change, off the async threads.
+async fn encode(
+    mut encoder: Encoder,
+    gallery: Gallery,
+    exposition: watch::Sender<Arc<Exposition>>,
+    stop: CancellationToken,
+) {
+    let mut pictures = gallery.subscribe();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = pictures.changed() => if changed.is_err() { return },
+        }
+        let now: Vec<Arc<Picture>> = pictures.borrow_and_update().values().cloned().collect();
+        let made = tokio::task::spawn_blocking(move || {
+            let made = encoder.encode(&now, clock::now());
+            (encoder, made)
+        });
+        match made.await {
+            Ok((back, made)) => {
+                encoder = back;
+                exposition.send_replace(made);
+            }
+            // The task ends, and with it the process: old values must not be served for ever.
+            Err(panic) => {
+                error!(%panic, "the encoder failed");
+                return;
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Waits until told to stop or until a task ends by itself, which is a
+    /// failure of the whole; then lets the others end.
+    pub async fn until(mut self, told: impl Future<Output = &'static str>) -> anyhow::Result<()> {
+        let result = tokio::select! {
+            why = told => {
+                info!(why, "stopping");
+                Ok(())
+            }
+            ended = self.tasks.join_next() => Err(match ended {
+                Some(Ok((name, Err(error)))) => error.context(format!("the {name} failed")),
+                Some(Ok((name, Ok(())))) => anyhow!("the {name} ended by itself"),
+                Some(Err(panic)) => anyhow!("a task failed: {panic}"),
+                None => anyhow!("there was nothing to do"),
+            }),
+        };
+        self.stop.cancel();
+        let rest = async {
+            let mut failed = Ok(());
+            while let Some(ended) = self.tasks.join_next().await {
+                if let Ok((name, Err(error))) = ended {
+                    failed = Err(error.context(format!("the {name} failed at the end")));
+                }
+            }
+            failed
+        };
+        match tokio::time::timeout(GRACE, rest).await {
+            Ok(ended) => result.and(ended),
+            Err(_) => result.and(Err(anyhow!("not every task ended within {} s", GRACE.as_secs()))),
+        }
+    }
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(config: &Config) -> anyhow::Result<()> {
+    let running = start(config).await?;
+    running.until(signalled()?).await
+}
+
+/// Waits for one of the signals that ask a service to stop.
+pub fn signalled() -> anyhow::Result<impl Future<Output = &'static str>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
+}
+
+/// Logs in at a system once: what answers there, or why nothing does.
+pub async fn probe(settings: &config::System) -> Result<String, String> {
+    let gateway = Gateway::new(SystemId::new("probe"), settings, Role::Monitor, Arc::new(|_| {}));
+    let gateway = gateway.map_err(|error| error.to_string())?;
+    let answer = gateway.system().await;
+    gateway.logout().await;
+    match answer {
+        Ok(answer) => Ok(match answer.value.name {
+            Some(name) => format!("{name}, release {}", answer.value.version),
+            None => format!("release {}", answer.value.version),
+        }),
+        Err(error) => Err(error.to_string()),
+    }
+}

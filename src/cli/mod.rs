@@ -1,0 +1,151 @@
+//! The command line: what people and scripts type, and how it ends.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done, or all is well |
+//! | 1 | it failed, or a system is unwell |
+//! | 2 | wrong arguments, or a wrong configuration |
+//! | 3 | the controller cannot be reached |
+
+mod certificate;
+mod check;
+mod dialog;
+mod init;
+mod status;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+const FAILED: u8 = 1;
+const MISUSED: u8 = 2;
+const UNREACHABLE: u8 = 3;
+
+/// Rolls out, watches and keeps alive Dell EMC ScaleIO (PowerFlex) storage on Apache Mesos.
+#[derive(Debug, Parser)]
+#[command(name = "sio", version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    /// The configuration [default: $SIO_CONFIG, else /etc/scaleio-framework/sio.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the controller until it is told to end
+    Run,
+    /// Checks the configuration and starts nothing
+    Check,
+    /// Asks, tests the login and writes a first configuration
+    Init(init::Arguments),
+    /// Shows how all systems are
+    Status(status::Arguments),
+    /// Shows the release
+    Version,
+}
+
+/// What the commands need of the rest of the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<R, P> {
+    /// Runs the controller to its end.
+    pub run: R,
+    /// Logs in at a system; tells what answered, or why it failed and what may help.
+    pub probe: P,
+}
+
+/// Does what the arguments say.
+pub fn main<R, P>(
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: &[(String, String)],
+    parts: Parts<R, P>,
+) -> ExitCode
+where
+    R: AsyncFnOnce(Config) -> anyhow::Result<()>,
+    P: AsyncFn(&config::System) -> Result<String, String>,
+{
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { MISUSED } else { 0 };
+            // Nobody is left to be told that the terminal is gone.
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    let file = config::find(cli.config.as_deref(), variables);
+    let file = file.as_deref();
+    let mut out = io::stdout().lock();
+    let mut err = io::stderr();
+    let code = match cli.command {
+        Command::Version => say(&mut out, &format!("sio {VERSION}")),
+        Command::Check => check::check(file, variables, &mut out, &mut err),
+        Command::Run => {
+            drop(out);
+            run(file, variables, parts.run)
+        }
+        Command::Init(arguments) => {
+            let interactive = io::stdin().is_terminal();
+            let mut input = io::stdin().lock();
+            let mut secret = |prompt: &str| rpassword::prompt_password(prompt);
+            let dialog = dialog::Dialog::new(&mut input, &mut out, interactive, &mut secret);
+            on_one_thread(init::init(arguments, cli.config, dialog, parts.probe))
+                .and_then(|done| done)
+                .map_or_else(|error| fail(&error), |()| 0)
+        }
+        Command::Status(arguments) => match on_one_thread(status::status(arguments, file, variables, &mut out)) {
+            Ok(Ok(well)) => u8::from(!well),
+            Ok(Err(status::StatusError::Config(errors))) => {
+                fail(&anyhow::Error::new(errors));
+                MISUSED
+            }
+            Ok(Err(error)) => {
+                fail(&anyhow::Error::new(error));
+                UNREACHABLE
+            }
+            Err(error) => fail(&error),
+        },
+    };
+    code.into()
+}
+
+fn run(file: Option<&Path>, variables: &[(String, String)], run: impl AsyncFnOnce(Config) -> anyhow::Result<()>) -> u8 {
+    let config = match Config::load(file, variables.iter().cloned()) {
+        Ok(config) => config,
+        Err(errors) => {
+            fail(&anyhow::Error::new(errors));
+            return MISUSED;
+        }
+    };
+    let start = || -> anyhow::Result<()> {
+        crate::telemetry::init(&config.log)?;
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(config))
+    };
+    start().map_or_else(|error| fail(&error), |()| 0)
+}
+
+fn on_one_thread<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+}
+
+/// The one place where a chain of errors is printed.
+fn fail(error: &anyhow::Error) -> u8 {
+    let _ = writeln!(io::stderr(), "sio: {error:#}");
+    FAILED
+}
+
+fn say(out: &mut dyn Write, text: &str) -> u8 {
+    // A reader that went away (`sio status | head`) is no failure of ours.
+    match writeln!(out, "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(&error.into()),
+        _ => 0,
+    }
+}

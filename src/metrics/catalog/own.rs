@@ -1,0 +1,91 @@
+//! Families about ourselves that are counted as things happen, in the registry
+//! of [`crate::metrics::Own`].
+
+use super::{Area, Family, Rule, Scope, Type};
+
+pub(super) fn families() -> Vec<Family> {
+    let area = |labels| Area { scope: Scope::Exporter, labels };
+    let system = area(&["system"]);
+    let none = area(&[]);
+    let mut all = vec![
+        system.family(
+            Type::Histogram,
+            "scaleio_collector_duration_seconds",
+            &["collector"],
+            "Duration of the collector's runs.",
+            "poller",
+            Rule::Registry,
+        ),
+        system.counter(
+            "scaleio_collector_errors_total",
+            &["collector", "reason"],
+            "Failed runs of the collector by reason (timeout, connect, tls, auth, http, too_large, parse).",
+            "poller",
+            Rule::Registry,
+        ),
+        system.counter(
+            "scaleio_mdm_requests_total",
+            &["endpoint", "code"],
+            "Requests sent to the gateway, by path template and HTTP status (or the reason why there was none).",
+            "gateway client",
+            Rule::Registry,
+        ),
+        system.family(
+            Type::Histogram,
+            "scaleio_mdm_request_duration_seconds",
+            &["endpoint"],
+            "Duration of requests to the gateway.",
+            "gateway client",
+            Rule::Registry,
+        ),
+        system.counter(
+            "scaleio_exporter_unknown_fields_total",
+            &["kind"],
+            "Fields or states of the MDM, by kind of object, that this version does not know.",
+            "gateway client",
+            Rule::Registry,
+        ),
+        none.family(
+            Type::Histogram,
+            "scaleio_exporter_scrape_duration_seconds",
+            &["handler"],
+            "Time to make the body of a scrape.",
+            "http",
+            Rule::Registry,
+        ),
+        none.gauge(
+            "scaleio_exporter_scrape_size_bytes",
+            &["handler"],
+            "Size of the last exposition before compression.",
+            "http",
+            Rule::Registry,
+        ),
+        none.gauge(
+            "scaleio_framework_build_info",
+            &["version", "revision", "rustc"],
+            "Build of the framework; always 1.",
+            "build",
+            Rule::Registry,
+        ),
+        none.gauge(
+            "scaleio_certificate_expiry_timestamp_seconds",
+            &["component", "subject"],
+            "End of validity of certificates the framework uses or serves.",
+            "TLS",
+            Rule::Registry,
+        ),
+    ];
+    all.extend(
+        [
+            (Type::Counter, "process_cpu_seconds_total", "Total user and system CPU time spent in seconds."),
+            (Type::Gauge, "process_max_fds", "Maximum number of open file descriptors."),
+            (Type::Gauge, "process_open_fds", "Number of open file descriptors."),
+            (Type::Gauge, "process_resident_memory_bytes", "Resident memory size in bytes."),
+            (Type::Gauge, "process_start_time_seconds", "Start time of the process since unix epoch in seconds."),
+            (Type::Gauge, "process_threads", "Number of OS threads in the process."),
+            (Type::Gauge, "process_virtual_memory_bytes", "Virtual memory size in bytes."),
+        ]
+        .map(|(kind, name, help)| none.family(kind, name, &[], help, "process", Rule::Registry)),
+    );
+    all
+}

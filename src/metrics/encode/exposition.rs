@@ -1,0 +1,319 @@
+//! What is sent to a scraper? Lists of pieces that are shared, not copied.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use bytes::Bytes;
+use flate2::Crc;
+
+use crate::metrics::catalog::Family;
+use crate::metrics::own::Own;
+use crate::model::id::SystemId;
+use crate::model::unit::Timestamp;
+
+use super::segment::{GZIP_HEAD, LAST_BLOCK, Packed, Packer, Segment, header};
+
+/// A format that nobody asked for in so long is not made in advance. Longer
+/// than any sensible pause between two scrapes.
+const ASKED_LATELY_SECONDS: i64 = 600;
+
+/// Pieces at least this long are shared with the body; shorter ones are
+/// copied together, so that a body is not hundreds of tiny writes.
+const SHARE_FROM: usize = 16 << 10;
+
+/// A format of exposition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus' text format 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The format that an `Accept` header wants most. Text when it says
+    /// nothing that we know: every scraper reads that.
+    pub fn accepted(accept: Option<&str>) -> Self {
+        let mut best = (0.0, Self::Text);
+        for range in accept.unwrap_or("").split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let media = parts.next().unwrap_or("");
+            let mut quality = 1.0;
+            let mut known_version = true;
+            for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+                match name.trim().to_ascii_lowercase().as_str() {
+                    "q" => quality = value.trim().parse::<f64>().unwrap_or(0.0),
+                    "version" => known_version = matches!(value.trim().trim_matches('"'), "1.0.0" | "0.0.1" | "0.0.4"),
+                    _ => {}
+                }
+            }
+            let format = match media.to_ascii_lowercase().as_str() {
+                "application/openmetrics-text" if known_version => Self::OpenMetrics,
+                "text/plain" | "text/*" | "*/*" => Self::Text,
+                _ => continue,
+            };
+            if quality > best.0 {
+                best = (quality, format);
+            }
+        }
+        best.1
+    }
+
+    /// The value of `Content-Type`.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// When something was last asked for.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// Seconds since 1970; 0 is never.
+    gzip: AtomicI64,
+}
+
+impl Asked {
+    /// Whether somebody wanted gzip in the last minutes.
+    pub(super) fn gzip_lately(&self, now: Timestamp) -> bool {
+        now.timestamp().saturating_sub(self.gzip.load(Ordering::Relaxed)) <= ASKED_LATELY_SECONDS
+    }
+}
+
+/// A family with the lines of each system.
+pub(super) struct Block {
+    pub(super) family: &'static Family,
+    pub(super) segments: Vec<Arc<Segment>>,
+}
+
+/// Everything that is exported of the systems, at one moment.
+pub struct Exposition {
+    blocks: Vec<Block>,
+    seqs: BTreeMap<SystemId, u64>,
+    asked: Arc<Asked>,
+}
+
+/// What is sent: the pieces in order, and their length together.
+#[derive(Debug)]
+pub struct Body {
+    /// The pieces.
+    pub chunks: Vec<Bytes>,
+    /// Bytes of all pieces.
+    pub length: usize,
+    /// Bytes before packing.
+    pub unpacked_length: usize,
+}
+
+impl Body {
+    /// The pieces as one; copies.
+    pub fn concat(&self) -> Vec<u8> {
+        self.chunks.concat()
+    }
+}
+
+impl Exposition {
+    pub(super) const fn new(blocks: Vec<Block>, seqs: BTreeMap<SystemId, u64>, asked: Arc<Asked>) -> Self {
+        Self { blocks, seqs, asked }
+    }
+
+    /// Series of all systems; those of [`Own`] come on top.
+    pub fn series(&self) -> usize {
+        self.blocks.iter().flat_map(|block| &block.segments).map(|segment| segment.series).sum()
+    }
+
+    /// Which snapshot of a system is in it.
+    pub fn seq(&self, system: &SystemId) -> Option<u64> {
+        self.seqs.get(system).copied()
+    }
+
+    /// The body of an answer: all of it, or the parts of these collectors
+    /// (see [`is_scope`](crate::metrics::is_scope)). Packing what was not
+    /// packed in advance takes time: call it where blocking is allowed.
+    pub fn body(&self, format: Format, gzip: bool, collect: Option<&[&str]>, own: &Own, now: Timestamp) -> Body {
+        let blocks = || self.blocks.iter().filter(|block| block.family.is_chosen(collect));
+        let mut tail = own.text(format, collect);
+        if format == Format::OpenMetrics {
+            tail.extend_from_slice(b"# EOF\n");
+        }
+        if !gzip {
+            let mut chunks = Chunks::default();
+            for block in blocks() {
+                if let Some(header) = header(block.family, format) {
+                    chunks.copy(header.text().as_bytes());
+                }
+                for segment in &block.segments {
+                    chunks.share(segment.text(), || Bytes::from_owner(Text(Arc::clone(segment))));
+                }
+            }
+            chunks.copy(&tail);
+            let length = chunks.length;
+            return chunks.body(length);
+        }
+        self.asked.gzip.store(now.timestamp(), Ordering::Relaxed);
+        let mut packer = Packer::default();
+        let mut stream = Stream::new();
+        for block in blocks() {
+            if let Some(header) = header(block.family, format) {
+                stream.copy(header.packed(&mut packer), header.text().len());
+            }
+            for segment in &block.segments {
+                let packed = segment.packed(&mut packer);
+                stream.share(packed, segment.len(), || Bytes::from_owner(PackedText(Arc::clone(segment))));
+            }
+        }
+        stream.copy(&packer.pack(&tail, Vec::new()), tail.len());
+        stream.end()
+    }
+
+    /// Packs what is not packed yet.
+    pub(super) fn pack(&self, packer: &mut Packer) {
+        for segment in self.blocks.iter().flat_map(|block| &block.segments) {
+            segment.packed(packer);
+        }
+    }
+}
+
+/// Shares the text of a segment.
+struct Text(Arc<Segment>);
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        self.0.text()
+    }
+}
+
+/// Shares the packed form of a segment, which is there.
+struct PackedText(Arc<Segment>);
+
+impl AsRef<[u8]> for PackedText {
+    fn as_ref(&self) -> &[u8] {
+        self.0.packed_bytes()
+    }
+}
+
+/// Pieces in the making.
+#[derive(Default)]
+struct Chunks {
+    done: Vec<Bytes>,
+    small: Vec<u8>,
+    length: usize,
+}
+
+impl Chunks {
+    fn copy(&mut self, piece: &[u8]) {
+        self.small.extend_from_slice(piece);
+        self.length += piece.len();
+    }
+
+    fn share(&mut self, piece: &[u8], shared: impl FnOnce() -> Bytes) {
+        if piece.len() < SHARE_FROM {
+            self.copy(piece);
+            return;
+        }
+        self.flush();
+        self.length += piece.len();
+        self.done.push(shared());
+    }
+
+    fn flush(&mut self) {
+        if !self.small.is_empty() {
+            self.done.push(Bytes::from(std::mem::take(&mut self.small)));
+        }
+    }
+
+    fn body(mut self, unpacked_length: usize) -> Body {
+        self.flush();
+        Body { chunks: self.done, length: self.length, unpacked_length }
+    }
+}
+
+/// A gzip stream in the making.
+struct Stream {
+    chunks: Chunks,
+    crc: Crc,
+    unpacked: usize,
+}
+
+impl Stream {
+    fn new() -> Self {
+        let mut chunks = Chunks::default();
+        chunks.copy(&GZIP_HEAD);
+        Self { chunks, crc: Crc::new(), unpacked: 0 }
+    }
+
+    fn copy(&mut self, packed: &Packed, unpacked: usize) {
+        self.count(packed, unpacked);
+        self.chunks.copy(&packed.bytes);
+    }
+
+    fn share(&mut self, packed: &Packed, unpacked: usize, shared: impl FnOnce() -> Bytes) {
+        self.count(packed, unpacked);
+        self.chunks.share(&packed.bytes, shared);
+    }
+
+    fn count(&mut self, packed: &Packed, unpacked: usize) {
+        self.crc.combine(&packed.crc);
+        self.unpacked += unpacked;
+    }
+
+    fn end(mut self) -> Body {
+        self.chunks.copy(&LAST_BLOCK);
+        self.chunks.copy(&self.crc.sum().to_le_bytes());
+        // gzip keeps the length modulo 2^32.
+        self.chunks.copy(&(self.unpacked as u32).to_le_bytes());
+        self.chunks.body(self.unpacked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+
+    use super::*;
+    use crate::config;
+    use crate::metrics::{Build, Encoder};
+    use crate::model::observed::Observed;
+    use crate::model::picture::Picture;
+
+    #[test]
+    fn gzip_is_made_in_advance_only_while_somebody_asks_for_it() {
+        let own = Own::new(Build { version: "0", revision: "0", rustc: "0" }).unwrap();
+        let mut encoder = Encoder::new(&config::Metrics { max_series: 1000 });
+        let begin = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let picture = Arc::new(Picture::unseen(SystemId::new("prod"), begin, Observed::default()));
+        let mut encode = |minutes| encoder.encode(&[Arc::clone(&picture)], begin + TimeDelta::minutes(minutes));
+        let packed = |exposition: &Exposition| {
+            let segments: Vec<_> = exposition.blocks.iter().flat_map(|block| &block.segments).collect();
+            assert!(!segments.is_empty());
+            segments.iter().filter(|segment| segment.is_packed()).count() * 100 / segments.len()
+        };
+        let first = encode(0);
+        first.body(Format::Text, false, None, &own, begin);
+        assert_eq!(packed(&first), 0);
+        first.body(Format::Text, true, None, &own, begin);
+        assert_eq!(packed(&first), 100);
+        assert_eq!(packed(&encode(10)), 100);
+        assert_eq!(packed(&encode(11)), 0);
+    }
+
+    #[test]
+    fn the_format_is_what_the_scraper_likes_most() {
+        let prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        for (accept, wanted) in [
+            (None, Format::Text),
+            (Some(""), Format::Text),
+            (Some("*/*"), Format::Text),
+            (Some("text/html"), Format::Text),
+            (Some(prometheus), Format::OpenMetrics),
+            (Some("application/openmetrics-text; version=1.0.0; charset=utf-8"), Format::OpenMetrics),
+            (Some("application/openmetrics-text; version=2.0.0, text/plain; q=0.1"), Format::Text),
+            (Some("text/plain; version=0.0.4; q=0.9, application/openmetrics-text; q=0.5"), Format::Text),
+            (Some("application/openmetrics-text; q=nonsense, text/plain; q=0.1"), Format::Text),
+        ] {
+            assert_eq!(Format::accepted(accept), wanted, "{accept:?}");
+        }
+    }
+}

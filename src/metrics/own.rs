@@ -1,0 +1,219 @@
+//! What do we do ourselves? Counted as it happens, written at every scrape.
+
+use std::time::Duration;
+
+use prometheus::core::Collector as Metric;
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+
+use crate::model::id::SystemId;
+use crate::model::picture::FailureReason;
+use crate::model::snapshot::Collector;
+use crate::model::unit::Timestamp;
+
+use super::catalog::{Family, Type, families};
+use super::encode::{Format, Labels, Lines, bound, header};
+
+/// Bounds of a collector's run: from a quick answer to the longest timeout.
+const RUN_BOUNDS: [f64; 8] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
+/// Bounds of one request to a gateway; Java gateways take seconds for large answers.
+const REQUEST_BOUNDS: [f64; 8] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+/// Bounds of a scrape; Prometheus gives up after 10 s.
+const SCRAPE_BOUNDS: [f64; 8] = [0.001, 0.005, 0.01, 0.05, 0.15, 0.5, 2.0, 10.0];
+
+/// Which build of the framework runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Build<'a> {
+    /// The version of the package.
+    pub version: &'a str,
+    /// The commit it was built from.
+    pub revision: &'a str,
+    /// The compiler.
+    pub rustc: &'a str,
+}
+
+/// The few hundred series about ourselves.
+pub struct Own {
+    registry: Registry,
+    runs: HistogramVec,
+    errors: IntCounterVec,
+    requests: IntCounterVec,
+    request_durations: HistogramVec,
+    unknown: IntCounterVec,
+    scrapes: HistogramVec,
+    scrape_size: GaugeVec,
+    certificates: GaugeVec,
+}
+
+impl Own {
+    /// All series at their beginning.
+    ///
+    /// # Errors
+    /// A family of the catalogue that the registry refuses, which is a bug.
+    pub fn new(build: Build<'_>) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let own = Self {
+            runs: histogram(&registry, "scaleio_collector_duration_seconds", &RUN_BOUNDS)?,
+            errors: counter(&registry, "scaleio_collector_errors_total")?,
+            requests: counter(&registry, "scaleio_mdm_requests_total")?,
+            request_durations: histogram(&registry, "scaleio_mdm_request_duration_seconds", &REQUEST_BOUNDS)?,
+            unknown: counter(&registry, "scaleio_exporter_unknown_fields_total")?,
+            scrapes: histogram(&registry, "scaleio_exporter_scrape_duration_seconds", &SCRAPE_BOUNDS)?,
+            scrape_size: gauge(&registry, "scaleio_exporter_scrape_size_bytes")?,
+            certificates: gauge(&registry, "scaleio_certificate_expiry_timestamp_seconds")?,
+            registry,
+        };
+        gauge(&own.registry, "scaleio_framework_build_info")?
+            .with_label_values(&[build.version, build.revision, build.rustc])
+            .set(1.0);
+        #[cfg(target_os = "linux")]
+        own.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        Ok(own)
+    }
+
+    /// A run of a collector ended, well or not.
+    pub fn ran(&self, system: &SystemId, collector: Collector, took: Duration, failure: Option<FailureReason>) {
+        let (system, collector) = (system.as_str(), collector.as_str());
+        self.runs.with_label_values(&[system, collector]).observe(took.as_secs_f64());
+        if let Some(reason) = failure {
+            self.errors.with_label_values(&[system, collector, reason.as_str()]).inc();
+        }
+    }
+
+    /// A request to a gateway ended. `endpoint` is the template of its path,
+    /// never with ids in it; `code` is the status, or why there was none.
+    pub fn requested(&self, system: &SystemId, endpoint: &str, code: &str, took: Duration) {
+        self.requests.with_label_values(&[system.as_str(), endpoint, code]).inc();
+        self.request_durations.with_label_values(&[system.as_str(), endpoint]).observe(took.as_secs_f64());
+    }
+
+    /// An answer held fields or states that this version does not know.
+    pub fn unknown(&self, system: &SystemId, kind: &str, count: u64) {
+        self.unknown.with_label_values(&[system.as_str(), kind]).inc_by(count);
+    }
+
+    /// A scrape was answered.
+    pub fn scraped(&self, handler: &str, took: Duration, unpacked_bytes: usize) {
+        self.scrapes.with_label_values(&[handler]).observe(took.as_secs_f64());
+        self.scrape_size.with_label_values(&[handler]).set(unpacked_bytes as f64);
+    }
+
+    /// A certificate that we use or serve was seen.
+    pub fn certificate(&self, component: &str, subject: &str, expires: Timestamp) {
+        self.certificates.with_label_values(&[component, subject]).set(expires.timestamp() as f64);
+    }
+
+    /// All series as text, without an end mark.
+    pub(super) fn text(&self, format: Format, collect: Option<&[&str]>) -> Vec<u8> {
+        let mut out = Vec::new();
+        for gathered in self.registry.gather() {
+            let Some(family) = families().iter().find(|family| family.name == gathered.name()) else { continue };
+            if !family.is_chosen(collect) || gathered.get_metric().is_empty() {
+                continue;
+            }
+            if let Some(header) = header(family, format) {
+                out.extend_from_slice(header.text().as_bytes());
+            }
+            let mut lines = Lines::new(&mut out, &family.name);
+            for metric in gathered.get_metric() {
+                write(family, metric, &mut lines);
+            }
+        }
+        out
+    }
+}
+
+fn write(family: &Family, metric: &prometheus::proto::Metric, lines: &mut Lines<'_>) {
+    // The registry sorts labels by name; the catalogue has its own order.
+    let label =
+        |name: &str| metric.get_label().iter().find(|label| label.name() == name).map_or("", |label| label.value());
+    let with_labels = |lines: &mut Lines<'_>, suffix: &str, le: Option<f64>, value: f64| {
+        let mut line = lines.line_of(Labels::new(b""), suffix);
+        for name in &family.labels {
+            line = line.label(name, label(name));
+        }
+        if let Some(le) = le {
+            line = line.label("le", &bound(le));
+        }
+        line.is(value);
+    };
+    match family.kind {
+        Type::Gauge => with_labels(lines, "", None, metric.get_gauge().get_value()),
+        Type::Counter => with_labels(lines, "", None, metric.get_counter().get_value()),
+        Type::Histogram => {
+            let histogram = metric.get_histogram();
+            for bucket in histogram.get_bucket().iter().filter(|bucket| bucket.upper_bound().is_finite()) {
+                with_labels(lines, "_bucket", Some(bucket.upper_bound()), bucket.cumulative_count() as f64);
+            }
+            let count = histogram.get_sample_count() as f64;
+            with_labels(lines, "_bucket", Some(f64::INFINITY), count);
+            with_labels(lines, "_sum", None, histogram.get_sample_sum());
+            with_labels(lines, "_count", None, count);
+        }
+    }
+}
+
+fn declared(name: &str) -> Result<&'static Family, prometheus::Error> {
+    families()
+        .iter()
+        .find(|family| family.name == name)
+        .ok_or_else(|| prometheus::Error::Msg(format!("{name} is not in the catalogue")))
+}
+
+fn registered<M: Metric + Clone + 'static>(registry: &Registry, metric: M) -> Result<M, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn counter(registry: &Registry, name: &str) -> Result<IntCounterVec, prometheus::Error> {
+    let family = declared(name)?;
+    registered(registry, IntCounterVec::new(Opts::new(name, &*family.help), &family.labels)?)
+}
+
+fn gauge(registry: &Registry, name: &str) -> Result<GaugeVec, prometheus::Error> {
+    let family = declared(name)?;
+    registered(registry, GaugeVec::new(Opts::new(name, &*family.help), &family.labels)?)
+}
+
+fn histogram(registry: &Registry, name: &str, bounds: &[f64]) -> Result<HistogramVec, prometheus::Error> {
+    let family = declared(name)?;
+    let options = HistogramOpts::new(name, &*family.help).buckets(bounds.to_vec());
+    registered(registry, HistogramVec::new(options, &family.labels)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(own: &Own, collect: Option<&[&str]>) -> String {
+        String::from_utf8(own.text(Format::Text, collect)).unwrap()
+    }
+
+    #[test]
+    fn what_happens_is_in_the_next_scrape() {
+        let own = Own::new(Build { version: "1.2.3", revision: "abc", rustc: "1.90" }).unwrap();
+        let system = SystemId::new("prod");
+        assert!(!text(&own, None).contains("scaleio_collector"), "nothing happened yet");
+        own.ran(&system, Collector::Sds, Duration::from_millis(700), None);
+        own.ran(&system, Collector::Sds, Duration::from_secs(100), Some(FailureReason::Timeout));
+        let text = text(&own, None);
+        for line in [
+            "scaleio_framework_build_info{version=\"1.2.3\",revision=\"abc\",rustc=\"1.90\"} 1\n",
+            "scaleio_collector_duration_seconds_bucket{system=\"prod\",collector=\"sds\",le=\"0.5\"} 0\n",
+            "scaleio_collector_duration_seconds_bucket{system=\"prod\",collector=\"sds\",le=\"1.0\"} 1\n",
+            "scaleio_collector_duration_seconds_bucket{system=\"prod\",collector=\"sds\",le=\"+Inf\"} 2\n",
+            "scaleio_collector_duration_seconds_sum{system=\"prod\",collector=\"sds\"} 100.7\n",
+            "scaleio_collector_errors_total{system=\"prod\",collector=\"sds\",reason=\"timeout\"} 1\n",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        #[cfg(target_os = "linux")]
+        assert!(text.contains("process_resident_memory_bytes{} "));
+    }
+
+    #[test]
+    fn who_chooses_volumes_gets_nothing_about_ourselves() {
+        let own = Own::new(Build { version: "1.2.3", revision: "abc", rustc: "1.90" }).unwrap();
+        assert_eq!(text(&own, Some(&["volumes"])), "");
+        assert!(text(&own, Some(&["exporter"])).contains("scaleio_framework_build_info"));
+    }
+}

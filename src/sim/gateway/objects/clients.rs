@@ -1,0 +1,144 @@
+//! Clients, hosts, volumes, VTrees and snapshot policies.
+
+use super::{Json, Kind, Writer};
+use crate::sim::release::Release;
+use crate::sim::world::{Id, Sdc, VolumeKind, World};
+
+impl Writer {
+    pub(super) fn sdc(&self, json: &mut Json, world: &World, id: Id) {
+        let Some(sdc) = world.sdcs.get(&id) else {
+            self.host(json, world, id);
+            return;
+        };
+        json.object(|json| {
+            self.fixed(Kind::Sdc, json);
+            json.key("mdmConnectionState").string(if sdc.connected { "Connected" } else { "Disconnected" });
+            json.key("sdcGuid").string(&sdc.guid);
+            json.key("sdcIp").string(&sdc.ip);
+            if self.release >= Release::V4_5 {
+                json.key("sdcIps").array(|json| json.string(&sdc.ip));
+            }
+            json.key("versionInfo").string(&sdc.version);
+            if self.release >= Release::V2_6 {
+                json.key("softwareVersionInfo").string(&sdc.version);
+                json.key("installedSoftwareVersionInfo").string(&sdc.version);
+            }
+            json.key("systemId").shown(world.system.id);
+            json.key("name").opt_string(sdc.name.as_deref());
+            json.key("id").shown(id);
+            self.links(json, Kind::Sdc, id, &[("systemId", Kind::System, world.system.id)]);
+        });
+    }
+
+    fn host(&self, json: &mut Json, world: &World, id: Id) {
+        let Some(host) = world.hosts.get(&id) else { return };
+        json.object(|json| {
+            self.fixed(Kind::Host, json);
+            json.key("nqn").string(&host.nqn);
+            json.key("systemId").shown(world.system.id);
+            json.key("name").string(&host.name);
+            json.key("id").shown(id);
+            self.links(json, Kind::Host, id, &[("systemId", Kind::System, world.system.id)]);
+        });
+    }
+
+    pub(super) fn volume(&self, json: &mut Json, world: &World, id: Id) {
+        let Some(volume) = world.volumes.get(&id) else { return };
+        json.object(|json| {
+            json.key("mappedSdcInfo");
+            if volume.mapped.is_empty() {
+                json.raw("null");
+            } else {
+                json.array(|json| {
+                    for sdc in volume.mapped.iter().filter_map(|id| world.sdcs.get(id)) {
+                        self.mapping(json, sdc);
+                    }
+                });
+            }
+            json.key("sizeInKb").number(volume.size_kb);
+            json.key("volumeType").string(match volume.kind {
+                VolumeKind::Thick => "ThickProvisioned",
+                VolumeKind::Thin => "ThinProvisioned",
+                VolumeKind::Snapshot => "Snapshot",
+            });
+            self.fixed(Kind::Volume, json);
+            if self.release >= Release::V3_6 {
+                let marked = if volume.replicated { "MarkedForReplication" } else { "UnmarkedForReplication" };
+                json.key("volumeReplicationState").string(marked);
+            }
+            json.key("ancestorVolumeId").opt_shown(volume.ancestor);
+            json.key("vtreeId").shown(volume.vtree);
+            json.key("storagePoolId").shown(volume.pool);
+            json.key("creationTime").number(u64::try_from(volume.created).unwrap_or(0));
+            json.key("name").string(&volume.name);
+            json.key("id").shown(id);
+            let parents = [("vtreeId", Kind::VTree, volume.vtree), ("storagePoolId", Kind::StoragePool, volume.pool)];
+            self.links(json, Kind::Volume, id, &parents);
+        });
+    }
+
+    fn mapping(&self, json: &mut Json, sdc: &Sdc) {
+        json.object(|json| {
+            json.key("sdcId").shown(sdc.id);
+            json.key("sdcIp").string(&sdc.ip);
+            json.key("limitIops").number(0);
+            json.key("limitBwInMbps").number(0);
+            if self.release >= Release::V3_0 {
+                json.key("sdcName").opt_string(sdc.name.as_deref());
+                json.key("accessMode").string("ReadWrite");
+            }
+            if self.release >= Release::V4_5 {
+                json.key("isDirectBufferMapping").bool(false);
+                json.key("nqn").raw("null");
+                json.key("hostType").string("SdcHost");
+            }
+        });
+    }
+
+    pub(super) fn vtree(&self, json: &mut Json, world: &World, id: Id) {
+        let Some(vtree) = world.vtrees.get(&id) else { return };
+        json.object(|json| {
+            self.fixed(Kind::VTree, json);
+            json.key("baseVolumeId").shown(vtree.base);
+            json.key("storagePoolId").shown(vtree.pool);
+            if self.release >= Release::V3_0 {
+                json.key("rootVolumes").array(|json| json.shown(vtree.base));
+                json.key("vtreeMigrationInfo").object(|json| {
+                    json.key("sourceStoragePoolId").shown(vtree.pool);
+                    json.key("destinationStoragePoolId").raw("null");
+                    json.key("migrationStatus").string("NotInMigration");
+                    json.key("migrationPauseReason").raw("null");
+                    json.key("migrationQueuePosition").number(0);
+                    json.key("thicknessConversionType").string("NoConversion");
+                });
+            }
+            json.key("id").shown(id);
+            let parents =
+                [("baseVolumeId", Kind::Volume, vtree.base), ("storagePoolId", Kind::StoragePool, vtree.pool)];
+            self.links(json, Kind::VTree, id, &parents);
+        });
+    }
+
+    pub(super) fn policy(&self, json: &mut Json, world: &World, id: Id) {
+        let Some(policy) = world.policies.get(&id) else { return };
+        let cadence = policy.cadence_minutes * 60;
+        let now = u64::try_from(world.wall(world.now()).timestamp()).unwrap_or(0);
+        let last = now / cadence.max(1) * cadence;
+        json.object(|json| {
+            self.fixed(Kind::SnapshotPolicy, json);
+            json.key("autoSnapshotCreationCadenceInMin").number(policy.cadence_minutes);
+            json.key("numOfRetainedSnapshotsPerLevel").array(|json| {
+                for count in &policy.retained {
+                    json.number(*count);
+                }
+            });
+            json.key("numOfSourceVolumes").number(policy.sources.len() as u64);
+            json.key("timeOfLastAutoSnapshot").number(last);
+            json.key("nextAutoSnapshotCreationTime").number(last + cadence);
+            json.key("systemId").shown(world.system.id);
+            json.key("name").string(&policy.name);
+            json.key("id").shown(id);
+            self.links(json, Kind::SnapshotPolicy, id, &[("systemId", Kind::System, world.system.id)]);
+        });
+    }
+}

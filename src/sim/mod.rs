@@ -1,0 +1,19 @@
+//! A simulated ScaleIO system: a world that holds the truth, and the REST
+//! face that shows it as a gateway would.
+//!
+//! It is written apart from the client and shares no code with it, so that it
+//! can judge it: only `sio-demo` and tests import this module, and it imports
+//! nothing of the product.
+
+pub mod fault;
+mod gateway;
+mod release;
+mod run;
+pub mod scenario;
+pub mod world;
+
+pub use fault::{Fault, Faults, When, Word};
+pub use gateway::{Login, TokenClock};
+pub use release::{Release, UnknownRelease};
+pub use run::{Options, Running, Simulation, StartError};
+pub use scenario::{Scenario, ScenarioError};

@@ -1,0 +1,250 @@
+//! Which alerts a system raises, since when, and the events that go with them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::World;
+use super::object::{Id, Membership};
+
+/// Events and cleared alerts are kept up to this number, as a 4.x system
+/// keeps them for a while.
+const KEPT: usize = 10_000;
+/// A rebuild without progress for this long is stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(120);
+/// Parts of the usable capacity at which a pool alerts, in percent.
+const HIGH: u64 = 80;
+const CRITICAL: u64 = 90;
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum AlertKind {
+    MdmNotClustered,
+    SdsDisconnected,
+    SdcDisconnected,
+    DeviceFailed,
+    PoolDegraded,
+    PoolFailed,
+    PoolUnreachable,
+    PoolHigh,
+    PoolCritical,
+    PoolUnbalanced,
+    ForwardStuck,
+    TrialLicense,
+}
+
+/// How bad it is, in the words of 4.x; older releases know the last three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Severity {
+    Information,
+    Minor,
+    Major,
+    Critical,
+}
+
+impl AlertKind {
+    /// `alertType` up to 3.6, `name` from 4.0 on.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MdmNotClustered => "MDM_NOT_CLUSTERED",
+            Self::SdsDisconnected => "SDS_DISCONNECTED",
+            Self::SdcDisconnected => "SDC_DISCONNECTED",
+            Self::DeviceFailed => "DEVICE_FAILED",
+            Self::PoolDegraded => "STORAGE_POOL_HAS_DEGRADED_CAPACITY",
+            Self::PoolFailed => "STORAGE_POOL_HAS_FAILED_CAPACITY",
+            Self::PoolUnreachable => "STORAGE_POOL_HAS_UNREACHABLE_CAPACITY",
+            Self::PoolHigh => "CAPACITY_UTILIZATION_ABOVE_HIGH_THRESHOLD",
+            Self::PoolCritical => "CAPACITY_UTILIZATION_ABOVE_CRITICAL_THRESHOLD",
+            Self::PoolUnbalanced => "STORAGE_POOL_UNBALANCED",
+            Self::ForwardStuck => "FWD_REBUILD_STUCK",
+            Self::TrialLicense => "TRIAL_LICENSE_USED",
+        }
+    }
+
+    /// How bad it is.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::MdmNotClustered | Self::PoolFailed | Self::PoolCritical => Severity::Critical,
+            Self::SdsDisconnected | Self::DeviceFailed | Self::PoolDegraded | Self::PoolHigh | Self::ForwardStuck => {
+                Severity::Major
+            }
+            Self::SdcDisconnected | Self::PoolUnreachable | Self::PoolUnbalanced | Self::TrialLicense => {
+                Severity::Minor
+            }
+        }
+    }
+
+    /// The number 4.x gives it. Only that of the trial licence is known; the
+    /// others are made up in the same shape.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TrialLicense => "20300003",
+            Self::MdmNotClustered => "20400001",
+            Self::SdsDisconnected => "20400002",
+            Self::SdcDisconnected => "20400003",
+            Self::DeviceFailed => "20400004",
+            Self::PoolDegraded => "20400005",
+            Self::PoolFailed => "20400006",
+            Self::PoolUnreachable => "20400007",
+            Self::PoolHigh => "20400008",
+            Self::PoolCritical => "20400009",
+            Self::PoolUnbalanced => "20400010",
+            Self::ForwardStuck => "20400011",
+        }
+    }
+}
+
+/// What an alert is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Subject {
+    /// The type as `/api` names it.
+    pub kind: &'static str,
+    /// The type as `/rest/v1` names it.
+    pub resource: &'static str,
+    pub id: Id,
+    pub name: String,
+}
+
+/// An alert.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Alert {
+    pub id: u64,
+    pub uuid: String,
+    pub kind: AlertKind,
+    pub subject: Subject,
+    pub raised: DateTime<Utc>,
+    pub observed: DateTime<Utc>,
+    pub cleared: Option<DateTime<Utc>>,
+    /// Events of raising and clearing.
+    pub events: Vec<u64>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Event {
+    pub id: u64,
+    pub at: DateTime<Utc>,
+    pub kind: AlertKind,
+    pub subject: Subject,
+    /// Whether it began or ended.
+    pub raised: bool,
+}
+
+/// All alerts and events of a system.
+#[derive(Clone, Debug)]
+pub(super) struct Alarms {
+    up: BTreeMap<(AlertKind, Id), Alert>,
+    cleared: VecDeque<Alert>,
+    events: VecDeque<Event>,
+    rng: ChaCha8Rng,
+}
+
+impl Alarms {
+    pub(super) fn new(seed: u64) -> Self {
+        // Apart from the world's own chance, so that alerts do not change the load.
+        let rng = ChaCha8Rng::seed_from_u64(!seed);
+        Self { up: BTreeMap::new(), cleared: VecDeque::new(), events: VecDeque::new(), rng }
+    }
+
+    pub(super) fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.cleared.iter().chain(self.up.values())
+    }
+
+    pub(super) fn events(&self) -> impl Iterator<Item = &Event> {
+        self.events.iter()
+    }
+
+    pub(super) fn update(&mut self, wanted: Vec<(AlertKind, Subject)>, now: DateTime<Utc>) {
+        let mut gone = std::mem::take(&mut self.up);
+        for (kind, subject) in wanted {
+            let key = (kind, subject.id);
+            let mut alert = gone.remove(&key).unwrap_or_else(|| {
+                let event = self.happened(kind, &subject, now, true);
+                let uuid: u128 = self.rng.random();
+                let hex = format!("{uuid:032x}");
+                let uuid = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+                // Sixteen decimal digits.
+                let id = self.rng.random_range(1_000_000_000_000_000..10_000_000_000_000_000);
+                Alert { id, uuid, kind, subject, raised: now, observed: now, cleared: None, events: vec![event] }
+            });
+            alert.observed = now;
+            self.up.insert(key, alert);
+        }
+        for mut alert in gone.into_values() {
+            let event = self.happened(alert.kind, &alert.subject, now, false);
+            alert.events.push(event);
+            alert.cleared = Some(now);
+            self.cleared.push_back(alert);
+            if self.cleared.len() > KEPT {
+                self.cleared.pop_front();
+            }
+        }
+    }
+
+    fn happened(&mut self, kind: AlertKind, subject: &Subject, at: DateTime<Utc>, raised: bool) -> u64 {
+        let id = self.rng.random();
+        self.events.push_back(Event { id, at, kind, subject: subject.clone(), raised });
+        if self.events.len() > KEPT {
+            self.events.pop_front();
+        }
+        id
+    }
+}
+
+/// What is wrong at this moment, and with what.
+pub(super) fn wanted(world: &World) -> Vec<(AlertKind, Subject)> {
+    let mut found = Vec::new();
+    let system = || Subject {
+        kind: "System",
+        resource: "mdm-cluster-config",
+        id: world.system.id,
+        name: world.system.name.clone(),
+    };
+    found.push((AlertKind::TrialLicense, system()));
+    if !world.mdm.normal() {
+        found.push((AlertKind::MdmNotClustered, system()));
+    }
+    for sds in world.sds.values() {
+        if matches!(sds.membership, Membership::Decoupled(_)) {
+            let subject = Subject { kind: "Sds", resource: "sdses", id: sds.id, name: sds.name.clone() };
+            found.push((AlertKind::SdsDisconnected, subject));
+        }
+    }
+    for device in world.devices.values().filter(|device| device.failed) {
+        let subject = Subject { kind: "Device", resource: "devices", id: device.id, name: device.name.clone() };
+        found.push((AlertKind::DeviceFailed, subject));
+    }
+    for sdc in world.sdcs.values().filter(|sdc| !sdc.connected) {
+        let name = sdc.name.clone().unwrap_or_else(|| sdc.ip.clone());
+        found.push((AlertKind::SdcDisconnected, Subject { kind: "Sdc", resource: "sdcs", id: sdc.id, name }));
+    }
+    for pool in world.pools.values() {
+        let figures = &pool.figures;
+        let usable = figures.limit - figures.spare;
+        let percent = figures.in_use * 100 / usable.max(1);
+        let checks = [
+            (AlertKind::PoolDegraded, figures.protection.degraded_failed > 0),
+            (AlertKind::PoolFailed, figures.protection.failed > 0),
+            (AlertKind::PoolUnreachable, figures.unreachable_unused > 0),
+            (AlertKind::PoolHigh, (HIGH..CRITICAL).contains(&percent)),
+            (AlertKind::PoolCritical, percent >= CRITICAL),
+            (AlertKind::PoolUnbalanced, figures.moving.rebalance.left_kb > 0),
+            (AlertKind::ForwardStuck, pool.stuck_for >= STUCK_AFTER),
+        ];
+        for (kind, is) in checks {
+            if is {
+                let name = pool.name.clone();
+                found.push((kind, Subject { kind: "StoragePool", resource: "storage-pools", id: pool.id, name }));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,358 @@
+//! What the capacity of pools and devices adds up to at one moment.
+//!
+//! Everything here follows from which copies lie where and which devices
+//! serve. The partner of a copy lies in another fault unit, spread evenly over
+//! all of them; from that follows how much data lost one copy and how much lost
+//! both. Which two copies belong together is not kept: when devices of two
+//! fault units are taken out for good, what they shared shrinks with the
+//! rebuild of the rest, where a real system would keep it as failed.
+//!
+//! Sums are exact: the protection states of a pool add up to what is in
+//! use, those of its devices to those of the pool.
+
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
+
+use super::load::{Io, Traffic};
+use super::object::Id;
+
+/// Data in each state of protection; the sum is what is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Protection {
+    pub protected: u64,
+    pub degraded_healthy: u64,
+    pub degraded_failed: u64,
+    pub failed: u64,
+    pub in_maintenance: u64,
+}
+
+impl Protection {
+    /// All of it.
+    pub const fn sum(&self) -> u64 {
+        self.protected + self.degraded_healthy + self.degraded_failed + self.failed + self.in_maintenance
+    }
+}
+
+impl AddAssign for Protection {
+    fn add_assign(&mut self, other: Self) {
+        self.protected += other.protected;
+        self.degraded_healthy += other.degraded_healthy;
+        self.degraded_failed += other.degraded_failed;
+        self.failed += other.failed;
+        self.in_maintenance += other.in_maintenance;
+    }
+}
+
+/// A kind of data movement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Movement {
+    /// Still to do, KiB.
+    pub left_kb: u64,
+    /// Of that, what is in work.
+    pub active_kb: u64,
+    /// Moved in the last window.
+    pub window: Io,
+    /// Moved since the window began.
+    pub(super) since_kb: u64,
+}
+
+impl Movement {
+    /// Size of a piece that is moved.
+    const PIECE_KB: u64 = 1024;
+
+    /// What waits.
+    pub const fn pending_kb(&self) -> u64 {
+        self.left_kb - self.active_kb
+    }
+
+    pub(super) fn set(&mut self, left_kb: u64, rate_kb: u64) {
+        self.left_kb = left_kb;
+        self.active_kb = left_kb.min(rate_kb);
+    }
+
+    pub(super) fn close_window(&mut self) {
+        self.window = Io::moved(std::mem::take(&mut self.since_kb), Self::PIECE_KB);
+    }
+}
+
+impl AddAssign for Movement {
+    fn add_assign(&mut self, other: Self) {
+        self.left_kb += other.left_kb;
+        self.active_kb += other.active_kb;
+        self.window += other.window;
+        self.since_kb += other.since_kb;
+    }
+}
+
+/// The three movements of a pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moving {
+    /// New copies for those that are lost.
+    pub forward: Movement,
+    /// Missed writes to copies that came back.
+    pub backward: Movement,
+    /// Evening out.
+    pub rebalance: Movement,
+}
+
+impl Moving {
+    pub(super) fn close_window(&mut self) {
+        self.forward.close_window();
+        self.backward.close_window();
+        self.rebalance.close_window();
+    }
+}
+
+impl AddAssign for Moving {
+    fn add_assign(&mut self, other: Self) {
+        self.forward += other.forward;
+        self.backward += other.backward;
+        self.rebalance += other.rebalance;
+    }
+}
+
+/// Capacity of a pool, KiB, both copies counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct PoolFigures {
+    pub limit: u64,
+    pub in_use: u64,
+    pub spare: u64,
+    pub unused: u64,
+    pub unreachable_unused: u64,
+    pub thick_in_use: u64,
+    pub thin_in_use: u64,
+    pub snapshots_in_use: u64,
+    /// Address space of thin volumes.
+    pub thin_allocated: u64,
+    pub protection: Protection,
+    pub moving: Moving,
+}
+
+/// Capacity and I/O of a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct DeviceFigures {
+    pub protection: Protection,
+    /// User reads answered from here.
+    pub reads: Io,
+    /// User writes, both copies.
+    pub writes: Io,
+    /// Rebuild and rebalance, in and out.
+    pub moved_in: Moving,
+    pub moved_out: Moving,
+}
+
+/// What the arithmetic must know of one device.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Copies {
+    pub unit: Id,
+    pub serves: bool,
+    pub maintenance: bool,
+    pub capacity: u64,
+    pub used: u64,
+    pub stale: u64,
+}
+
+impl Copies {
+    /// Copies that cannot be read or are out of date.
+    pub(super) const fn bad(&self) -> u64 {
+        if self.serves { self.stale } else { self.used }
+    }
+
+    pub(super) const fn free(&self) -> u64 {
+        if self.serves { self.capacity.saturating_sub(self.used) } else { 0 }
+    }
+}
+
+/// Splits `total` by weight; the parts add up to it, and none is larger than
+/// its weight when the total is not larger than all weights.
+pub(super) fn spread(total: u64, weights: &[u64]) -> Vec<u64> {
+    let whole: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
+    if whole == 0 {
+        return vec![0; weights.len()];
+    }
+    let (mut sum, mut given) = (0_u128, 0_u128);
+    weights
+        .iter()
+        .map(|weight| {
+            sum += u128::from(*weight);
+            let upto = u128::from(total) * sum / whole;
+            let part = upto - given;
+            given = upto;
+            u64::try_from(part).unwrap_or(u64::MAX)
+        })
+        .collect()
+}
+
+/// How much data lost one copy, and how much lost both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Loss {
+    /// One copy lost, the other fine.
+    pub one: u64,
+    /// Of `one`, lost by maintenance only.
+    pub one_maintenance: u64,
+    /// Copies whose partner is lost too.
+    pub both: u64,
+}
+
+pub(super) fn loss(copies: &[Copies], homeless: &BTreeMap<Id, u64>) -> Loss {
+    let mut total: BTreeMap<Id, u64> = homeless.clone();
+    let mut bad: BTreeMap<Id, u64> = homeless.clone();
+    let mut maintenance = 0;
+    for copy in copies {
+        *total.entry(copy.unit).or_default() += copy.used;
+        *bad.entry(copy.unit).or_default() += copy.bad();
+        if copy.maintenance {
+            maintenance += copy.bad();
+        }
+    }
+    let all: u64 = total.values().sum();
+    let all_bad: u64 = bad.values().sum();
+    if all_bad == 0 {
+        return Loss::default();
+    }
+    let mut one = 0_u64;
+    for (unit, bad_here) in &bad {
+        let elsewhere = all - total[unit];
+        let good_elsewhere = elsewhere - (all_bad - bad_here);
+        if elsewhere > 0 {
+            // To the nearest: the last copy of two units must not count as lost for ever.
+            let part = (u128::from(*bad_here) * u128::from(good_elsewhere) + u128::from(elsewhere) / 2)
+                / u128::from(elsewhere);
+            one += u64::try_from(part).unwrap_or(u64::MAX);
+        }
+    }
+    // No more single losses than there are good copies to be the other half.
+    let one = one.min(all - all_bad);
+    let one_maintenance =
+        u64::try_from(u128::from(one) * u128::from(maintenance) / u128::from(all_bad)).unwrap_or(u64::MAX);
+    Loss { one, one_maintenance, both: all_bad - one }
+}
+
+/// The protection states of a pool and of each of its devices.
+pub(super) fn protection(copies: &[Copies], homeless: &BTreeMap<Id, u64>) -> (Protection, Vec<Protection>) {
+    let used: u64 = copies.iter().map(|copy| copy.used).sum::<u64>() + homeless.values().sum::<u64>();
+    let loss = loss(copies, homeless);
+    if loss == Loss::default() {
+        let devices = copies.iter().map(|copy| Protection { protected: copy.used, ..Protection::default() }).collect();
+        return (Protection { protected: used, ..Protection::default() }, devices);
+    }
+    let degraded = loss.one - loss.one_maintenance;
+    let pool = Protection {
+        protected: used - 2 * loss.one - loss.both,
+        degraded_healthy: degraded,
+        degraded_failed: degraded,
+        failed: loss.both,
+        in_maintenance: 2 * loss.one_maintenance,
+    };
+    let mut bad: Vec<u64> = copies.iter().map(Copies::bad).collect();
+    bad.push(homeless.values().sum());
+    let good: Vec<u64> = copies.iter().map(|copy| copy.used - copy.bad()).collect();
+    let both = spread(loss.both, &bad);
+    let maintenance_lost = spread(loss.one_maintenance, &minus(&bad, &both));
+    let healthy = spread(degraded, &good);
+    let maintenance_healthy = spread(loss.one_maintenance, &minus(&good, &healthy));
+    let devices = (0..copies.len())
+        .map(|at| Protection {
+            protected: good[at] - healthy[at] - maintenance_healthy[at],
+            degraded_healthy: healthy[at],
+            degraded_failed: bad[at] - both[at] - maintenance_lost[at],
+            failed: both[at],
+            in_maintenance: maintenance_lost[at] + maintenance_healthy[at],
+        })
+        .collect();
+    (pool, devices)
+}
+
+fn minus(left: &[u64], right: &[u64]) -> Vec<u64> {
+    left.iter().zip(right).map(|(left, right)| left - right).collect()
+}
+
+/// I/O of a pool's devices: reads by what good copies they hold, writes the
+/// same with both copies.
+pub(super) fn device_traffic(traffic: Traffic, copies: &[Copies]) -> Vec<(Io, Io)> {
+    let good: Vec<u64> = copies.iter().map(|copy| copy.used - copy.bad()).collect();
+    let parts = |io: Io, times: u64| {
+        let ops = spread(io.ops * times, &good);
+        let kb = spread(io.kb * times, &good);
+        let micros = spread(io.micros * times, &good);
+        ops.into_iter().zip(kb).zip(micros).map(|((ops, kb), micros)| Io { ops, kb, micros }).collect::<Vec<_>>()
+    };
+    parts(traffic.read, 1).into_iter().zip(parts(traffic.write, 2)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copies(unit: u64, used: u64, serves: bool) -> Copies {
+        Copies { unit: Id(unit), serves, maintenance: false, capacity: 1000, used, stale: 0 }
+    }
+
+    #[test]
+    fn parts_add_up_and_none_exceeds_its_weight() {
+        for total in 0..=60 {
+            let weights = [7, 0, 13, 1, 39];
+            let parts = spread(total, &weights);
+            assert_eq!(parts.iter().sum::<u64>(), total);
+            assert!(parts.iter().zip(weights).all(|(part, weight)| *part <= weight), "{total}: {parts:?}");
+        }
+    }
+
+    #[test]
+    fn one_lost_device_degrades_as_much_as_it_held() {
+        let pool = [copies(1, 100, true), copies(2, 100, false), copies(3, 100, true)];
+        let (states, devices) = protection(&pool, &BTreeMap::new());
+        assert_eq!((states.degraded_healthy, states.degraded_failed, states.failed), (100, 100, 0));
+        assert_eq!(states.protected, 100);
+        assert_eq!(devices[1].degraded_failed, 100);
+    }
+
+    #[test]
+    fn devices_of_two_fault_units_lose_what_they_shared() {
+        let pool = [copies(1, 100, false), copies(2, 100, false), copies(3, 100, true)];
+        let (states, _) = protection(&pool, &BTreeMap::new());
+        assert_eq!((states.failed, states.degraded_failed), (100, 100));
+    }
+
+    #[test]
+    fn two_devices_of_one_fault_unit_share_nothing() {
+        let pool = [copies(1, 50, false), copies(1, 50, false), copies(2, 100, true), copies(3, 100, true)];
+        let (states, _) = protection(&pool, &BTreeMap::new());
+        assert_eq!((states.failed, states.degraded_failed), (0, 100));
+    }
+
+    #[test]
+    fn maintenance_is_no_degradation() {
+        let mut pool = [copies(1, 100, true), copies(2, 100, false), copies(3, 100, true)];
+        pool[1].maintenance = true;
+        let (states, _) = protection(&pool, &BTreeMap::new());
+        assert_eq!((states.in_maintenance, states.degraded_failed, states.sum()), (200, 0, 300));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn states_add_up_whatever_lies_where(
+            devices in proptest::collection::vec(
+                (0..4_u64, proptest::bool::ANY, proptest::bool::ANY, 0..1000_u64, 0..1000_u64), 1..12),
+            homeless in proptest::collection::btree_map(0..4_u64, 0..500_u64, 0..3),
+        ) {
+            let homeless: BTreeMap<Id, u64> = homeless.into_iter().map(|(unit, kb)| (Id(unit), kb)).collect();
+            let copies: Vec<Copies> = devices
+                .into_iter()
+                .map(|(unit, serves, maintenance, used, stale)| Copies {
+                    unit: Id(unit), serves, maintenance, capacity: 1000, used, stale: stale.min(used),
+                })
+                .collect();
+            let used: u64 = copies.iter().map(|copy| copy.used).sum::<u64>() + homeless.values().sum::<u64>();
+            let (pool, devices) = protection(&copies, &homeless);
+            assert_eq!(pool.sum(), used);
+            assert_eq!(pool.degraded_failed, pool.degraded_healthy);
+            for (device, copy) in devices.iter().zip(&copies) {
+                assert_eq!(device.sum(), copy.used);
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Who the MDMs are, which one leads, and whether the cluster answers.
+
+use std::time::Duration;
+
+use super::object::Id;
+
+/// How long nobody answers after the master went away. Real fail-overs take a
+/// few seconds; clients must live with that.
+const FAILOVER: Duration = Duration::from_secs(5);
+
+/// Whether a member keeps the repository or only votes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MdmRole {
+    /// Keeps the repository and may lead.
+    Manager,
+    /// Only votes.
+    TieBreaker,
+}
+
+/// A member of the cluster, or one that stands by.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Mdm {
+    pub id: Id,
+    pub name: String,
+    pub role: MdmRole,
+    pub ip: String,
+    pub up: bool,
+    pub standby: bool,
+    pub version: String,
+}
+
+/// The MDM cluster.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct MdmCluster {
+    pub id: u64,
+    pub members: Vec<Mdm>,
+    master: Option<Id>,
+    silent_until: Duration,
+    /// How often ownership moved.
+    pub failovers: u64,
+}
+
+impl MdmCluster {
+    pub(super) fn new(id: u64, members: Vec<Mdm>) -> Self {
+        let master = members.iter().find(|mdm| mdm.role == MdmRole::Manager && !mdm.standby).map(|mdm| mdm.id);
+        Self { id, members, master, silent_until: Duration::ZERO, failovers: 0 }
+    }
+
+    /// Members that are in the cluster.
+    pub fn voters(&self) -> impl Iterator<Item = &Mdm> {
+        self.members.iter().filter(|mdm| !mdm.standby)
+    }
+
+    /// The one that leads.
+    pub fn master(&self) -> Option<&Mdm> {
+        self.members.iter().find(|mdm| Some(mdm.id) == self.master)
+    }
+
+    /// Whether commands and questions are answered at this moment.
+    pub fn answers(&self, now: Duration) -> bool {
+        self.master().is_some_and(|mdm| mdm.up) && now >= self.silent_until
+    }
+
+    /// Voters that are up.
+    pub fn good_nodes(&self) -> usize {
+        self.voters().filter(|mdm| mdm.up).count()
+    }
+
+    /// Managers that are up.
+    pub fn good_replicas(&self) -> usize {
+        self.voters().filter(|mdm| mdm.up && mdm.role == MdmRole::Manager).count()
+    }
+
+    /// Whether every member is there.
+    pub fn normal(&self) -> bool {
+        self.voters().all(|mdm| mdm.up)
+    }
+
+    /// `OneNode`, `ThreeNodes` or `FiveNodes`.
+    pub fn mode(&self) -> &'static str {
+        match self.voters().count() {
+            0 | 1 => "OneNode",
+            2 | 3 => "ThreeNodes",
+            _ => "FiveNodes",
+        }
+    }
+
+    /// Moves ownership to the next manager that is up. Without one, or
+    /// without a majority, nobody leads.
+    pub(super) fn fail_over(&mut self, now: Duration) {
+        let majority = self.good_nodes() * 2 > self.voters().count();
+        let next = self
+            .voters()
+            .find(|mdm| mdm.up && mdm.role == MdmRole::Manager && Some(mdm.id) != self.master)
+            .map(|mdm| mdm.id)
+            .filter(|_| majority);
+        if next.is_none() && self.master().is_some_and(|mdm| mdm.up) && majority {
+            // The only manager left keeps leading.
+            return;
+        }
+        self.master = next;
+        self.silent_until = now + FAILOVER;
+        self.failovers += 1;
+    }
+
+    /// Takes a member away or lets it back. `false` when there is none of this name.
+    pub(super) fn set_up(&mut self, name: &str, up: bool, now: Duration) -> bool {
+        let Some(mdm) = self.members.iter_mut().find(|mdm| mdm.name == name) else { return false };
+        mdm.up = up;
+        let lost_majority = self.good_nodes() * 2 <= self.voters().count();
+        if self.master().is_none_or(|mdm| !mdm.up) || lost_majority {
+            self.fail_over(now);
+        }
+        true
+    }
+}

@@ -1,0 +1,288 @@
+//! The truth: what a simulated ScaleIO system holds and how it changes with
+//! time. No clock, no I/O, and no chance but the seed: the same layout, seed
+//! and commands give the same system, however time is cut into pieces.
+//!
+//! Time goes in steps of a second. Users' I/O is counted in windows of five
+//! seconds and grows thin volumes; devices and SDSs fail by command; copies
+//! that were lost are rebuilt at a finite rate, copies that came back are
+//! brought up to date, and uneven pools are evened out.
+//!
+//! ```text
+//!            fail                 10 s                   all moved
+//!  serving ────────► degraded ──────────► forward rebuild ────────► protected
+//!     ▲                 │ return                                        │ return or replace
+//!     │                 ▼                                               ▼
+//!     └───────── backward rebuild                                   rebalance
+//! ```
+
+mod alert;
+mod build;
+mod command;
+mod figures;
+mod layout;
+mod load;
+mod mdm;
+mod object;
+mod storage;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rand_chacha::ChaCha8Rng;
+
+pub use alert::{Alert, AlertKind, Event, Severity, Subject};
+pub use command::{Refusal, VolumeRequest};
+pub use figures::{DeviceFigures, Movement, Moving, PoolFigures, Protection};
+pub use layout::Layout;
+pub use load::{Io, Profile, Traffic, WINDOW};
+pub use mdm::{Mdm, MdmCluster, MdmRole};
+pub use object::{
+    ConsistencyGroup, Device, Domain, FaultSet, Id, Maintenance, Membership, NvmeHost, PeerMdm, Pool, ReplicationPair,
+    Sdc, Sdr, Sds, Sdt, SnapshotPolicy, System, VTree, Volume, VolumeKind,
+};
+
+use super::release::Release;
+use alert::Alarms;
+use storage::Shelf;
+
+/// One step of time. Everything that happens falls on a step.
+const STEP: Duration = Duration::from_secs(1);
+/// How long an SDS that came back waits before its devices serve.
+const JOINING: Duration = Duration::from_secs(3);
+
+/// Counters since the MDM started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Counters {
+    pub sds_reconnections: u64,
+    pub sdc_disconnections: u64,
+    pub device_errors: u64,
+}
+
+/// A simulated system.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct World {
+    pub release: Release,
+    pub system: System,
+    pub mdm: MdmCluster,
+    pub domains: BTreeMap<Id, Domain>,
+    pub fault_sets: BTreeMap<Id, FaultSet>,
+    pub pools: BTreeMap<Id, Pool>,
+    pub sds: BTreeMap<Id, Sds>,
+    pub devices: BTreeMap<Id, Device>,
+    pub sdcs: BTreeMap<Id, Sdc>,
+    pub volumes: BTreeMap<Id, Volume>,
+    pub vtrees: BTreeMap<Id, VTree>,
+    pub policies: BTreeMap<Id, SnapshotPolicy>,
+    pub peers: BTreeMap<Id, PeerMdm>,
+    pub sdrs: BTreeMap<Id, Sdr>,
+    pub groups: BTreeMap<Id, ConsistencyGroup>,
+    pub pairs: BTreeMap<Id, ReplicationPair>,
+    pub sdts: BTreeMap<Id, Sdt>,
+    pub hosts: BTreeMap<Id, NvmeHost>,
+    pub counters: Counters,
+    alarms: Alarms,
+    epoch: DateTime<Utc>,
+    now: Duration,
+    rest: Duration,
+    load: f64,
+    move_kib_per_second: u64,
+    iops_per_volume: f64,
+    rng: ChaCha8Rng,
+}
+
+impl World {
+    /// A new system, healthy and balanced, at its first moment.
+    pub fn new(layout: &Layout, release: Release, seed: u64) -> Self {
+        let mut world = build::build(layout, release, seed);
+        world.close_windows();
+        world.draw_up();
+        world.raise_alerts();
+        world
+    }
+
+    /// Says when the world began by the wall clock.
+    pub fn set_epoch(&mut self, epoch: DateTime<Utc>) {
+        self.epoch = epoch;
+    }
+
+    /// Time since the world began.
+    pub const fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// A moment of the world by the wall clock.
+    pub fn wall(&self, at: Duration) -> DateTime<Utc> {
+        self.epoch + TimeDelta::from_std(at).unwrap_or(TimeDelta::MAX)
+    }
+
+    /// Lets time pass. What is less than a step is kept for the next call.
+    pub fn advance(&mut self, dt: Duration) {
+        self.rest += dt;
+        while self.rest >= STEP {
+            self.rest -= STEP;
+            self.now += STEP;
+            self.step();
+        }
+    }
+
+    /// Whether the MDM answers at this moment.
+    pub fn answers(&self) -> bool {
+        self.mdm.answers(self.now)
+    }
+
+    /// Alerts that are up, and cleared ones that a 4.x system still lists.
+    pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.alarms.alerts()
+    }
+
+    /// What happened, oldest first (4.x).
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.alarms.events()
+    }
+
+    /// Factor on all users' load.
+    pub const fn load(&self) -> f64 {
+        self.load
+    }
+
+    /// Devices of a pool that hold copies and serve them.
+    pub fn serves(&self, device: &Device) -> bool {
+        !device.failed && self.sds.get(&device.sds).is_some_and(Sds::serves)
+    }
+
+    fn step(&mut self) {
+        for sds in self.sds.values_mut() {
+            if let Membership::JoinPending(until) = sds.membership
+                && self.now >= until
+            {
+                sds.membership = Membership::Joined;
+            }
+        }
+        if self.now.as_secs().is_multiple_of(WINDOW.as_secs()) {
+            self.close_windows();
+        }
+        let now = self.now;
+        self.each_pool(|shelf| shelf.step(now, STEP));
+        self.raise_alerts();
+    }
+
+    fn close_windows(&mut self) {
+        let mut traffic: BTreeMap<Id, Traffic> = BTreeMap::new();
+        let mut growth: BTreeMap<Id, Vec<(Id, u64)>> = BTreeMap::new();
+        let mut by_sdc: BTreeMap<Id, Traffic> = BTreeMap::new();
+        let pressure: BTreeMap<Id, f64> = self
+            .pools
+            .iter()
+            .map(|(id, pool)| {
+                let moving = &pool.figures.moving;
+                let busy = moving.forward.left_kb + moving.backward.left_kb > 0;
+                (*id, if busy { 1.6 } else { 1.0 })
+            })
+            .collect();
+        for volume in self.volumes.values_mut() {
+            let reachable: Vec<Id> =
+                volume.mapped.iter().copied().filter(|id| self.sdcs.get(id).is_some_and(|sdc| sdc.connected)).collect();
+            volume.traffic = if reachable.is_empty() {
+                Traffic::default()
+            } else {
+                let pressure = pressure.get(&volume.pool).copied().unwrap_or(1.0);
+                volume.profile.window(self.now, self.load, pressure, &mut self.rng)
+            };
+            *traffic.entry(volume.pool).or_default() += volume.traffic;
+            for sdc in &reachable {
+                *by_sdc.entry(*sdc).or_default() += volume.traffic.part(1, reachable.len() as u64);
+            }
+            if volume.kind != VolumeKind::Thick {
+                let grown = (volume.traffic.write.kb as f64 * volume.profile.growth) as u64;
+                let grown = grown.min(volume.size_kb - volume.allocated_kb);
+                if grown > 0 {
+                    growth.entry(volume.pool).or_default().push((volume.id, grown));
+                }
+            }
+        }
+        for (id, sdc) in &mut self.sdcs {
+            sdc.traffic = by_sdc.get(id).copied().unwrap_or_default();
+        }
+        let mut grown: Vec<(Id, u64)> = Vec::new();
+        self.each_pool(|shelf| {
+            let asked = growth.remove(&shelf.pool.id).unwrap_or_default();
+            // A full pool refuses writes that need space; the rest goes on.
+            let mut room = shelf.room() / 2;
+            let mut placed = 0;
+            for (volume, kb) in asked {
+                let kb = kb.min(room);
+                room -= kb;
+                placed += kb;
+                grown.push((volume, kb));
+            }
+            shelf.place(placed * 2);
+            let traffic = traffic.get(&shelf.pool.id).copied().unwrap_or_default();
+            shelf.miss(traffic.write.kb);
+            shelf.close_window(traffic);
+        });
+        for (id, kb) in grown {
+            if let Some(volume) = self.volumes.get_mut(&id) {
+                volume.allocated_kb += kb;
+            }
+        }
+        self.sum_up_volumes();
+        for group in self.groups.values_mut() {
+            group.lag_ms = (group.lag_ms * 7 + 800 + u64::from(rand::Rng::random_range(&mut self.rng, 0..400_u32))) / 8;
+        }
+    }
+
+    /// What volumes of each kind take of their pools.
+    fn sum_up_volumes(&mut self) {
+        for pool in self.pools.values_mut() {
+            let figures = &mut pool.figures;
+            (figures.thick_in_use, figures.thin_in_use, figures.snapshots_in_use, figures.thin_allocated) =
+                (0, 0, 0, 0);
+        }
+        for volume in self.volumes.values() {
+            let Some(pool) = self.pools.get_mut(&volume.pool) else { continue };
+            let raw = 2 * volume.allocated_kb;
+            match volume.kind {
+                VolumeKind::Thick => pool.figures.thick_in_use += raw,
+                VolumeKind::Thin => {
+                    pool.figures.thin_in_use += raw;
+                    pool.figures.thin_allocated += 2 * volume.size_kb;
+                }
+                VolumeKind::Snapshot => pool.figures.snapshots_in_use += raw,
+            }
+        }
+    }
+
+    fn draw_up(&mut self) {
+        self.sum_up_volumes();
+        self.each_pool(|shelf| shelf.draw_up());
+    }
+
+    fn each_pool(&mut self, mut work: impl FnMut(&mut Shelf<'_>)) {
+        let mut shelves: BTreeMap<Id, Vec<&mut Device>> = BTreeMap::new();
+        for device in self.devices.values_mut() {
+            shelves.entry(device.pool).or_default().push(device);
+        }
+        for pool in self.pools.values_mut() {
+            let devices = shelves.remove(&pool.id).unwrap_or_default();
+            work(&mut Shelf { pool, devices, sds: &self.sds, rate: self.move_kib_per_second });
+        }
+    }
+
+    fn pool_shelf<R>(&mut self, pool: Id, work: impl FnOnce(&mut Shelf<'_>) -> R) -> Option<R> {
+        let devices = self.devices.values_mut().filter(|device| device.pool == pool).collect();
+        let pool = self.pools.get_mut(&pool)?;
+        Some(work(&mut Shelf { pool, devices, sds: &self.sds, rate: self.move_kib_per_second }))
+    }
+
+    fn raise_alerts(&mut self) {
+        let wanted = alert::wanted(self);
+        let wall = self.wall(self.now);
+        self.alarms.update(wanted, wall);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! What is served: metrics to Prometheus, health to supervisors, the API to
+//! people and programs.
+
+pub mod access;
+pub mod api;
+pub mod listener;
+pub mod page;
+pub mod problem;
+pub mod view;

@@ -1,0 +1,105 @@
+//! The page at `/`: how the systems are, in a glance and without script.
+
+use maud::{DOCTYPE, Markup, html};
+
+use crate::model::status::{Connected, Status, SystemStatus};
+use crate::model::unit::Bytes;
+
+/// The style sheet of the page.
+pub const STYLE: &str = include_str!("page.css");
+
+/// Seconds after which the page asks again by itself.
+const REFRESH: u32 = 10;
+
+/// The page.
+pub fn page(status: &Status) -> Markup {
+    let unwell = status.systems.iter().filter(|system| !system.up || !system.problems.is_empty()).count();
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="refresh" content=(REFRESH);
+                meta name="color-scheme" content="light dark";
+                title { "ScaleIO: " (headline(status.systems.len(), unwell)) }
+                link rel="stylesheet" href="style.css";
+            }
+            body {
+                header {
+                    h1 { (headline(status.systems.len(), unwell)) }
+                    nav { a href="metrics" { "Metrics" } a href="api/v1/status" { "Status as JSON" } }
+                }
+                main { @for system in &status.systems { (card(system)) } }
+                footer { "scaleio-framework " (status.version) ", running since " (status.started_at.format("%Y-%m-%d %H:%M UTC")) }
+            }
+        }
+    }
+}
+
+fn headline(systems: usize, unwell: usize) -> String {
+    match (systems, unwell) {
+        (0, _) => "No system is configured".to_owned(),
+        (1, 0) => "The system is healthy".to_owned(),
+        (1, _) => "The system needs attention".to_owned(),
+        (all, 0) => format!("All {all} systems are healthy"),
+        (all, some) => format!("{some} of {all} systems need attention"),
+    }
+}
+
+fn card(system: &SystemStatus) -> Markup {
+    let well = system.up && system.problems.is_empty();
+    html! {
+        section class=(if well { "well" } else { "unwell" }) {
+            h2 {
+                (system.system)
+                small { (if well { "healthy" } else if system.snapshot.is_none() { "not heard" } else { "needs attention" }) }
+            }
+            @if !system.problems.is_empty() {
+                ul.problems { @for problem in &system.problems { li { (problem) } } }
+            }
+            dl {
+                @if let Some(mdm) = &system.mdm {
+                    (fact("MDM cluster", html! { (mdm.state) @if let Some(primary) = &mdm.primary { ", primary " (primary) } }))
+                }
+                @if let Some(sds) = &system.sds { (fact("SDS connected", of(sds))) }
+                @if let Some(sdcs) = &system.sdcs { (fact("SDC connected", of(sdcs))) }
+                @if let Some(devices) = &system.devices {
+                    (fact("Devices with errors", html! { (devices.errors) " of " (devices.total) }))
+                }
+                @if let Some(capacity) = &system.capacity {
+                    (fact("Raw capacity in use", html! {
+                        (Bytes::new(capacity.in_use_bytes)) " of " (Bytes::new(capacity.max_bytes))
+                        meter max=(capacity.max_bytes) value=(capacity.in_use_bytes) {}
+                    }))
+                }
+                @if let Some(rebuild) = &system.rebuild {
+                    (fact("Rebuild left", html! {
+                        @if rebuild.left_bytes == 0 { "none" } @else {
+                            (Bytes::new(rebuild.left_bytes))
+                            @if let Some(rate) = rebuild.bytes_per_second.filter(|rate| *rate > 0.0) {
+                                " at " (Bytes::new(rate as u64)) "/s, about " (minutes(rebuild.left_bytes as f64 / rate))
+                            }
+                        }
+                    }))
+                }
+                @if let Some(version) = &system.version { (fact("Release", html! { (version) })) }
+                @if let Some(snapshot) = &system.snapshot {
+                    (fact("Asked", html! { (format!("{:.0} s ago", snapshot.age_seconds)) }))
+                }
+            }
+        }
+    }
+}
+
+fn fact(name: &str, value: Markup) -> Markup {
+    html! { div { dt { (name) } dd { (value) } } }
+}
+
+fn of(connected: &Connected) -> Markup {
+    html! { (connected.connected) " of " (connected.total) }
+}
+
+fn minutes(seconds: f64) -> String {
+    if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
+}

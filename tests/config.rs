@@ -1,0 +1,287 @@
+//! Whether a configuration is understood, and whether a bad one is told so
+//! that a person can mend it.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use scaleio_framework::config::{Config, Place, Trust, find};
+use scaleio_framework::model::id::SystemId;
+
+/// A folder with the files that configurations name.
+struct Folder(tempfile::TempDir);
+
+const SECRETS: [&str; 3] = ["hunter2", "s3cret-line", "w0rd"];
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.file("password", 0o600, "hunter2\n");
+        folder.file("windows-password", 0o640, "hunter2\r\n");
+        folder.file("padded-password", 0o600, " hunter2 \n\n");
+        folder.file("open-password", 0o644, "hunter2\n");
+        folder.file("empty-password", 0o600, "\n");
+        folder.file("two-lines", 0o600, "hunter2\ns3cret-line\n");
+        folder.file("not-a-certificate", 0o644, "hello");
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: &str, mode: u32, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn load(&self, toml: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+        self.file("sio.toml", 0o600, toml);
+        load(Some(&self.path("sio.toml")), variables)
+            .map_err(|text| text.replace(&self.0.path().display().to_string(), "DIR"))
+    }
+}
+
+fn load(path: Option<&Path>, variables: &[(&str, &str)]) -> Result<Config, String> {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::load(path, variables).map_err(|errors| errors.to_string())
+}
+
+const SYSTEM: &str = r#"
+[systems.prod]
+gateways = ["https://gw"]
+monitor = { user = "watcher", password_file = "password" }
+"#;
+
+const SYSTEM_BY_VARIABLES: [(&str, &str); 3] = [
+    ("SIO__SYSTEMS__PROD__GATEWAYS", "https://gw1, https://gw2:8443/"),
+    ("SIO__SYSTEMS__PROD__MONITOR__USER", "watcher"),
+    ("SIO__SYSTEMS__PROD__MONITOR__PASSWORD", "hunter2"),
+];
+
+fn prod(config: &Config) -> &scaleio_framework::config::System {
+    &config.systems[&SystemId::new("prod")]
+}
+
+#[test]
+fn variables_alone_are_enough() {
+    let config = load(None, &SYSTEM_BY_VARIABLES).unwrap();
+    let gateways: Vec<&str> = prod(&config).gateways.iter().map(|gateway| gateway.as_str()).collect();
+    assert_eq!(gateways, ["https://gw1", "https://gw2:8443"]);
+    assert_eq!(prod(&config).monitor.password.reveal(), "hunter2");
+    assert_eq!(prod(&config).trust, Trust::SystemRoots);
+    assert_eq!(config.poll.fast, Duration::from_secs(15));
+}
+
+#[test]
+fn a_variable_wins_over_the_file_and_takes_each_kind_of_value() {
+    let folder = Folder::new();
+    let toml = format!("[web]\nlisten = \"127.0.0.1:1\"\n[poll]\nfast = \"20s\"\n{SYSTEM}");
+    let config = folder.load(
+        &toml,
+        &[
+            ("SIO__WEB__LISTEN", "[::]:9"),
+            ("SIO__METRICS__MAX_SERIES", "7"),
+            ("SIO__SYSTEMS__PROD__INSECURE", "true"),
+            ("SIO__SYSTEMS__PROD__MONITOR__PASSWORD", "w0rd"),
+            ("SIO_CONFIG", "is not ours"),
+            ("PATH", "is not ours"),
+        ],
+    );
+    let config = config.unwrap();
+    assert_eq!((config.web.listen.to_string().as_str(), config.metrics.max_series), ("[::]:9", 7));
+    assert_eq!(config.poll.fast, Duration::from_secs(20));
+    assert_eq!(prod(&config).trust, Trust::Insecure);
+    assert_eq!(prod(&config).monitor.password.reveal(), "w0rd");
+}
+
+#[test]
+fn a_variable_finds_a_system_with_a_dash_in_its_name() {
+    let folder = Folder::new();
+    let toml = SYSTEM.replace("prod", "prod-east");
+    let config = folder.load(&toml, &[("SIO__SYSTEMS__PROD_EAST__GATEWAYS", "https://other")]).unwrap();
+    let names: Vec<&str> = config.systems.keys().map(SystemId::as_str).collect();
+    assert_eq!(names, ["prod-east"]);
+    assert_eq!(config.systems[&SystemId::new("prod-east")].gateways[0].as_str(), "https://other");
+}
+
+#[test]
+fn paths_start_at_the_folder_of_the_file_and_one_line_break_is_no_password() {
+    let folder = Folder::new();
+    let toml = format!("[store]\npath = \"state.db\"\n{SYSTEM}");
+    let config = folder.load(&toml, &[]).unwrap();
+    assert_eq!(config.store.path, folder.path("state.db"));
+    assert_eq!(prod(&config).monitor.password.reveal(), "hunter2");
+    let config = folder.load(&SYSTEM.replace("\"password\"", "\"windows-password\""), &[]).unwrap();
+    assert_eq!(prod(&config).monitor.password.reveal(), "hunter2");
+}
+
+#[test]
+fn http_is_taken_for_loopback_only() {
+    let folder = Folder::new();
+    for good in ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:1", "https://[2001:db8::1]"] {
+        let config = folder.load(&SYSTEM.replace("https://gw", good), &[]).unwrap();
+        assert_eq!(prod(&config).gateways[0].as_str(), good);
+    }
+    assert!(folder.load(&SYSTEM.replace("https://gw", "http://gw"), &[]).is_err());
+}
+
+#[test]
+fn a_pin_may_be_written_as_openssl_prints_it() {
+    let folder = Folder::new();
+    let digits = "ab".repeat(32);
+    let colons = vec!["AB"; 32].join(":");
+    for text in [&digits, &colons] {
+        let toml = SYSTEM.replace("[systems.prod]", &format!("[systems.prod]\npin = \"{text}\""));
+        assert_eq!(prod(&folder.load(&toml, &[]).unwrap()).trust, Trust::Pin([0xab; 32]));
+    }
+}
+
+#[test]
+fn a_configuration_never_shows_its_passwords() {
+    let config = load(None, &SYSTEM_BY_VARIABLES).unwrap();
+    let shown = format!("{config:?}");
+    assert!(shown.contains("watcher") && shown.contains("***") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn the_file_is_the_one_that_is_named_then_the_variable() {
+    let variable = [("SIO_CONFIG".to_owned(), "/b".to_owned())];
+    assert_eq!(find(Some(Path::new("/a")), &variable), Some(PathBuf::from("/a")));
+    assert_eq!(find(None, &variable), Some(PathBuf::from("/b")));
+}
+
+#[test]
+fn each_problem_has_a_key_and_a_place_for_programs() {
+    let folder = Folder::new();
+    folder.file("sio.toml", 0o600, &format!("{SYSTEM}\n[poll]\nfast = \"0s\"\n"));
+    let errors = Config::load(Some(&folder.path("sio.toml")), std::iter::empty()).unwrap_err();
+    let [problem] = errors.problems() else { panic!("{errors}") };
+    assert_eq!(problem.key, "poll.fast");
+    assert_eq!(problem.place, Place::File { path: folder.path("sio.toml"), line: Some(7) });
+}
+
+/// The kept transcript: for each case its file, its variables (`$ NAME=VALUE`)
+/// and what is said. `UPDATE_EXPECTED=1` writes it anew.
+#[test]
+fn every_mistake_is_told_as_in_the_kept_transcript() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expected/config.txt");
+    let text = std::fs::read_to_string(&kept).unwrap();
+    let mut told = String::new();
+    let mut cases = 0;
+    for case in text.split("=== ").skip(1) {
+        cases += 1;
+        let (title, rest) = case.split_once('\n').unwrap();
+        let (input, _) = rest.split_once("--- says\n").unwrap();
+        let variables: Vec<(&str, &str)> = input
+            .lines()
+            .filter_map(|line| line.strip_prefix("$ "))
+            .map(|line| line.split_once('=').unwrap())
+            .collect();
+        let toml: String =
+            input.lines().map(|line| if line.starts_with("$ ") { "\n".into() } else { format!("{line}\n") }).collect();
+        let says = Folder::new().load(&toml, &variables).err().unwrap_or_else(|| "nothing".to_owned());
+        for secret in SECRETS {
+            assert!(!says.contains(secret), "{title}: the secret {secret} is told: {says}");
+        }
+        write!(told, "=== {title}\n{input}--- says\n{says}\n\n").unwrap();
+    }
+    assert!(cases > 20, "{cases} cases were read");
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        std::fs::write(&kept, &told).unwrap();
+    }
+    for (line, (expected, told)) in text.lines().zip(told.lines()).enumerate() {
+        assert_eq!(told, expected, "line {} of {}", line + 1, kept.display());
+    }
+    assert_eq!(told, text);
+}
+
+/// Keys that the code knows, as it tells them itself when asked for one that it does not know.
+fn known_keys() -> BTreeSet<String> {
+    const ODD: &str = "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz";
+    let folder = Folder::new();
+    let mut known = BTreeSet::new();
+    let mut sections = vec![String::new()];
+    while let Some(section) = sections.pop() {
+        let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
+        let said = folder.load(&format!("{header}{ODD} = 1\n"), &[]).unwrap_err();
+        let line = said.lines().find(|line| line.contains(ODD)).unwrap();
+        let Some((_, keys)) = line.split_once("known here: ") else { panic!("{line}") };
+        for key in keys.split(", ") {
+            let full = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
+            match full.as_str() {
+                "log"
+                | "web"
+                | "control"
+                | "store"
+                | "poll"
+                | "metrics"
+                | "mail"
+                | "mail.login"
+                | "systems.prod.monitor"
+                | "systems.prod.lifecycle" => sections.push(full),
+                "systems" => sections.push("systems.prod".to_owned()),
+                _ => assert!(known.insert(full)),
+            }
+        }
+    }
+    known
+}
+
+fn example() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/example.toml")).unwrap()
+}
+
+/// The example with the keys that it shows only.
+fn example_with_all() -> toml::Table {
+    let shown =
+        |line: &str| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line).to_owned() + "\n";
+    example().lines().map(shown).collect::<String>().parse().unwrap()
+}
+
+fn flat(path: &str, table: &toml::Table, keys: &mut BTreeSet<String>) {
+    for (key, value) in table {
+        let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match value.as_table() {
+            Some(inner) => flat(&full, inner, keys),
+            None => assert!(keys.insert(full)),
+        }
+    }
+}
+
+#[test]
+fn the_example_has_every_key_and_no_other() {
+    let mut shown = BTreeSet::new();
+    flat("", &example_with_all(), &mut shown);
+    assert_eq!(shown, known_keys());
+}
+
+#[test]
+fn the_values_of_the_example_are_the_defaults() {
+    let folder = Folder::new();
+    let defaults = format!("{:?}", folder.load("", &SYSTEM_BY_VARIABLES).unwrap());
+    assert_eq!(format!("{:?}", folder.load(&example(), &SYSTEM_BY_VARIABLES).unwrap()), defaults);
+
+    let all = example_with_all();
+    let system = all["systems"]["prod"].as_table().unwrap();
+    let lines = ["insecure", "connect_timeout", "request_timeout", "max_answer_bytes"];
+    let lines: String = lines.iter().map(|key| format!("{key} = {}\n", system[*key])).collect();
+    let toml = format!("[systems.prod]\n{lines}");
+    assert_eq!(format!("{:?}", folder.load(&toml, &SYSTEM_BY_VARIABLES).unwrap()), defaults);
+}
+
+#[test]
+fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_out() {
+    let (mut live, mut shown) = (BTreeSet::new(), BTreeSet::new());
+    flat("", &example().parse().unwrap(), &mut live);
+    flat("", &example_with_all(), &mut shown);
+    let hidden: Vec<&String> = shown.difference(&live).collect();
+    // Sections that are absent until somebody writes them.
+    let hidden: Vec<&String> =
+        hidden.into_iter().filter(|key| !key.starts_with("systems.") && !key.starts_with("mail.")).collect();
+    assert_eq!(hidden, ["web.config_file"]);
+}
