@@ -1,3 +1,5 @@
+//! Whether the outbox decides as it should: each test is one rule of it.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
