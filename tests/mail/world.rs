@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use scaleio_framework::alert::mail::Settings;
 use scaleio_framework::alert::outbox::Limits;
 use scaleio_framework::config::{LinkKey, Login, Mail, MailHost, MailTls, Trust};
@@ -275,7 +275,7 @@ pub fn settings() -> Settings {
 }
 
 pub fn limits() -> Limits {
-    Limits { entries: 2_000, bytes: 64 << 20, give_up: TimeDelta::hours(48), domain: DOMAIN.to_owned() }
+    Limits::new(&mail(&[1], MailTls::StartTls, Trust::SystemRoots))
 }
 
 /// What Python's `email` finds in a mail.

@@ -10,6 +10,7 @@ use super::entry::{Entry, Progress, StoredError, key};
 use super::fit::fit;
 use crate::alert::mail::outcome::{Outcome, Scope, Trouble};
 use crate::backoff::Backoff;
+use crate::config::Mail;
 use crate::model::alerting::{Held, HoldReason, Kind, MessageId, Notification, NotificationId, Severity, Thread};
 use crate::model::unit::Timestamp;
 use crate::store::{Batch, MAX_BATCH, State, StoreError};
@@ -37,6 +38,18 @@ pub struct Limits {
     pub give_up: TimeDelta,
     /// The right side of ids of mails.
     pub domain: String,
+}
+
+impl Limits {
+    /// What the configuration says.
+    pub fn new(mail: &Mail) -> Self {
+        Self {
+            entries: mail.outbox_max,
+            bytes: mail.outbox_max_bytes,
+            give_up: TimeDelta::from_std(mail.give_up).unwrap_or(TimeDelta::hours(48)),
+            domain: mail.domain.clone(),
+        }
+    }
 }
 
 /// What happened.
