@@ -3,3 +3,7 @@
 
 pub mod promql;
 pub mod template;
+//! From what was seen to what people are told.
+
+pub mod mail;
+pub mod outbox;
