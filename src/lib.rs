@@ -5,7 +5,6 @@ pub mod alert;
 pub mod app;
 pub mod backoff;
 pub mod cli;
-pub mod alert;
 pub mod clock;
 pub mod config;
 pub mod gateway;

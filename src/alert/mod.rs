@@ -1,9 +1,8 @@
-//! What do the alert rules say about the polled data? The expression language
-//! they are written in ([`promql`]) and the texts they carry ([`template`]).
-
-pub mod promql;
-pub mod template;
-//! From what was seen to what people are told.
+//! From what was seen to what people are told: the expression language of the
+//! rules ([`promql`]), the texts they carry ([`template`]), and the mails with
+//! their outbox ([`mail`], [`outbox`]).
 
 pub mod mail;
 pub mod outbox;
+pub mod promql;
+pub mod template;
