@@ -7,7 +7,7 @@
 //! lookback are open on the left, a metric's name is dropped at the very end,
 //! two results with one label set are an error. What lies outside the subset
 //! (histogram functions above all) is a [`QueryError`] that names it, found when
-//! the rule file is loaded. [`check`] holds an expression against the catalogue.
+//! the rule file is loaded. [`check()`] holds an expression against the catalogue.
 //!
 //! Nothing here reads a clock or does I/O, except `history_file`, which keeps
 //! the past over a restart.
