@@ -101,7 +101,15 @@ async fn without_a_password_only_health_is_told() {
     let certificate = reqwest::Certificate::from_pem(pem.as_bytes()).unwrap();
     let client = builder().tls_certs_only([certificate]).build().unwrap();
     let url = |path: &str| format!("https://{}{path}", site.controller.web);
-    for path in ["/", "/style.css", "/metrics", "/api/v1/status", "/api/v1/systems", "/api/v1/systems/prod", "/api/v1/systems/prod/sds"] {
+    for path in [
+        "/",
+        "/style.css",
+        "/metrics",
+        "/api/v1/status",
+        "/api/v1/systems",
+        "/api/v1/systems/prod",
+        "/api/v1/systems/prod/sds",
+    ] {
         let response = client.get(url(path)).send().await.unwrap();
         assert!(response.headers()["www-authenticate"].to_str().unwrap().starts_with("Basic realm="), "{path}");
         assert!(problem(response, 401).await.contains("log in"), "{path}");
@@ -131,7 +139,10 @@ async fn hostile_names_are_text_wherever_they_are_shown() {
     assert!(!page.contains("<script"), "{page}");
     assert!(page.contains("SDS &lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;"), "{page}");
     let problems = &site.json("/api/v1/status").await["systems"][0]["problems"];
-    assert!(problems.to_string().contains(&serde_json::to_string(EVIL).unwrap().trim_matches('"').to_owned()), "{problems}");
+    assert!(
+        problems.to_string().contains(&serde_json::to_string(EVIL).unwrap().trim_matches('"').to_owned()),
+        "{problems}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

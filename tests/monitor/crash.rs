@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::child::{self, Process, scrape};
-use crate::site::{Site, eventually, layout, still};
+use crate::site::{PATIENCE, Site, eventually, layout, still};
 use crate::truth::{lies, truth};
 
 /// A door to a gateway that can be slammed: all its connections break.
@@ -144,6 +144,26 @@ async fn what_was_counted_before_a_kill_is_neither_lost_nor_doubled() {
             process.kill();
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_count_that_is_not_written_down_yet_is_not_shown_and_values_go_on() {
+    let world = still(Release::V3_6).await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = child::config(folder.path(), &[("prod", &world)]);
+    let (mut process, web) = Process::sio_run(&config, &[]).await;
+    assert_eq!(counted(&web, true).await, 0.0);
+    // Somebody looks into the file, and every commit waits.
+    let store = rusqlite::Connection::open(folder.path().join("state.db")).unwrap();
+    store.busy_timeout(PATIENCE).unwrap();
+    store.execute_batch("BEGIN IMMEDIATE").unwrap();
+    away(&world);
+    let shown = counted(&web, false).await;
+    process.kill();
+    drop(store);
+    back(&world);
+    let (_process, web) = Process::sio_run(&config, &[]).await;
+    assert_eq!(counted(&web, true).await, shown, "what was shown is not what is known after the kill");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

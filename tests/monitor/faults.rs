@@ -75,10 +75,8 @@ impl Two {
 
     async fn recovers(&self, what: &str) {
         self.sick.faults().clear();
-        eventually(&format!("it recovers after {what}"), async || {
-            self.scrape(what).await.is("sick", &self.truths[0])
-        })
-        .await;
+        eventually(&format!("it recovers after {what}"), async || self.scrape(what).await.is("sick", &self.truths[0]))
+            .await;
     }
 }
 

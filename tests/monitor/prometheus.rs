@@ -14,8 +14,11 @@ use crate::truth::truth;
 /// A Prometheus that scrapes what it is told; gives where it answers.
 async fn prometheus(folder: &Path, scrape_configs: &str) -> (Process, String) {
     let config = folder.join("prometheus.yml");
-    std::fs::write(&config, format!("global:\n  scrape_interval: 500ms\n  scrape_timeout: 400ms\nscrape_configs:\n{scrape_configs}"))
-        .unwrap();
+    std::fs::write(
+        &config,
+        format!("global:\n  scrape_interval: 500ms\n  scrape_timeout: 400ms\nscrape_configs:\n{scrape_configs}"),
+    )
+    .unwrap();
     // It does not tell which port it took, so it is given one that is free now.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut command = Command::new("prometheus");
@@ -29,8 +32,8 @@ async fn prometheus(folder: &Path, scrape_configs: &str) -> (Process, String) {
 
 /// The values of a query, by the label `job`.
 async fn query(at: &str, query: &str) -> Result<Vec<(String, f64)>, String> {
-    let url = format!("http://{at}/api/v1/query");
-    let response = client().get(url).query(&[("query", query)]).send().await.map_err(|error| error.to_string())?;
+    let url = url::Url::parse_with_params(&format!("http://{at}/api/v1/query"), [("query", query)]).unwrap();
+    let response = client().get(url).send().await.map_err(|error| error.to_string())?;
     let answer: serde_json::Value = response.json().await.map_err(|error| error.to_string())?;
     let result = answer["data"]["result"].as_array().ok_or_else(|| answer.to_string())?;
     let series = result.iter().map(|series| {

@@ -22,9 +22,8 @@ pub fn certificate(folder: &Path) -> String {
 pub fn web_config(folder: &Path, user: &str, password: &str) {
     // The lowest cost: what is tested is not bcrypt.
     let hash = bcrypt::hash(password, 4).unwrap();
-    let text = format!(
-        "tls_server_config:\n  cert_file: web.pem\n  key_file: web.key\nbasic_auth_users:\n  {user}: {hash}\n"
-    );
+    let text =
+        format!("tls_server_config:\n  cert_file: web.pem\n  key_file: web.key\nbasic_auth_users:\n  {user}: {hash}\n");
     let file = folder.join("web.yml");
     std::fs::write(&file, text).unwrap();
     newer(&file);
@@ -70,7 +69,11 @@ async fn a_new_certificate_and_a_new_user_are_taken_without_a_restart_and_a_brok
     assert!(plain.is_err(), "a TLS port answers no plain request");
 
     // A broken file: whoever could come in still can, nobody else can.
-    for broken in ["basic_auth_users:\n  new: not-a-hash\n", "tls_server_config: {", "tls_server_config:\n  cert_file: no.pem\n  key_file: no.key\n"] {
+    for broken in [
+        "basic_auth_users:\n  new: not-a-hash\n",
+        "tls_server_config: {",
+        "tls_server_config:\n  cert_file: no.pem\n  key_file: no.key\n",
+    ] {
         std::fs::write(&file, broken).unwrap();
         newer(&file);
         let begun = std::time::Instant::now();
@@ -84,11 +87,9 @@ async fn a_new_certificate_and_a_new_user_are_taken_without_a_restart_and_a_brok
     let second = certificate(web.path());
     web_config(web.path(), "new", "new password");
     let renewed = trusting(&second);
-    eventually("the new certificate and user are taken", async || {
-        match asked(&renewed, &site, Some(new)).await {
-            Ok(200) => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
+    eventually("the new certificate and user are taken", async || match asked(&renewed, &site, Some(new)).await {
+        Ok(200) => Ok(()),
+        other => Err(format!("{other:?}")),
     })
     .await;
     assert_eq!(asked(&renewed, &site, Some(old)).await, Ok(401), "the old user is out");

@@ -65,16 +65,17 @@ async fn no_log_line_series_or_answer_holds_a_password_or_a_token() {
     let (mut process, web) = Process::sio_run(&config, &[("SIO__LOG__LEVEL", LOUD)]).await;
     eventually("every system was polled again and again", async || {
         let scrape = scrape(&web).await;
-        let polls = worlds.iter().map(|(name, ..)| {
-            scrape.value("scaleio_snapshot_seq", &[("system", name)]).unwrap_or(0.0)
-        });
+        let polls =
+            worlds.iter().map(|(name, ..)| scrape.value("scaleio_snapshot_seq", &[("system", name)]).unwrap_or(0.0));
         let least = polls.fold(f64::INFINITY, f64::min);
         if least >= 8.0 { Ok(()) } else { Err(format!("{least}")) }
     })
     .await;
 
     let mut bodies = String::new();
-    for path in ["/metrics", "/", "/api/v1/status", "/api/v1/systems/v36", "/api/v1/systems/v45", "/api/v1/systems/v45/sds"] {
+    for path in
+        ["/metrics", "/", "/api/v1/status", "/api/v1/systems/v36", "/api/v1/systems/v45", "/api/v1/systems/v45/sds"]
+    {
         bodies += &client().get(format!("http://{web}{path}")).send().await.unwrap().text().await.unwrap();
     }
     process.terminate();

@@ -153,7 +153,8 @@ impl Scrape {
     /// The value of the one series that has these labels.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let family = self.families.get(name)?;
-        let fits = |sample: &&exposition::Sample| labels.iter().all(|(label, value)| sample.label(label) == Some(value));
+        let fits =
+            |sample: &&exposition::Sample| labels.iter().all(|(label, value)| sample.label(label) == Some(value));
         let mut found = family.samples.iter().filter(fits);
         let first = found.next()?;
         assert!(found.next().is_none(), "{name} {labels:?} is not one series");

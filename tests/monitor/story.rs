@@ -93,7 +93,8 @@ async fn maintenance_has_one_beginning_over_a_restart() {
     const START: &str = "scaleio_sds_maintenance_start_timestamp_seconds";
     let world = still(Release::V3_6).await;
     let set = |maintenance| {
-        world.world(|world| world.sds.values_mut().find(|sds| sds.name == "sds-2-1").unwrap().maintenance = maintenance);
+        world
+            .world(|world| world.sds.values_mut().find(|sds| sds.name == "sds-2-1").unwrap().maintenance = maintenance);
         // A step of time, so that what follows from it is drawn up.
         world.advance(Duration::from_secs(1));
     };

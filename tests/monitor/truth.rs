@@ -175,10 +175,8 @@ fn system(world: &World, all: &mut Writer) {
 
 fn pools(world: &World, all: &mut Writer) {
     for pool in world.pools.values() {
-        let labels = [
-            ("protection_domain", world.domains[&pool.domain].name.as_str()),
-            ("storage_pool", pool.name.as_str()),
-        ];
+        let labels =
+            [("protection_domain", world.domains[&pool.domain].name.as_str()), ("storage_pool", pool.name.as_str())];
         let figures = &pool.figures;
         all.put("storage_pool_capacity_in_use_bytes", &labels, figures.in_use as f64 * KB);
         all.put("storage_pool_capacity_unused_bytes", &labels, figures.unused as f64 * KB);
