@@ -99,9 +99,12 @@ async fn a_second_controller_is_refused_by_port_socket_and_store() {
     let other = folder.path().join("other.sock");
     let other = other.to_str().unwrap();
     let cases: [(&[(&str, &str)], &str); 3] = [
-        (&[], "another controller answers there"),
-        (&[("SIO__CONTROL__SOCKET", other)], "state.db"),
-        (&[("SIO__WEB__LISTEN", &web), ("SIO__CONTROL__SOCKET", other)], "cannot listen on 127.0.0.1:"),
+        (&[], "sio.sock: another controller answers there; stop it, or set control.socket"),
+        (&[("SIO__CONTROL__SOCKET", other)], "state.db is in use by another process; stop the other `sio run`"),
+        (
+            &[("SIO__WEB__LISTEN", &web), ("SIO__CONTROL__SOCKET", other)],
+            "another process listens there; stop it, or set web.listen",
+        ),
     ];
     for (variables, says) in cases {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sio"));
@@ -109,7 +112,6 @@ async fn a_second_controller_is_refused_by_port_socket_and_store() {
         let second = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         assert_eq!(second.status.code(), Some(1), "{}", err(&second));
         let last = err(&second).lines().last().unwrap().to_owned();
-        println!("{last}");
         assert!(last.starts_with("sio: ") && last.contains(says), "{last}");
     }
     // And the first goes on.
