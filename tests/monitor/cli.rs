@@ -6,6 +6,7 @@ use std::time::Duration;
 use scaleio_framework::sim::{Fault, Release, Running, Word};
 
 use crate::child::{self, Process, err, out, scrape, secret, sio};
+use crate::reload::{certificate, web_config};
 use crate::site::{eventually, still};
 use crate::truth::truth;
 
@@ -157,4 +158,62 @@ async fn what_init_writes_is_good_and_runs() {
         let (_process, web) = Process::sio_run(file.as_ref(), &variables).await;
         knows(&web, "lab", &world).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_comes_over_tls_to_a_user_with_the_right_password() {
+    let world = still(Release::V3_6).await;
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    certificate(folder.path());
+    web_config(folder.path(), "me", "secret of mine");
+    secret(place("right").as_ref(), "secret of mine");
+    secret(place("wrong").as_ref(), "secret of others");
+    let config = child::config(folder.path(), &[("prod", &world)]);
+    let web_file = place("web.yml");
+    let (_process, web) = Process::sio_run(&config, &[("SIO__WEB__CONFIG_FILE", &web_file)]).await;
+    let (url, ca, right, wrong) = (format!("https://{web}"), place("web.pem"), place("right"), place("wrong"));
+    let base = ["status", "--url", &url];
+    let user = |file| ["--user", "me", "--password-file", file];
+    eventually("it is well", async || {
+        let well = sio(&[&base[..], &["--ca-file", &ca], &user(&right)].concat()).await;
+        if well.status.code() == Some(0) { Ok(()) } else { Err(out(&well) + &err(&well)) }
+    })
+    .await;
+    for (arguments, says) in [
+        ([&base[..], &["--ca-file", &ca], &user(&wrong)].concat(), "401 (log in"),
+        ([&base[..], &["--ca-file", &ca]].concat(), "give --user and --password-file"),
+        ([&base[..], &user(&right)].concat(), "cannot be reached"),
+    ] {
+        let refused = sio(&arguments).await;
+        assert_eq!(refused.status.code(), Some(3), "{arguments:?}");
+        assert!(err(&refused).contains(says), "{}", err(&refused));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_tells_once_which_call_failed_and_why_and_when_it_works_again() {
+    let world = still(Release::V3_6).await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = child::config(folder.path(), &[("prod", &world)]);
+    let (process, web) = Process::sio_run(&config, &[]).await;
+    knows(&web, "prod", &world).await;
+    world.faults().add(Fault::always(Word::Status(503), "/api/types/Sds/instances"));
+    eventually("it fails twice", async || {
+        let scrape = scrape(&web).await;
+        let labels = [("system", "prod"), ("collector", "sds"), ("reason", "http")];
+        let failures = scrape.value("scaleio_collector_errors_total", &labels);
+        if failures >= Some(2.0) { Ok(()) } else { Err(format!("{failures:?}")) }
+    })
+    .await;
+    world.faults().clear();
+    knows(&web, "prod", &world).await;
+    let said = process.said();
+    let lines = |part: &str| said.lines().filter(|line| line.contains(part)).collect::<Vec<_>>();
+    let [failed] = lines("a collector fails")[..] else { panic!("{said}") };
+    let address = world.addresses()[0].to_string();
+    for part in ["WARN", "system=prod", "collector=sds", "reason=http", "HTTP 503", &address] {
+        assert!(failed.contains(part), "{part}: {failed}");
+    }
+    assert_eq!(lines("a collector works again").len(), 1, "{said}");
 }
