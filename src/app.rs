@@ -75,7 +75,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         let poller = Poller::new(system.clone(), gateway, &config.poll, gallery.clone(), own.clone(), observed);
         spawn(&mut tasks, "poller", poller.run(stop.clone()));
     }
-    spawn(&mut tasks, "encoder", encode(encoder, gallery.clone(), kept.subscribe(), exposition, stop.clone()));
+    spawn(&mut tasks, "encoder", encode(encoder, gallery.clone(), kept.clone(), exposition, stop.clone()));
     spawn(&mut tasks, "web listener", web.serve(api::public(shown.clone(), access), stop.clone()));
     spawn(&mut tasks, "control socket", socket.serve(api::local(shown), stop.clone()));
     let keeper = Keeper::new(Box::new(store), state).run(gallery.clone(), kept, stop.clone());
@@ -111,19 +111,21 @@ fn spawn(
 async fn encode(
     mut encoder: Encoder,
     gallery: Gallery,
-    mut kept: watch::Receiver<Kept>,
+    kept: watch::Sender<Kept>,
     exposition: watch::Sender<Arc<Exposition>>,
     stop: CancellationToken,
 ) {
     let mut pictures = gallery.subscribe();
+    // A sender is held here too: a keeper that ends is the failure to tell, not this.
+    let mut kept_now = kept.subscribe();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             changed = pictures.changed() => if changed.is_err() { return },
-            changed = kept.changed() => if changed.is_err() { return },
+            changed = kept_now.changed() => if changed.is_err() { return },
         }
         let now = {
-            let kept = kept.borrow_and_update();
+            let kept = kept_now.borrow_and_update();
             pictures.borrow_and_update().values().map(|picture| as_kept(picture, &kept)).collect::<Vec<_>>()
         };
         let made = tokio::task::spawn_blocking(move || {

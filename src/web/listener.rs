@@ -61,9 +61,9 @@ impl Listener {
             match error.kind() {
                 io::ErrorKind::AddrInUse => {
                     let taken = "another process listens there; stop it, or set web.listen to a free address";
-                    at(place, &io::Error::new(error.kind(), taken))
+                    at(&place, &io::Error::new(error.kind(), taken))
                 }
-                _ => at(place, &error),
+                _ => at(&place, &error),
             }
         })?;
         Ok(Self::Tcp(listener, access))
@@ -79,19 +79,19 @@ impl Listener {
                     io::ErrorKind::AlreadyExists,
                     "there is another file of that name; remove it, or set control.socket to another path",
                 );
-                return Err(at(place(), &error));
+                return Err(at(&place(), &error));
             }
             if std::os::unix::net::UnixStream::connect(path).is_ok() {
                 let error = io::Error::new(
                     io::ErrorKind::AddrInUse,
                     "another controller answers there; stop it, or set control.socket to a path of its own",
                 );
-                return Err(at(place(), &error));
+                return Err(at(&place(), &error));
             }
-            fs::remove_file(path).map_err(|error| at(place(), &error))?;
+            fs::remove_file(path).map_err(|error| at(&place(), &error))?;
         }
-        let listener = UnixListener::bind(path).map_err(|error| at(place(), &error))?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|error| at(place(), &error))?;
+        let listener = UnixListener::bind(path).map_err(|error| at(&place(), &error))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|error| at(&place(), &error))?;
         Ok(Self::Unix(listener, SocketFile(path.to_owned())))
     }
 
@@ -180,6 +180,6 @@ where
     }
 }
 
-fn at(place: String, error: &io::Error) -> io::Error {
+fn at(place: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{place}: {error}"))
 }

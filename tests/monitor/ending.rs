@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use scaleio_framework::sim::{Release, Running};
 
-use crate::child::{self, Process, scrape};
-use crate::site::{eventually, still};
+use crate::child::{self, Process};
+use crate::site::{Scrape, client, eventually, still};
 
 fn toggle(world: &Running) {
     world.world(|world| {
@@ -32,11 +32,11 @@ async fn a_disk_that_fails_ends_the_controller_with_an_error_that_names_it() {
         toggle(&world);
         let connected = world.world(|world| world.sds.values().filter(|sds| sds.connected()).count()) as f64;
         let seen = eventually("the change is told, or it is at its end", async || {
-            let Ok(response) = crate::site::client().get(format!("http://{web}/metrics")).send().await else {
+            let Ok(response) = client().get(format!("http://{web}/metrics")).send().await else {
                 return Ok(false);
             };
             let Ok(text) = response.text().await else { return Ok(false) };
-            let told = crate::site::Scrape::read(&text);
+            let told = Scrape::read(&text);
             let sum: f64 =
                 told.families.get("scaleio_sds_mdm_connected").map_or(0.0, |f| f.samples.iter().map(|s| s.value).sum());
             if sum == connected { Ok(true) } else { Err(format!("{sum} of {connected}")) }
@@ -50,5 +50,4 @@ async fn a_disk_that_fails_ends_the_controller_with_an_error_that_names_it() {
     let said = process.said();
     let last = said.lines().last().unwrap();
     assert!(last.starts_with("sio: the keeper failed: ") && last.contains("state.db"), "{said}");
-    let _ = scrape;
 }

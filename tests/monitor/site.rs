@@ -89,6 +89,7 @@ impl Site {
                 max_age: Duration::from_secs(600),
             },
             metrics: Metrics { max_series: 1_000_000 },
+            mail: None,
             systems: systems.collect(),
         };
         adjust(&mut config);
