@@ -45,12 +45,14 @@ pub struct Keeper {
     version: Version,
     epoch: Epoch,
     written: Entries,
+    /// Whether the store holds the notes that are told.
+    in_step: bool,
 }
 
 impl Keeper {
     /// Takes the store over with what was loaded from it.
     pub fn new(store: Box<dyn Store>, state: State) -> Self {
-        Self { store, version: state.version, epoch: state.epoch, written: state.entries }
+        Self { store, version: state.version, epoch: state.epoch, written: state.entries, in_step: false }
     }
 
     /// The loop. Tells what is written.
@@ -67,7 +69,10 @@ impl Keeper {
                 changed = pictures.changed() => changed.is_err(),
             };
             let now = pictures.borrow_and_update().clone();
-            self = self.write(now, &kept).await?;
+            // Most pictures bring no new notes, and thousands of them cost time to compare as text.
+            if !same(&notes(&now), &kept.borrow()) || !self.in_step {
+                self = self.write(now, &kept).await?;
+            }
             if stopping {
                 return Ok(());
             }
@@ -85,15 +90,15 @@ impl Keeper {
         match done {
             Ok((keeper, Ok(()))) => {
                 kept.send_if_modified(|kept| {
-                    let same = kept.values().map(Arc::as_ptr).eq(notes.values().map(Arc::as_ptr));
+                    let same = same(kept, &notes);
                     *kept = notes;
                     !same
                 });
-                Ok(keeper)
+                Ok(Self { in_step: true, ..keeper })
             }
             Ok((keeper, Err(error))) if !error.is_fatal() => {
-                warn!(%error, "notes were not written; the next change tries again");
-                Ok(keeper)
+                warn!(%error, "notes were not written; the next picture tries again");
+                Ok(Self { in_step: false, ..keeper })
             }
             Ok((_, Err(error))) => Err(error),
             Err(panic) => {
@@ -120,6 +125,11 @@ impl Keeper {
         }
         Ok(())
     }
+}
+
+/// Whether these are the very same notes; equal ones may count as others.
+fn same(some: &Kept, others: &Kept) -> bool {
+    some.len() == others.len() && some.iter().zip(others).all(|(a, b)| a.0 == b.0 && Arc::ptr_eq(a.1, b.1))
 }
 
 /// The notes of pictures.

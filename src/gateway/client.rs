@@ -3,6 +3,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::error::GatewayError;
 use super::request::{Call, Http, Reply};
@@ -83,6 +84,11 @@ impl Gateway {
     /// The address that answered last.
     pub fn current_address(&self) -> Option<Box<str>> {
         self.addresses.get(self.answered.load(Ordering::Relaxed)).map(|address| address.as_str().into())
+    }
+
+    /// The longest that one request may take; a call may need several.
+    pub const fn request_timeout(&self) -> Duration {
+        self.http.timeout()
     }
 
     /// Ends the session at the gateway. Best effort, takes a few seconds at most.

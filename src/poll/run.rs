@@ -28,11 +28,17 @@ use crate::watches::Gallery;
 /// few to crowd out the people who work with it.
 const QUESTIONS_AT_ONCE: usize = 3;
 
+/// A question is an answer, or a login and an answer; twice that would be slow, not patient.
+const REQUESTS_A_QUESTION: u32 = 2;
+
 /// Everything one system's loop owns.
 pub struct Poller {
     system: SystemId,
     gateway: Gateway,
     settings: config::Poll,
+    /// One question with its logins, renewals and other addresses takes no
+    /// longer: the other collectors wait for it.
+    deadline: Duration,
     gallery: Gallery,
     own: Arc<Own>,
     started: Instant,
@@ -60,6 +66,7 @@ impl Poller {
     ) -> Self {
         Self {
             system,
+            deadline: gateway.request_timeout() * REQUESTS_A_QUESTION,
             gateway,
             settings: settings.clone(),
             gallery,
@@ -329,8 +336,17 @@ impl Poller {
     async fn ask(&self, collector: Collector, generation: Generation) -> Run {
         let begun_at = clock::now();
         let begun = Instant::now();
+        let asked = tokio::time::timeout(self.deadline, self.question(collector, generation)).await;
+        let outcome = asked.unwrap_or_else(|_| {
+            let message = format!("{collector} was not answered within {:?}, logins included", self.deadline);
+            Err(PollError { reason: FailureReason::Timeout, message: message.into() })
+        });
+        Run { begun_at, taken_at: clock::now(), took: begun.elapsed(), outcome }
+    }
+
+    async fn question(&self, collector: Collector, generation: Generation) -> Result<Read, PollError> {
         let gateway = &self.gateway;
-        let outcome = match collector {
+        match collector {
             Collector::System => read(gateway.system().await, Reading::System),
             Collector::ProtectionDomains => read(gateway.domains().await, Reading::ProtectionDomains),
             Collector::FaultSets => read(gateway.fault_sets().await, Reading::FaultSets),
@@ -349,8 +365,7 @@ impl Poller {
             Collector::Alerts => read(gateway.alerts(generation).await, Reading::Alerts),
             Collector::Events => read(gateway.events(self.events_since).await, Reading::Events),
             Collector::Statistics => read(gateway.statistics(&kinds(generation)).await, Reading::Statistics),
-        };
-        Run { begun_at, taken_at: clock::now(), took: begun.elapsed(), outcome }
+        }
     }
 }
 
