@@ -37,8 +37,8 @@ async fn a_disk_that_fails_ends_the_controller_with_an_error_that_names_it() {
             };
             let Ok(text) = response.text().await else { return Ok(false) };
             let told = Scrape::read(&text);
-            let sum: f64 =
-                told.families.get("scaleio_sds_mdm_connected").map_or(0.0, |f| f.samples.iter().map(|s| s.value).sum());
+            let family = told.families.get("scaleio_sds_mdm_connected");
+            let sum: f64 = family.iter().flat_map(|family| &family.samples).map(|sample| sample.value).sum();
             if sum == connected { Ok(true) } else { Err(format!("{sum} of {connected}")) }
         })
         .await;

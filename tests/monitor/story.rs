@@ -7,6 +7,7 @@ use scaleio_framework::sim::{Release, Running};
 
 use crate::site::{Scrape, Site, eventually, still};
 
+const DISCONNECTIONS: &str = "scaleio_sds_disconnections_total";
 const SDS: [(&str, &str); 2] = [("system", "prod"), ("sds", "sds-2-1")];
 
 fn state(scrape: &Scrape, state: &str) -> f64 {
@@ -15,6 +16,17 @@ fn state(scrape: &Scrape, state: &str) -> f64 {
 
 fn left(world: &Running) -> u64 {
     world.world(|world| world.pools.values().map(|pool| pool.figures.moving.forward.left_kb).sum())
+}
+
+/// Waits until a note tells this: it is shown when it is written down, a
+/// moment after the values.
+async fn notes(site: &Site, name: &str, labels: &[(&str, &str)], expected: f64) {
+    eventually(name, async || {
+        let told = site.scrape().await.value(name, labels);
+        assert!(told <= Some(expected), "{name}: {told:?} instead of {expected}");
+        if told == Some(expected) { Ok(()) } else { Err(format!("{told:?} instead of {expected}")) }
+    })
+    .await;
 }
 
 async fn a_device_fails_and_its_data_is_protected_again(release: Release) {
@@ -69,22 +81,22 @@ async fn a_server_that_goes_away_is_counted_once_each_time_over_restarts() {
     let world = still(Release::V4_5).await;
     let mut site = Site::watching(&[("prod", &world)], |_| {}).await;
     for round in 0..3 {
-        let scrape = site.knows("prod", &world).await;
-        assert_eq!(scrape.value("scaleio_sds_disconnections_total", &SDS), Some(f64::from(round)));
+        let count = f64::from(round);
+        site.knows("prod", &world).await;
+        notes(&site, DISCONNECTIONS, &SDS, count).await;
         world.world(|world| world.fail_sds("sds-2-1").unwrap());
         let scrape = site.knows("prod", &world).await;
         assert_eq!(scrape.value("scaleio_sds_mdm_connected", &SDS), Some(0.0));
-        assert_eq!(scrape.value("scaleio_sds_disconnections_total", &SDS), Some(f64::from(round + 1)));
+        notes(&site, DISCONNECTIONS, &SDS, count + 1.0).await;
         // It is away over the restart, and that is no second time.
         site = site.restart().await;
-        let scrape = site.knows("prod", &world).await;
-        assert_eq!(scrape.value("scaleio_sds_disconnections_total", &SDS), Some(f64::from(round + 1)));
+        site.knows("prod", &world).await;
+        notes(&site, DISCONNECTIONS, &SDS, count + 1.0).await;
         world.world(|world| world.return_sds("sds-2-1").unwrap());
         world.advance(Duration::from_secs(5));
     }
-    let scrape = site.knows("prod", &world).await;
-    let other = [("system", "prod"), ("sds", "sds-1-1")];
-    assert_eq!(scrape.value("scaleio_sds_disconnections_total", &other), Some(0.0));
+    site.knows("prod", &world).await;
+    notes(&site, DISCONNECTIONS, &[("system", "prod"), ("sds", "sds-1-1")], 0.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,7 +116,8 @@ async fn maintenance_has_one_beginning_over_a_restart() {
     let begun = eventually("maintenance shows", async || {
         let scrape = site.scrape().await;
         let state = scrape.value(STATE, &[SDS[0], SDS[1], ("state", "in_maintenance")]);
-        if state == Some(1.0) { Ok(scrape.value(START, &SDS)) } else { Err(format!("{state:?}")) }
+        let begun = scrape.value(START, &SDS);
+        if state == Some(1.0) && begun.is_some() { Ok(begun) } else { Err(format!("{state:?}, {begun:?}")) }
     })
     .await;
     let now = scaleio_framework::clock::now().timestamp() as f64;
@@ -129,7 +142,7 @@ async fn a_fail_over_of_the_mdm_is_counted_and_values_outlive_its_silence() {
     let world = still(Release::V3_6).await;
     let site = Site::watching(&[("prod", &world)], |_| {}).await;
     let before = site.knows("prod", &world).await;
-    assert_eq!(before.value(CHANGES, &PROD), Some(0.0));
+    notes(&site, CHANGES, &PROD, 0.0).await;
 
     // Time stands still, so nobody answers until it moves.
     world.world(|world| world.mdm_failover());
@@ -142,8 +155,9 @@ async fn a_fail_over_of_the_mdm_is_counted_and_values_outlive_its_silence() {
     assert_eq!(silent.value(CHANGES, &PROD), Some(0.0));
 
     world.advance(Duration::from_secs(6));
-    let after = site.knows("prod", &world).await;
-    assert_eq!(after.value(CHANGES, &PROD), Some(1.0));
+    site.knows("prod", &world).await;
+    notes(&site, CHANGES, &PROD, 1.0).await;
     let site = site.restart().await;
-    assert_eq!(site.knows("prod", &world).await.value(CHANGES, &PROD), Some(1.0));
+    site.knows("prod", &world).await;
+    notes(&site, CHANGES, &PROD, 1.0).await;
 }
