@@ -3,6 +3,7 @@
 //! Nothing in here does I/O, reads a clock or logs.
 
 pub mod cluster;
+pub mod hurt;
 pub mod id;
 pub mod observed;
 pub mod picture;

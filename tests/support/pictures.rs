@@ -184,7 +184,7 @@ impl World {
             id: id(7, number),
             name: name("volume", number),
             kind: Seen::Is(VolumeType::Thin),
-            size: Bytes::from_gib(8),
+            size: Some(Bytes::from_gib(8)),
             pool: Some(id(3, number % size.pools)),
             vtree: Some(id(8, number)),
             ancestor: None,
