@@ -193,8 +193,9 @@ mod tests {
     use std::sync::Arc;
 
     fn many(disconnections: u64) -> Observed {
-        let noted =
-            |n: u64| (format!("{n:016x}"), Noted { connected: n % 2 == 0, disconnections, maintenance_since: None });
+        let noted = |n: u64| {
+            (format!("{n:016x}"), Noted { connected: n.is_multiple_of(2), disconnections, maintenance_since: None })
+        };
         Observed {
             primary: Some("1".to_owned()),
             primary_changes: 3,

@@ -264,6 +264,19 @@ pub struct Device {
     pub long_operations: Option<OscillatingCounter>,
 }
 
+impl Device {
+    /// Whether the MDM reports an error that takes the device, or its cache,
+    /// out of use. A word we do not know counts as one.
+    pub const fn has_failed(&self) -> bool {
+        match self.error {
+            Seen::Is(DeviceError::None | DeviceError::Notice | DeviceError::Info | DeviceError::Warning) => false,
+            Seen::Is(DeviceError::Error | DeviceError::Acceleration | DeviceError::Unrecoverable) | Seen::Other(_) => {
+                true
+            }
+        }
+    }
+}
+
 /// A storage data client, or from 4.x on an NVMe host.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[allow(missing_docs)]

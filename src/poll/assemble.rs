@@ -23,6 +23,7 @@ macro_rules! slots {
         /// What one collector answered.
         #[derive(Debug)]
         #[allow(missing_docs)]
+        #[allow(clippy::large_enum_variant, reason = "a handful exist at a time, each moved once")]
         pub enum Reading { $($collector($answer)),* }
 
         impl Reading {
@@ -215,7 +216,7 @@ pub fn is_moving(snapshot: &Snapshot) -> bool {
 fn merge_events(mut kept: Vec<MdmEvent>, new: Vec<MdmEvent>) -> Vec<MdmEvent> {
     let known: BTreeSet<Box<str>> = kept.iter().map(|event| event.id.clone()).collect();
     kept.extend(new.into_iter().filter(|event| !known.contains(&event.id)));
-    kept.sort_by(|a, b| a.at.cmp(&b.at));
+    kept.sort_by_key(|event| event.at);
     let surplus = kept.len().saturating_sub(EVENTS_KEPT);
     kept.drain(..surplus);
     kept

@@ -57,7 +57,7 @@ impl Listener {
     /// Listens for people and scrapers.
     pub async fn tcp(address: SocketAddr, access: Arc<Access>) -> io::Result<Self> {
         let listener =
-            TcpListener::bind(address).await.map_err(|error| at(format!("cannot listen on {address}"), &error))?;
+            TcpListener::bind(address).await.map_err(|error| at(&format!("cannot listen on {address}"), &error))?;
         Ok(Self::Tcp(listener, access))
     }
 
@@ -68,16 +68,16 @@ impl Listener {
         if let Ok(found) = fs::symlink_metadata(path) {
             if !found.file_type().is_socket() {
                 let error = io::Error::new(io::ErrorKind::AlreadyExists, "there is another file of that name");
-                return Err(at(place(), &error));
+                return Err(at(&place(), &error));
             }
             if std::os::unix::net::UnixStream::connect(path).is_ok() {
                 let error = io::Error::new(io::ErrorKind::AddrInUse, "another controller answers there");
-                return Err(at(place(), &error));
+                return Err(at(&place(), &error));
             }
-            fs::remove_file(path).map_err(|error| at(place(), &error))?;
+            fs::remove_file(path).map_err(|error| at(&place(), &error))?;
         }
-        let listener = UnixListener::bind(path).map_err(|error| at(place(), &error))?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|error| at(place(), &error))?;
+        let listener = UnixListener::bind(path).map_err(|error| at(&place(), &error))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|error| at(&place(), &error))?;
         Ok(Self::Unix(listener, SocketFile(path.to_owned())))
     }
 
@@ -166,6 +166,6 @@ where
     }
 }
 
-fn at(place: String, error: &io::Error) -> io::Error {
+fn at(place: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{place}: {error}"))
 }

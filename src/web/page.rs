@@ -60,21 +60,21 @@ fn card(system: &SystemStatus) -> Markup {
             }
             dl {
                 @if let Some(mdm) = &system.mdm {
-                    (fact("MDM cluster", html! { (mdm.state) @if let Some(primary) = &mdm.primary { ", primary " (primary) } }))
+                    (fact("MDM cluster", &html! { (mdm.state) @if let Some(primary) = &mdm.primary { ", primary " (primary) } }))
                 }
-                @if let Some(sds) = &system.sds { (fact("SDS connected", of(sds))) }
-                @if let Some(sdcs) = &system.sdcs { (fact("SDC connected", of(sdcs))) }
+                @if let Some(sds) = &system.sds { (fact("SDS connected", &of(sds))) }
+                @if let Some(sdcs) = &system.sdcs { (fact("SDC connected", &of(sdcs))) }
                 @if let Some(devices) = &system.devices {
-                    (fact("Devices with errors", html! { (devices.errors) " of " (devices.total) }))
+                    (fact("Devices with errors", &html! { (devices.errors) " of " (devices.total) }))
                 }
                 @if let Some(capacity) = &system.capacity {
-                    (fact("Raw capacity in use", html! {
+                    (fact("Raw capacity in use", &html! {
                         (Bytes::new(capacity.in_use_bytes)) " of " (Bytes::new(capacity.max_bytes))
                         meter max=(capacity.max_bytes) value=(capacity.in_use_bytes) {}
                     }))
                 }
                 @if let Some(rebuild) = &system.rebuild {
-                    (fact("Rebuild left", html! {
+                    (fact("Rebuild left", &html! {
                         @if rebuild.left_bytes == 0 { "none" } @else {
                             (Bytes::new(rebuild.left_bytes))
                             @if let Some(rate) = rebuild.bytes_per_second.filter(|rate| *rate > 0.0) {
@@ -83,16 +83,16 @@ fn card(system: &SystemStatus) -> Markup {
                         }
                     }))
                 }
-                @if let Some(version) = &system.version { (fact("Release", html! { (version) })) }
+                @if let Some(version) = &system.version { (fact("Release", &html! { (version) })) }
                 @if let Some(snapshot) = &system.snapshot {
-                    (fact("Asked", html! { (format!("{:.0} s ago", snapshot.age_seconds)) }))
+                    (fact("Asked", &html! { (format!("{:.0} s ago", snapshot.age_seconds)) }))
                 }
             }
         }
     }
 }
 
-fn fact(name: &str, value: Markup) -> Markup {
+fn fact(name: &str, value: &Markup) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }
 }
 

@@ -3,7 +3,7 @@
 use crate::model::cluster::{MdmCluster, MdmMember};
 use crate::model::picture::Picture;
 use crate::model::snapshot::{Collector, Gap, Snapshot};
-use crate::model::state::{ClusterState, Connection, DeviceError, DomainState, Maintenance, MdmStatus as Member};
+use crate::model::state::{ClusterState, Connection, DomainState, Maintenance, MdmStatus as Member};
 use crate::model::stats::{Stat, StatRow};
 use crate::model::status::{
     CapacityStatus, Connected, DataStatus, DeviceStatus, MdmStatus, RebuildStatus, SnapshotStatus, Status, SystemStatus,
@@ -66,7 +66,7 @@ fn fill(status: &mut SystemStatus, snapshot: &Snapshot, now: Timestamp) {
         }
     });
     status.devices = snapshot.devices.as_ref().map(|part| DeviceStatus {
-        errors: part.iter().filter(|device| !device.error.is(DeviceError::None)).count(),
+        errors: part.iter().filter(|device| device.has_failed()).count(),
         total: part.len(),
     });
     if let Some(row) = snapshot.statistics.as_ref().and_then(|part| part.system()) {
@@ -155,7 +155,7 @@ fn problems(picture: &Picture) -> Vec<String> {
             problems.push(format!("SDS {} is {}", name(), sds.connection));
         }
     }
-    for device in snapshot.devices.iter().flat_map(|part| part.iter()).filter(|d| !d.error.is(DeviceError::None)) {
+    for device in snapshot.devices.iter().flat_map(|part| part.iter()).filter(|device| device.has_failed()) {
         let sds = device.sds.as_ref().and_then(|id| snapshot.sds.as_ref()?.get(id));
         let sds = sds.map_or_else(String::new, |sds| format!(" of SDS {}", named(&sds.name, &sds.id)));
         let name = device.name.as_ref().or(device.path.as_ref()).cloned();

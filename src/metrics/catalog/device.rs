@@ -4,7 +4,7 @@ use crate::metrics::derive::{threshold_ratio, window_name};
 use crate::metrics::encode::{Labels, Lines};
 use crate::model::cluster::Device;
 use crate::model::snapshot::Collector;
-use crate::model::state::{DeviceError, Seen, Smart};
+use crate::model::state::{Seen, Smart};
 use crate::model::stats::{Stat, StatKind};
 
 use super::shared::labelled;
@@ -31,10 +31,10 @@ pub(super) fn families() -> Vec<Family> {
         area.gauge(
             "scaleio_device_error",
             &[],
-            "1 when the error state is not None.",
+            "1 when the MDM reports an error of the device, or a state unknown here; notices and warnings are none.",
             "Device.errorState",
             Rule::Device(|device, labels, lines| {
-                lines.sample(labels, "", Some(f64::from(!device.error.is(DeviceError::None))));
+                lines.sample(labels, "", Some(f64::from(device.has_failed())));
             }),
         ),
         area.gauge(
