@@ -177,7 +177,7 @@ fn configuration(world: &Running, folder: &Path, listen: SocketAddr) -> anyhow::
             slow: Duration::from_secs(20),
             max_age: Duration::from_secs(120),
         },
-        metrics: Metrics { max_series: 2_000_000 },
+        metrics: Metrics::all(2_000_000),
         systems: [(SystemId::new("demo"), system)].into(),
     })
 }

@@ -166,7 +166,7 @@ def measure(size, bin_folder, fast, release):
 
 def every_object():
     """Settings that export every object of every kind."""
-    return {}
+    return {f"SIO__METRICS__{kind}__EXPORT": "all" for kind in ("DEVICES", "SDCS", "VOLUMES")}
 
 
 def follow(size, controller, port, fast, folder):

@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn only_the_forms_that_somebody_asks_for_are_held_ready() {
         let own = Own::new(Build { version: "0", revision: "0", rustc: "0" }).unwrap();
-        let mut encoder = Encoder::new(&config::Metrics { max_series: 1000 });
+        let mut encoder = Encoder::new(&config::Metrics::all(1000));
         let begin = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let picture = Arc::new(Picture::unseen(SystemId::new("prod"), begin, Observed::default()));
         let mut encode = |minutes| encoder.encode(&[Arc::clone(&picture)], begin + TimeDelta::minutes(minutes));

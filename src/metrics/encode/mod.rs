@@ -16,6 +16,7 @@ use crate::model::stats::StatKind;
 use crate::model::unit::Timestamp;
 
 use super::catalog::{Family, Placed, Rule, Sample, Scope, families};
+use super::choose::{Choice, Choices, candidates};
 use super::derive::{EventCounts, LatencyHistograms};
 use super::labels::Names;
 use super::view::{Entry, Keep, Rows, View};
@@ -32,7 +33,7 @@ const CUTTABLE: [Collector; 3] = [Collector::Sdcs, Collector::Devices, Collector
 
 /// Writes expositions, and keeps between them what need not be made again.
 pub struct Encoder {
-    max_series: usize,
+    config: config::Metrics,
     systems: BTreeMap<SystemId, System>,
     asked: Arc<Asked>,
     press: Press,
@@ -57,6 +58,7 @@ struct System {
 struct Known {
     names: Names,
     rows: Rows,
+    choices: Choices,
     latencies: LatencyHistograms,
     events: EventCounts,
     keep: Keep,
@@ -76,6 +78,7 @@ struct Slot {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct MadeOf {
     changed: u64,
+    chosen: u64,
     present: bool,
     keep: usize,
 }
@@ -84,7 +87,7 @@ impl Encoder {
     /// An encoder that has seen nothing.
     pub fn new(config: &config::Metrics) -> Self {
         Self {
-            max_series: config.max_series,
+            config: config.clone(),
             systems: BTreeMap::new(),
             asked: Arc::default(),
             press: Press {
@@ -101,8 +104,8 @@ impl Encoder {
         self.systems.retain(|id, _| pictures.iter().any(|picture| picture.system == *id));
         for picture in pictures {
             let system =
-                self.systems.entry(picture.system.clone()).or_insert_with(|| System::new(picture.system.as_str()));
-            system.known.update(picture.snapshot.as_deref());
+                self.systems.entry(picture.system.clone()).or_insert_with(|| System::new(picture.system.as_str(), &self.config));
+            system.known.update(picture.snapshot.as_deref(), now);
         }
         let pictures: BTreeMap<&SystemId, &Picture> =
             pictures.iter().map(|picture| (&picture.system, &**picture)).collect();
@@ -121,7 +124,7 @@ impl Encoder {
                 let Some(picture) = pictures.get(id) else { continue };
                 // What a cut leaves over is not for kinds that matter less:
                 // a few of everything would look like all of it.
-                let budget = if cut { 0 } else { self.max_series.saturating_sub(total) };
+                let budget = if cut { 0 } else { self.config.max_series.saturating_sub(total) };
                 total += system.fit(press, picture, kind, budget);
             }
             cut |= self.systems.values().any(|system| system.withheld(kind) > 0);
@@ -158,12 +161,35 @@ impl Encoder {
 }
 
 impl Known {
-    fn update(&mut self, snapshot: Option<&Snapshot>) {
+    fn update(&mut self, snapshot: Option<&Snapshot>, now: Timestamp) {
         if let Some(snapshot) = snapshot {
             self.names.update(snapshot);
             self.rows.update(snapshot);
+            self.choose(snapshot, now);
             self.latencies.update(snapshot, self.rows.volumes());
             self.events.update(snapshot);
+        }
+    }
+
+    fn choose(&mut self, snapshot: &Snapshot, now: Timestamp) {
+        let table = |kind| snapshot.statistics.as_ref().and_then(|statistics| statistics.table(kind));
+        macro_rules! choose {
+            ($($slot:ident: $kind:ident),*) => {$({
+                let objects = snapshot.$slot.as_ref().map_or(0, |part| part.len());
+                let rows = &self.rows;
+                let candidates = || candidates(&snapshot.$slot, rows.$slot(), table(StatKind::$kind));
+                self.choices.$slot.update(objects, candidates, now);
+            })*};
+        }
+        choose!(devices: Device, sdcs: Sdc, volumes: Volume);
+    }
+
+    /// The choice among a kind that may be cut.
+    const fn choice(&self, kind: Collector) -> &Choice {
+        match kind {
+            Collector::Devices => &self.choices.devices,
+            Collector::Sdcs => &self.choices.sdcs,
+            _ => &self.choices.volumes,
         }
     }
 
@@ -173,6 +199,7 @@ impl Known {
             snapshot: picture.snapshot.as_deref(),
             names: &self.names,
             rows: &self.rows,
+            choices: &self.choices,
             keep: self.keep,
             latencies: &self.latencies,
             events: &self.events,
@@ -190,11 +217,16 @@ impl Known {
 }
 
 impl System {
-    fn new(id: &str) -> Self {
+    fn new(id: &str, config: &config::Metrics) -> Self {
         Self {
             known: Known {
                 names: Names::new(id),
                 rows: Rows::default(),
+                choices: Choices {
+                    devices: Choice::new(config.devices),
+                    sdcs: Choice::new(config.sdcs),
+                    volumes: Choice::new(config.volumes),
+                },
                 latencies: LatencyHistograms::default(),
                 events: EventCounts::default(),
                 keep: Keep::ALL,
@@ -221,7 +253,10 @@ impl System {
     /// Writes the families of a kind with as many of its objects as `budget`
     /// series allow; returns the number of series.
     fn fit(&mut self, press: &mut Press, picture: &Picture, kind: Collector, budget: usize) -> usize {
-        let objects = objects(picture, kind);
+        if self.known.choice(kind).is_off() {
+            return 0;
+        }
+        let objects = self.known.choice(kind).count();
         let mut may_grow = true;
         loop {
             let keep = (*self.known.kept(kind)).min(objects);
@@ -352,31 +387,25 @@ impl Counts {
     }
 }
 
-fn objects(picture: &Picture, kind: Collector) -> usize {
-    let Some(snapshot) = picture.snapshot.as_ref() else { return 0 };
-    match kind {
-        Collector::Devices => snapshot.devices.as_ref().map_or(0, |devices| devices.len()),
-        Collector::Sdcs => snapshot.sdcs.as_ref().map_or(0, |sdcs| sdcs.len()),
-        _ => snapshot.volumes.as_ref().map_or(0, |volumes| volumes.len()),
-    }
-}
-
 /// What the lines of a rule are made of, where that seldom changes.
 fn made_of(rule: &Rule, view: &View<'_>) -> Option<MadeOf> {
     let snapshot = view.snapshot;
     match rule {
         Rule::Device(_) => Some(MadeOf {
             changed: view.names.devices.changed(),
+            chosen: view.choices.devices.changed(),
             present: snapshot.is_some_and(|snapshot| snapshot.devices.is_some()),
             keep: view.keep.devices,
         }),
         Rule::Sdc(_) => Some(MadeOf {
             changed: view.names.sdcs.changed(),
+            chosen: view.choices.sdcs.changed(),
             present: snapshot.is_some_and(|snapshot| snapshot.sdcs.is_some()),
             keep: view.keep.sdcs,
         }),
         Rule::Volume(_) => Some(MadeOf {
             changed: view.names.volumes.changed(),
+            chosen: view.choices.volumes.changed(),
             present: snapshot.is_some_and(|snapshot| snapshot.volumes.is_some()),
             keep: view.keep.volumes,
         }),
