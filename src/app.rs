@@ -13,7 +13,7 @@ use tracing::{error, info};
 
 use crate::config::{self, Config};
 use crate::gateway::{Gateway, Role};
-use crate::keeper::{self, Keeper};
+use crate::keeper::{self, Keeper, Kept};
 use crate::metrics::{Encoder, Exposition, Own};
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
@@ -65,6 +65,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let mut encoder = Encoder::new(&config.metrics);
     let pictures: Vec<Arc<Picture>> = gallery.all().into_values().collect();
     let exposition = watch::Sender::new(encoder.encode(&pictures, now));
+    let kept = watch::Sender::new(keeper::notes(&gallery.all()));
     let shown =
         Shown { gallery: gallery.clone(), exposition: exposition.subscribe(), own: own.clone(), started_at: now };
 
@@ -74,10 +75,10 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         let poller = Poller::new(system.clone(), gateway, &config.poll, gallery.clone(), own.clone(), observed);
         spawn(&mut tasks, "poller", poller.run(stop.clone()));
     }
-    spawn(&mut tasks, "encoder", encode(encoder, gallery.clone(), exposition, stop.clone()));
+    spawn(&mut tasks, "encoder", encode(encoder, gallery.clone(), kept.clone(), exposition, stop.clone()));
     spawn(&mut tasks, "web listener", web.serve(api::public(shown.clone(), access), stop.clone()));
     spawn(&mut tasks, "control socket", socket.serve(api::local(shown), stop.clone()));
-    let keeper = Keeper::new(Box::new(store), state).run(gallery.clone(), stop.clone());
+    let keeper = Keeper::new(Box::new(store), state).run(gallery.clone(), kept, stop.clone());
     tasks.spawn(async move { ("keeper", keeper.await.map_err(anyhow::Error::from)) });
 
     info!(version = VERSION, web = %web_address, systems = config.systems.len(), "started");
@@ -110,16 +111,23 @@ fn spawn(
 async fn encode(
     mut encoder: Encoder,
     gallery: Gallery,
+    kept: watch::Sender<Kept>,
     exposition: watch::Sender<Arc<Exposition>>,
     stop: CancellationToken,
 ) {
     let mut pictures = gallery.subscribe();
+    // A sender is held here too: a keeper that ends is the failure to tell, not this.
+    let mut kept_now = kept.subscribe();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             changed = pictures.changed() => if changed.is_err() { return },
+            changed = kept_now.changed() => if changed.is_err() { return },
         }
-        let now: Vec<Arc<Picture>> = pictures.borrow_and_update().values().cloned().collect();
+        let now = {
+            let kept = kept_now.borrow_and_update();
+            pictures.borrow_and_update().values().map(|picture| as_kept(picture, &kept)).collect::<Vec<_>>()
+        };
         let made = tokio::task::spawn_blocking(move || {
             let made = encoder.encode(&now, clock::now());
             (encoder, made)
@@ -138,10 +146,24 @@ async fn encode(
     }
 }
 
+/// The picture with the notes that are written down.
+fn as_kept(picture: &Arc<Picture>, kept: &Kept) -> Arc<Picture> {
+    match kept.get(&picture.system) {
+        Some(written) if !Arc::ptr_eq(written, &picture.observed) => {
+            Arc::new(Picture { observed: Arc::clone(written), ..Picture::clone(picture) })
+        }
+        _ => Arc::clone(picture),
+    }
+}
+
 impl Running {
     /// Waits until told to stop or until a task ends by itself, which is a
     /// failure of the whole; then lets the others end.
-    pub async fn until(mut self, told: impl Future<Output = &'static str>) -> anyhow::Result<()> {
+    pub async fn until(self, told: impl Future<Output = &'static str>) -> anyhow::Result<()> {
+        self.end(told, GRACE).await
+    }
+
+    async fn end(mut self, told: impl Future<Output = &'static str>, grace: Duration) -> anyhow::Result<()> {
         let result = tokio::select! {
             why = told => {
                 info!(why, "stopping");
@@ -164,9 +186,9 @@ impl Running {
             }
             failed
         };
-        match tokio::time::timeout(GRACE, rest).await {
+        match tokio::time::timeout(grace, rest).await {
             Ok(ended) => result.and(ended),
-            Err(_) => result.and(Err(anyhow!("not every task ended within {} s", GRACE.as_secs()))),
+            Err(_) => result.and(Err(anyhow!("not every task ended within {grace:?}"))),
         }
     }
 }
@@ -202,5 +224,62 @@ pub async fn probe(settings: &config::System) -> Result<String, String> {
             None => format!("release {}", answer.value.version),
         }),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running(tasks: JoinSet<(&'static str, anyhow::Result<()>)>, stop: CancellationToken) -> Running {
+        Running { web: SocketAddr::from(([127, 0, 0, 1], 0)), gallery: Gallery::new([]), stop, tasks }
+    }
+
+    /// One task that goes on until told to stop, and one of the test's.
+    async fn end(task: impl Future<Output = anyhow::Result<()>> + Send + 'static) -> String {
+        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+        let told = stop.clone();
+        let other = CancellationToken::new();
+        let ended = other.clone().drop_guard();
+        spawn(&mut tasks, "other", async move {
+            told.cancelled().await;
+            drop(ended);
+        });
+        tasks.spawn(async move { ("one", task.await) });
+        let error = running(tasks, stop).until(std::future::pending()).await.unwrap_err();
+        assert!(other.is_cancelled(), "the other was let end by itself");
+        format!("{error:#}")
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_by_itself_in_any_way_ends_all_with_an_error_that_names_it() {
+        assert_eq!(end(async { Ok(()) }).await, "the one ended by itself");
+        assert_eq!(end(async { Err(anyhow!("no disk")) }).await, "the one failed: no disk");
+        let panic = end(async { panic!("a bug") }).await;
+        assert!(panic.starts_with("a task failed: ") && panic.contains("a bug"), "{panic}");
+    }
+
+    #[tokio::test]
+    async fn being_told_to_stop_is_no_error_unless_a_task_fails_at_its_end() {
+        for (result, expected) in
+            [(Ok(()), None), (Err(anyhow!("no disk")), Some("the one failed at the end: no disk"))]
+        {
+            let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+            let told = stop.clone();
+            tasks.spawn(async move {
+                told.cancelled().await;
+                ("one", result)
+            });
+            let ended = running(tasks, stop).until(async { "the test" }).await;
+            assert_eq!(ended.err().map(|error| format!("{error:#}")).as_deref(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_does_not_end_is_not_waited_for_beyond_the_grace() {
+        let mut tasks = JoinSet::new();
+        spawn(&mut tasks, "stuck", std::future::pending());
+        let ended = running(tasks, CancellationToken::new()).end(async { "the test" }, Duration::from_millis(10)).await;
+        assert_eq!(ended.unwrap_err().to_string(), "not every task ended within 10ms");
     }
 }

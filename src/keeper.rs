@@ -4,8 +4,10 @@
 //! has a head and a fixed number of shards; only what changed is written.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -32,6 +34,10 @@ struct Head {
     events_until: Option<Timestamp>,
 }
 
+/// What is written down about each system. Counts are shown from here: one
+/// that was shown before it was written would go back after a crash.
+pub type Kept = BTreeMap<SystemId, Arc<Observed>>;
+
 /// Writes changed notes down until told to stop. An error that leaves the disk
 /// in doubt ends the loop, and with it the process.
 pub struct Keeper {
@@ -47,8 +53,13 @@ impl Keeper {
         Self { store, version: state.version, epoch: state.epoch, written: state.entries }
     }
 
-    /// The loop.
-    pub async fn run(mut self, gallery: Gallery, stop: CancellationToken) -> Result<(), StoreError> {
+    /// The loop. Tells what is written.
+    pub async fn run(
+        mut self,
+        gallery: Gallery,
+        kept: watch::Sender<Kept>,
+        stop: CancellationToken,
+    ) -> Result<(), StoreError> {
         let mut pictures = gallery.subscribe();
         loop {
             let stopping = tokio::select! {
@@ -56,7 +67,7 @@ impl Keeper {
                 changed = pictures.changed() => changed.is_err(),
             };
             let now = pictures.borrow_and_update().clone();
-            self = self.write(now).await?;
+            self = self.write(now, &kept).await?;
             if stopping {
                 return Ok(());
             }
@@ -64,14 +75,22 @@ impl Keeper {
     }
 
     /// Writes what differs from the store, off the async threads: a commit waits for the disk.
-    async fn write(mut self, pictures: Pictures) -> Result<Self, StoreError> {
+    async fn write(mut self, pictures: Pictures, kept: &watch::Sender<Kept>) -> Result<Self, StoreError> {
+        let notes = notes(&pictures);
         let done = tokio::task::spawn_blocking(move || {
             let result = self.write_blocking(&pictures);
             (self, result)
         })
         .await;
         match done {
-            Ok((keeper, Ok(()))) => Ok(keeper),
+            Ok((keeper, Ok(()))) => {
+                kept.send_if_modified(|kept| {
+                    let same = kept.values().map(Arc::as_ptr).eq(notes.values().map(Arc::as_ptr));
+                    *kept = notes;
+                    !same
+                });
+                Ok(keeper)
+            }
             Ok((keeper, Err(error))) if !error.is_fatal() => {
                 warn!(%error, "notes were not written; the next change tries again");
                 Ok(keeper)
@@ -101,6 +120,11 @@ impl Keeper {
         }
         Ok(())
     }
+}
+
+/// The notes of pictures.
+pub fn notes(pictures: &Pictures) -> Kept {
+    pictures.iter().map(|(system, picture)| (system.clone(), Arc::clone(&picture.observed))).collect()
 }
 
 fn wanted(pictures: &Pictures) -> Result<Entries, StoreError> {

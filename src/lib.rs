@@ -1,6 +1,7 @@
 //! scaleio-framework: rolls out, watches and keeps alive Dell EMC ScaleIO
 //! (PowerFlex) storage on Apache Mesos. `ARCHITECTURE.md` is the map.
 
+pub mod alert;
 pub mod app;
 pub mod backoff;
 pub mod cli;
@@ -14,6 +15,7 @@ pub mod poll;
 pub mod sim;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod watches;
 pub mod web;
 

@@ -12,7 +12,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
 
-const BASE: &[&str] = &["model", "config", "clock", "backoff", "telemetry"];
+const BASE: &[&str] = &["model", "config", "clock", "backoff", "telemetry", "tls"];
 const ADAPTERS: &[&str] = &["gateway", "mesos", "store"];
 const SHARED: &[&str] = &["work", "metrics", "watches", "enrol"];
 const FEATURES: &[&str] = &["poll", "keeper", "alert", "fleet", "agent", "upgrade", "jobs", "web"];
@@ -26,6 +26,7 @@ fn allowed(part: &str) -> Option<Vec<&'static str>> {
         // The filter of log lines is checked where it is read.
         "config" => layers(&[&["model", "telemetry"]]),
         "telemetry" => layers(&[&["model", "config"]]),
+        "tls" => layers(&[&["config"]]),
         part if ADAPTERS.contains(&part) => layers(&[BASE]),
         part if SHARED.contains(&part) => layers(&[ADAPTERS, BASE]),
         part if FEATURES.contains(&part) => layers(&[SHARED, ADAPTERS, BASE]),

@@ -178,6 +178,7 @@ fn configuration(world: &Running, folder: &Path, listen: SocketAddr) -> anyhow::
             max_age: Duration::from_secs(120),
         },
         metrics: Metrics::all(2_000_000),
+        mail: None,
         systems: [(SystemId::new("demo"), system)].into(),
     })
 }

@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     /// What to call the system, in every metric and mail
     #[arg(long)]
     name: Option<String>,
-    /// The address of a gateway, such as https://gateway.example.com; may be given several times
+    /// The address of a gateway, such as `https://gateway.example.com`; may be given several times
     #[arg(long, value_name = "URL")]
     gateway: Vec<String>,
     /// The user for monitoring; the role Monitor is enough

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::problem::ConfigErrors;
 use super::section::{Found, Reader, Section, complain};
-use super::{Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, source, system};
+use super::{Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, mail, source, system};
 use crate::model::id::SystemId;
 
 /// Where the configuration is looked for when nobody names it.
@@ -78,6 +78,7 @@ impl Config {
             store: store(root.section("store")),
             poll: poll(root.section("poll")),
             metrics: metrics(root.section("metrics")),
+            mail: root.optional_section("mail").and_then(mail::read),
             systems: systems(&mut root),
         };
         root.finish();

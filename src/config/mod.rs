@@ -4,6 +4,7 @@
 //! reads the environment.
 
 mod load;
+mod mail;
 mod problem;
 mod secret;
 mod section;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
+pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use secret::Secret;
 pub use system::{parse_gateway, parse_name, parse_pin, read_password};
@@ -32,6 +34,8 @@ pub struct Config {
     pub store: Store,
     pub poll: Poll,
     pub metrics: Metrics,
+    /// None: no mail is sent.
+    pub mail: Option<Mail>,
     pub systems: BTreeMap<SystemId, System>,
 }
 

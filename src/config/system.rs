@@ -162,7 +162,7 @@ pub fn parse_gateway(text: &str) -> Result<GatewayUrl, (String, String)> {
     Ok(GatewayUrl(url.origin().ascii_serialization()))
 }
 
-fn login(mut section: Section<'_>) -> Option<Login> {
+pub(super) fn login(mut section: Section<'_>) -> Option<Login> {
     let user = section.require("user", "name the user of the gateway", |found| {
         let user = found.text()?;
         if user.is_empty() {
@@ -208,12 +208,19 @@ pub fn read_password(path: &Path) -> Result<Secret, (String, String)> {
     let (mode, text) = read().map_err(|error: std::io::Error| {
         (format!("{shown} cannot be read: {error}"), "write the password into it as UTF-8 text".to_owned())
     })?;
-    if mode & 0o007 != 0 {
-        let what = format!("{shown} is open to every user of this host (mode {:04o})", mode & 0o7777);
-        return Err((what, format!("run: chmod 600 {shown}")));
-    }
+    judge_mode(mode, &path)?;
     let text = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
     password(text).map_err(|what| (format!("{shown}: {what}"), "let it hold the password and nothing else".to_owned()))
+}
+
+/// Refuses a secret that every user of the host can read.
+pub(super) fn judge_mode(mode: u32, path: &Path) -> Result<(), (String, String)> {
+    if mode & 0o007 == 0 {
+        return Ok(());
+    }
+    let shown = path.display();
+    let what = format!("{shown} is open to every user of this host (mode {:04o})", mode & 0o7777);
+    Err((what, format!("run: chmod 600 {shown}")))
 }
 
 fn password(text: &str) -> Result<Secret, String> {
@@ -229,7 +236,7 @@ fn password(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
 
-fn trust(section: &mut Section<'_>) -> Trust {
+pub(super) fn trust(section: &mut Section<'_>) -> Trust {
     let ca_file = section.take("ca_file", |found| {
         let path = readable(found.path()?)?;
         let certificates = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);

@@ -2,6 +2,7 @@
 //!
 //! Nothing in here does I/O, reads a clock or logs.
 
+pub mod alerting;
 pub mod cluster;
 pub mod hurt;
 pub mod id;

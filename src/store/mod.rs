@@ -20,12 +20,14 @@ mod batch;
 mod error;
 mod fault;
 mod memory;
+mod owner;
 mod sqlite;
 
 pub use batch::{Batch, Key, MAX_BATCH, MAX_KEY, MAX_VALUE, OPERATION_COST};
 pub use error::StoreError;
 pub use fault::{Fault, FaultKind, Faulty};
 pub use memory::{Disk, MemoryStore};
+pub use owner::{Desk, Owner};
 pub use sqlite::{APPLICATION_ID, SqliteStore};
 
 use std::collections::BTreeMap;

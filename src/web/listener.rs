@@ -56,8 +56,16 @@ impl Drop for SocketFile {
 impl Listener {
     /// Listens for people and scrapers.
     pub async fn tcp(address: SocketAddr, access: Arc<Access>) -> io::Result<Self> {
-        let listener =
-            TcpListener::bind(address).await.map_err(|error| at(&format!("cannot listen on {address}"), &error))?;
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            let place = format!("cannot listen on {address}");
+            match error.kind() {
+                io::ErrorKind::AddrInUse => {
+                    let taken = "another process listens there; stop it, or set web.listen to a free address";
+                    at(&place, &io::Error::new(error.kind(), taken))
+                }
+                _ => at(&place, &error),
+            }
+        })?;
         Ok(Self::Tcp(listener, access))
     }
 
@@ -67,11 +75,17 @@ impl Listener {
         let place = || format!("cannot listen on the socket {}", path.display());
         if let Ok(found) = fs::symlink_metadata(path) {
             if !found.file_type().is_socket() {
-                let error = io::Error::new(io::ErrorKind::AlreadyExists, "there is another file of that name");
+                let error = io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "there is another file of that name; remove it, or set control.socket to another path",
+                );
                 return Err(at(&place(), &error));
             }
             if std::os::unix::net::UnixStream::connect(path).is_ok() {
-                let error = io::Error::new(io::ErrorKind::AddrInUse, "another controller answers there");
+                let error = io::Error::new(
+                    io::ErrorKind::AddrInUse,
+                    "another controller answers there; stop it, or set control.socket to a path of its own",
+                );
                 return Err(at(&place(), &error));
             }
             fs::remove_file(path).map_err(|error| at(&place(), &error))?;

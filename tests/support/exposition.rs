@@ -63,7 +63,11 @@ pub fn read(text: &str) -> BTreeMap<String, Read> {
 
 /// Reads one sample line.
 pub fn sample(line: &str) -> Sample {
-    let brace = line.find('{').unwrap_or_else(|| panic!("{line:?} has no labels"));
+    let Some(brace) = line.find('{') else {
+        let (name, value) = line.split_once(' ').unwrap_or_else(|| panic!("{line:?} has no value"));
+        let value = value.parse().unwrap_or_else(|_| panic!("{line:?} has no number"));
+        return Sample { name: name.to_owned(), labels: Vec::new(), value };
+    };
     let name = line[..brace].to_owned();
     assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{line:?}");
     let mut labels = Vec::new();

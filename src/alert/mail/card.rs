@@ -1,0 +1,122 @@
+//! What a mail says of one alert, and of whom it hurts.
+
+use super::page::{Card, Fact, Link, Tag, Tone, fact};
+use super::{Settings, show, subject};
+use crate::model::alerting::{Affected, Alert, AlertState, Item, Reading, Severity, Source};
+use crate::model::unit::Timestamp;
+
+/// More names than this are told by their number.
+const NAMES: usize = 12;
+
+/// A name of an object may have any length; a mail shows so much of it.
+const NAME: usize = 120;
+
+pub(super) fn card(item: &Item, settings: &Settings, at: Timestamp) -> Card {
+    let alert = &item.alert;
+    let mut facts = Vec::new();
+    times(&mut facts, alert, settings, at);
+    if let Some(reading) = &alert.reading {
+        reading_facts(&mut facts, reading, alert.is_resolved());
+    }
+    hurt(&mut facts, &item.hurt);
+    if let Source::Mdm { text, repair } = &alert.source {
+        facts.push(fact("MDM says", show::line(text, 4000)));
+        if let Some(repair) = repair {
+            facts.push(fact("MDM advises", show::line(repair, 4000)));
+        }
+    }
+    let labels = labels(alert);
+    if !labels.is_empty() {
+        facts.push(fact("Labels", labels));
+    }
+    facts.push(fact("Alert", show::line(&alert.name, NAME)));
+    Card {
+        tag: tag(alert),
+        title: subject::summary(alert),
+        // What to do about it helps nobody once it is over.
+        text: if alert.is_resolved() { String::new() } else { show::paragraph(&alert.annotations.description) },
+        facts,
+        links: alert.annotations.runbook_url.iter().filter_map(|url| Link::new("Runbook", url)).collect(),
+    }
+}
+
+/// One line about an alert, where there is no room for more.
+pub(super) fn sentence(alert: &Alert, settings: &Settings, at: Timestamp) -> String {
+    let summary = subject::summary(alert);
+    let word = tag(alert).word;
+    match subject::lasted(alert) {
+        Some(span) => format!("{word}: {summary}, after {}", show::span(span)),
+        None => format!(
+            "{word}: {summary}, since {}, {}",
+            show::moment(alert.active_since, settings.time_zone),
+            show::span(at - alert.active_since)
+        ),
+    }
+}
+
+pub(super) fn tag(alert: &Alert) -> Tag {
+    if alert.is_resolved() {
+        Tag { word: format!("RESOLVED ({})", alert.severity), tone: Tone::Good }
+    } else {
+        severity(alert.severity)
+    }
+}
+
+pub(super) fn severity(severity: Severity) -> Tag {
+    let tone = match severity {
+        Severity::Critical => Tone::Critical,
+        Severity::Warning => Tone::Warning,
+        Severity::Info => Tone::Info,
+    };
+    Tag { word: severity.as_str().to_uppercase(), tone }
+}
+
+fn times(facts: &mut Vec<Fact>, alert: &Alert, settings: &Settings, at: Timestamp) {
+    let zone = settings.time_zone;
+    let began = show::moment(alert.active_since, zone);
+    match &alert.state {
+        AlertState::Pending | AlertState::Firing { .. } => {
+            facts.push(fact("Started", format!("{began}, {} ago", show::span(at - alert.active_since))));
+        }
+        AlertState::Resolved { resolved_at, ended_by, .. } => {
+            facts.push(fact("Started", began));
+            facts.push(fact("Ended", show::moment(*resolved_at, zone)));
+            facts.push(fact("Lasted", show::span(*resolved_at - alert.active_since)));
+            let cause = ended_by.as_deref().map_or_else(|| "not known".to_owned(), |cause| show::line(cause, 500));
+            facts.push(fact("Ended by", cause));
+        }
+    }
+}
+
+fn reading_facts(facts: &mut Vec<Fact>, reading: &Reading, over: bool) {
+    let limit = reading.threshold.map(|limit| format!(" (limit {})", show::value(limit, reading.unit)));
+    let value = format!("{}{}", show::value(reading.value, reading.unit), limit.unwrap_or_default());
+    facts.push(fact(if over { "Last value" } else { "Value" }, value));
+    if let Some(peak) = reading.peak {
+        facts.push(fact("Peak", show::value(peak, reading.unit)));
+    }
+}
+
+fn hurt(facts: &mut Vec<Fact>, hurt: &Affected) {
+    let kinds = [("Volumes", &hurt.volumes), ("Clients", &hurt.clients), ("Tasks", &hurt.tasks), ("Apps", &hurt.apps)];
+    for (kind, names) in kinds {
+        if !names.is_empty() {
+            facts.push(fact(&format!("Hurt {}", kind.to_lowercase()), list(names)));
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    let mut shown: Vec<String> = names.iter().take(NAMES).map(|name| show::line(name, NAME)).collect();
+    if let Some(more) = names.len().checked_sub(NAMES).filter(|more| *more > 0) {
+        shown.push(format!("{more} more"));
+    }
+    format!("{} ({})", shown.join(", "), names.len())
+}
+
+/// The labels that say more than name, severity and system do, which stand elsewhere.
+fn labels(alert: &Alert) -> String {
+    let told = alert.labels.iter().filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity" | "system"));
+    let texts = told.map(|(name, value)| format!("{}={}", show::line(name, NAME), show::line(value, NAME)));
+    texts.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,73 @@
+//! The one task that owns the store: who wants to change state asks it, and
+//! hears when the disk has the change.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Batch, Epoch, State, Store, StoreError, Version};
+
+/// Changes that wait for the disk; who has more to say waits with it.
+const WAITING: usize = 64;
+
+/// Takes changes of state.
+#[derive(Clone, Debug)]
+pub struct Desk(mpsc::Sender<Request>);
+
+#[derive(Debug)]
+struct Request {
+    batch: Batch,
+    done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// Owns the store until all desks are gone or an error leaves the disk in doubt.
+pub struct Owner {
+    store: Box<dyn Store>,
+    epoch: Epoch,
+    version: Version,
+    requests: mpsc::Receiver<Request>,
+}
+
+impl Desk {
+    /// Makes changes durable. An error that is fatal ends the owner, and with it the process.
+    pub async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        let (done, answer) = oneshot::channel();
+        self.0.send(Request { batch, done }).await.map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+impl Owner {
+    /// Takes a store over with what was loaded from it.
+    pub fn new(store: Box<dyn Store>, state: &State) -> (Self, Desk) {
+        let (sender, requests) = mpsc::channel(WAITING);
+        (Self { store, epoch: state.epoch, version: state.version, requests }, Desk(sender))
+    }
+
+    /// The loop.
+    pub async fn run(mut self) -> Result<(), StoreError> {
+        while let Some(Request { batch, done }) = self.requests.recv().await {
+            let (owner, answer) = tokio::task::spawn_blocking(move || {
+                let answer = self.store.commit(self.epoch, self.version, &batch);
+                (self, answer)
+            })
+            .await
+            // The thread panicked or the runtime ends: what became of the commit is not known.
+            .map_err(|_| StoreError::Closed)?;
+            self = owner;
+            match answer {
+                Ok(version) => {
+                    self.version = version;
+                    // Who asked may be gone; the change is kept all the same.
+                    let _ = done.send(Ok(()));
+                }
+                Err(error) if error.is_fatal() => {
+                    let _ = done.send(Err(StoreError::Closed));
+                    return Err(error);
+                }
+                Err(error) => {
+                    let _ = done.send(Err(error));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,13 @@
+//! Whether alert mails arrive, say what they should, and are never lost:
+//! against a real mail server, and against one that misbehaves on purpose.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
+
+mod content;
+mod crash;
+mod life;
+mod post;
+mod real;
+mod server;
+mod smtp;
+mod world;

@@ -1,0 +1,23 @@
+//! The controller at work on simulated systems, from the wire of the gateway
+//! to the series that a scraper reads.
+
+// Helpers of tests are tests too: they may panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
+
+mod api;
+mod child;
+mod cli;
+mod crash;
+mod deletion;
+mod ending;
+mod faults;
+mod prometheus;
+mod releases;
+mod reload;
+mod secrets;
+mod site;
+mod story;
+mod truth;
+
+#[path = "../support/exposition.rs"]
+mod exposition;
