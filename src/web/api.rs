@@ -16,6 +16,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::access::Access;
+use super::discover;
 use super::page;
 use super::problem::Problem;
 use super::view;
@@ -40,7 +41,9 @@ pub struct Shown {
 
 /// Routes for people and scrapers, behind the web configuration's users.
 pub fn public(shown: Shown, access: Arc<Access>) -> Router {
-    let guarded = routes().route_layer(middleware::from_fn_with_state(access, guard));
+    let asked = Arc::clone(&access);
+    let discovery = get(async move |state: State<Shown>, headers: HeaderMap| discovered(&state, &headers, &asked));
+    let guarded = routes().route("/api/v1/sd", discovery).route_layer(middleware::from_fn_with_state(access, guard));
     finish(guarded.merge(health()), shown)
 }
 
@@ -199,6 +202,15 @@ fn collectors(query: &str) -> Vec<String> {
         .filter(|(key, _)| matches!(*key, "collect[]" | "collect%5B%5D" | "collect%5b%5d"))
         .map(|(_, value)| value.to_owned())
         .collect()
+}
+
+/// HTTP service discovery: where Prometheus finds the metrics.
+fn discovered(shown: &Shown, headers: &HeaderMap, access: &Access) -> Result<Response, Problem> {
+    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "the request does not say by which Host it reached us"));
+    };
+    let systems = shown.gallery.all().into_keys();
+    Ok(Json(discover::targets(host, access.demands().tls, systems)).into_response())
 }
 
 async fn status(State(shown): State<Shown>) -> Response {
