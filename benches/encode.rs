@@ -24,7 +24,7 @@ fn encode(criterion: &mut Criterion) {
                 next_poll(&world, &first, seq)
             })
             .collect();
-        let mut encoder = Encoder::new(&config::Metrics { max_series: usize::MAX });
+        let mut encoder = Encoder::new(&config::Metrics::all(usize::MAX));
         let exposition = encoder.encode(&[first], poll_time(1));
         let body = exposition.body(Format::Text, false, None, &own, poll_time(1));
         println!("{name}: {} series, {} bytes", exposition.series(), body.length);

@@ -19,7 +19,7 @@ static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn encoding_allocates_nothing_by_the_series() {
     for size in [Size::SMALL, Size::LARGE, Size::HUGE] {
         let mut world = World::of(size);
-        let mut encoder = Encoder::new(&config::Metrics { max_series: usize::MAX });
+        let mut encoder = Encoder::new(&config::Metrics::all(usize::MAX));
         let mut picture = world.picture("prod", 1);
         let mut exposition = encoder.encode(&[Arc::clone(&picture)], poll_time(1));
         for seq in 2..=4 {

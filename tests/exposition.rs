@@ -28,7 +28,7 @@ fn body(format: Format) -> Vec<u8> {
     own.scraped("metrics", Duration::from_millis(3), 1000);
     own.certificate("gateway", "CN=gateway", start());
     let pictures = [World::eventful().picture("prod", 1), hostile.picture("test", 1)];
-    let exposition = Encoder::new(&config::Metrics { max_series: 1_000_000 }).encode(&pictures.map(Arc::from), start());
+    let exposition = Encoder::new(&config::Metrics::all(1_000_000)).encode(&pictures.map(Arc::from), start());
     exposition.body(format, false, None, &own, start()).concat()
 }
 

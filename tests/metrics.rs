@@ -30,7 +30,7 @@ fn own() -> Own {
 }
 
 fn encoder(max_series: usize) -> Encoder {
-    Encoder::new(&config::Metrics { max_series })
+    Encoder::new(&config::Metrics::all(max_series))
 }
 
 fn encode(pictures: &[Arc<Picture>]) -> Arc<Exposition> {

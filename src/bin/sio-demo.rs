@@ -29,6 +29,9 @@ const DEVICE_FAILURE: &str = include_str!("../../config/scenarios/device-failure
 /// Where the page is looked for first.
 const USUAL_PORT: u16 = 9465;
 
+/// The statistics of the huge system have room in it.
+const MAX_ANSWER_BYTES: u64 = 512 << 20;
+
 /// A line about a rebuild under way at most this often.
 const PROGRESS: Duration = Duration::from_secs(5);
 
@@ -54,6 +57,11 @@ struct Arguments {
     /// Port of the page and the metrics; a free one is taken when it is busy.
     #[arg(long, default_value_t = USUAL_PORT)]
     port: u16,
+    /// Only the simulated system, for a controller of its own: writes sio.toml, password and
+    /// certificate into this folder; `sio run --config FOLDER/sio.toml` then watches it.
+    /// Nothing happens in it unless --scenario says so.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["port", "log"])]
+    only_gateway: Option<PathBuf>,
     /// End after this many seconds instead of going on until interrupted.
     #[arg(long)]
     seconds: Option<u64>,
@@ -69,19 +77,21 @@ async fn main() -> anyhow::Result<()> {
     let scenario = match &arguments.scenario {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            Scenario::read(&text).with_context(|| format!("{} is no scenario", path.display()))?
+            Some(Scenario::read(&text).with_context(|| format!("{} is no scenario", path.display()))?)
         }
-        None => Scenario::read(DEVICE_FAILURE)?,
+        None if arguments.only_gateway.is_some() => None,
+        None => Some(Scenario::read(DEVICE_FAILURE)?),
     };
     let layout = Layout::named(&arguments.size).context("unknown size")?;
     let release: Release = arguments.release.parse()?;
-    let options = Options {
-        seed: arguments.seed,
-        speed: arguments.speed,
-        scenario: Some(scenario),
-        ..Options::new(layout, release)
-    };
+    let options = Options { seed: arguments.seed, speed: arguments.speed, scenario, ..Options::new(layout, release) };
     let world = Simulation::start(options.gateways(2)).await?;
+    if let Some(folder) = &arguments.only_gateway {
+        hand_over(&world, folder)?;
+        ended(arguments.seconds)?.await;
+        world.stop().await;
+        return Ok(());
+    }
 
     let folder = tempfile::Builder::new().prefix("sio-demo.").tempdir()?;
     let (listen, busy) = free_port(arguments.port)?;
@@ -90,20 +100,56 @@ async fn main() -> anyhow::Result<()> {
     introduce(&arguments, &world, controller.web, busy);
 
     let story = tokio::spawn(tell(controller.gallery.clone()));
+    let end = ended(arguments.seconds)?;
+    let ended = controller.until(end).await;
+    story.abort();
+    world.stop().await;
+    ended
+}
+
+/// Waits for a signal, or for this many seconds.
+fn ended(seconds: Option<u64>) -> anyhow::Result<impl Future<Output = &'static str>> {
     let signalled = app::signalled()?;
-    let end = async {
-        match arguments.seconds {
+    Ok(async move {
+        match seconds {
             Some(seconds) => tokio::select! {
                 why = signalled => why,
                 () = tokio::time::sleep(Duration::from_secs(seconds)) => "its time is over",
             },
             None => signalled.await,
         }
+    })
+}
+
+/// Writes what a controller needs to watch this system, and says so.
+fn hand_over(world: &Running, folder: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let folder = folder.canonicalize()?;
+    let write = |name: &str, mode: u32, text: &str| {
+        let path = folder.join(name);
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(mode).open(&path);
+        file.and_then(|mut file| file.write_all(text.as_bytes()))
+            .with_context(|| format!("cannot write {}", path.display()))
     };
-    let ended = controller.until(end).await;
-    story.abort();
-    world.stop().await;
-    ended
+    let user = world.monitor();
+    write("gateway.pem", 0o644, world.certificate_pem())?;
+    write("password", 0o600, &user.password)?;
+    let gateways: Vec<String> = world.urls().iter().map(|url| format!("{url:?}")).collect();
+    let text = format!(
+        "[control]\nsocket = \"sio.sock\"\n[store]\npath = \"state.db\"\n[systems.demo]\ngateways = [{}]\n\
+         ca_file = \"gateway.pem\"\nmax_answer_bytes = {MAX_ANSWER_BYTES}\n\
+         [systems.demo.monitor]\nuser = {:?}\npassword_file = \"password\"\n",
+        gateways.join(", "),
+        user.user,
+    );
+    // Last: who waits for it finds the rest there.
+    write("sio.toml", 0o644, &text)?;
+    println!("  gateway   {}", world.urls().join(", "));
+    println!("  watch it  sio run --config {}", folder.join("sio.toml").display());
+    std::io::stdout().flush()?;
+    Ok(())
 }
 
 fn configuration(world: &Running, folder: &Path, listen: SocketAddr) -> anyhow::Result<Config> {
@@ -117,7 +163,7 @@ fn configuration(world: &Running, folder: &Path, listen: SocketAddr) -> anyhow::
         trust: Trust::CaFile(certificate),
         connect_timeout: Duration::from_secs(3),
         request_timeout: Duration::from_secs(30),
-        max_answer_bytes: 512 << 20,
+        max_answer_bytes: MAX_ANSWER_BYTES,
     };
     Ok(Config {
         log: Log { level: "info".to_owned(), format: LogFormat::Text },
@@ -131,7 +177,7 @@ fn configuration(world: &Running, folder: &Path, listen: SocketAddr) -> anyhow::
             slow: Duration::from_secs(20),
             max_age: Duration::from_secs(120),
         },
-        metrics: Metrics { max_series: 2_000_000 },
+        metrics: Metrics::all(2_000_000),
         mail: None,
         systems: [(SystemId::new("demo"), system)].into(),
     })

@@ -10,6 +10,7 @@
 mod certificate;
 mod check;
 mod dialog;
+mod export;
 mod init;
 mod status;
 
@@ -49,6 +50,9 @@ enum Command {
     Init(init::Arguments),
     /// Shows how all systems are
     Status(status::Arguments),
+    /// Writes what other programs need to work with this configuration
+    #[command(subcommand)]
+    Export(export::Export),
     /// Shows the release
     Version,
 }
@@ -88,6 +92,7 @@ where
     let code = match cli.command {
         Command::Version => say(&mut out, &format!("sio {VERSION}")),
         Command::Check => check::check(file, variables, &mut out, &mut err),
+        Command::Export(what) => export::export(&what, file, variables, &mut out, &mut err),
         Command::Run => {
             drop(out);
             run(file, variables, parts.run)

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::problem::ConfigErrors;
-use super::section::{Reader, Section, complain};
-use super::{Config, Control, Log, LogFormat, Metrics, Poll, Store, Web, mail, source, system};
+use super::section::{Found, Reader, Section, complain};
+use super::{Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, mail, source, system};
 use crate::model::id::SystemId;
 
 /// Where the configuration is looked for when nobody names it.
@@ -31,6 +31,13 @@ const LONGEST_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A 1,000-node system of 4.x with its volumes is about 300,000 series.
 const DEFAULT_MAX_SERIES: usize = 1_000_000;
+
+/// Of more objects than this nobody looks at each; dashboards and rules ask for the top.
+const FEW_OBJECTS: usize = 2_000;
+const BUSIEST: usize = 500;
+const SLOWEST: usize = 100;
+/// So long that a look at what was slow a moment ago finds it.
+const KEEP_TOP: Duration = Duration::from_secs(15 * 60);
 
 /// Which file to read: the one that was named, else the default one when it is there.
 pub fn find(named: Option<&Path>, env: &[(String, String)]) -> Option<PathBuf> {
@@ -194,8 +201,40 @@ fn metrics(mut section: Section<'_>) -> Metrics {
         0 => Err(complain("no series at all could be served", "write 1000 or more, or leave the key out")),
         some => usize::try_from(some).map_err(|_| complain("the number is too large", "write 10000000 or less")),
     });
+    let devices = export(section.section("devices"), "all");
+    let sdcs = export(section.section("sdcs"), "all");
+    let volumes = export(section.section("volumes"), "auto");
     section.finish();
-    Metrics { max_series: max_series.unwrap_or(DEFAULT_MAX_SERIES) }
+    Metrics { max_series: max_series.unwrap_or(DEFAULT_MAX_SERIES), devices, sdcs, volumes }
+}
+
+/// Which objects of a kind are exported.
+fn export(mut section: Section<'_>, default: &str) -> Export {
+    let mode = section.take("export", |found| match found.text()? {
+        mode @ ("all" | "auto" | "top" | "aggregate" | "off") => Ok(mode.to_owned()),
+        other => Err(complain(
+            format!("{other:?} is no way to export objects"),
+            r#"write "all", "auto", "top", "aggregate" or "off""#,
+        )),
+    });
+    let mut count = |key, default| {
+        let read = |found: &Found<'_>| {
+            usize::try_from(found.number()?).map_err(|_| complain("the number is too large", "write 100000 or less"))
+        };
+        section.take(key, read).unwrap_or(default)
+    };
+    let all_up_to = count("all_up_to", FEW_OBJECTS);
+    let (busiest, slowest) = (count("busiest", BUSIEST), count("slowest", SLOWEST));
+    let keep = section.take("keep", |found| found.duration()).unwrap_or(KEEP_TOP);
+    section.finish();
+    let top = Top { busiest, slowest, keep };
+    match mode.as_deref().unwrap_or(default) {
+        "off" => Export::Off,
+        "aggregate" => Export::Aggregate,
+        "top" => Export::Top(top),
+        "auto" => Export::Auto { all_up_to, top },
+        _ => Export::All,
+    }
 }
 
 fn systems(root: &mut Section<'_>) -> BTreeMap<SystemId, super::System> {

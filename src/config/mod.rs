@@ -95,9 +95,52 @@ pub struct Poll {
 
 /// `[metrics]`: what is exported.
 #[derive(Clone, Debug)]
+#[allow(missing_docs)]
 pub struct Metrics {
     /// A series is dropped, and counted, beyond this many.
     pub max_series: usize,
+    pub devices: Export,
+    pub sdcs: Export,
+    pub volumes: Export,
+}
+
+impl Metrics {
+    /// Every object of every kind, up to this many series.
+    pub const fn all(max_series: usize) -> Self {
+        Self { max_series, devices: Export::All, sdcs: Export::All, volumes: Export::All }
+    }
+}
+
+/// `[metrics.volumes]` and its like: which objects of a kind have series of
+/// their own. Histograms and aggregates are made of all objects always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// Every object.
+    All,
+    /// Every object while there are few, else the top.
+    Auto {
+        /// How many are few.
+        all_up_to: usize,
+        /// Which when there are more.
+        top: Top,
+    },
+    /// The busiest and the slowest, and what is unwell.
+    Top(Top),
+    /// None; only what is counted over all of them.
+    Aggregate,
+    /// Nothing of the kind.
+    Off,
+}
+
+/// The objects that matter most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Top {
+    /// How many of those with the most operations.
+    pub busiest: usize,
+    /// How many of those with the longest latency.
+    pub slowest: usize,
+    /// How long one stays that is no longer among them.
+    pub keep: Duration,
 }
 
 /// `[systems.NAME]`: one ScaleIO system.

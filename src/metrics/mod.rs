@@ -8,6 +8,7 @@
 //! Nothing here asks a system, reads a clock or opens a socket.
 
 mod catalog;
+mod choose;
 mod derive;
 mod docs;
 mod encode;

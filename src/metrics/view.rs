@@ -9,9 +9,13 @@ use crate::model::picture::Picture;
 use crate::model::snapshot::{Slot, Snapshot, Table};
 use crate::model::stats::{StatKind, StatRow, StatTable};
 
+use super::choose::{Choice, Choices};
 use super::derive::{EventCounts, LatencyHistograms};
 use super::encode::Labels;
 use super::labels::{LabelTable, Labelled, Names};
+
+/// Neither chosen among nor cut.
+const EVERY: (Option<&Choice>, usize) = (None, usize::MAX);
 
 /// No statistics for this object.
 const NONE: u32 = u32::MAX;
@@ -31,7 +35,17 @@ pub(crate) struct Rows {
 impl Rows {
     /// The place of each volume's statistics, if it has any.
     pub(crate) fn volumes(&self) -> impl Iterator<Item = Option<usize>> + '_ {
-        self.volumes.iter().map(|row| (*row != NONE).then_some(*row as usize))
+        places(&self.volumes)
+    }
+
+    /// The place of each device's statistics.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = Option<usize>> + '_ {
+        places(&self.devices)
+    }
+
+    /// The place of each client's statistics.
+    pub(crate) fn sdcs(&self) -> impl Iterator<Item = Option<usize>> + '_ {
+        places(&self.sdcs)
     }
 
     /// Finds the rows of a snapshot.
@@ -45,6 +59,10 @@ impl Rows {
         join(&mut self.volumes, &snapshot.volumes, |o| o.id.object(), table(StatKind::Volume));
         join(&mut self.groups, &snapshot.groups, |o| o.id.object(), table(StatKind::ConsistencyGroup));
     }
+}
+
+fn places(rows: &[u32]) -> impl Iterator<Item = Option<usize>> + '_ {
+    rows.iter().map(|row| (*row != NONE).then_some(*row as usize))
 }
 
 /// Both sides ascend by id, so one walk over both finds all rows.
@@ -81,6 +99,7 @@ pub(crate) struct View<'a> {
     pub(crate) snapshot: Option<&'a Snapshot>,
     pub(crate) names: &'a Names,
     pub(crate) rows: &'a Rows,
+    pub(crate) choices: &'a Choices,
     pub(crate) keep: Keep,
     pub(crate) latencies: &'a LatencyHistograms,
     pub(crate) events: &'a EventCounts,
@@ -112,55 +131,55 @@ impl<'a> View<'a> {
     /// Protection domains.
     pub(crate) fn domains(&self) -> impl Iterator<Item = Entry<'a, ProtectionDomain>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.domains.as_deref());
-        self.entries(objects, &self.names.domains, &self.rows.domains, StatKind::ProtectionDomain, usize::MAX)
+        self.entries(objects, &self.names.domains, &self.rows.domains, StatKind::ProtectionDomain, EVERY)
     }
 
     /// Fault sets.
     pub(crate) fn fault_sets(&self) -> impl Iterator<Item = Entry<'a, FaultSet>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.fault_sets.as_deref());
-        self.entries(objects, &self.names.fault_sets, &[], StatKind::System, usize::MAX)
+        self.entries(objects, &self.names.fault_sets, &[], StatKind::System, EVERY)
     }
 
     /// Storage pools.
     pub(crate) fn pools(&self) -> impl Iterator<Item = Entry<'a, StoragePool>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.pools.as_deref());
-        self.entries(objects, &self.names.pools, &self.rows.pools, StatKind::StoragePool, usize::MAX)
+        self.entries(objects, &self.names.pools, &self.rows.pools, StatKind::StoragePool, EVERY)
     }
 
     /// Storage data servers.
     pub(crate) fn sds(&self) -> impl Iterator<Item = Entry<'a, Sds>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.sds.as_deref());
-        self.entries(objects, &self.names.sds, &self.rows.sds, StatKind::Sds, usize::MAX)
+        self.entries(objects, &self.names.sds, &self.rows.sds, StatKind::Sds, EVERY)
     }
 
-    /// Devices.
+    /// Devices that have series of their own.
     pub(crate) fn devices(&self) -> impl Iterator<Item = Entry<'a, Device>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.devices.as_deref());
-        self.entries(objects, &self.names.devices, &self.rows.devices, StatKind::Device, self.keep.devices)
+        self.entries(objects, &self.names.devices, &self.rows.devices, StatKind::Device, (Some(&self.choices.devices), self.keep.devices))
     }
 
-    /// Storage data clients.
+    /// Storage data clients that have series of their own.
     pub(crate) fn sdcs(&self) -> impl Iterator<Item = Entry<'a, Sdc>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.sdcs.as_deref());
-        self.entries(objects, &self.names.sdcs, &self.rows.sdcs, StatKind::Sdc, self.keep.sdcs)
+        self.entries(objects, &self.names.sdcs, &self.rows.sdcs, StatKind::Sdc, (Some(&self.choices.sdcs), self.keep.sdcs))
     }
 
-    /// Volumes and snapshots.
+    /// Volumes and snapshots that have series of their own.
     pub(crate) fn volumes(&self) -> impl Iterator<Item = Entry<'a, Volume>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.volumes.as_deref());
-        self.entries(objects, &self.names.volumes, &self.rows.volumes, StatKind::Volume, self.keep.volumes)
+        self.entries(objects, &self.names.volumes, &self.rows.volumes, StatKind::Volume, (Some(&self.choices.volumes), self.keep.volumes))
     }
 
     /// Snapshot policies.
     pub(crate) fn policies(&self) -> impl Iterator<Item = Entry<'a, SnapshotPolicy>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.policies.as_deref());
-        self.entries(objects, &self.names.policies, &[], StatKind::System, usize::MAX)
+        self.entries(objects, &self.names.policies, &[], StatKind::System, EVERY)
     }
 
     /// Replication consistency groups.
     pub(crate) fn groups(&self) -> impl Iterator<Item = Entry<'a, ConsistencyGroup>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.groups.as_deref());
-        self.entries(objects, &self.names.groups, &self.rows.groups, StatKind::ConsistencyGroup, usize::MAX)
+        self.entries(objects, &self.names.groups, &self.rows.groups, StatKind::ConsistencyGroup, EVERY)
     }
 
     fn entries<T: Labelled>(
@@ -169,12 +188,14 @@ impl<'a> View<'a> {
         names: &'a LabelTable<T>,
         rows: &'a [u32],
         kind: StatKind,
-        keep: usize,
+        (choice, keep): (Option<&'a Choice>, usize),
     ) -> impl Iterator<Item = Entry<'a, T>> + use<'a, T> {
         let table = self.table(kind);
-        objects.into_iter().flat_map(|table| table.iter()).enumerate().map(move |(place, object)| Entry {
+        let objects = objects.into_iter().flat_map(|table| table.iter()).enumerate();
+        let chosen = objects.filter(move |(place, _)| choice.is_none_or(|choice| choice.has(*place))).enumerate();
+        chosen.map(move |(rank, (place, object))| Entry {
             object,
-            labels: Labels { withheld: place >= keep, ..names.nth(place) },
+            labels: Labels { withheld: rank >= keep, ..names.nth(place) },
             row: table.zip(rows.get(place).filter(|row| **row != NONE)).map(|(table, row)| table.nth(*row as usize)),
         })
     }

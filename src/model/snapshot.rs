@@ -220,6 +220,13 @@ impl<T: Keyed> Table<T> {
     }
 }
 
+impl<T> Table<T> {
+    /// All objects, ascending by id.
+    pub fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+}
+
 impl<T> Deref for Table<T> {
     type Target = [T];
 

@@ -82,8 +82,20 @@ enum MinVersion {
 /// What is in force.
 struct Loaded {
     tls: Option<Arc<ServerConfig>>,
+    client_certificate: bool,
     users: Arc<BTreeMap<String, String>>,
     marks: Vec<(PathBuf, Option<(SystemTime, u64)>)>,
+}
+
+/// What whoever comes in must bring.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Demands {
+    /// Speak TLS.
+    pub tls: bool,
+    /// Show a certificate.
+    pub client_certificate: bool,
+    /// Be one of these users; anybody when there are none.
+    pub users: Vec<String>,
 }
 
 /// Who may come in.
@@ -98,7 +110,7 @@ pub struct Access {
 impl Access {
     /// Everybody, without TLS.
     pub fn open() -> Self {
-        Self::of(None, Loaded { tls: None, users: Arc::default(), marks: Vec::new() })
+        Self::of(None, Loaded { tls: None, client_certificate: false, users: Arc::default(), marks: Vec::new() })
     }
 
     /// As a file in the exporter-toolkit's format says.
@@ -120,6 +132,17 @@ impl Access {
     pub fn tls(&self) -> Option<Arc<ServerConfig>> {
         self.look_again();
         self.loaded.read().unwrap_or_else(PoisonError::into_inner).tls.clone()
+    }
+
+    /// What is asked of whoever comes in.
+    pub fn demands(&self) -> Demands {
+        self.look_again();
+        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        Demands {
+            tls: loaded.tls.is_some(),
+            client_certificate: loaded.client_certificate,
+            users: loaded.users.keys().cloned().collect(),
+        }
     }
 
     /// Whether a request with this `Authorization` header may be answered.
@@ -215,7 +238,10 @@ impl Loaded {
                 Some(Arc::new(server_config(tls, &beside).map_err(wrong)?))
             }
         };
-        Ok(Self { tls, users: Arc::new(config.basic_auth_users), marks })
+        let client_certificate = config
+            .tls_server_config
+            .is_some_and(|tls| tls.client_auth_type == ClientAuth::RequireAndVerifyClientCert);
+        Ok(Self { tls, client_certificate, users: Arc::new(config.basic_auth_users), marks })
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use axum::Json;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{Path, Query, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -16,11 +16,13 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::access::Access;
+use super::discover;
 use super::page;
 use super::problem::Problem;
 use super::view;
 use crate::clock;
 use crate::metrics::{Exposition, Format, Own, is_scope};
+use crate::model::hurt::{self as hurts, NotOne, Suspect};
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
 use crate::model::snapshot::{Part, Snapshot};
@@ -39,7 +41,9 @@ pub struct Shown {
 
 /// Routes for people and scrapers, behind the web configuration's users.
 pub fn public(shown: Shown, access: Arc<Access>) -> Router {
-    let guarded = routes().route_layer(middleware::from_fn_with_state(access, guard));
+    let asked = Arc::clone(&access);
+    let discovery = get(async move |state: State<Shown>, headers: HeaderMap| discovered(&state, &headers, &asked));
+    let guarded = routes().route("/api/v1/sd", discovery).route_layer(middleware::from_fn_with_state(access, guard));
     finish(guarded.merge(health()), shown)
 }
 
@@ -56,6 +60,7 @@ fn routes() -> Router<Shown> {
         .route("/api/v1/status", get(status))
         .route("/api/v1/systems", get(systems))
         .route("/api/v1/systems/{system}", get(system))
+        .route("/api/v1/systems/{system}/hurt", get(hurt))
         .route("/api/v1/systems/{system}/{part}", get(part))
 }
 
@@ -199,6 +204,15 @@ fn collectors(query: &str) -> Vec<String> {
         .collect()
 }
 
+/// HTTP service discovery: where Prometheus finds the metrics.
+fn discovered(shown: &Shown, headers: &HeaderMap, access: &Access) -> Result<Response, Problem> {
+    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "the request does not say by which Host it reached us"));
+    };
+    let systems = shown.gallery.all().into_keys();
+    Ok(Json(discover::targets(host, access.demands().tls, systems)).into_response())
+}
+
 async fn status(State(shown): State<Shown>) -> Response {
     Json(view::status(&shown.gallery.all(), crate::VERSION, shown.started_at, clock::now())).into_response()
 }
@@ -225,12 +239,39 @@ async fn system(State(shown): State<Shown>, Path(system): Path<String>) -> Resul
 /// One part of a system's snapshot, with the times it was asked and answered.
 async fn part(State(shown): State<Shown>, Path((system, part)): Path<(String, String)>) -> Result<Response, Problem> {
     let picture = find(&shown, &system)?;
-    let Some(snapshot) = &picture.snapshot else {
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("system {system} has not answered yet")));
-    };
-    one_part(snapshot, &part).unwrap_or_else(|| {
+    one_part(answered(&picture)?, &part).unwrap_or_else(|| {
         let parts = PARTS.join(", ");
         Err(Problem::not_found(format!("a system has no part {part:?}; it has {parts}")))
+    })
+}
+
+/// Which volumes, clients and workloads depend on a thing: `?pool=`, `?sds=` and so on, by id or name.
+async fn hurt(
+    State(shown): State<Shown>,
+    Path(system): Path<String>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Result<Response, Problem> {
+    let picture = find(&shown, &system)?;
+    let [(kind, text)] = &query[..] else {
+        let detail = format!("say of one thing which: ?pool=NAME; there is {}", Suspect::KINDS.join(", "));
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    };
+    let snapshot = answered(&picture)?;
+    let suspect = Suspect::find(snapshot, kind, text).map_err(|error| {
+        let status = match &error {
+            NotOne::NoSuchKind { .. } => StatusCode::BAD_REQUEST,
+            NotOne::NoSuchThing { .. } => StatusCode::NOT_FOUND,
+            NotOne::Several { .. } => StatusCode::CONFLICT,
+            NotOne::NotKnown { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Problem::new(status, error.to_string())
+    })?;
+    Ok(Json(hurts::hurt(snapshot, suspect)).into_response())
+}
+
+fn answered(picture: &Picture) -> Result<&Snapshot, Problem> {
+    picture.snapshot.as_deref().ok_or_else(|| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("system {} has not answered yet", picture.system))
     })
 }
 

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod api;
+pub mod discover;
 pub mod listener;
 pub mod page;
 pub mod problem;

@@ -14,6 +14,7 @@ mod faults;
 mod prometheus;
 mod releases;
 mod reload;
+mod scrapes;
 mod secrets;
 mod site;
 mod story;

@@ -88,7 +88,7 @@ impl Site {
                 slow: Duration::from_millis(400),
                 max_age: Duration::from_secs(600),
             },
-            metrics: Metrics { max_series: 1_000_000 },
+            metrics: Metrics::all(1_000_000),
             mail: None,
             systems: systems.collect(),
         };

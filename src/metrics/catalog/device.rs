@@ -1,8 +1,13 @@
 //! Families of devices.
 
+use std::collections::BTreeMap;
+
 use crate::metrics::derive::{threshold_ratio, window_name};
 use crate::metrics::encode::{Labels, Lines};
+use crate::metrics::naming::snaked;
+use crate::metrics::view::View;
 use crate::model::cluster::Device;
+use crate::model::id::StoragePoolId;
 use crate::model::snapshot::Collector;
 use crate::model::state::{Seen, Smart};
 use crate::model::stats::{Stat, StatKind};
@@ -12,8 +17,23 @@ use super::{Area, Family, Read, Rule, Sample};
 
 pub(super) fn families() -> Vec<Family> {
     let area = Area::of(Collector::Devices, &["system", "protection_domain", "sds", "storage_pool", "device"]);
+    let pool = Area::of(Collector::Devices, &["system", "protection_domain", "storage_pool"]);
     let stats = |samples| Rule::Stats(StatKind::Device, samples);
     vec![
+        pool.gauge(
+            "scaleio_storage_pool_devices",
+            &["state"],
+            "Devices of the pool by state; all of them, with series of their own or not.",
+            "Device.deviceState",
+            Rule::Whole(by_state),
+        ),
+        pool.gauge(
+            "scaleio_storage_pool_devices_with_error",
+            &[],
+            "Devices of the pool of which the MDM reports an error; all of them, with series of their own or not.",
+            "Device.errorState",
+            Rule::Whole(with_error),
+        ),
         area.gauge(
             "scaleio_device_info",
             &["device_id", "path", "media_type", "vendor", "model", "serial", "firmware"],
@@ -103,6 +123,35 @@ pub(super) fn families() -> Vec<Family> {
             Rule::Device(long_operations),
         ),
     ]
+}
+
+fn by_state(view: &View<'_>, lines: &mut Lines<'_>) {
+    let mut counts: BTreeMap<(&StoragePoolId, String), usize> = BTreeMap::new();
+    let Some(devices) = view.snapshot.and_then(|snapshot| snapshot.devices.as_deref()) else { return };
+    for device in devices.iter() {
+        if let Some(pool) = &device.pool {
+            *counts.entry((pool, snaked(device.state.word()))).or_default() += 1;
+        }
+    }
+    for pool in view.pools() {
+        let first = (&pool.object.id, String::new());
+        for ((_, state), count) in counts.range(first..).take_while(|((id, _), _)| *id == &pool.object.id) {
+            lines.line(pool.labels).label("state", state).is(*count as f64);
+        }
+    }
+}
+
+fn with_error(view: &View<'_>, lines: &mut Lines<'_>) {
+    let mut counts: BTreeMap<&StoragePoolId, usize> = BTreeMap::new();
+    let Some(devices) = view.snapshot.and_then(|snapshot| snapshot.devices.as_deref()) else { return };
+    for device in devices.iter().filter(|device| device.has_failed()) {
+        if let Some(pool) = &device.pool {
+            *counts.entry(pool).or_default() += 1;
+        }
+    }
+    for pool in view.pools() {
+        lines.sample(pool.labels, "", Some(counts.get(&pool.object.id).copied().unwrap_or(0) as f64));
+    }
 }
 
 fn info(device: &Device, labels: Labels<'_>, lines: &mut Lines<'_>) {

@@ -4,6 +4,7 @@
 use crate::metrics::encode::Lines;
 use crate::metrics::view::View;
 use crate::model::picture::CollectorHealth;
+use crate::model::snapshot::Collector;
 
 use super::system::seconds;
 use super::{Area, Family, Rule, Scope};
@@ -75,6 +76,13 @@ pub(super) fn families() -> Vec<Family> {
             Rule::Whole(|view, lines| each(view, lines, |health| Some(health.objects as f64))),
         ),
         collector.gauge(
+            "scaleio_exporter_objects",
+            &["exported"],
+            "Objects of the kinds of which a part may be left out ([metrics.volumes] and its like), by whether they have series of their own.",
+            "exporter",
+            Rule::Whole(objects),
+        ),
+        collector.gauge(
             "scaleio_exporter_series",
             &[],
             "Series now exported of each collector's part.",
@@ -89,6 +97,22 @@ pub(super) fn families() -> Vec<Family> {
             Rule::Dropped,
         ),
     ]
+}
+
+fn objects(view: &View<'_>, lines: &mut Lines<'_>) {
+    let Some(snapshot) = view.snapshot else { return };
+    for (collector, choice, known) in [
+        (Collector::Devices, &view.choices.devices, snapshot.devices.is_some()),
+        (Collector::Sdcs, &view.choices.sdcs, snapshot.sdcs.is_some()),
+        (Collector::Volumes, &view.choices.volumes, snapshot.volumes.is_some()),
+    ] {
+        if known {
+            let exported = choice.count();
+            for (word, count) in [("true", exported), ("false", choice.objects() - exported)] {
+                lines.line(view.system()).label("collector", collector.as_str()).label("exported", word).is(count as f64);
+            }
+        }
+    }
 }
 
 fn each(view: &View<'_>, lines: &mut Lines<'_>, value: impl Fn(&CollectorHealth) -> Option<f64>) {

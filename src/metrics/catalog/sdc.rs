@@ -2,6 +2,7 @@
 
 use crate::metrics::derive::threshold_ratio;
 use crate::metrics::encode::{Labels, Lines};
+use crate::metrics::view::View;
 use crate::model::cluster::Sdc;
 use crate::model::snapshot::Collector;
 use crate::model::state::Connection;
@@ -14,8 +15,16 @@ use super::{Area, Family, Read, Rule, Sample};
 
 pub(super) fn families() -> Vec<Family> {
     let area = Area::of(Collector::Sdcs, &["system", "sdc"]);
+    let system = Area::of(Collector::Sdcs, &["system"]);
     let stats = |samples| Rule::Stats(StatKind::Sdc, samples);
     vec![
+        system.gauge(
+            "scaleio_system_sdcs",
+            &["connected"],
+            "SDCs by whether they are connected to the MDM, NVMe hosts left out; all of them, with series of their own or not.",
+            "Sdc.mdmConnectionState",
+            Rule::Whole(by_connection),
+        ),
         area.gauge(
             "scaleio_sdc_info",
             &["sdc_id", "address", "version", "os", "approved", "host_type"],
@@ -93,6 +102,16 @@ pub(super) fn families() -> Vec<Family> {
             Rule::Sdc(oscillating),
         ),
     ]
+}
+
+fn by_connection(view: &View<'_>, lines: &mut Lines<'_>) {
+    let Some(sdcs) = view.snapshot.and_then(|snapshot| snapshot.sdcs.as_deref()) else { return };
+    let mut counts = [0usize; 2];
+    for connection in sdcs.iter().filter_map(|sdc| sdc.connection.as_ref()) {
+        counts[usize::from(connection.is(Connection::Connected))] += 1;
+    }
+    lines.sample(view.system(), ",connected=\"true\"", Some(counts[1] as f64));
+    lines.sample(view.system(), ",connected=\"false\"", Some(counts[0] as f64));
 }
 
 fn info(sdc: &Sdc, labels: Labels<'_>, lines: &mut Lines<'_>) {

@@ -1,8 +1,11 @@
 //! Families of volumes, snapshots among them, and of snapshot policies.
 
+use std::collections::BTreeMap;
+
 use crate::metrics::encode::{Labels, Lines};
 use crate::metrics::view::View;
 use crate::model::cluster::Volume;
+use crate::model::id::StoragePoolId;
 use crate::model::snapshot::Collector;
 use crate::model::state::{PolicyState, Seen, VolumeType};
 use crate::model::stats::{Stat, StatKind};
@@ -14,8 +17,16 @@ use super::{Area, Family, Read, Rule, Sample};
 pub(super) fn families() -> Vec<Family> {
     let area = Area::of(Collector::Volumes, &["system", "protection_domain", "storage_pool", "volume"]);
     let policy = Area::of(Collector::SnapshotPolicies, &["system", "policy"]);
+    let pool = Area::of(Collector::Volumes, &["system", "protection_domain", "storage_pool"]);
     let stats = |samples| Rule::Stats(StatKind::Volume, samples);
     vec![
+        pool.gauge(
+            "scaleio_storage_pool_volumes",
+            &["mapped"],
+            "Volumes and snapshots of the pool by whether any client has them mapped; all of them, with series of their own or not.",
+            "Volume.mappedSdcInfo, mappingToAllSdcsEnabled",
+            Rule::Whole(by_mapping),
+        ),
         area.gauge(
             "scaleio_volume_info",
             &["volume_id", "type", "thin", "vtree_id"],
@@ -120,6 +131,22 @@ pub(super) fn families() -> Vec<Family> {
             }),
         ),
     ]
+}
+
+fn by_mapping(view: &View<'_>, lines: &mut Lines<'_>) {
+    let mut counts: BTreeMap<&StoragePoolId, [usize; 2]> = BTreeMap::new();
+    let Some(volumes) = view.snapshot.and_then(|snapshot| snapshot.volumes.as_deref()) else { return };
+    for volume in volumes.iter() {
+        if let Some(pool) = &volume.pool {
+            let mapped = volume.mapped_to_all || !volume.mappings.is_empty();
+            counts.entry(pool).or_default()[usize::from(mapped)] += 1;
+        }
+    }
+    for pool in view.pools() {
+        let [unmapped, mapped] = counts.get(&pool.object.id).copied().unwrap_or_default();
+        lines.sample(pool.labels, ",mapped=\"true\"", Some(mapped as f64));
+        lines.sample(pool.labels, ",mapped=\"false\"", Some(unmapped as f64));
+    }
 }
 
 fn info(volume: &Volume, labels: Labels<'_>, lines: &mut Lines<'_>) {

@@ -12,7 +12,7 @@ use crate::metrics::own::Own;
 use crate::model::id::SystemId;
 use crate::model::unit::Timestamp;
 
-use super::segment::{GZIP_HEAD, LAST_BLOCK, Packed, Packer, Segment, header};
+use super::segment::{Forms, GZIP_HEAD, LAST_BLOCK, Packed, Packer, Segment, header};
 
 /// A format that nobody asked for in so long is not made in advance. Longer
 /// than any sensible pause between two scrapes.
@@ -73,13 +73,19 @@ impl Format {
 #[derive(Default)]
 pub(super) struct Asked {
     /// Seconds since 1970; 0 is never.
+    plain: AtomicI64,
     gzip: AtomicI64,
 }
 
 impl Asked {
-    /// Whether somebody wanted gzip in the last minutes.
-    pub(super) fn gzip_lately(&self, now: Timestamp) -> bool {
-        now.timestamp().saturating_sub(self.gzip.load(Ordering::Relaxed)) <= ASKED_LATELY_SECONDS
+    /// The forms that somebody wanted in the last minutes. When nobody wanted
+    /// anything it is text, which takes the least time to make.
+    pub(super) fn lately(&self, now: Timestamp) -> Forms {
+        let lately = |asked: &AtomicI64| {
+            now.timestamp().saturating_sub(asked.load(Ordering::Relaxed)) <= ASKED_LATELY_SECONDS
+        };
+        let packed = lately(&self.gzip);
+        Forms { text: lately(&self.plain) || !packed, packed }
     }
 }
 
@@ -138,6 +144,11 @@ impl Exposition {
         if format == Format::OpenMetrics {
             tail.extend_from_slice(b"# EOF\n");
         }
+        let asked = if gzip { &self.asked.gzip } else { &self.asked.plain };
+        // A few families for a look are no reason to hold all of them ready.
+        if collect.is_none() {
+            asked.store(now.timestamp(), Ordering::Relaxed);
+        }
         if !gzip {
             let mut chunks = Chunks::default();
             for block in blocks() {
@@ -145,14 +156,14 @@ impl Exposition {
                     chunks.copy(header.text().as_bytes());
                 }
                 for segment in &block.segments {
-                    chunks.share(segment.text(), || Bytes::from_owner(Text(Arc::clone(segment))));
+                    let text = segment.text();
+                    chunks.share(text, || Bytes::from_owner(Text(Arc::clone(text))));
                 }
             }
             chunks.copy(&tail);
             let length = chunks.length;
             return chunks.body(length);
         }
-        self.asked.gzip.store(now.timestamp(), Ordering::Relaxed);
         let mut packer = Packer::default();
         let mut stream = Stream::new();
         for block in blocks() {
@@ -161,36 +172,29 @@ impl Exposition {
             }
             for segment in &block.segments {
                 let packed = segment.packed(&mut packer);
-                stream.share(packed, segment.len(), || Bytes::from_owner(PackedText(Arc::clone(segment))));
+                stream.share(packed, segment.len(), || Bytes::from_owner(PackedText(Arc::clone(packed))));
             }
         }
         stream.copy(&packer.pack(&tail, Vec::new()), tail.len());
         stream.end()
     }
-
-    /// Packs what is not packed yet.
-    pub(super) fn pack(&self, packer: &mut Packer) {
-        for segment in self.blocks.iter().flat_map(|block| &block.segments) {
-            segment.packed(packer);
-        }
-    }
 }
 
 /// Shares the text of a segment.
-struct Text(Arc<Segment>);
+struct Text(Arc<Vec<u8>>);
 
 impl AsRef<[u8]> for Text {
     fn as_ref(&self) -> &[u8] {
-        self.0.text()
+        &self.0
     }
 }
 
-/// Shares the packed form of a segment, which is there.
-struct PackedText(Arc<Segment>);
+/// Shares the packed form of a segment.
+struct PackedText(Arc<Packed>);
 
 impl AsRef<[u8]> for PackedText {
     fn as_ref(&self) -> &[u8] {
-        self.0.packed_bytes()
+        &self.0.bytes
     }
 }
 
@@ -279,24 +283,35 @@ mod tests {
     use crate::model::picture::Picture;
 
     #[test]
-    fn gzip_is_made_in_advance_only_while_somebody_asks_for_it() {
+    fn only_the_forms_that_somebody_asks_for_are_held_ready() {
         let own = Own::new(Build { version: "0", revision: "0", rustc: "0" }).unwrap();
-        let mut encoder = Encoder::new(&config::Metrics { max_series: 1000 });
+        let mut encoder = Encoder::new(&config::Metrics::all(1000));
         let begin = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let picture = Arc::new(Picture::unseen(SystemId::new("prod"), begin, Observed::default()));
         let mut encode = |minutes| encoder.encode(&[Arc::clone(&picture)], begin + TimeDelta::minutes(minutes));
-        let packed = |exposition: &Exposition| {
-            let segments: Vec<_> = exposition.blocks.iter().flat_map(|block| &block.segments).collect();
-            assert!(!segments.is_empty());
-            segments.iter().filter(|segment| segment.is_packed()).count() * 100 / segments.len()
+        let held = |exposition: &Exposition| {
+            let mut forms = exposition.blocks.iter().flat_map(|block| &block.segments).map(|segment| segment.forms());
+            let first = forms.next().unwrap();
+            assert!(forms.all(|other| other == first));
+            (first.text, first.packed)
+        };
+        let ask = |exposition: &Exposition, gzip, collect: Option<&[&str]>, minutes| {
+            exposition.body(Format::Text, gzip, collect, &own, begin + TimeDelta::minutes(minutes))
         };
         let first = encode(0);
-        first.body(Format::Text, false, None, &own, begin);
-        assert_eq!(packed(&first), 0);
-        first.body(Format::Text, true, None, &own, begin);
-        assert_eq!(packed(&first), 100);
-        assert_eq!(packed(&encode(10)), 100);
-        assert_eq!(packed(&encode(11)), 0);
+        ask(&first, false, None, 0);
+        assert_eq!(held(&first), (true, false), "text is what all begins with");
+        ask(&first, true, None, 0);
+        assert_eq!(held(&first), (true, true));
+        assert_eq!(held(&encode(1)), (true, true));
+        ask(&first, true, None, 9);
+        assert_eq!(held(&encode(11)), (false, true), "nobody asked for text");
+        let packed = encode(12);
+        ask(&packed, false, Some(&["exporter"]), 12);
+        assert_eq!(held(&encode(13)), (false, true), "a look at a few families changes nothing");
+        assert_eq!(ask(&packed, false, None, 13).concat(), ask(&first, false, None, 13).concat());
+        assert_eq!(held(&encode(14)), (true, true));
+        assert_eq!(held(&encode(40)), (true, false), "nobody asks at all");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::model::stats::StatKind;
 use crate::model::unit::Timestamp;
 
 use super::catalog::{Family, Placed, Rule, Sample, Scope, families};
+use super::choose::{Choice, Choices, candidates};
 use super::derive::{EventCounts, LatencyHistograms};
 use super::labels::Names;
 use super::view::{Entry, Keep, Rows, View};
@@ -25,17 +26,26 @@ pub(crate) use lines::{Labels, Lines, bound};
 pub(super) use segment::header;
 
 use exposition::{Asked, Block};
-use segment::{Packer, Segment};
+use segment::{Forms, Packer, Segment};
 
 /// Kinds whose objects a limit may withhold: what matters more comes first.
 const CUTTABLE: [Collector; 3] = [Collector::Sdcs, Collector::Devices, Collector::Volumes];
 
 /// Writes expositions, and keeps between them what need not be made again.
 pub struct Encoder {
-    max_series: usize,
+    config: config::Metrics,
     systems: BTreeMap<SystemId, System>,
     asked: Arc<Asked>,
+    press: Press,
+}
+
+/// What families are written with, one after the other.
+struct Press {
+    /// The forms that are wanted of what is written.
+    forms: Forms,
     packer: Packer,
+    /// Lines of a family that are not kept as text.
+    scratch: Vec<u8>,
 }
 
 /// What is kept of one system.
@@ -48,6 +58,7 @@ struct System {
 struct Known {
     names: Names,
     rows: Rows,
+    choices: Choices,
     latencies: LatencyHistograms,
     events: EventCounts,
     keep: Keep,
@@ -67,6 +78,7 @@ struct Slot {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct MadeOf {
     changed: u64,
+    chosen: u64,
     present: bool,
     keep: usize,
 }
@@ -75,10 +87,14 @@ impl Encoder {
     /// An encoder that has seen nothing.
     pub fn new(config: &config::Metrics) -> Self {
         Self {
-            max_series: config.max_series,
+            config: config.clone(),
             systems: BTreeMap::new(),
             asked: Arc::default(),
-            packer: Packer::default(),
+            press: Press {
+                forms: Forms { text: true, packed: false },
+                packer: Packer::default(),
+                scratch: Vec::new(),
+            },
         }
     }
 
@@ -88,16 +104,18 @@ impl Encoder {
         self.systems.retain(|id, _| pictures.iter().any(|picture| picture.system == *id));
         for picture in pictures {
             let system =
-                self.systems.entry(picture.system.clone()).or_insert_with(|| System::new(picture.system.as_str()));
-            system.known.update(picture.snapshot.as_deref());
+                self.systems.entry(picture.system.clone()).or_insert_with(|| System::new(picture.system.as_str(), &self.config));
+            system.known.update(picture.snapshot.as_deref(), now);
         }
         let pictures: BTreeMap<&SystemId, &Picture> =
             pictures.iter().map(|picture| (&picture.system, &**picture)).collect();
 
+        self.press.forms = self.asked.lately(now);
+        let press = &mut self.press;
         let mut total = 0;
         for (id, system) in &mut self.systems {
             let Some(picture) = pictures.get(id) else { continue };
-            total += system.write(picture, |family| !CUTTABLE.iter().any(|kind| family.scope == Scope::Of(*kind)));
+            total += system.write(press, picture, |family| !CUTTABLE.iter().any(|kind| family.scope == Scope::Of(*kind)));
             total += Counts::MOST_LINES;
         }
         let mut cut = false;
@@ -106,16 +124,15 @@ impl Encoder {
                 let Some(picture) = pictures.get(id) else { continue };
                 // What a cut leaves over is not for kinds that matter less:
                 // a few of everything would look like all of it.
-                let budget = if cut { 0 } else { self.max_series.saturating_sub(total) };
-                total += system.fit(picture, kind, budget);
+                let budget = if cut { 0 } else { self.config.max_series.saturating_sub(total) };
+                total += system.fit(press, picture, kind, budget);
             }
             cut |= self.systems.values().any(|system| system.withheld(kind) > 0);
         }
         for system in self.systems.values_mut() {
-            system.write_counts();
+            system.write_counts(press);
         }
 
-        let pack = self.asked.gzip_lately(now);
         let blocks = families()
             .iter()
             .enumerate()
@@ -124,9 +141,12 @@ impl Encoder {
                     .systems
                     .values_mut()
                     .filter_map(|system| {
-                        let segment = system.slots.get_mut(index)?.current.as_mut()?;
-                        if !pack && segment.is_packed() {
-                            *segment = Arc::new(segment.unpacked());
+                        let slot = system.slots.get_mut(index)?;
+                        let segment = slot.current.as_mut()?;
+                        // Written when other forms were wanted, or asked for meanwhile.
+                        if segment.forms() != press.forms {
+                            *segment = Arc::new(segment.only(press.forms, &mut press.packer));
+                            slot.retired = None;
                         }
                         (segment.series > 0).then(|| Arc::clone(segment))
                     })
@@ -136,21 +156,40 @@ impl Encoder {
             .collect();
         let seqs =
             pictures.iter().filter_map(|(id, picture)| Some(((*id).clone(), picture.snapshot.as_ref()?.seq))).collect();
-        let exposition = Exposition::new(blocks, seqs, Arc::clone(&self.asked));
-        if pack {
-            exposition.pack(&mut self.packer);
-        }
-        Arc::new(exposition)
+        Arc::new(Exposition::new(blocks, seqs, Arc::clone(&self.asked)))
     }
 }
 
 impl Known {
-    fn update(&mut self, snapshot: Option<&Snapshot>) {
+    fn update(&mut self, snapshot: Option<&Snapshot>, now: Timestamp) {
         if let Some(snapshot) = snapshot {
             self.names.update(snapshot);
             self.rows.update(snapshot);
+            self.choose(snapshot, now);
             self.latencies.update(snapshot, self.rows.volumes());
             self.events.update(snapshot);
+        }
+    }
+
+    fn choose(&mut self, snapshot: &Snapshot, now: Timestamp) {
+        let table = |kind| snapshot.statistics.as_ref().and_then(|statistics| statistics.table(kind));
+        macro_rules! choose {
+            ($($slot:ident: $kind:ident),*) => {$({
+                let objects = snapshot.$slot.as_ref().map_or(0, |part| part.len());
+                let rows = &self.rows;
+                let candidates = || candidates(&snapshot.$slot, rows.$slot(), table(StatKind::$kind));
+                self.choices.$slot.update(objects, candidates, now);
+            })*};
+        }
+        choose!(devices: Device, sdcs: Sdc, volumes: Volume);
+    }
+
+    /// The choice among a kind that may be cut.
+    const fn choice(&self, kind: Collector) -> &Choice {
+        match kind {
+            Collector::Devices => &self.choices.devices,
+            Collector::Sdcs => &self.choices.sdcs,
+            _ => &self.choices.volumes,
         }
     }
 
@@ -160,6 +199,7 @@ impl Known {
             snapshot: picture.snapshot.as_deref(),
             names: &self.names,
             rows: &self.rows,
+            choices: &self.choices,
             keep: self.keep,
             latencies: &self.latencies,
             events: &self.events,
@@ -177,11 +217,16 @@ impl Known {
 }
 
 impl System {
-    fn new(id: &str) -> Self {
+    fn new(id: &str, config: &config::Metrics) -> Self {
         Self {
             known: Known {
                 names: Names::new(id),
                 rows: Rows::default(),
+                choices: Choices {
+                    devices: Choice::new(config.devices),
+                    sdcs: Choice::new(config.sdcs),
+                    volumes: Choice::new(config.volumes),
+                },
                 latencies: LatencyHistograms::default(),
                 events: EventCounts::default(),
                 keep: Keep::ALL,
@@ -191,13 +236,13 @@ impl System {
     }
 
     /// Writes the families that are wanted; returns the number of their series.
-    fn write(&mut self, picture: &Picture, wanted: impl Fn(&Family) -> bool) -> usize {
+    fn write(&mut self, press: &mut Press, picture: &Picture, wanted: impl Fn(&Family) -> bool) -> usize {
         let view = self.known.view(picture);
         let mut series = 0;
         for (family, slot) in families().iter().zip(&mut self.slots).filter(|(family, _)| wanted(family)) {
             let made_of = made_of(&family.rule, &view);
             if made_of.is_none() || slot.made_of != made_of || slot.current.is_none() {
-                slot.write(family, |lines| write_family(family, &view, lines));
+                slot.write(press, family, |lines| write_family(family, &view, lines));
                 slot.made_of = made_of;
             }
             series += slot.current.as_ref().map_or(0, |segment| segment.series);
@@ -207,13 +252,16 @@ impl System {
 
     /// Writes the families of a kind with as many of its objects as `budget`
     /// series allow; returns the number of series.
-    fn fit(&mut self, picture: &Picture, kind: Collector, budget: usize) -> usize {
-        let objects = objects(picture, kind);
+    fn fit(&mut self, press: &mut Press, picture: &Picture, kind: Collector, budget: usize) -> usize {
+        if self.known.choice(kind).is_off() {
+            return 0;
+        }
+        let objects = self.known.choice(kind).count();
         let mut may_grow = true;
         loop {
             let keep = (*self.known.kept(kind)).min(objects);
             *self.known.kept(kind) = if keep == objects { usize::MAX } else { keep };
-            let written = self.write(picture, |family| family.scope == Scope::Of(kind));
+            let written = self.write(press, picture, |family| family.scope == Scope::Of(kind));
             let all = written + self.withheld(kind);
             let fits = if all <= budget { objects } else { objects * budget / all };
             let next = if written > budget && keep > 0 {
@@ -241,7 +289,7 @@ impl System {
     }
 
     /// Writes how many series there are, and how many are not.
-    fn write_counts(&mut self) {
+    fn write_counts(&mut self, press: &mut Press) {
         let mut counts = Counts::default();
         for (family, slot) in families().iter().zip(&self.slots) {
             if !matches!(family.rule, Rule::Series | Rule::Dropped) {
@@ -253,12 +301,12 @@ impl System {
         let labels = Labels::new(&known.names.system);
         for (family, slot) in families().iter().zip(slots) {
             match family.rule {
-                Rule::Series => slot.write(family, |lines| {
+                Rule::Series => slot.write(press, family, |lines| {
                     for (collector, series) in counts.with_ourselves() {
                         lines.line(labels).label("collector", collector).is(series as f64);
                     }
                 }),
-                Rule::Dropped => slot.write(family, |lines| {
+                Rule::Dropped => slot.write(press, family, |lines| {
                     for kind in CUTTABLE {
                         let withheld = counts.withheld.get(kind.as_str()).copied().unwrap_or(0);
                         lines.line(labels).label("collector", kind.as_str()).is(withheld as f64);
@@ -276,15 +324,16 @@ impl System {
 }
 
 impl Slot {
-    fn write(&mut self, family: &Family, write: impl FnOnce(&mut Lines<'_>)) {
-        let (mut text, packed) = match self.retired.take().map(Arc::try_unwrap) {
+    fn write(&mut self, press: &mut Press, family: &Family, write: impl FnOnce(&mut Lines<'_>)) {
+        let (kept, room) = match self.retired.take().map(Arc::try_unwrap) {
             Some(Ok(segment)) => segment.into_buffers(),
             // Somebody still sends it, or there was none.
             Some(Err(_)) | None => (Vec::new(), Vec::new()),
         };
         let before = self.current.as_ref().map_or(0, |segment| segment.len());
+        let mut text = if press.forms.text { kept } else { std::mem::take(&mut press.scratch) };
         text.clear();
-        if text.capacity() > 4 * before + (64 << 10) {
+        if press.forms.text && text.capacity() > 4 * before + (64 << 10) {
             text = Vec::new();
         }
         text.reserve(before);
@@ -292,7 +341,18 @@ impl Slot {
         write(&mut lines);
         let (written, withheld) = (lines.written, lines.withheld);
         self.withheld = withheld;
-        self.retired = self.current.replace(Arc::new(Segment::new(text, packed, written)));
+        let segment = if press.forms.text {
+            let segment = Segment::of_text(text, written);
+            if press.forms.packed {
+                segment.pack(&mut press.packer, room);
+            }
+            segment
+        } else {
+            let segment = Segment::of_packed(&text, &mut press.packer, room, written);
+            press.scratch = text;
+            segment
+        };
+        self.retired = self.current.replace(Arc::new(segment));
     }
 }
 
@@ -327,31 +387,25 @@ impl Counts {
     }
 }
 
-fn objects(picture: &Picture, kind: Collector) -> usize {
-    let Some(snapshot) = picture.snapshot.as_ref() else { return 0 };
-    match kind {
-        Collector::Devices => snapshot.devices.as_ref().map_or(0, |devices| devices.len()),
-        Collector::Sdcs => snapshot.sdcs.as_ref().map_or(0, |sdcs| sdcs.len()),
-        _ => snapshot.volumes.as_ref().map_or(0, |volumes| volumes.len()),
-    }
-}
-
 /// What the lines of a rule are made of, where that seldom changes.
 fn made_of(rule: &Rule, view: &View<'_>) -> Option<MadeOf> {
     let snapshot = view.snapshot;
     match rule {
         Rule::Device(_) => Some(MadeOf {
             changed: view.names.devices.changed(),
+            chosen: view.choices.devices.changed(),
             present: snapshot.is_some_and(|snapshot| snapshot.devices.is_some()),
             keep: view.keep.devices,
         }),
         Rule::Sdc(_) => Some(MadeOf {
             changed: view.names.sdcs.changed(),
+            chosen: view.choices.sdcs.changed(),
             present: snapshot.is_some_and(|snapshot| snapshot.sdcs.is_some()),
             keep: view.keep.sdcs,
         }),
         Rule::Volume(_) => Some(MadeOf {
             changed: view.names.volumes.changed(),
+            chosen: view.choices.volumes.changed(),
             present: snapshot.is_some_and(|snapshot| snapshot.volumes.is_some()),
             keep: view.keep.volumes,
         }),

@@ -2,9 +2,9 @@
 //! itself, so that one that did not change is not packed again; together the
 //! pieces are one ordinary gzip stream.
 
-use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
-use flate2::{Compress, Compression, Crc, FlushCompress};
+use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress};
 
 use crate::metrics::catalog::{Family, families};
 
@@ -16,62 +16,87 @@ pub(super) const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
 /// Closes a deflate stream: an empty last block.
 pub(super) const LAST_BLOCK: [u8; 2] = [3, 0];
 
+/// In which forms pieces are made in advance. One form is always there, and
+/// the other is made from it when somebody asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Forms {
+    pub(super) text: bool,
+    pub(super) packed: bool,
+}
+
 /// Sample lines of one family of one system.
 pub(super) struct Segment {
-    text: Arc<Vec<u8>>,
-    packed: OnceLock<Packed>,
-    /// Memory for the packed form.
-    room: Mutex<Vec<u8>>,
+    text: OnceLock<Arc<Vec<u8>>>,
+    packed: OnceLock<Arc<Packed>>,
+    /// Bytes of text.
+    length: usize,
     /// Lines.
     pub(super) series: usize,
 }
 
 impl Segment {
-    /// Takes ready lines, and memory for their packed form.
-    pub(super) fn new(text: Vec<u8>, room: Vec<u8>, series: usize) -> Self {
-        Self { text: Arc::new(text), packed: OnceLock::new(), room: Mutex::new(room), series }
+    /// Takes ready lines.
+    pub(super) fn of_text(text: Vec<u8>, series: usize) -> Self {
+        let length = text.len();
+        Self { text: OnceLock::from(Arc::new(text)), packed: OnceLock::new(), length, series }
     }
 
-    /// The lines.
-    pub(super) fn text(&self) -> &[u8] {
-        &self.text
+    /// Packs lines into the memory of `room`, and does not keep them as text.
+    pub(super) fn of_packed(text: &[u8], packer: &mut Packer, room: Vec<u8>, series: usize) -> Self {
+        let packed = Arc::new(packer.pack(text, room));
+        Self { text: OnceLock::new(), packed: OnceLock::from(packed), length: text.len(), series }
     }
 
-    /// Bytes of text.
-    pub(super) fn len(&self) -> usize {
-        self.text.len()
-    }
-
-    /// Whether it holds a packed form.
-    pub(super) fn is_packed(&self) -> bool {
-        self.packed.get().is_some()
-    }
-
-    /// The same lines without the packed form.
-    pub(super) fn unpacked(&self) -> Self {
-        Self { text: Arc::clone(&self.text), packed: OnceLock::new(), room: Mutex::default(), series: self.series }
-    }
-
-    /// The packed form, made the first time somebody asks.
-    pub(super) fn packed(&self, packer: &mut Packer) -> &Packed {
-        self.packed.get_or_init(|| {
-            let room = self.room.lock().map(|mut room| std::mem::take(&mut *room)).unwrap_or_default();
-            packer.pack(&self.text, room)
+    /// The lines; unpacked the first time somebody asks, unless kept.
+    pub(super) fn text(&self) -> &Arc<Vec<u8>> {
+        self.text.get_or_init(|| {
+            let packed = self.packed.get().map_or(&[][..], |packed| &packed.bytes);
+            Arc::new(unpack(packed, self.length))
         })
     }
 
-    /// The bytes of the packed form; none before it is made.
-    pub(super) fn packed_bytes(&self) -> &[u8] {
-        self.packed.get().map_or(&[], |packed| &packed.bytes)
+    /// Bytes of text.
+    pub(super) const fn len(&self) -> usize {
+        self.length
     }
 
-    /// Its memory, of the text and of the packed form, when nobody sends it.
-    pub(super) fn into_buffers(self) -> (Vec<u8>, Vec<u8>) {
-        let packed = match self.packed.into_inner() {
-            Some(packed) => packed.bytes,
-            None => self.room.into_inner().unwrap_or_default(),
+    /// The forms it holds.
+    pub(super) fn forms(&self) -> Forms {
+        Forms { text: self.text.get().is_some(), packed: self.packed.get().is_some() }
+    }
+
+    /// The packed form, made the first time somebody asks.
+    pub(super) fn packed(&self, packer: &mut Packer) -> &Arc<Packed> {
+        self.pack(packer, Vec::new())
+    }
+
+    /// [`Self::packed`], made in the memory of `room`.
+    pub(super) fn pack(&self, packer: &mut Packer, room: Vec<u8>) -> &Arc<Packed> {
+        self.packed.get_or_init(|| Arc::new(packer.pack(self.text(), room)))
+    }
+
+    /// The same lines in just these forms.
+    pub(super) fn only(&self, forms: Forms, packer: &mut Packer) -> Self {
+        let kept = Self {
+            text: OnceLock::new(),
+            packed: OnceLock::new(),
+            length: self.length,
+            series: self.series,
         };
-        (Arc::try_unwrap(self.text).unwrap_or_default(), packed)
+        if forms.packed {
+            let _ = kept.packed.set(Arc::clone(self.packed(packer)));
+        }
+        if forms.text {
+            let _ = kept.text.set(Arc::clone(self.text()));
+        }
+        kept
+    }
+
+    /// Its memory, of the text and of the packed form, where nobody uses it any more.
+    pub(super) fn into_buffers(self) -> (Vec<u8>, Vec<u8>) {
+        let text = self.text.into_inner().and_then(Arc::into_inner);
+        let packed = self.packed.into_inner().and_then(Arc::into_inner);
+        (text.unwrap_or_default(), packed.map(|packed| packed.bytes).unwrap_or_default())
     }
 }
 
@@ -114,6 +139,22 @@ impl Packer {
             bytes.reserve(bytes.len() / 2 + 64);
         }
     }
+}
+
+/// The text of a packed piece.
+fn unpack(packed: &[u8], length: usize) -> Vec<u8> {
+    let mut text = Vec::with_capacity(length);
+    let mut decompress = Decompress::new(false);
+    while text.len() < length {
+        let (read, before) = (usize::try_from(decompress.total_in()).unwrap_or(packed.len()), text.len());
+        let rest = packed.get(read..).unwrap_or_default();
+        let went_on = decompress.decompress_vec(rest, &mut text, FlushDecompress::None).is_ok();
+        debug_assert!(went_on, "what we packed can be unpacked");
+        if !went_on || text.len() == before {
+            break;
+        }
+    }
+    text
 }
 
 /// Text as deflate blocks that are not compressed.
@@ -179,7 +220,7 @@ mod tests {
 
     use super::*;
 
-    fn unpack(pieces: &[&Packed]) -> Vec<u8> {
+    fn unpacked(pieces: &[&Packed]) -> Vec<u8> {
         let mut all = GZIP_HEAD.to_vec();
         let mut crc = Crc::new();
         for piece in pieces {
@@ -202,7 +243,7 @@ mod tests {
         let packed: Vec<Packed> = texts.iter().map(|text| packer.pack(text, Vec::new())).collect();
         let again = packer.pack(&texts[2], vec![1; 10]);
         let pieces: Vec<&Packed> = packed.iter().chain([&again]).collect();
-        assert_eq!(unpack(&pieces), [texts.concat(), texts[2].clone()].concat());
+        assert_eq!(unpacked(&pieces), [texts.concat(), texts[2].clone()].concat());
     }
 
     #[test]
@@ -210,6 +251,26 @@ mod tests {
         let text: Vec<u8> = (0..=255).cycle().take(200_000).collect();
         let mut crc = Crc::new();
         crc.update(&text);
-        assert_eq!(unpack(&[&Packed { bytes: stored(&text), crc }]), text);
+        assert_eq!(unpacked(&[&Packed { bytes: stored(&text), crc }]), text);
+    }
+
+    #[test]
+    fn a_piece_kept_in_one_form_gives_the_other_when_asked() {
+        let text: Vec<u8> = (0..200_000u32).flat_map(|n| format!("m{{a=\"{}\"}} {n}\n", n % 7).into_bytes()).collect();
+        let mut packer = Packer::default();
+        let forms = |text, packed| Forms { text, packed };
+        let segment = Segment::of_packed(&text, &mut packer, Vec::new(), 200_000);
+        assert_eq!(segment.forms(), forms(false, true));
+        assert_eq!((segment.len(), segment.series), (text.len(), 200_000));
+        assert_eq!(**segment.text(), text);
+        assert_eq!(segment.forms(), forms(true, true));
+        let lean = segment.only(forms(false, true), &mut packer);
+        assert_eq!(lean.forms(), forms(false, true));
+        assert_eq!(**lean.text(), text);
+        let plain = Segment::of_text(text.clone(), 200_000).only(forms(true, false), &mut packer);
+        assert_eq!(plain.forms(), forms(true, false));
+        assert_eq!(plain.packed(&mut packer).bytes, lean.packed(&mut packer).bytes);
+        let empty = Segment::of_packed(&[], &mut packer, Vec::new(), 0);
+        assert_eq!(**empty.text(), Vec::<u8>::new());
     }
 }
