@@ -74,7 +74,7 @@ fn a_new_system_is_healthy_balanced_and_in_use() {
     check(&world);
     assert_eq!((world.sds.len(), world.devices.len(), world.volumes.len()), (12, 48, 40));
     assert_eq!((degraded(&world), rebalancing(&world)), (0, 0));
-    assert!(world.answers() && world.mdm.normal());
+    assert!(world.answers() && world.mdm.normal(world.now()));
     assert!(world.volumes.values().any(|volume| volume.traffic.read.ops > 0));
     assert!(world.volumes.values().any(|volume| volume.traffic == Traffic::default()), "some volumes are idle");
 }
@@ -164,7 +164,7 @@ fn nobody_answers_while_the_mdm_hands_over() {
     pass(&mut world, 10);
     assert!(world.answers());
     assert_ne!(world.mdm.master().unwrap().id, before);
-    assert!(world.mdm.normal());
+    assert!(world.mdm.normal(world.now()));
 }
 
 #[test]
@@ -198,16 +198,16 @@ fn volumes_come_and_go_with_their_data() {
     let id = world.create_volume(&request).unwrap();
     check(&world);
     assert_eq!(world.volumes[&id].size_kb, 24 << 20, "rounded up to eight GiB");
-    assert_eq!(world.create_volume(&request), Err(Refusal::NameInUse { name: "new".into() }));
-    assert_eq!(world.delete_volume("new"), Err(Refusal::Mapped { name: "new".into() }));
+    assert_eq!(world.create_volume(&request), Err(Refusal::Mdm(Code::VolumeNameInUse)));
+    assert_eq!(world.delete_volume("new"), Err(Refusal::Mdm(Code::Mapped)));
     world.unmap_volume("new").unwrap();
     world.delete_volume("new").unwrap();
     check(&world);
     assert_eq!(world.pools.values().map(|pool| pool.figures.in_use).sum::<u64>(), before);
-    let no_room = VolumeRequest { gib: 1 << 20, ..request };
-    assert_eq!(world.create_volume(&no_room), Err(Refusal::NoRoom { pool: "pool-1".into() }));
+    let no_room = VolumeRequest { gib: 1 << 19, ..request };
+    assert_eq!(world.create_volume(&no_room), Err(Refusal::Mdm(Code::NoResources)));
     let too_large = VolumeRequest { gib: u64::MAX, ..no_room };
-    assert_eq!(world.create_volume(&too_large), Err(Refusal::TooLarge { name: "new".into() }));
+    assert_eq!(world.create_volume(&too_large), Err(Refusal::Mdm(Code::VolumeTooLarge)));
 }
 
 #[test]
