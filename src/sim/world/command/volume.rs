@@ -421,6 +421,9 @@ impl World {
                 arrived.push((*id, migration.to));
             }
         }
+        if arrived.is_empty() {
+            return;
+        }
         for (id, to) in arrived {
             let members: Vec<(Id, Id, u64)> = self
                 .volumes
@@ -442,5 +445,6 @@ impl World {
                 tree.migration = None;
             }
         }
+        self.sum_up_volumes();
     }
 }

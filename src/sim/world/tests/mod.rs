@@ -1,5 +1,8 @@
 //! The laws of the world, over seeds and random faults.
 
+mod commands;
+mod random;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -30,7 +33,8 @@ fn check(world: &World) {
         let of_devices: u64 = devices.iter().map(|device| device.used_kb).sum();
         assert_eq!(of_devices + pool.homeless.values().sum::<u64>(), figures.in_use);
         for device in &devices {
-            assert!(device.used_kb <= device.capacity_kb && device.stale_kb <= device.used_kb);
+            assert!(device.used_kb + device.temp_kb <= device.capacity_kb, "{}", device.name);
+            assert!(device.stale_kb <= device.used_kb && device.covered_kb <= device.used_kb, "{}", device.name);
             assert_eq!(device.figures.protection.sum(), device.used_kb, "{}", device.name);
         }
         if pool.homeless.is_empty() {
@@ -40,12 +44,21 @@ fn check(world: &World) {
             }
             assert_eq!(sum, figures.protection, "devices show what their pool shows");
         }
+        let covered: u64 = devices.iter().map(|device| device.covered_kb).sum();
+        assert_eq!(covered, devices.iter().map(|device| device.temp_kb).sum::<u64>(), "third copies of {}", pool.name);
         if devices.iter().all(|device| world.serves(device) && device.stale_kb == 0) && pool.homeless.is_empty() {
             assert_eq!(figures.protection.protected, figures.in_use);
         }
     }
     for volume in world.volumes.values() {
         assert!(volume.allocated_kb <= volume.size_kb);
+        assert!(volume.mapped.iter().all(|sdc| world.sdcs[sdc].mapped.contains(&volume.id)));
+        let vtree = &world.vtrees[&volume.vtree];
+        assert_eq!(vtree.pool, volume.pool);
+        assert!(world.volumes[&vtree.base].ancestor.is_none(), "a V-Tree begins at its base");
+    }
+    for device in world.devices.values() {
+        assert!(world.sds.contains_key(&device.sds) && world.pools.contains_key(&device.pool));
     }
 }
 
