@@ -13,7 +13,7 @@ pub mod scenario;
 pub mod world;
 
 pub use fault::{Fault, Faults, When, Word};
-pub use gateway::{Login, TokenClock};
+pub use gateway::{Exchange, Login, TokenClock};
 pub use release::{Release, UnknownRelease};
 pub use run::{Options, Running, Simulation, StartError};
 pub use scenario::{Scenario, ScenarioError};

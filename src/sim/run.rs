@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -13,10 +12,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::fault::Faults;
-use super::gateway::{Gateway, Login, TokenClock, serve};
+use super::gateway::{Exchange, Gateway, Journal, Login, TokenClock, serve};
 use super::release::Release;
 use super::scenario::{Player, Scenario, ScenarioError};
 use super::world::{Layout, World};
+use crate::clock;
 
 /// How often real time is carried into the world.
 const TICK: Duration = Duration::from_millis(250);
@@ -42,6 +42,10 @@ pub struct Options {
     pub monitor: Login,
     /// A user that may do everything.
     pub admin: Login,
+    /// More users that may do everything.
+    pub more_admins: Vec<Login>,
+    /// Whether to keep who asked what.
+    pub journal: bool,
 }
 
 impl Options {
@@ -58,6 +62,8 @@ impl Options {
             token_clock: TokenClock::Real,
             monitor: login("monitor", "Look-but-touch-not-1"),
             admin: login("admin", "Touch-anything-1"),
+            more_admins: Vec::new(),
+            journal: false,
         }
     }
 
@@ -98,6 +104,7 @@ pub struct Running {
     certificate_pem: String,
     monitor: Login,
     admin: Login,
+    journal: Arc<Journal>,
     stage: Arc<Stage>,
     tasks: JoinSet<()>,
     stop: CancellationToken,
@@ -122,7 +129,7 @@ impl Simulation {
     /// Builds a system and opens its gateways.
     pub async fn start(options: Options) -> Result<Running, StartError> {
         let mut world = World::new(&options.layout, options.release, options.seed);
-        world.set_epoch(Utc::now());
+        world.set_epoch(clock::now());
         if let Some(scenario) = &options.scenario {
             scenario.check(&world)?;
         }
@@ -142,6 +149,8 @@ impl Simulation {
             faults: Arc::new(Faults::new(options.seed)),
             player: Mutex::new(Player::new(options.scenario)),
         });
+        let journal = Arc::new(Journal::new(options.journal));
+        let admins: Vec<Login> = std::iter::once(&options.admin).chain(&options.more_admins).cloned().collect();
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let mut addresses = Vec::new();
@@ -154,7 +163,8 @@ impl Simulation {
                 Arc::clone(&stage.faults),
                 options.token_clock,
                 (number, options.seed),
-                (&options.monitor, &options.admin),
+                (&options.monitor, &admins),
+                Arc::clone(&journal),
             );
             tasks.spawn(serve(listener, tls.clone(), Arc::new(gateway), stop.clone()));
         }
@@ -166,6 +176,7 @@ impl Simulation {
             certificate_pem: certificate.cert.pem(),
             monitor: options.monitor,
             admin: options.admin,
+            journal,
             stage,
             tasks,
             stop,
@@ -225,6 +236,11 @@ impl Running {
     /// Looks at the world, or changes it.
     pub fn world<R>(&self, work: impl FnOnce(&mut World) -> R) -> R {
         work(&mut self.stage.world.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Who asked what so far, if that is kept.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.journal.all()
     }
 
     /// Faults on the wire.

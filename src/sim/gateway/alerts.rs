@@ -168,8 +168,9 @@ fn write_alert(json: &mut Json, alert: &Alert) {
         json.key("timestamp").string(&stamp(alert.raised));
         json.key("last_updated").string(&stamp(alert.cleared.unwrap_or(alert.observed)));
         json.key("cleared_timestamp").string(&alert.cleared.map_or_else(|| NEVER.to_owned(), stamp));
-        json.key("ack_timestamp").string(NEVER);
-        json.key("ack_by").raw("null");
+        let seen = alert.acknowledged.as_ref();
+        json.key("ack_timestamp").string(&seen.map_or_else(|| NEVER.to_owned(), |(at, _)| stamp(*at)));
+        json.key("ack_by").opt_string(seen.map(|(_, by)| by.as_str()));
         json.key("resource_type").string(alert.subject.resource);
         json.key("resource_name").string(&alert.subject.name);
         json.key("resource_id").shown(alert.subject.id);

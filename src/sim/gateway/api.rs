@@ -4,6 +4,7 @@ use axum::http::Method;
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::actions::{self, Args};
 use super::json::Json;
 use super::kind::{Kind, related};
 use super::refusal::Refused;
@@ -11,33 +12,21 @@ use super::session::Role;
 use super::statistics::{self, Query, Selection};
 use super::{Asked, Gateway, alerts, body, ok};
 use crate::sim::release::Release;
-use crate::sim::world::{self, Id, VolumeRequest, World};
+use crate::sim::world::{self, Code, Id, Setting, World};
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Key {
     name: Option<String>,
     ip: Option<String>,
+    /// Names of pools and fault sets are those of their domain alone.
+    protection_domain_name: Option<String>,
+    protection_domain_id: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Ids {
     ids: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NewVolume {
-    name: String,
-    storage_pool_id: String,
-    /// Numbers may come as strings.
-    volume_size_in_kb: Option<serde_json::Value>,
-    volume_size_in_gb: Option<serde_json::Value>,
-    volume_type: Option<String>,
-}
-
-fn number(value: Option<&serde_json::Value>) -> Option<u64> {
-    let value = value?;
-    value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
 impl Gateway {
@@ -87,8 +76,11 @@ impl Gateway {
                 let name = key.strip_prefix("getByName::").ok_or_else(Refused::not_found)?;
                 // Clients encode names twice, and write pools with their domain before a comma.
                 let name = percent_decoded(&percent_decoded(name));
-                let name = name.split_once(',').map_or(name.as_str(), |(_, name)| name);
-                let id = kind.id_named(&world, name).ok_or_else(|| Refused::no_such(kind.name()))?;
+                let (domain, name) = match name.split_once(',') {
+                    Some((domain, name)) if kind == Kind::StoragePool => (Some(domain.to_owned()), name.to_owned()),
+                    _ => (None, name),
+                };
+                let id = named(&world, kind, domain.as_deref(), &name)?;
                 Ok(ok(format!("\"{id}\"")))
             }
             (&Method::GET, ["instances", object]) => {
@@ -119,10 +111,17 @@ impl Gateway {
             (&Method::POST, ["types", kind, "instances", "action", action]) => {
                 self.query(asked, &world, self.kind(kind)?, action)
             }
-            (&Method::POST, ["types", "Volume", "instances"]) => create_volume(asked, &mut world),
+            (&Method::POST, ["types", kind, "instances"]) => {
+                let command = actions::creation(&world, self.kind(kind)?, &Args::read(asked)?)?;
+                Ok(actions::answer("", &world.command(command)?))
+            }
+            (&Method::POST, ["instances", "System", "action", action]) => {
+                let id = world.system.id;
+                self.act(asked, &mut world, Kind::System, id, action)
+            }
             (&Method::POST, ["instances", object, "action", action]) => {
                 let (kind, id) = self.object(&world, object)?;
-                self.act(&mut world, kind, id, action)
+                self.act(asked, &mut world, kind, id, action)
             }
             _ => Err(Refused::not_found()),
         }
@@ -135,7 +134,7 @@ impl Gateway {
     }
 
     fn kind(&self, name: &str) -> Result<Kind, Refused> {
-        Kind::named(name, self.release).ok_or_else(Refused::not_found)
+        Kind::listed(name, self.release).ok_or_else(Refused::not_found)
     }
 
     /// Reads `Type::id`.
@@ -160,14 +159,14 @@ impl Gateway {
             }
             "queryIdByKey" => {
                 let key: Key = body(asked)?;
-                let found = match (&key.name, &key.ip) {
-                    (Some(name), _) => kind.id_named(world, name),
-                    (None, Some(ip)) => id_at(world, kind, ip),
-                    (None, None) => {
-                        return Err(Refused::malformed("it must contain one of the following: name, ip"));
+                let id = match (&key.name, &key.ip) {
+                    (Some(name), _) => {
+                        let domain = key.protection_domain_name.as_deref().or(key.protection_domain_id.as_deref());
+                        named(world, kind, domain, name)?
                     }
+                    (None, Some(ip)) => id_at(world, kind, ip).ok_or_else(|| Refused::no_such(kind.name()))?,
+                    (None, None) => return Err(Refused::missing_one(&["name", "ip"])),
                 };
-                let id = found.ok_or_else(|| Refused::no_such(kind.name()))?;
                 // Types of replication answer an object.
                 let replication = matches!(
                     kind,
@@ -175,21 +174,63 @@ impl Gateway {
                 );
                 Ok(ok(if replication { format!("{{\"id\":\"{id}\"}}") } else { format!("\"{id}\"") }))
             }
+            "queryAllApprovedSdc" if kind == Kind::Sdc => {
+                let approved = |id: &&Id| world.setting(**id, "sdcApproved") != Some(&Setting::Bool(false));
+                let ids: Vec<Id> = world.sdcs.keys().filter(approved).copied().collect();
+                Ok(ok(self.writer.list(world, kind, &ids)))
+            }
             _ => Err(Refused::not_found()),
         }
     }
 
-    /// What an object is told to do.
-    fn act(&self, world: &mut World, kind: Kind, id: Id, action: &str) -> Result<Response, Refused> {
-        let name = id.to_string();
+    /// What an object is asked, or told to do.
+    fn act(&self, asked: &Asked, world: &mut World, kind: Kind, id: Id, action: &str) -> Result<Response, Refused> {
         match (kind, action) {
-            (Kind::Volume, "removeVolume") => world.delete_volume(&name).map_err(|why| by_mdm(&why))?,
-            (Kind::Volume, "removeMappedSdc") => world.unmap_volume(&name).map_err(|why| by_mdm(&why))?,
             (Kind::Sdc, "queryVolumeSdcBwc") => return Ok(ok(volume_sdc(world, id))),
-            _ => return Err(Refused::not_found()),
+            (Kind::System, "querySystemLimits") => return Ok(ok(limits(world))),
+            _ => {}
         }
-        Ok(ok("{}"))
+        let command = actions::command(world, kind, id, action, &Args::read(asked)?)?;
+        Ok(actions::answer(action, &world.command(command)?))
     }
+}
+
+/// The object of a type that has this name; in this domain, by its name or id.
+fn named(world: &World, kind: Kind, domain: Option<&str>, name: &str) -> Result<Id, Refused> {
+    // By name nobody says of which type nothing was found.
+    let unknown = || Refused::code(Code::NotFound);
+    let Some(domain) = domain else { return kind.id_named(world, name).ok_or_else(unknown) };
+    let domain = world.domains.values().find(|at| at.name == domain || at.id.to_string() == domain);
+    let domain = domain.ok_or_else(unknown)?.id;
+    let found = match kind {
+        Kind::StoragePool => world.pools.values().find(|at| at.domain == domain && at.name == name).map(|at| at.id),
+        Kind::FaultSet => world.fault_sets.values().find(|at| at.domain == domain && at.name == name).map(|at| at.id),
+        _ => kind.id_named(world, name),
+    };
+    found.ok_or_else(unknown)
+}
+
+/// What the system may have of each.
+fn limits(world: &World) -> String {
+    let snapshots = if world.release >= Release::V3_0 { "126" } else { "31" };
+    let entries = [
+        ("maxVolumeSizeInGb", "Maximum volume size in GB", "1048576"),
+        ("maxSnapshotsInVTree", "Maximum number of snapshots in a V-Tree", snapshots),
+        ("maxNameLength", "Maximum length of names", "31"),
+    ];
+    let mut json = Json::default();
+    json.object(|json| {
+        json.key("systemLimitEntryList").array(|json| {
+            for (kind, description, most) in entries {
+                json.object(|json| {
+                    json.key("type").string(kind);
+                    json.key("description").string(description);
+                    json.key("maxVal").string(most);
+                });
+            }
+        });
+    });
+    json.finish()
 }
 
 /// Whether a POST only asks.
@@ -216,7 +257,7 @@ fn percent_decoded(text: &str) -> String {
 
 fn id_at(world: &World, kind: Kind, ip: &str) -> Option<Id> {
     match kind {
-        Kind::Sds => world.sds.values().find(|sds| sds.ips.iter().any(|own| own == ip)).map(|sds| sds.id),
+        Kind::Sds => world.sds.values().find(|sds| sds.ips.iter().any(|own| own.ip == ip)).map(|sds| sds.id),
         Kind::Sdc => world.sdcs.values().find(|sdc| sdc.ip == ip).map(|sdc| sdc.id),
         _ => None,
     }
@@ -230,7 +271,9 @@ fn configuration(world: &World) -> String {
         json.key("mdmUsername").string("");
         json.key("mdmAddresses").array(|json| {
             for mdm in world.mdm.voters().filter(|mdm| mdm.role == world::MdmRole::Manager) {
-                json.string(&mdm.ip);
+                if let Some(ip) = mdm.ips.first() {
+                    json.string(ip);
+                }
             }
         });
         json.key("bypassCertificateCheck").string("true");
@@ -263,31 +306,4 @@ fn volume_sdc(world: &World, id: Id) -> String {
         }
     });
     json.finish()
-}
-
-/// What the MDM says when the world refuses.
-fn by_mdm(why: &world::Refusal) -> Refused {
-    let code = match why {
-        world::Refusal::NotFound { .. } => 79,
-        world::Refusal::NameInUse { .. } => 99,
-        world::Refusal::Mapped { .. } => 104,
-        world::Refusal::NoRoom { .. } => 67,
-        world::Refusal::Already { .. } | world::Refusal::HasSnapshots { .. } | world::Refusal::TooLarge { .. } => 62,
-    };
-    Refused::by_mdm(code, why.to_string())
-}
-
-fn create_volume(asked: &Asked, world: &mut World) -> Result<Response, Refused> {
-    let new: NewVolume = body(asked)?;
-    let gib = number(new.volume_size_in_gb.as_ref())
-        .or_else(|| number(new.volume_size_in_kb.as_ref()).map(|kb| kb.div_ceil(1 << 20)))
-        .ok_or_else(|| Refused::malformed("it must contain one of the following: volumeSizeInKb, volumeSizeInGb"))?;
-    let thick = match new.volume_type.as_deref() {
-        Some("ThinProvisioned") | None => false,
-        Some("ThickProvisioned") => true,
-        Some(other) => return Err(Refused::wrong_value("volumeType", "ThickProvisioned, ThinProvisioned", other)),
-    };
-    let request = VolumeRequest { name: new.name, pool: new.storage_pool_id, gib, thick, sdc: None };
-    let id = world.create_volume(&request).map_err(|why| by_mdm(&why))?;
-    Ok(ok(format!("{{\"id\":\"{id}\"}}")))
 }

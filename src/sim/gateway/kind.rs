@@ -88,6 +88,15 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name && kind.exists(release))
     }
 
+    /// The type of this name, which may also be that of a release long gone.
+    pub(super) fn listed(name: &str, release: Release) -> Option<Self> {
+        match name {
+            "Domain" => Some(Self::ProtectionDomain),
+            "Pool" => Some(Self::StoragePool),
+            _ => Self::named(name, release),
+        }
+    }
+
     pub(super) fn exists(self, release: Release) -> bool {
         match self {
             Self::RfcacheDevice => release < V3_0,

@@ -4,10 +4,14 @@
 //! tokens it gave out. Requests are dispatched by hand, since half of the
 //! grammar lies inside of path segments (`Volume::{id}`).
 
+mod actions;
 mod alerts;
 mod api;
+mod installer;
+mod journal;
 mod json;
 mod kind;
+mod manager;
 mod objects;
 mod refusal;
 mod session;
@@ -24,13 +28,16 @@ use serde::Deserialize;
 
 use super::fault::Faults;
 use super::release::Release;
-use super::world::World;
+use super::world::{Command, World};
+use installer::Installer;
 use json::Json;
 use objects::Writer;
 use refusal::Refused;
 use session::{ACCESS_LIFE, Credentials, Pair, REFRESH_LIFE, Role, Sessions, User};
 use statistics::Catalogue;
 
+pub use journal::Exchange;
+pub(super) use journal::Journal;
 pub(super) use wire::serve;
 
 /// Whose time tokens age by.
@@ -62,6 +69,8 @@ pub(super) struct Gateway {
     writer: Writer,
     clock: TokenClock,
     started: Instant,
+    journal: Arc<Journal>,
+    installer: Installer,
 }
 
 /// A request that has arrived completely.
@@ -106,11 +115,13 @@ impl Gateway {
         faults: Arc<Faults>,
         clock: TokenClock,
         (number, seed): (usize, u64),
-        (monitor, admin): (&Login, &Login),
+        (monitor, admins): (&Login, &[Login]),
+        journal: Arc<Journal>,
     ) -> Self {
         let release = lock(&world).release;
         let user = |login: &Login, role| User { name: login.user.clone(), password: login.password.clone(), role };
-        let users = vec![user(monitor, Role::Monitor), user(admin, Role::Admin)];
+        let admins = admins.iter().map(|login| user(login, Role::Admin));
+        let users = std::iter::once(user(monitor, Role::Monitor)).chain(admins).collect();
         // Tokens of one gateway mean nothing to another.
         let sessions = Sessions::new(users, seed.wrapping_add(number as u64));
         Self {
@@ -123,6 +134,8 @@ impl Gateway {
             writer: Writer::new(release),
             clock,
             started: Instant::now(),
+            journal,
+            installer: Installer::default(),
         }
     }
 
@@ -152,12 +165,31 @@ impl Gateway {
         let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         // Clients differ in how they write the prefix.
         let prefix = segments.first().map(|first| first.to_ascii_lowercase()).unwrap_or_default();
-        let answer = match (prefix.as_str(), segments.get(1..).unwrap_or_default()) {
-            ("api", rest) => self.api(asked, rest),
-            ("rest", rest) if self.release >= Release::V4_5 => self.rest(asked, rest),
+        let who = if self.journal.is_on() { self.who(asked) } else { None };
+        let rest = segments.get(1..).unwrap_or_default();
+        let answer = match prefix.as_str() {
+            "api" if rest.first().is_some_and(|first| first.eq_ignore_ascii_case("v1")) => {
+                self.manager(asked, rest.get(1..).unwrap_or_default())
+            }
+            "api" => self.api(asked, rest),
+            "rest" if self.release >= Release::V4_5 => self.rest(asked, rest),
+            "im" => self.installer(asked, rest),
             _ => Err(Refused::not_found()),
         };
-        answer.unwrap_or_else(IntoResponse::into_response)
+        let mut answer = answer.unwrap_or_else(IntoResponse::into_response);
+        let symbol = answer.extensions_mut().remove::<refusal::Symbol>();
+        self.journal.note(who, &asked.method, &segments, answer.status(), symbol);
+        answer
+    }
+
+    /// Whose request it is, as far as it says.
+    fn who(&self, asked: &Asked) -> Option<String> {
+        match Self::credentials(asked)? {
+            Credentials::Basic { user, password } => {
+                self.sessions().name(&password).or(Some(user).filter(|user| !user.is_empty()))
+            }
+            Credentials::Bearer(token) => self.sessions().name(&token),
+        }
     }
 
     fn credentials(asked: &Asked) -> Option<Credentials> {
@@ -171,6 +203,12 @@ impl Gateway {
         }
         let now = self.token_time();
         self.sessions().role(credentials.token(), now).ok_or_else(Refused::unauthorized)
+    }
+
+    /// The role of whoever sends a password instead of a token.
+    fn password_role(&self, asked: &Asked) -> Option<Role> {
+        let Credentials::Basic { user, password } = Self::credentials(asked)? else { return None };
+        self.sessions().password_role(&user, &password)
     }
 
     /// `GET /api/login`: a password for a token.
@@ -218,6 +256,20 @@ impl Gateway {
                 if let Some(credentials) = Self::credentials(asked) {
                     sessions.logout(credentials.token());
                 }
+                Ok(json_response(StatusCode::NO_CONTENT, ""))
+            }
+            (&Method::POST, ["v1", "alerts", id, what @ ("acknowledge" | "disacknowledge" | "clear")]) => {
+                if self.role(asked)? == Role::Monitor {
+                    return Err(Refused::forbidden());
+                }
+                let id = id.parse().map_err(|_| Refused::not_found())?;
+                let by = self.who(asked).filter(|_| *what == "acknowledge");
+                let command = match *what {
+                    "clear" => Command::ClearAlert { id },
+                    _ => Command::AcknowledgeAlert { id, by },
+                };
+                // Here what is not found is 404, as everywhere but in `/api`.
+                self.world().command(command).map_err(|_| Refused::not_found())?;
                 Ok(json_response(StatusCode::NO_CONTENT, ""))
             }
             (&Method::GET, ["v1", what @ ("alerts" | "events")]) => {

@@ -5,6 +5,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::json::Json;
+use crate::sim::world::{Code, Refusal};
+
+/// The MDM's word and number for a refusal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Symbol(pub &'static str, pub u32);
 
 /// A refusal, in the shape the API has for all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,18 +17,15 @@ pub(super) struct Refused {
     pub status: StatusCode,
     pub code: u32,
     pub message: String,
+    /// The MDM's own word; the wire shows its number and text alone, except in details.
+    pub symbol: Option<&'static str>,
+    /// One for each object of a command that is about several.
+    pub details: Vec<Code>,
 }
-
-/// What the MDM answers with, by number. Old releases are off by one below
-/// 79, so clients must go by the text.
-const SDS_NOT_FOUND: u32 = 78;
-const VOLUME_NOT_FOUND: u32 = 79;
-const SDC_NOT_FOUND: u32 = 80;
-const NOT_FOUND: u32 = 3;
 
 impl Refused {
     fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), symbol: None, details: Vec::new() }
     }
 
     pub(super) fn unauthorized() -> Self {
@@ -47,6 +49,18 @@ impl Refused {
         Self::new(StatusCode::BAD_REQUEST, 0, format!("Request message is not valid: {why}"))
     }
 
+    /// Fields that must all be there, and are not.
+    pub(super) fn missing(names: &[&str]) -> Self {
+        let names = names.join(", ");
+        Self::malformed(format!("The following parameter(s) must be part of the request body: {names}."))
+    }
+
+    /// Fields of which one must be there.
+    pub(super) fn missing_one(names: &[&str]) -> Self {
+        let names = names.join(", ");
+        Self::malformed(format!("One of the following parameter(s) must be part of the request body: {names}."))
+    }
+
     /// A statistic the release does not have; the answer lists all it has.
     pub(super) fn unknown_statistic(kind: &str, valid: &str) -> Self {
         let message = format!("{kind} properties should contain only following values: {valid}");
@@ -60,23 +74,43 @@ impl Refused {
 
     /// The MDM knows no such object.
     pub(super) fn no_such(kind: &str) -> Self {
-        let (code, what) = match kind {
-            "Sds" => (SDS_NOT_FOUND, "SDS"),
-            "Volume" => (VOLUME_NOT_FOUND, "volume"),
-            "Sdc" => (SDC_NOT_FOUND, "SDC"),
-            other => (NOT_FOUND, other),
-        };
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, format!("Could not find the {what}"))
+        Self::code(match kind {
+            "Sds" => Code::SdsNotFound,
+            "Volume" => Code::VolumeNotFound,
+            "Sdc" => Code::SdcNotFound,
+            "Device" => Code::DeviceNotFound,
+            "ProtectionDomain" => Code::DomainNotFound,
+            "StoragePool" => Code::PoolNotFound,
+            "FaultSet" => Code::FaultSetNotFound,
+            "SnapshotPolicy" => Code::PolicyNotFound,
+            _ => Code::NotFound,
+        })
     }
 
     /// The MDM refuses.
-    pub(super) fn by_mdm(code: u32, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, message)
+    pub(super) fn code(code: Code) -> Self {
+        let symbol = Some(code.symbol());
+        Self { symbol, ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, code.number(), code.message()) }
     }
 
     /// No master answers the gateway.
     pub(super) fn no_master() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, 0, "Could not connect to the MDM: no master answers")
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Mdm(code) => Self::code(code),
+            Refusal::Several(codes) => {
+                let first = codes.first().copied().unwrap_or(Code::NotFound);
+                Self { message: "Error with details".to_owned(), details: codes, ..Self::code(first) }
+            }
+            // Names of objects are the world's way; requests have ids.
+            Refusal::NotFound { .. } => Self::code(Code::NotFound),
+            Refusal::Already { .. } => Self::code(Code::WrongParameters),
+        }
     }
 }
 
@@ -87,9 +121,24 @@ impl IntoResponse for Refused {
             json.key("message").string(&self.message);
             json.key("httpStatusCode").number(u64::from(self.status.as_u16()));
             json.key("errorCode").number(u64::from(self.code));
+            if !self.details.is_empty() {
+                json.key("details").array(|json| {
+                    for code in &self.details {
+                        json.object(|json| {
+                            json.key("error").string(code.symbol());
+                            json.key("rc").number(u64::from(code.number()));
+                            json.key("errorMessage").string(code.message());
+                        });
+                    }
+                });
+            }
         });
         let mut response = Response::new(Body::from(json.finish()));
         *response.status_mut() = self.status;
+        // For whoever looks from inside; it is taken off before it goes out.
+        if let Some(symbol) = self.symbol {
+            response.extensions_mut().insert(Symbol(symbol, self.code));
+        }
         response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
         response
     }

@@ -78,6 +78,11 @@ impl Sessions {
         self.users.iter().position(|user| user.name == name && user.password == password)
     }
 
+    /// The role of a user with this password.
+    pub(super) fn password_role(&self, name: &str, password: &str) -> Option<Role> {
+        self.users.get(self.user(name, password)?).map(|user| user.role)
+    }
+
     /// Logs in with a password; `wall_millis` is the time that the token tells of its end.
     pub(super) fn login(&mut self, name: &str, password: &str, now: Duration, wall_millis: i64) -> Option<String> {
         let user = self.user(name, password)?;
@@ -131,6 +136,12 @@ impl Sessions {
         }
         session.used = now;
         self.users.get(session.user).map(|user| user.role)
+    }
+
+    /// Whose token it is, whether or not it still lives.
+    pub(super) fn name(&self, token: &str) -> Option<String> {
+        let session = self.tokens.get(token.trim_matches('"'))?;
+        self.users.get(session.user).map(|user| user.name.clone())
     }
 
     /// Ends a session.

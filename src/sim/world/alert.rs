@@ -8,16 +8,13 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::World;
-use super::object::{Id, Membership};
+use super::object::{DeviceState, DomainState, Id, Membership};
 
 /// Events and cleared alerts are kept up to this number, as a 4.x system
 /// keeps them for a while.
 const KEPT: usize = 10_000;
 /// A rebuild without progress for this long is stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(120);
-/// Parts of the usable capacity at which a pool alerts, in percent.
-const HIGH: u64 = 80;
-const CRITICAL: u64 = 90;
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +31,8 @@ pub enum AlertKind {
     PoolCritical,
     PoolUnbalanced,
     ForwardStuck,
+    DomainInactive,
+    DevicePending,
     TrialLicense,
 }
 
@@ -62,6 +61,8 @@ impl AlertKind {
             Self::PoolCritical => "CAPACITY_UTILIZATION_ABOVE_CRITICAL_THRESHOLD",
             Self::PoolUnbalanced => "STORAGE_POOL_UNBALANCED",
             Self::ForwardStuck => "FWD_REBUILD_STUCK",
+            Self::DomainInactive => "PD_INACTIVE",
+            Self::DevicePending => "DEVICE_PENDING_ACTIVATION",
             Self::TrialLicense => "TRIAL_LICENSE_USED",
         }
     }
@@ -69,13 +70,15 @@ impl AlertKind {
     /// How bad it is.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::MdmNotClustered | Self::PoolFailed | Self::PoolCritical => Severity::Critical,
+            Self::MdmNotClustered | Self::PoolFailed | Self::PoolCritical | Self::DomainInactive => Severity::Critical,
             Self::SdsDisconnected | Self::DeviceFailed | Self::PoolDegraded | Self::PoolHigh | Self::ForwardStuck => {
                 Severity::Major
             }
-            Self::SdcDisconnected | Self::PoolUnreachable | Self::PoolUnbalanced | Self::TrialLicense => {
-                Severity::Minor
-            }
+            Self::SdcDisconnected
+            | Self::PoolUnreachable
+            | Self::PoolUnbalanced
+            | Self::DevicePending
+            | Self::TrialLicense => Severity::Minor,
         }
     }
 
@@ -95,6 +98,8 @@ impl AlertKind {
             Self::PoolCritical => "20400009",
             Self::PoolUnbalanced => "20400010",
             Self::ForwardStuck => "20400011",
+            Self::DomainInactive => "20400012",
+            Self::DevicePending => "20400013",
         }
     }
 }
@@ -122,6 +127,8 @@ pub struct Alert {
     pub raised: DateTime<Utc>,
     pub observed: DateTime<Utc>,
     pub cleared: Option<DateTime<Utc>>,
+    /// When somebody said that it is seen, and who (4.x).
+    pub acknowledged: Option<(DateTime<Utc>, String)>,
     /// Events of raising and clearing.
     pub events: Vec<u64>,
 }
@@ -162,6 +169,25 @@ impl Alarms {
         self.events.iter()
     }
 
+    /// Marks an alert as seen, or as not seen. `false` when there is none of this id.
+    pub(super) fn acknowledge(&mut self, id: u64, by: Option<String>, now: DateTime<Utc>) -> bool {
+        let found = self.cleared.iter_mut().chain(self.up.values_mut()).find(|alert| alert.id == id);
+        let Some(alert) = found else { return false };
+        alert.acknowledged = by.map(|by| (now, by));
+        true
+    }
+
+    /// Takes an alert down by hand. What still holds comes up again as a new one.
+    pub(super) fn clear(&mut self, id: u64, now: DateTime<Utc>) -> bool {
+        let Some(key) = self.up.iter().find(|(_, alert)| alert.id == id).map(|(key, _)| *key) else { return false };
+        let Some(mut alert) = self.up.remove(&key) else { return false };
+        let event = self.happened(alert.kind, &alert.subject, now, false);
+        alert.events.push(event);
+        alert.cleared = Some(now);
+        self.cleared.push_back(alert);
+        true
+    }
+
     pub(super) fn update(&mut self, wanted: Vec<(AlertKind, Subject)>, now: DateTime<Utc>) {
         let mut gone = std::mem::take(&mut self.up);
         for (kind, subject) in wanted {
@@ -173,7 +199,17 @@ impl Alarms {
                 let uuid = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
                 // Sixteen decimal digits.
                 let id = self.rng.random_range(1_000_000_000_000_000..10_000_000_000_000_000);
-                Alert { id, uuid, kind, subject, raised: now, observed: now, cleared: None, events: vec![event] }
+                Alert {
+                    id,
+                    uuid,
+                    kind,
+                    subject,
+                    raised: now,
+                    observed: now,
+                    cleared: None,
+                    acknowledged: None,
+                    events: vec![event],
+                }
             });
             alert.observed = now;
             self.up.insert(key, alert);
@@ -209,7 +245,7 @@ pub(super) fn wanted(world: &World) -> Vec<(AlertKind, Subject)> {
         name: world.system.name.clone(),
     };
     found.push((AlertKind::TrialLicense, system()));
-    if !world.mdm.normal() {
+    if !world.mdm.normal(world.now) {
         found.push((AlertKind::MdmNotClustered, system()));
     }
     for sds in world.sds.values() {
@@ -217,6 +253,19 @@ pub(super) fn wanted(world: &World) -> Vec<(AlertKind, Subject)> {
             let subject = Subject { kind: "Sds", resource: "sdses", id: sds.id, name: sds.name.clone() };
             found.push((AlertKind::SdsDisconnected, subject));
         }
+    }
+    for domain in world.domains.values().filter(|domain| domain.state == DomainState::Inactive) {
+        let subject = Subject {
+            kind: "ProtectionDomain",
+            resource: "protection-domains",
+            id: domain.id,
+            name: domain.name.clone(),
+        };
+        found.push((AlertKind::DomainInactive, subject));
+    }
+    for device in world.devices.values().filter(|device| device.state == DeviceState::Tested) {
+        let subject = Subject { kind: "Device", resource: "devices", id: device.id, name: device.name.clone() };
+        found.push((AlertKind::DevicePending, subject));
     }
     for device in world.devices.values().filter(|device| device.failed) {
         let subject = Subject { kind: "Device", resource: "devices", id: device.id, name: device.name.clone() };
@@ -234,8 +283,8 @@ pub(super) fn wanted(world: &World) -> Vec<(AlertKind, Subject)> {
             (AlertKind::PoolDegraded, figures.protection.degraded_failed > 0),
             (AlertKind::PoolFailed, figures.protection.failed > 0),
             (AlertKind::PoolUnreachable, figures.unreachable_unused > 0),
-            (AlertKind::PoolHigh, (HIGH..CRITICAL).contains(&percent)),
-            (AlertKind::PoolCritical, percent >= CRITICAL),
+            (AlertKind::PoolHigh, (pool.high_percent..pool.critical_percent).contains(&percent)),
+            (AlertKind::PoolCritical, percent >= pool.critical_percent && figures.limit > 0),
             (AlertKind::PoolUnbalanced, figures.moving.rebalance.left_kb > 0),
             (AlertKind::ForwardStuck, pool.stuck_for >= STUCK_AFTER),
         ];

@@ -13,14 +13,17 @@ use super::layout::Layout;
 use super::load::{Profile, Traffic};
 use super::mdm::{Mdm, MdmCluster, MdmRole};
 use super::object::{
-    ConsistencyGroup, Device, Domain, FaultSet, Id, Maintenance, Membership, NvmeHost, PeerMdm, Pool, ReplicationPair,
-    Sdc, Sdr, Sds, Sdt, SnapshotPolicy, System, VTree, Volume, VolumeKind,
+    Address, ConsistencyGroup, Device, DeviceState, Domain, DomainState, FaultSet, Id, Maintenance, Membership, Mode,
+    NvmeHost, PeerMdm, Pool, ReplicationPair, Sdc, Sdr, Sds, Sdt, SnapshotPolicy, System, VTree, Volume, VolumeKind,
 };
+use super::upgrade::Upgrade;
 use super::{Counters, World};
 use crate::sim::release::Release;
 
 /// Volumes come in multiples of this.
 const GRAIN_KB: u64 = 8 << 20;
+/// Where SDSs listen unless told otherwise.
+pub(super) const SDS_PORT: u16 = 7072;
 /// Seconds since 1970 at which a world begins until it is told otherwise.
 const EPOCH: i64 = 1_750_000_000;
 
@@ -70,7 +73,11 @@ pub(super) fn build(layout: &Layout, release: Release, seed: u64) -> World {
         pairs: BTreeMap::new(),
         sdts: BTreeMap::new(),
         hosts: BTreeMap::new(),
+        settings: BTreeMap::new(),
+        upgrade: Upgrade::default(),
+        cluster_ips: Vec::new(),
         counters: Counters::default(),
+        device_kb: layout.device_gib << 20,
         alarms: Alarms::new(seed),
         epoch: DateTime::from_timestamp(EPOCH, 0).unwrap_or_default(),
         now: Duration::ZERO,
@@ -111,13 +118,25 @@ fn ip(network: u8, node: u32) -> String {
     format!("10.{network}.{}.{}", node / 250, node % 250 + 1)
 }
 
+/// The addresses of a node's SDS, with the roles its release gives them.
+fn addresses(release: Release, node: u32) -> Vec<Address> {
+    let roles = if release >= Release::V4_5 { ["sdsSdsOnly", "sdsOnly"] } else { ["all", "all"] };
+    [10, 20]
+        .into_iter()
+        .zip(roles)
+        .map(|(network, role)| Address { ip: ip(network, node), role: role.to_owned() })
+        .collect()
+}
+
 fn storage(world: &mut World, layout: &Layout) {
     let rng = &mut world.rng;
     let (domains, racks, pools, nodes, devices) =
         (Ids::new(rng), Ids::new(rng), Ids::new(rng), Ids::new(rng), Ids::new(rng));
     for at in 0..layout.domains {
         let domain = domains.at(at);
-        world.domains.insert(domain, Domain { id: domain, name: format!("domain-{}", at + 1) });
+        world
+            .domains
+            .insert(domain, Domain { id: domain, name: format!("domain-{}", at + 1), state: DomainState::Active });
         let here: Vec<Id> =
             (0..layout.pools_per_domain).map(|pool| pools.at(at * layout.pools_per_domain + pool)).collect();
         for (pool, id) in here.iter().enumerate() {
@@ -136,6 +155,8 @@ fn storage(world: &mut World, layout: &Layout) {
                     spare_percent: layout.spare_percent,
                     rebuild_enabled: true,
                     rebalance_enabled: true,
+                    high_percent: 80,
+                    critical_percent: 90,
                     homeless: BTreeMap::new(),
                     balancing: false,
                     stuck_for: Duration::ZERO,
@@ -160,9 +181,13 @@ fn storage(world: &mut World, layout: &Layout) {
                         name: format!("sds-{}-{}", number + 1, node + 1),
                         domain,
                         fault_set: Some(fault_set),
-                        ips: [ip(10, index), ip(20, index)],
+                        ips: addresses(world.release, index),
+                        port: SDS_PORT,
                         membership: Membership::Joined,
                         maintenance: Maintenance::None,
+                        mode: Mode::Instant,
+                        maintenance_at: Duration::ZERO,
+                        removing: false,
                         version: world.release.component().to_owned(),
                     },
                 );
@@ -183,7 +208,11 @@ fn storage(world: &mut World, layout: &Layout) {
                             capacity_kb: layout.device_gib << 20,
                             used_kb: 0,
                             stale_kb: 0,
+                            covered_kb: 0,
+                            temp_kb: 0,
                             failed: false,
+                            broken: false,
+                            state: DeviceState::Normal,
                             figures: DeviceFigures::default(),
                         },
                     );
@@ -207,8 +236,11 @@ fn cluster(world: &mut World, layout: &Layout) {
             name: format!("mdm-{}", at + 1),
             role,
             // One in each rack in turn.
-            ip: ip(10, spot(u32::try_from(at).unwrap_or(0), layout)),
+            ips: vec![ip(10, spot(u32::try_from(at).unwrap_or(0), layout))],
+            management_ips: vec![ip(10, spot(u32::try_from(at).unwrap_or(0), layout))],
+            interfaces: Vec::new(),
             up: true,
+            in_sync_at: Duration::ZERO,
             standby,
             version: world.release.component().to_owned(),
         })
@@ -293,7 +325,7 @@ fn volumes(world: &mut World, layout: &Layout) {
         }
         if ancestor.is_none() {
             bases.push(id);
-            world.vtrees.insert(vtree, VTree { id: vtree, base: id, pool });
+            world.vtrees.insert(vtree, VTree { id: vtree, base: id, pool, migration: None });
         }
         let profile = Profile::random(&mut world.rng, layout.iops_per_volume);
         let age = world.rng.random_range(1..400_i64) * 86_400;
@@ -310,6 +342,8 @@ fn volumes(world: &mut World, layout: &Layout) {
                 vtree,
                 ancestor,
                 mapped,
+                limits: BTreeMap::new(),
+                group: None,
                 created: EPOCH - age,
                 replicated: false,
                 profile,
@@ -322,7 +356,14 @@ fn volumes(world: &mut World, layout: &Layout) {
     let sources = bases.iter().take(3).copied().collect();
     world.policies.insert(
         policy,
-        SnapshotPolicy { id: policy, name: "hourly".to_owned(), cadence_minutes: 60, retained: vec![24, 7], sources },
+        SnapshotPolicy {
+            id: policy,
+            name: "hourly".to_owned(),
+            cadence_minutes: 60,
+            retained: vec![24, 7],
+            sources,
+            paused: false,
+        },
     );
 }
 
@@ -384,7 +425,10 @@ fn replication(world: &mut World, layout: &Layout) {
     for at in 0..2 {
         let id = sdrs.at(at);
         let version = world.release.component().to_owned();
-        world.sdrs.insert(id, Sdr { id, name: format!("sdr-{}", at + 1), domain, ip: ip(40, at), version });
+        world.sdrs.insert(
+            id,
+            Sdr { id, name: format!("sdr-{}", at + 1), domain, ip: ip(40, at), version, in_maintenance: false },
+        );
     }
     let group = groups.at(0);
     world.groups.insert(
@@ -426,7 +470,9 @@ fn nvme(world: &mut World, layout: &Layout) {
     for at in 0..2 {
         let (id, host) = (sdts.at(at), hosts.at(at));
         let version = world.release.component().to_owned();
-        world.sdts.insert(id, Sdt { id, name: format!("sdt-{}", at + 1), domain, ip: ip(50, at), version });
+        let ips = vec![Address { ip: ip(50, at), role: "StorageAndHost".to_owned() }];
+        let name = format!("sdt-{}", at + 1);
+        world.sdts.insert(id, Sdt { id, name, domain, ips, version, in_maintenance: false });
         let uuid: u128 = world.rng.random();
         let hex = format!("{uuid:032x}");
         let nqn = format!(

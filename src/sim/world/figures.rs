@@ -85,7 +85,7 @@ impl AddAssign for Movement {
     }
 }
 
-/// The three movements of a pool.
+/// The movements of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moving {
     /// New copies for those that are lost.
@@ -94,21 +94,36 @@ pub struct Moving {
     pub backward: Movement,
     /// Evening out.
     pub rebalance: Movement,
+    /// Away from what is being removed.
+    pub normal: Movement,
+    /// Third copies, made before protected maintenance.
+    pub enter: Movement,
+    /// Missed writes, copied back after protected maintenance.
+    pub exit: Movement,
 }
 
 impl Moving {
     pub(super) fn close_window(&mut self) {
-        self.forward.close_window();
-        self.backward.close_window();
-        self.rebalance.close_window();
+        for movement in self.each_mut() {
+            movement.close_window();
+        }
+    }
+
+    /// Every movement.
+    pub const fn each(&self) -> [&Movement; 6] {
+        [&self.forward, &self.backward, &self.rebalance, &self.normal, &self.enter, &self.exit]
+    }
+
+    const fn each_mut(&mut self) -> [&mut Movement; 6] {
+        [&mut self.forward, &mut self.backward, &mut self.rebalance, &mut self.normal, &mut self.enter, &mut self.exit]
     }
 }
 
 impl AddAssign for Moving {
     fn add_assign(&mut self, other: Self) {
-        self.forward += other.forward;
-        self.backward += other.backward;
-        self.rebalance += other.rebalance;
+        for (own, other) in self.each_mut().into_iter().zip(other.each()) {
+            *own += *other;
+        }
     }
 }
 
@@ -126,6 +141,10 @@ pub struct PoolFigures {
     pub snapshots_in_use: u64,
     /// Address space of thin volumes.
     pub thin_allocated: u64,
+    /// Third copies of data in protected maintenance.
+    pub temporary: u64,
+    /// What waits on devices that are being removed.
+    pub removing: u64,
     pub protection: Protection,
     pub moving: Moving,
 }
@@ -150,19 +169,31 @@ pub(super) struct Copies {
     pub unit: Id,
     pub serves: bool,
     pub maintenance: bool,
+    /// Whether it takes new copies.
+    pub accepts: bool,
     pub capacity: u64,
     pub used: u64,
     pub stale: u64,
+    /// Of `used`, what another device holds too.
+    pub covered: u64,
+    /// What it holds for others.
+    pub temp: u64,
 }
 
 impl Copies {
     /// Copies that cannot be read or are out of date.
     pub(super) const fn bad(&self) -> u64 {
-        if self.serves { self.stale } else { self.used }
+        let missing = if self.serves { self.stale } else { self.used };
+        missing.saturating_sub(self.covered)
+    }
+
+    /// Copies that can be read here.
+    pub(super) const fn readable(&self) -> u64 {
+        if self.serves { self.used - self.stale } else { 0 }
     }
 
     pub(super) const fn free(&self) -> u64 {
-        if self.serves { self.capacity.saturating_sub(self.used) } else { 0 }
+        if self.serves && self.accepts { self.capacity.saturating_sub(self.used + self.temp) } else { 0 }
     }
 }
 
@@ -273,7 +304,7 @@ fn minus(left: &[u64], right: &[u64]) -> Vec<u64> {
 /// I/O of a pool's devices: reads by what good copies they hold, writes the
 /// same with both copies.
 pub(super) fn device_traffic(traffic: Traffic, copies: &[Copies]) -> Vec<(Io, Io)> {
-    let good: Vec<u64> = copies.iter().map(|copy| copy.used - copy.bad()).collect();
+    let good: Vec<u64> = copies.iter().map(Copies::readable).collect();
     let parts = |io: Io, times: u64| {
         let ops = spread(io.ops * times, &good);
         let kb = spread(io.kb * times, &good);
@@ -288,7 +319,17 @@ mod tests {
     use super::*;
 
     fn copies(unit: u64, used: u64, serves: bool) -> Copies {
-        Copies { unit: Id(unit), serves, maintenance: false, capacity: 1000, used, stale: 0 }
+        Copies {
+            unit: Id(unit),
+            serves,
+            maintenance: false,
+            accepts: true,
+            capacity: 1000,
+            used,
+            stale: 0,
+            covered: 0,
+            temp: 0,
+        }
     }
 
     #[test]
@@ -336,14 +377,14 @@ mod tests {
         #[test]
         fn states_add_up_whatever_lies_where(
             devices in proptest::collection::vec(
-                (0..4_u64, proptest::bool::ANY, proptest::bool::ANY, 0..1000_u64, 0..1000_u64), 1..12),
+                (0..4_u64, proptest::bool::ANY, proptest::bool::ANY, 0..1000_u64, 0..1000_u64, 0..1000_u64), 1..12),
             homeless in proptest::collection::btree_map(0..4_u64, 0..500_u64, 0..3),
         ) {
             let homeless: BTreeMap<Id, u64> = homeless.into_iter().map(|(unit, kb)| (Id(unit), kb)).collect();
             let copies: Vec<Copies> = devices
                 .into_iter()
-                .map(|(unit, serves, maintenance, used, stale)| Copies {
-                    unit: Id(unit), serves, maintenance, capacity: 1000, used, stale: stale.min(used),
+                .map(|(unit, serves, maintenance, used, stale, covered)| Copies {
+                    serves, maintenance, stale: stale.min(used), covered: covered.min(used), ..copies(unit, used, true)
                 })
                 .collect();
             let used: u64 = copies.iter().map(|copy| copy.used).sum::<u64>() + homeless.values().sum::<u64>();

@@ -8,6 +8,9 @@ use super::object::Id;
 /// few seconds; clients must live with that.
 const FAILOVER: Duration = Duration::from_secs(5);
 
+/// How long a manager that came back or is new takes to copy the repository.
+pub(super) const CATCHING_UP: Duration = Duration::from_secs(4);
+
 /// Whether a member keeps the repository or only votes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MdmRole {
@@ -24,8 +27,13 @@ pub struct Mdm {
     pub id: Id,
     pub name: String,
     pub role: MdmRole,
-    pub ip: String,
+    pub ips: Vec<String>,
+    pub management_ips: Vec<String>,
+    /// Network interfaces that carry virtual addresses.
+    pub interfaces: Vec<String>,
     pub up: bool,
+    /// When it has caught up with the repository.
+    pub in_sync_at: Duration,
     pub standby: bool,
     pub version: String,
 }
@@ -40,6 +48,13 @@ pub struct MdmCluster {
     silent_until: Duration,
     /// How often ownership moved.
     pub failovers: u64,
+}
+
+impl Mdm {
+    /// Whether it is up and knows everything.
+    pub fn in_sync(&self, now: Duration) -> bool {
+        self.up && (self.role == MdmRole::TieBreaker || now >= self.in_sync_at)
+    }
 }
 
 impl MdmCluster {
@@ -68,14 +83,14 @@ impl MdmCluster {
         self.voters().filter(|mdm| mdm.up).count()
     }
 
-    /// Managers that are up.
-    pub fn good_replicas(&self) -> usize {
-        self.voters().filter(|mdm| mdm.up && mdm.role == MdmRole::Manager).count()
+    /// Managers that are up and know everything.
+    pub fn good_replicas(&self, now: Duration) -> usize {
+        self.voters().filter(|mdm| mdm.in_sync(now) && mdm.role == MdmRole::Manager).count()
     }
 
-    /// Whether every member is there.
-    pub fn normal(&self) -> bool {
-        self.voters().all(|mdm| mdm.up)
+    /// Whether every member is there and in sync.
+    pub fn normal(&self, now: Duration) -> bool {
+        self.voters().all(|mdm| mdm.in_sync(now))
     }
 
     /// `OneNode`, `ThreeNodes` or `FiveNodes`.
@@ -93,7 +108,7 @@ impl MdmCluster {
         let majority = self.good_nodes() * 2 > self.voters().count();
         let next = self
             .voters()
-            .find(|mdm| mdm.up && mdm.role == MdmRole::Manager && Some(mdm.id) != self.master)
+            .find(|mdm| mdm.in_sync(now) && mdm.role == MdmRole::Manager && Some(mdm.id) != self.master)
             .map(|mdm| mdm.id)
             .filter(|_| majority);
         if next.is_none() && self.master().is_some_and(|mdm| mdm.up) && majority {
@@ -105,9 +120,29 @@ impl MdmCluster {
         self.failovers += 1;
     }
 
+    /// A cluster without a master finds one as soon as it can.
+    pub(super) fn step(&mut self, now: Duration) {
+        if self.master().is_none() && self.good_nodes() * 2 > self.voters().count() {
+            let able = |mdm: &&Mdm| mdm.in_sync(now) && mdm.role == MdmRole::Manager;
+            if self.voters().any(|mdm| able(&mdm)) {
+                self.fail_over(now);
+            }
+        }
+    }
+
+    /// Moves ownership to this manager, which is in sync.
+    pub(super) fn hand_over(&mut self, to: Id, now: Duration) {
+        self.master = Some(to);
+        self.silent_until = now + FAILOVER;
+        self.failovers += 1;
+    }
+
     /// Takes a member away or lets it back. `false` when there is none of this name.
     pub(super) fn set_up(&mut self, name: &str, up: bool, now: Duration) -> bool {
         let Some(mdm) = self.members.iter_mut().find(|mdm| mdm.name == name) else { return false };
+        if up && !mdm.up {
+            mdm.in_sync_at = now + CATCHING_UP;
+        }
         mdm.up = up;
         let lost_majority = self.good_nodes() * 2 <= self.voters().count();
         if self.master().is_none_or(|mdm| !mdm.up) || lost_majority {

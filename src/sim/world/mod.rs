@@ -17,13 +17,17 @@
 
 mod alert;
 mod build;
+mod code;
 mod command;
 mod figures;
 mod layout;
 mod load;
 mod mdm;
+mod moving;
 mod object;
+mod setting;
 mod storage;
+mod upgrade;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,15 +36,23 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rand_chacha::ChaCha8Rng;
 
 pub use alert::{Alert, AlertKind, Event, Severity, Subject};
-pub use command::{Refusal, VolumeRequest};
+pub use code::{Code, Proof};
+pub use command::{
+    ClusterCommand, Command, DeviceCommand, DomainCommand, FaultSetCommand, GroupCommand, MaintenanceCommand,
+    MdmMembership, NetworkLimits, NewDevice, NewGroup, NewMdm, NewPool, NewSds, NewSnapshot, NewVolume, PairCommand,
+    PolicyCommand, PoolCommand, Refusal, RemoveMode, Reply, Scope, SdcCommand, SdsCommand, SdtCommand, Test,
+    UpgradeCommand, VolumeCommand, VolumeRequest,
+};
 pub use figures::{DeviceFigures, Movement, Moving, PoolFigures, Protection};
 pub use layout::Layout;
 pub use load::{Io, Profile, Traffic, WINDOW};
 pub use mdm::{Mdm, MdmCluster, MdmRole};
 pub use object::{
-    ConsistencyGroup, Device, Domain, FaultSet, Id, Maintenance, Membership, NvmeHost, PeerMdm, Pool, ReplicationPair,
-    Sdc, Sdr, Sds, Sdt, SnapshotPolicy, System, VTree, Volume, VolumeKind,
+    Access, Address, ConsistencyGroup, Device, DeviceState, Domain, DomainState, FaultSet, Id, Limits, Maintenance,
+    Membership, Migration, Mode, NvmeHost, PeerMdm, Pool, ReplicationPair, Sdc, Sdr, Sds, Sdt, Setting, Settings,
+    SnapshotPolicy, System, VTree, Volume, VolumeKind,
 };
+pub use upgrade::{Component, Upgrade};
 
 use super::release::Release;
 use alert::Alarms;
@@ -50,6 +62,9 @@ use storage::Shelf;
 const STEP: Duration = Duration::from_secs(1);
 /// How long an SDS that came back waits before its devices serve.
 const JOINING: Duration = Duration::from_secs(3);
+/// How long a domain takes to stop or start, and an SDS to enter or leave
+/// maintenance when no data has to move.
+const TRANSITION: Duration = Duration::from_secs(2);
 
 /// Counters since the MDM started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +97,14 @@ pub struct World {
     pub pairs: BTreeMap<Id, ReplicationPair>,
     pub sdts: BTreeMap<Id, Sdt>,
     pub hosts: BTreeMap<Id, NvmeHost>,
+    /// What people set, where it is not as it was made.
+    pub settings: BTreeMap<Id, Settings>,
+    pub upgrade: Upgrade,
+    /// Virtual addresses of the MDM cluster.
+    pub cluster_ips: Vec<String>,
     pub counters: Counters,
+    /// Size of a device that is added.
+    device_kb: u64,
     alarms: Alarms,
     epoch: DateTime<Utc>,
     now: Duration,
@@ -150,7 +172,7 @@ impl World {
 
     /// Devices of a pool that hold copies and serve them.
     pub fn serves(&self, device: &Device) -> bool {
-        !device.failed && self.sds.get(&device.sds).is_some_and(Sds::serves)
+        !device.failed && device.state.active() && self.sds.get(&device.sds).is_some_and(Sds::serves)
     }
 
     fn step(&mut self) {
@@ -161,12 +183,69 @@ impl World {
                 sds.membership = Membership::Joined;
             }
         }
+        self.mdm.step(self.now);
+        self.carry_on_domains();
+        self.carry_on_devices();
+        self.carry_on_maintenance();
+        self.carry_on_upgrade();
+        self.migrate(STEP.as_secs());
         if self.now.as_secs().is_multiple_of(WINDOW.as_secs()) {
             self.close_windows();
         }
         let now = self.now;
         self.each_pool(|shelf| shelf.step(now, STEP));
         self.raise_alerts();
+    }
+
+    fn carry_on_domains(&mut self) {
+        for domain in self.domains.values_mut() {
+            domain.state = match domain.state {
+                DomainState::ActivePending(at) if self.now >= at => DomainState::Active,
+                DomainState::InactivePending(at) if self.now >= at => DomainState::Inactive,
+                state => state,
+            };
+        }
+    }
+
+    /// Tests end, and what is empty and shall go, goes.
+    fn carry_on_devices(&mut self) {
+        let now = self.now;
+        for device in self.devices.values_mut() {
+            if let DeviceState::Testing(until, activate) = device.state
+                && now >= until
+            {
+                device.state = if activate { DeviceState::Normal } else { DeviceState::Tested };
+            }
+        }
+        let empty: Vec<Id> = self
+            .devices
+            .values()
+            .filter(|at| at.state == DeviceState::Removing && at.used_kb + at.temp_kb == 0)
+            .map(|at| at.id)
+            .collect();
+        for id in empty {
+            let Some((pool, kb)) = self.devices.get(&id).map(|device| (device.pool, device.capacity_kb)) else {
+                continue;
+            };
+            // Copies that wait for their place need what the rest has.
+            let fits = self.pools.get(&pool).is_none_or(|pool| pool.figures.in_use + kb <= pool.figures.limit);
+            if fits {
+                self.devices.remove(&id);
+                self.settings.remove(&id);
+                self.pool_shelf(pool, |shelf| shelf.draw_up());
+            }
+        }
+        let empty: Vec<Id> = self
+            .sds
+            .values()
+            .filter(|sds| sds.removing && !self.devices.values().any(|at| at.sds == sds.id && at.state.active()))
+            .map(|sds| sds.id)
+            .collect();
+        for id in empty {
+            self.devices.retain(|_, device| device.sds != id);
+            self.settings.remove(&id);
+            self.sds.remove(&id);
+        }
     }
 
     fn close_windows(&mut self) {
@@ -182,10 +261,14 @@ impl World {
                 (*id, if busy { 1.6 } else { 1.0 })
             })
             .collect();
+        let active = |id: Id| self.domains.get(&id).is_none_or(|domain| domain.state == DomainState::Active);
+        let serving: std::collections::BTreeSet<Id> =
+            self.pools.values().filter(|pool| active(pool.domain)).map(|pool| pool.id).collect();
         for volume in self.volumes.values_mut() {
             let reachable: Vec<Id> =
                 volume.mapped.iter().copied().filter(|id| self.sdcs.get(id).is_some_and(|sdc| sdc.connected)).collect();
-            volume.traffic = if reachable.is_empty() {
+            let asleep = !serving.contains(&volume.pool);
+            volume.traffic = if reachable.is_empty() || asleep {
                 Traffic::default()
             } else {
                 let pressure = pressure.get(&volume.pool).copied().unwrap_or(1.0);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::figures::{DeviceFigures, PoolFigures};
 use super::load::{Profile, Traffic};
+pub use super::setting::{Setting, Settings};
 
 /// The id of an object: sixteen hex digits on the wire. The low half counts up
 /// per type.
@@ -35,6 +36,20 @@ pub struct System {
 pub struct Domain {
     pub id: Id,
     pub name: String,
+    pub state: DomainState,
+}
+
+/// Whether a domain serves its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DomainState {
+    /// It does.
+    Active,
+    /// It will, from this moment on.
+    ActivePending(Duration),
+    /// It stops, at this moment.
+    InactivePending(Duration),
+    /// It does not.
+    Inactive,
 }
 
 /// A fault set: a rack whose nodes may fail together.
@@ -57,6 +72,9 @@ pub struct Pool {
     pub spare_percent: u64,
     pub rebuild_enabled: bool,
     pub rebalance_enabled: bool,
+    /// Use in percent from which the pool alerts.
+    pub high_percent: u64,
+    pub critical_percent: u64,
     /// Copies whose device was taken out before they were rebuilt, by fault unit.
     pub homeless: BTreeMap<Id, u64>,
     /// Whether data is being evened out; starts late and ends early, so that it does not flap.
@@ -80,8 +98,7 @@ pub enum Membership {
     Decoupled(Duration),
 }
 
-/// Maintenance of an SDS. Only the resting state is entered for now; the
-/// arithmetic of `figures` knows the others.
+/// Maintenance of an SDS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Maintenance {
     /// Not in maintenance.
@@ -90,8 +107,26 @@ pub enum Maintenance {
     Entering,
     /// Its data is frozen and nothing is rebuilt elsewhere.
     In,
-    /// Leaving; changes made meanwhile are copied back.
+    /// Leaving. In protected mode changes made meanwhile are copied back
+    /// first; in instant mode that is a rebuild afterwards.
     Exiting,
+}
+
+/// How the data of an SDS in maintenance is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// One copy is left.
+    Instant,
+    /// A third copy is made first (3.5 and later).
+    Protected,
+}
+
+/// An address of an SDS, SDR or SDT, and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Address {
+    pub ip: String,
+    pub role: String,
 }
 
 /// A storage data server.
@@ -102,9 +137,15 @@ pub struct Sds {
     pub name: String,
     pub domain: Id,
     pub fault_set: Option<Id>,
-    pub ips: [String; 2],
+    pub ips: Vec<Address>,
+    pub port: u16,
     pub membership: Membership,
     pub maintenance: Maintenance,
+    pub mode: Mode,
+    /// When the present change of maintenance is done at the earliest.
+    pub maintenance_at: Duration,
+    /// Whether its data moves away so that it can be removed.
+    pub removing: bool,
     pub version: String,
 }
 
@@ -116,7 +157,7 @@ impl Sds {
 
     /// Whether its devices serve.
     pub fn serves(&self) -> bool {
-        self.membership == Membership::Joined && matches!(self.maintenance, Maintenance::None | Maintenance::Entering)
+        self.membership == Membership::Joined && self.maintenance != Maintenance::In
     }
 
     /// What fails together with it.
@@ -141,8 +182,43 @@ pub struct Device {
     pub used_kb: u64,
     /// Of those, copies that missed writes.
     pub stale_kb: u64,
+    /// Of those, copies that another device holds for the time of protected maintenance.
+    pub covered_kb: u64,
+    /// What is held here for others for that time.
+    pub temp_kb: u64,
+    /// Whether the MDM holds it to be in error.
     pub failed: bool,
+    /// Whether it cannot work, whatever the MDM thinks.
+    pub broken: bool,
+    pub state: DeviceState,
     pub figures: DeviceFigures,
+}
+
+impl Device {
+    /// What it adds to its pool.
+    pub const fn active_kb(&self) -> u64 {
+        if self.state.active() { self.capacity_kb } else { 0 }
+    }
+}
+
+/// What a device is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceState {
+    /// Data.
+    Normal,
+    /// It is tested until this moment, and then takes data if so wished.
+    Testing(Duration, bool),
+    /// It is tested and waits to be activated.
+    Tested,
+    /// Its data moves away so that it can be removed.
+    Removing,
+}
+
+impl DeviceState {
+    /// Whether it belongs to its pool.
+    pub const fn active(self) -> bool {
+        matches!(self, Self::Normal | Self::Removing)
+    }
 }
 
 /// A client.
@@ -184,11 +260,35 @@ pub struct Volume {
     pub vtree: Id,
     pub ancestor: Option<Id>,
     pub mapped: Vec<Id>,
+    /// What clients may do, where it is not everything.
+    pub limits: BTreeMap<Id, Limits>,
+    /// Snapshots that were taken together.
+    pub group: Option<Id>,
     /// Seconds since 1970.
     pub created: i64,
     pub replicated: bool,
     pub profile: Profile,
     pub traffic: Traffic,
+}
+
+/// What a client may do with a volume.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Limits {
+    /// 0 is without limit.
+    pub iops: u64,
+    pub kbps: u64,
+    pub access: Access,
+}
+
+/// How a client may use a volume.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Access {
+    #[default]
+    ReadWrite,
+    ReadOnly,
+    NoAccess,
 }
 
 /// A volume with all its snapshots.
@@ -198,6 +298,17 @@ pub struct VTree {
     pub id: Id,
     pub base: Id,
     pub pool: Id,
+    pub migration: Option<Migration>,
+}
+
+/// A V-Tree on its way to another pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Migration {
+    pub to: Id,
+    /// Still to move, one copy.
+    pub left_kb: u64,
+    pub paused: bool,
 }
 
 /// A plan for automatic snapshots (3.0 and later).
@@ -209,6 +320,7 @@ pub struct SnapshotPolicy {
     pub cadence_minutes: u64,
     pub retained: Vec<u64>,
     pub sources: Vec<Id>,
+    pub paused: bool,
 }
 
 /// Another system that data is copied to (3.5 and later).
@@ -230,6 +342,7 @@ pub struct Sdr {
     pub domain: Id,
     pub ip: String,
     pub version: String,
+    pub in_maintenance: bool,
 }
 
 /// A replication consistency group (3.5 and later).
@@ -266,8 +379,9 @@ pub struct Sdt {
     pub id: Id,
     pub name: String,
     pub domain: Id,
-    pub ip: String,
+    pub ips: Vec<Address>,
     pub version: String,
+    pub in_maintenance: bool,
 }
 
 /// A host without an SDC (4.x).

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::figures::{self, Copies, Moving};
 use super::load::{Io, Traffic};
-use super::object::{Device, Id, Maintenance, Membership, Pool, Sds};
+use super::object::{Device, DeviceState, Id, Maintenance, Membership, Pool, Sds};
 
 /// How long an SDS may be away before its data is rebuilt elsewhere. The MDM
 /// decides within seconds; the number itself is not documented.
@@ -25,18 +25,21 @@ pub(super) struct Shelf<'a> {
 }
 
 impl Shelf<'_> {
-    fn copies(&self) -> Vec<Copies> {
+    pub(super) fn copies(&self) -> Vec<Copies> {
         self.devices
             .iter()
             .filter_map(|device| {
                 let sds = self.sds.get(&device.sds)?;
                 Some(Copies {
                     unit: sds.fault_unit(),
-                    serves: sds.serves() && !device.failed,
+                    serves: sds.serves() && !device.failed && device.state.active(),
                     maintenance: sds.maintenance != Maintenance::None && !device.failed,
-                    capacity: device.capacity_kb,
+                    accepts: device.state == DeviceState::Normal && sds.maintenance == Maintenance::None,
+                    capacity: device.active_kb(),
                     used: device.used_kb,
                     stale: device.stale_kb,
+                    covered: device.covered_kb,
+                    temp: device.temp_kb,
                 })
             })
             .collect()
@@ -44,11 +47,20 @@ impl Shelf<'_> {
 
     /// Room for new copies: what serving devices have free, but not the spare.
     pub(super) fn room(&self) -> u64 {
-        let free: u64 = self.copies().iter().map(Copies::free).sum();
-        free.min(self.pool.figures.limit.saturating_sub(self.in_use() + self.pool.figures.spare))
+        let copies = self.copies();
+        let free: u64 = copies.iter().map(Copies::free).sum();
+        // What is being removed must find its place elsewhere.
+        let leaving: u64 = self
+            .devices
+            .iter()
+            .filter(|device| device.state == DeviceState::Removing)
+            .map(|device| device.capacity_kb)
+            .sum();
+        let kept = leaving + self.in_use() + self.temporary() + self.pool.figures.spare;
+        free.min(self.pool.figures.limit.saturating_sub(kept))
     }
 
-    fn in_use(&self) -> u64 {
+    pub(super) fn in_use(&self) -> u64 {
         self.devices.iter().map(|device| device.used_kb).sum::<u64>() + self.pool.homeless.values().sum::<u64>()
     }
 
@@ -74,6 +86,7 @@ impl Shelf<'_> {
             *homeless -= part;
         }
         self.pool.homeless.retain(|_, kb| *kb > 0);
+        self.reconcile();
     }
 
     /// Copies on devices that are away miss their part of what was written.
@@ -92,6 +105,7 @@ impl Shelf<'_> {
         if self.at_rest() {
             return;
         }
+        self.reconcile();
         let serving = self.copies().iter().filter(|copy| copy.serves).count() as u64;
         let rate = self.rate * serving;
         let mut budget = rate * dt.as_secs();
@@ -103,18 +117,27 @@ impl Shelf<'_> {
             budget -= self.rebuild_forward(&lost, lost_kb.min(budget));
             budget -= self.rebuild_backward(budget);
         }
-        let calm = self.copies().iter().all(|copy| copy.bad() == 0) && self.pool.homeless.is_empty();
+        budget -= self.copy_back(budget);
+        budget -= self.cover(budget);
+        budget -= self.evacuate(budget);
+        let calm = self.copies().iter().all(|copy| copy.bad() == 0 && copy.covered + copy.temp == 0)
+            && self.pool.homeless.is_empty()
+            && self.leaving() == 0;
         if calm && self.pool.rebalance_enabled {
             self.rebalance(budget);
         }
 
         let left: u64 = self.rebuildable(now).iter().sum();
-        let stale: u64 = self.copies().iter().filter(|copy| copy.serves).map(|copy| copy.stale).sum();
+        let stale: u64 = self.catching_up(false).iter().sum();
         let waiting = left + stale > 0;
         self.pool.stuck_for =
             if waiting && self.moved() == moved_before { self.pool.stuck_for + dt } else { Duration::ZERO };
         let uneven = if calm { self.uneven().iter().map(|kb| u64::try_from(*kb).unwrap_or(0)).sum() } else { 0 };
+        let (enter, exit, leaving) = (self.uncovered(), self.catching_up(true).iter().sum(), self.leaving());
         let moving = &mut self.pool.figures.moving;
+        moving.enter.set(enter, rate);
+        moving.exit.set(exit, rate);
+        moving.normal.set(leaving, rate);
         moving.forward.set(left, rate);
         moving.backward.set(stale, rate);
         moving.rebalance.set(if self.pool.balancing { uneven } else { 0 }, rate);
@@ -124,10 +147,12 @@ impl Shelf<'_> {
     /// Whether a step would change nothing: every copy is good, nothing
     /// moved lately, and the devices are even.
     fn at_rest(&self) -> bool {
-        let good = self
-            .devices
-            .iter()
-            .all(|device| device.stale_kb == 0 && !device.failed && self.sds.get(&device.sds).is_some_and(Sds::serves));
+        let good = self.devices.iter().all(|device| {
+            device.stale_kb + device.covered_kb + device.temp_kb == 0
+                && !device.failed
+                && device.state == DeviceState::Normal
+                && self.sds.get(&device.sds).is_some_and(|sds| sds.serves() && sds.maintenance == Maintenance::None)
+        });
         good && self.pool.figures.moving == Moving::default()
             && self.pool.homeless.is_empty()
             && self.pool.stuck_for == Duration::ZERO
@@ -168,7 +193,7 @@ impl Shelf<'_> {
                         }
                         Membership::Joined | Membership::JoinPending(_) => false,
                     });
-                if given_up && !copy.serves { part(copy.used) } else { 0 }
+                if given_up && !copy.serves { part(copy.used - copy.covered) } else { 0 }
             })
             .collect();
         lost.push(part(self.pool.homeless.values().sum()));
@@ -187,7 +212,7 @@ impl Shelf<'_> {
         }
         let out = figures::spread(kb, lost);
         let into = figures::spread(kb, &free);
-        let good: Vec<u64> = copies.iter().map(|copy| copy.used - copy.bad()).collect();
+        let good: Vec<u64> = copies.iter().map(Copies::readable).collect();
         let read = figures::spread(kb.min(good.iter().sum()), &good);
         for (at, device) in self.devices.iter_mut().enumerate() {
             device.used_kb = device.used_kb - out[at] + into[at];
@@ -206,7 +231,7 @@ impl Shelf<'_> {
     }
 
     fn rebuild_backward(&mut self, most: u64) -> u64 {
-        let stale: Vec<u64> = self.copies().iter().map(|copy| if copy.serves { copy.stale } else { 0 }).collect();
+        let stale = self.catching_up(false);
         let kb = most.min(stale.iter().sum());
         for (device, part) in self.devices.iter_mut().zip(figures::spread(kb, &stale)) {
             device.stale_kb -= part;
@@ -219,12 +244,14 @@ impl Shelf<'_> {
     /// For each device how much it holds over its part; negative what it lacks.
     fn uneven(&self) -> Vec<i128> {
         let copies = self.copies();
-        let used: u128 = copies.iter().filter(|copy| copy.serves).map(|copy| u128::from(copy.used)).sum();
-        let capacity: u128 = copies.iter().filter(|copy| copy.serves).map(|copy| u128::from(copy.capacity)).sum();
+        let used: u128 =
+            copies.iter().filter(|copy| copy.serves && copy.accepts).map(|copy| u128::from(copy.used)).sum();
+        let capacity: u128 =
+            copies.iter().filter(|copy| copy.serves && copy.accepts).map(|copy| u128::from(copy.capacity)).sum();
         copies
             .iter()
             .map(|copy| {
-                if !copy.serves || capacity == 0 {
+                if !copy.serves || !copy.accepts || capacity == 0 {
                     return 0;
                 }
                 let part = used * u128::from(copy.capacity) / capacity;
@@ -259,14 +286,16 @@ impl Shelf<'_> {
 
     /// Draws up what the pool and its devices show.
     pub(super) fn draw_up(&mut self) {
+        self.reconcile();
         let copies = self.copies();
         let limit: u64 = copies.iter().map(|copy| copy.capacity).sum();
         let in_use = self.in_use();
         let spare = limit / 100 * self.pool.spare_percent;
-        let spare = spare.min(limit - in_use);
-        let unused = limit - in_use - spare;
+        let spare = spare.min(limit.saturating_sub(in_use));
+        let unused = limit.saturating_sub(in_use + spare);
         let unreachable: u64 =
             copies.iter().filter(|copy| !copy.serves).map(|copy| copy.capacity.saturating_sub(copy.used)).sum();
+        let (temporary, removing) = (self.temporary(), self.leaving());
         let (pool, devices) = figures::protection(&copies, &self.pool.homeless);
         for (device, protection) in self.devices.iter_mut().zip(devices) {
             device.figures.protection = protection;
@@ -278,6 +307,8 @@ impl Shelf<'_> {
         figures.unused = unused;
         figures.unreachable_unused = unreachable.min(unused);
         figures.protection = pool;
+        figures.temporary = temporary;
+        figures.removing = removing;
     }
 
     /// Ends a window: what was moved and what users did in it, and shows the

@@ -2,7 +2,7 @@
 
 use super::{Json, Kind, Writer};
 use crate::sim::release::Release;
-use crate::sim::world::{Id, Sdc, VolumeKind, World};
+use crate::sim::world::{Access, Id, Limits, Sdc, VolumeKind, World};
 
 impl Writer {
     pub(super) fn sdc(&self, json: &mut Json, world: &World, id: Id) {
@@ -11,7 +11,7 @@ impl Writer {
             return;
         };
         json.object(|json| {
-            self.fixed(Kind::Sdc, json);
+            self.fixed(Kind::Sdc, world, id, json);
             json.key("mdmConnectionState").string(if sdc.connected { "Connected" } else { "Disconnected" });
             json.key("sdcGuid").string(&sdc.guid);
             json.key("sdcIp").string(&sdc.ip);
@@ -33,7 +33,7 @@ impl Writer {
     fn host(&self, json: &mut Json, world: &World, id: Id) {
         let Some(host) = world.hosts.get(&id) else { return };
         json.object(|json| {
-            self.fixed(Kind::Host, json);
+            self.fixed(Kind::Host, world, id, json);
             json.key("nqn").string(&host.nqn);
             json.key("systemId").shown(world.system.id);
             json.key("name").string(&host.name);
@@ -51,7 +51,7 @@ impl Writer {
             } else {
                 json.array(|json| {
                     for sdc in volume.mapped.iter().filter_map(|id| world.sdcs.get(id)) {
-                        self.mapping(json, sdc);
+                        self.mapping(json, sdc, volume.limits.get(&sdc.id).copied().unwrap_or_default());
                     }
                 });
             }
@@ -61,7 +61,7 @@ impl Writer {
                 VolumeKind::Thin => "ThinProvisioned",
                 VolumeKind::Snapshot => "Snapshot",
             });
-            self.fixed(Kind::Volume, json);
+            self.fixed(Kind::Volume, world, id, json);
             if self.release >= Release::V3_6 {
                 let marked = if volume.replicated { "MarkedForReplication" } else { "UnmarkedForReplication" };
                 json.key("volumeReplicationState").string(marked);
@@ -70,22 +70,27 @@ impl Writer {
             json.key("vtreeId").shown(volume.vtree);
             json.key("storagePoolId").shown(volume.pool);
             json.key("creationTime").number(u64::try_from(volume.created).unwrap_or(0));
-            json.key("name").string(&volume.name);
+            json.key("consistencyGroupId").opt_shown(volume.group);
+            json.key("name").opt_string(Some(volume.name.as_str()).filter(|name| !name.is_empty()));
             json.key("id").shown(id);
             let parents = [("vtreeId", Kind::VTree, volume.vtree), ("storagePoolId", Kind::StoragePool, volume.pool)];
             self.links(json, Kind::Volume, id, &parents);
         });
     }
 
-    fn mapping(&self, json: &mut Json, sdc: &Sdc) {
+    fn mapping(&self, json: &mut Json, sdc: &Sdc, limits: Limits) {
         json.object(|json| {
             json.key("sdcId").shown(sdc.id);
             json.key("sdcIp").string(&sdc.ip);
-            json.key("limitIops").number(0);
-            json.key("limitBwInMbps").number(0);
+            json.key("limitIops").number(limits.iops);
+            json.key("limitBwInMbps").number(limits.kbps / 1024);
             if self.release >= Release::V3_0 {
                 json.key("sdcName").opt_string(sdc.name.as_deref());
-                json.key("accessMode").string("ReadWrite");
+                json.key("accessMode").string(match limits.access {
+                    Access::ReadWrite => "ReadWrite",
+                    Access::ReadOnly => "ReadOnly",
+                    Access::NoAccess => "NoAccess",
+                });
             }
             if self.release >= Release::V4_5 {
                 json.key("isDirectBufferMapping").bool(false);
@@ -98,15 +103,19 @@ impl Writer {
     pub(super) fn vtree(&self, json: &mut Json, world: &World, id: Id) {
         let Some(vtree) = world.vtrees.get(&id) else { return };
         json.object(|json| {
-            self.fixed(Kind::VTree, json);
+            self.fixed(Kind::VTree, world, id, json);
             json.key("baseVolumeId").shown(vtree.base);
             json.key("storagePoolId").shown(vtree.pool);
             if self.release >= Release::V3_0 {
                 json.key("rootVolumes").array(|json| json.shown(vtree.base));
                 json.key("vtreeMigrationInfo").object(|json| {
                     json.key("sourceStoragePoolId").shown(vtree.pool);
-                    json.key("destinationStoragePoolId").raw("null");
-                    json.key("migrationStatus").string("NotInMigration");
+                    json.key("destinationStoragePoolId").opt_shown(vtree.migration.map(|migration| migration.to));
+                    json.key("migrationStatus").string(match vtree.migration {
+                        None => "NotInMigration",
+                        Some(migration) if migration.paused => "Paused",
+                        Some(_) => "MigrationNormal",
+                    });
                     json.key("migrationPauseReason").raw("null");
                     json.key("migrationQueuePosition").number(0);
                     json.key("thicknessConversionType").string("NoConversion");
@@ -125,7 +134,8 @@ impl Writer {
         let now = u64::try_from(world.wall(world.now()).timestamp()).unwrap_or(0);
         let last = now / cadence.max(1) * cadence;
         json.object(|json| {
-            self.fixed(Kind::SnapshotPolicy, json);
+            self.fixed(Kind::SnapshotPolicy, world, id, json);
+            json.key("snapshotPolicyState").string(if policy.paused { "Paused" } else { "Active" });
             json.key("autoSnapshotCreationCadenceInMin").number(policy.cadence_minutes);
             json.key("numOfRetainedSnapshotsPerLevel").array(|json| {
                 for count in &policy.retained {

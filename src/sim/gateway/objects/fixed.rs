@@ -24,7 +24,6 @@ const SYSTEM: &[Field] = &[
     ("capacityAlertHighThresholdPercent", "80", V2_0, None),
     ("capacityAlertCriticalThresholdPercent", "90", V2_0, None),
     ("remoteReadOnlyLimitState", "false", V2_0, None),
-    ("upgradeState", "\"NoUpgrade\"", V2_0, None),
     ("mdmManagementPort", "6611", V2_0, Some(V3_6)),
     ("mdmManagementPort", "8611", V4_5, None),
     ("mdmExternalPort", "7611", V3_6, None),
@@ -64,7 +63,6 @@ const SYSTEM: &[Field] = &[
 ];
 
 const DOMAIN: &[Field] = &[
-    ("protectionDomainState", "\"Active\"", V2_0, None),
     ("rebuildNetworkThrottlingEnabled", "false", V2_0, None),
     ("rebuildNetworkThrottlingInKbps", "null", V2_0, None),
     ("rebalanceNetworkThrottlingEnabled", "false", V2_0, None),
@@ -97,7 +95,6 @@ const SDS: &[Field] = &[
     ("onVmWare", "false", V2_0, None),
     ("numOfIoBuffers", "null", V2_0, Some(V3_6)),
     ("numIoBuffers", "null", V4_5, None),
-    ("sdsState", "\"Normal\"", V2_0, None),
     ("drlMode", "\"Volatile\"", V2_0, None),
     ("configuredDrlMode", "\"Volatile\"", V3_0, None),
     ("rmcacheEnabled", "true", V2_0, None),
@@ -119,7 +116,6 @@ const SDS: &[Field] = &[
     ("authenticationError", "\"None\"", V2_0, None),
     ("perfProfile", "\"Default\"", V2_0, Some(V2_6)),
     ("perfProfile", "\"HighPerformance\"", V3_0, None),
-    ("port", "7072", V2_0, None),
     ("numRestarts", "0", V3_0, None),
     ("lastUpgradeTime", "0", V3_0, None),
     ("fglNumConcurrentWrites", "1000", V3_0, None),
@@ -192,8 +188,6 @@ const POOL: &[Field] = &[
     ("backgroundScannerMode", "\"DataComparison\"", V3_6, None),
     ("backgroundScannerBWLimitKBps", "0", V2_0, Some(V3_0)),
     ("backgroundScannerBWLimitKBps", "3072", V3_6, None),
-    ("capacityAlertHighThreshold", "80", V2_0, None),
-    ("capacityAlertCriticalThreshold", "90", V2_0, None),
     ("capacityUsageType", "\"NetCapacity\"", V3_0, None),
     ("addressSpaceUsage", "\"Normal\"", V3_0, None),
     ("addressSpaceUsageType", "\"DeviceCapacityLimit\"", V3_0, None),
@@ -275,7 +269,6 @@ const VOLUME: &[Field] = &[
     ("mappingToAllSdcsEnabled", "false", V2_0, Some(V3_6)),
     ("isObfuscated", "false", V2_0, Some(V2_6)),
     ("isVvol", "false", V2_0, Some(V2_6)),
-    ("consistencyGroupId", "null", V2_0, None),
     ("useRmcache", "false", V2_0, None),
     ("compressionMethod", "\"None\"", V3_0, Some(V3_6)),
     ("compressionMethod", "\"NotApplicable\"", V4_5, None),
@@ -309,7 +302,6 @@ const SDR: &[Field] = &[
     ("sdrState", "\"Normal\"", V3_6, None),
     ("membershipState", "\"Joined\"", V3_6, None),
     ("mdmConnectionState", "\"Connected\"", V3_6, None),
-    ("maintenanceState", "\"NoMaintenance\"", V3_6, None),
     ("perfProfile", "\"HighPerformance\"", V3_6, None),
     ("certificateInfo", CERTIFICATE, V3_6, None),
     ("authenticationError", "\"None\"", V3_6, None),
@@ -320,7 +312,6 @@ const SDT: &[Field] = &[
     ("sdtState", "\"Normal\"", V4_5, None),
     ("membershipState", "\"Joined\"", V4_5, None),
     ("mdmConnectionState", "\"Connected\"", V4_5, None),
-    ("maintenanceState", "\"NoMaintenance\"", V4_5, None),
     ("certificateInfo", CERTIFICATE, V4_5, None),
     ("authenticationError", "\"None\"", V4_5, None),
     ("faultSetId", "null", V4_5, None),
@@ -372,7 +363,6 @@ const PAIR: &[Field] = &[
 ];
 
 const POLICY: &[Field] = &[
-    ("snapshotPolicyState", "\"Active\"", V3_0, None),
     ("timeOfLastAutoSnapshotCreationFailure", "0", V3_0, None),
     ("lastAutoSnapshotCreationFailureReason", "\"NR\"", V3_0, None),
     ("lastAutoSnapshotFailureInFirstLevel", "false", V3_0, None),
@@ -408,11 +398,11 @@ const fn fields(kind: Kind) -> &'static [Field] {
     }
 }
 
-/// The fixed fields of a type in a release, as the inside of a JSON object.
-pub(super) fn text(kind: Kind, release: Release) -> String {
-    let sent = fields(kind)
+/// The fixed fields of a type in a release: their names and values.
+pub(super) fn sent(kind: Kind, release: Release) -> Vec<(&'static str, &'static str)> {
+    fields(kind)
         .iter()
         .filter(|(_, _, since, until)| release >= *since && until.is_none_or(|until| release <= until))
-        .map(|(name, value, _, _)| format!("\"{name}\":{value}"));
-    sent.collect::<Vec<_>>().join(",")
+        .map(|(name, value, _, _)| (*name, *value))
+        .collect()
 }

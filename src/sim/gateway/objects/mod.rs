@@ -10,19 +10,27 @@ use std::collections::BTreeMap;
 use super::json::Json;
 use super::kind::Kind;
 use crate::sim::release::Release;
-use crate::sim::world::{Id, World};
+use crate::sim::world::{Id, Setting, World};
 
 /// Writes objects of one release. Holds the text that is the same in all
 /// objects of a type.
 pub(super) struct Writer {
     release: Release,
-    fixed: BTreeMap<Kind, String>,
+    /// What never changes unless somebody sets it, as text and field by field.
+    fixed: BTreeMap<Kind, (String, Vec<(&'static str, &'static str)>)>,
     relations: BTreeMap<Kind, Vec<&'static str>>,
 }
 
 impl Writer {
     pub(super) fn new(release: Release) -> Self {
-        let fixed = Kind::ALL.into_iter().map(|kind| (kind, fixed::text(kind, release))).collect();
+        let fixed = Kind::ALL
+            .into_iter()
+            .map(|kind| {
+                let fields = fixed::sent(kind, release);
+                let text: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+                (kind, (text.join(","), fields))
+            })
+            .collect();
         let relations = Kind::ALL
             .into_iter()
             .map(|kind| {
@@ -33,8 +41,19 @@ impl Writer {
         Self { release, fixed, relations }
     }
 
-    fn fixed(&self, kind: Kind, json: &mut Json) {
-        json.fields(self.fixed.get(&kind).map_or("", String::as_str));
+    fn fixed(&self, kind: Kind, world: &World, id: Id, json: &mut Json) {
+        let Some((text, fields)) = self.fixed.get(&kind) else { return };
+        let Some(settings) = world.settings.get(&id) else { return json.fields(text) };
+        for (name, value) in fields {
+            json.key(name);
+            match settings.get(name) {
+                None => json.raw(value),
+                Some(Setting::Bool(is)) => json.bool(*is),
+                Some(Setting::Number(number)) => json.number(*number),
+                Some(Setting::Text(text)) => json.string(text),
+                Some(Setting::Null) => json.raw("null"),
+            }
+        }
     }
 
     /// `links`: itself, its relations, its parents.

@@ -2,13 +2,19 @@
 
 use super::{Json, Kind, Writer};
 use crate::sim::release::Release;
-use crate::sim::world::{Id, Maintenance, Membership, World};
+use crate::sim::world::{DeviceState, DomainState, Id, Maintenance, Membership, World};
 
 impl Writer {
     pub(super) fn domain(&self, json: &mut Json, world: &World, id: Id) {
         let Some(domain) = world.domains.get(&id) else { return };
         json.object(|json| {
-            self.fixed(Kind::ProtectionDomain, json);
+            self.fixed(Kind::ProtectionDomain, world, id, json);
+            json.key("protectionDomainState").string(match domain.state {
+                DomainState::Active => "Active",
+                DomainState::ActivePending(_) => "ActivePending",
+                DomainState::InactivePending(_) => "InactivePending",
+                DomainState::Inactive => "Inactive",
+            });
             json.key("systemId").shown(world.system.id);
             json.key("name").string(&domain.name);
             json.key("id").shown(id);
@@ -29,8 +35,10 @@ impl Writer {
     pub(super) fn pool(&self, json: &mut Json, world: &World, id: Id) {
         let Some(pool) = world.pools.get(&id) else { return };
         json.object(|json| {
-            self.fixed(Kind::StoragePool, json);
+            self.fixed(Kind::StoragePool, world, id, json);
             json.key("sparePercentage").number(pool.spare_percent);
+            json.key("capacityAlertHighThreshold").number(pool.high_percent);
+            json.key("capacityAlertCriticalThreshold").number(pool.critical_percent);
             json.key("rebuildEnabled").bool(pool.rebuild_enabled);
             json.key("rebalanceEnabled").bool(pool.rebalance_enabled);
             if self.release >= Release::V3_0 {
@@ -38,10 +46,10 @@ impl Writer {
                 let figures = &pool.figures;
                 let percent = figures.in_use * 100 / (figures.limit - figures.spare).max(1);
                 json.key("capacityUsageState").string(match percent {
-                    0..80 => "Normal",
-                    80..90 => "High",
-                    90..100 => "Critical",
-                    _ => "Full",
+                    100.. => "Full",
+                    percent if percent >= pool.critical_percent => "Critical",
+                    percent if percent >= pool.high_percent => "High",
+                    _ => "Normal",
                 });
             }
             json.key("protectionDomainId").shown(pool.domain);
@@ -55,15 +63,16 @@ impl Writer {
         let Some(sds) = world.sds.get(&id) else { return };
         json.object(|json| {
             json.key("ipList").array(|json| {
-                let roles = if self.release >= Release::V4_5 { ["sdsSdsOnly", "sdsOnly"] } else { ["all", "all"] };
-                for (ip, role) in sds.ips.iter().zip(roles) {
+                for address in &sds.ips {
                     json.object(|json| {
-                        json.key("ip").string(ip);
-                        json.key("role").string(role);
+                        json.key("ip").string(&address.ip);
+                        json.key("role").string(&address.role);
                     });
                 }
             });
-            self.fixed(Kind::Sds, json);
+            self.fixed(Kind::Sds, world, id, json);
+            json.key("port").number(u64::from(sds.port));
+            json.key("sdsState").string(if sds.removing { "RemovePending" } else { "Normal" });
             json.key("softwareVersionInfo").string(&sds.version);
             json.key("membershipState").string(match sds.membership {
                 Membership::Joined => "Joined",
@@ -71,14 +80,16 @@ impl Writer {
                 Membership::Decoupled(_) => "Decoupled",
             });
             json.key("mdmConnectionState").string(if sds.connected() { "Connected" } else { "Disconnected" });
-            json.key("maintenanceState").string(match sds.maintenance {
+            let maintenance = match sds.maintenance {
                 Maintenance::None => "NoMaintenance",
                 Maintenance::Entering => "SetMaintenanceInProgress",
                 Maintenance::In => "InMaintenance",
                 Maintenance::Exiting => "ExitMaintenanceInProgress",
-            });
+            };
+            json.key("maintenanceState").string(maintenance);
             if self.release >= Release::V3_6 {
-                json.key("maintenanceType").string("NoMaintenance");
+                // The description gives it the same four values; others were never seen.
+                json.key("maintenanceType").string(maintenance);
             }
             json.key("protectionDomainId").shown(sds.domain);
             if self.release >= Release::V4_5 {
@@ -101,11 +112,16 @@ impl Writer {
         json.object(|json| {
             json.key("deviceCurrentPathName").string(&device.path);
             json.key("deviceOriginalPathName").string(&device.path);
-            json.key("deviceState").string("Normal");
+            json.key("deviceState").string(match device.state {
+                DeviceState::Normal => "Normal",
+                DeviceState::Testing(..) => "InitialTest",
+                DeviceState::Tested => "InitialTestDone",
+                DeviceState::Removing => "RemovePending",
+            });
             json.key("errorState").string(if device.failed { "Error" } else { "None" });
             json.key("capacityLimitInKb").number(device.capacity_kb);
             json.key("maxCapacityInKb").number(device.capacity_kb);
-            self.fixed(Kind::Device, json);
+            self.fixed(Kind::Device, world, id, json);
             if self.release >= Release::V3_0 {
                 let media = if device.ssd { "SSD" } else { "HDD" };
                 json.key("mediaType").string(media);

@@ -2,14 +2,30 @@
 
 use super::{Json, Kind, Writer};
 use crate::sim::release::Release;
-use crate::sim::world::{Id, Mdm, MdmRole, World};
+use crate::sim::world::{Id, Mdm, MdmRole, Setting, Upgrade, World};
+
+fn strings(json: &mut Json, all: &[String]) {
+    for text in all {
+        json.string(text);
+    }
+}
+
+/// What the maintenance of an SDR or SDT, which takes no time, is called.
+const fn maintenance(is: bool) -> &'static str {
+    if is { "InMaintenance" } else { "NoMaintenance" }
+}
 
 impl Writer {
     pub(super) fn system(&self, json: &mut Json, world: &World) {
         let system = &world.system;
         json.object(|json| {
             json.key("systemVersionName").string(&system.version_name);
-            self.fixed(Kind::System, json);
+            self.fixed(Kind::System, world, system.id, json);
+            json.key("upgradeState").string(match world.upgrade {
+                Upgrade::None | Upgrade::Finished => "NoUpgrade",
+                Upgrade::Running { .. } => "UpgradeInProgress",
+                Upgrade::PostProcessing { .. } => "UpgradePostProcessingInProgress",
+            });
             json.key("mdmCluster");
             self.mdm_cluster(json, world, false);
             json.key("installId").shown(system.install_id);
@@ -30,28 +46,39 @@ impl Writer {
         json.object(|json| {
             if let Some(master) = mdm.master() {
                 json.key("master");
-                self.mdm(json, master, true);
+                self.mdm(json, world, master, true);
             }
             for (key, role) in [("slaves", MdmRole::Manager), ("tieBreakers", MdmRole::TieBreaker)] {
                 json.key(key).array(|json| {
                     for member in mdm.voters().filter(|mdm| mdm.role == role && Some(mdm.id) != master) {
-                        self.mdm(json, member, false);
+                        self.mdm(json, world, member, false);
                     }
                 });
             }
             if mdm.members.iter().any(|mdm| mdm.standby) {
                 json.key("standbyMDMs").array(|json| {
                     for member in mdm.members.iter().filter(|mdm| mdm.standby) {
-                        self.mdm(json, member, false);
+                        self.mdm(json, world, member, false);
                     }
                 });
             }
             json.key("clusterMode").string(mdm.mode());
-            json.key("clusterState").string(if mdm.normal() { "ClusteredNormal" } else { "ClusteredDegraded" });
+            json.key("clusterState").string(if mdm.normal(world.now()) {
+                "ClusteredNormal"
+            } else {
+                "ClusteredDegraded"
+            });
+            if !world.cluster_ips.is_empty() {
+                json.key("virtualIps").array(|json| strings(json, &world.cluster_ips));
+            }
             json.key("goodNodesNum").number(mdm.good_nodes() as u64);
-            json.key("goodReplicasNum").number(mdm.good_replicas() as u64);
+            json.key("goodReplicasNum").number(mdm.good_replicas(world.now()) as u64);
             if alone {
-                json.key("perfProfile").string("HighPerformance");
+                let profile = world.setting(world.system.id, "perfProfile");
+                json.key("perfProfile").string(match profile {
+                    Some(Setting::Text(profile)) => profile,
+                    _ => "HighPerformance",
+                });
             }
             json.key("name").string(&world.system.name);
             // This id alone is decimal.
@@ -59,20 +86,24 @@ impl Writer {
         });
     }
 
-    fn mdm(&self, json: &mut Json, mdm: &Mdm, master: bool) {
+    fn mdm(&self, json: &mut Json, world: &World, mdm: &Mdm, master: bool) {
         let manager = mdm.role == MdmRole::Manager;
         json.object(|json| {
             json.key("opensslVersion").string(if manager { "OpenSSL 1.0.2k-fips 26 Jan 2017" } else { "N/A" });
-            json.key("managementIPs").array(|json| json.string(&mdm.ip));
-            json.key("ips").array(|json| json.string(&mdm.ip));
+            json.key("managementIPs").array(|json| strings(json, &mdm.management_ips));
+            json.key("ips").array(|json| strings(json, &mdm.ips));
             json.key("versionInfo").string(&mdm.version);
             if manager {
-                json.key("virtualInterfaces").array(|_| {});
+                json.key("virtualInterfaces").array(|json| strings(json, &mdm.interfaces));
             }
             json.key("role").string(if manager { "Manager" } else { "TieBreaker" });
             // Up to 2.6 the master says nothing of its own status.
             if !master || self.release >= Release::V3_0 {
-                json.key("status").string(if mdm.up { "Normal" } else { "Disconnected" });
+                json.key("status").string(match (mdm.up, mdm.in_sync(world.now())) {
+                    (true, true) => "Normal",
+                    (true, false) => "OutOfSync",
+                    (false, _) => "Disconnected",
+                });
             }
             json.key("name").string(&mdm.name);
             json.key("id").shown(mdm.id);
@@ -83,7 +114,7 @@ impl Writer {
     pub(super) fn peer(&self, json: &mut Json, world: &World, id: Id) {
         let Some(peer) = world.peers.get(&id) else { return };
         json.object(|json| {
-            self.fixed(Kind::PeerMdm, json);
+            self.fixed(Kind::PeerMdm, world, id, json);
             json.key("peerSystemId").shown(peer.peer_system);
             json.key("systemId").shown(world.system.id);
             json.key("ipList").array(|json| json.object(|json| json.key("ip").string(&peer.ip)));
@@ -97,7 +128,7 @@ impl Writer {
     pub(super) fn group(&self, json: &mut Json, world: &World, id: Id) {
         let Some(group) = world.groups.get(&id) else { return };
         json.object(|json| {
-            self.fixed(Kind::ReplicationConsistencyGroup, json);
+            self.fixed(Kind::ReplicationConsistencyGroup, world, id, json);
             json.key("remoteId").shown(group.remote_id);
             json.key("rpoInSeconds").number(group.rpo_seconds);
             json.key("peerMdmId").shown(group.peer);
@@ -117,7 +148,7 @@ impl Writer {
     pub(super) fn pair(&self, json: &mut Json, world: &World, id: Id) {
         let Some(pair) = world.pairs.get(&id) else { return };
         json.object(|json| {
-            self.fixed(Kind::ReplicationPair, json);
+            self.fixed(Kind::ReplicationPair, world, id, json);
             json.key("remoteId").shown(pair.remote_id);
             json.key("localVolumeId").shown(pair.volume);
             json.key("remoteVolumeId").shown(pair.remote_volume);
@@ -141,7 +172,8 @@ impl Writer {
                     json.key("role").string("All");
                 });
             });
-            self.fixed(Kind::Sdr, json);
+            self.fixed(Kind::Sdr, world, id, json);
+            json.key("maintenanceState").string(maintenance(sdr.in_maintenance));
             json.key("softwareVersionInfo").string(&sdr.version);
             json.key("protectionDomainId").shown(sdr.domain);
             json.key("systemId").shown(world.system.id);
@@ -155,12 +187,15 @@ impl Writer {
         let Some(sdt) = world.sdts.get(&id) else { return };
         json.object(|json| {
             json.key("ipList").array(|json| {
-                json.object(|json| {
-                    json.key("role").string("StorageAndHost");
-                    json.key("ip").string(&sdt.ip);
-                });
+                for address in &sdt.ips {
+                    json.object(|json| {
+                        json.key("role").string(&address.role);
+                        json.key("ip").string(&address.ip);
+                    });
+                }
             });
-            self.fixed(Kind::Sdt, json);
+            self.fixed(Kind::Sdt, world, id, json);
+            json.key("maintenanceState").string(maintenance(sdt.in_maintenance));
             json.key("softwareVersionInfo").string(&sdt.version);
             json.key("protectionDomainId").shown(sdt.domain);
             json.key("systemId").shown(world.system.id);

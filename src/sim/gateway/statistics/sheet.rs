@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 use crate::sim::gateway::kind::Kind;
-use crate::sim::world::{Id, Io, Moving, Protection, Traffic, VolumeKind, World};
+use crate::sim::world::{DeviceState, Id, Io, Moving, Protection, Traffic, VolumeKind, World};
 
 /// Everything countable of an object. Sheets of parts add up to that of the whole.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,6 +14,8 @@ pub(super) struct Sheet {
     pub spare: u64,
     pub unused: u64,
     pub unreachable: u64,
+    pub temporary: u64,
+    pub removing: u64,
     pub thick: u64,
     pub thin: u64,
     pub snapshots_kb: u64,
@@ -60,6 +62,8 @@ impl AddAssign<&Self> for Sheet {
         self.spare += other.spare;
         self.unused += other.unused;
         self.unreachable += other.unreachable;
+        self.temporary += other.temporary;
+        self.removing += other.removing;
         self.thick += other.thick;
         self.thin += other.thin;
         self.snapshots_kb += other.snapshots_kb;
@@ -140,6 +144,8 @@ impl Sheets {
             sheet.spare = figures.spare;
             sheet.unused = figures.unused;
             sheet.unreachable = figures.unreachable_unused;
+            sheet.temporary = figures.temporary;
+            sheet.removing = figures.removing;
             sheet.thick = figures.thick_in_use;
             sheet.thin = figures.thin_in_use;
             sheet.snapshots_kb = figures.snapshots_in_use;
@@ -249,12 +255,14 @@ fn device(world: &World, id: Id) -> Sheet {
     let Some(device) = world.devices.get(&id) else { return Sheet::default() };
     let figures = &device.figures;
     Sheet {
-        limit: device.capacity_kb,
+        limit: device.active_kb(),
         in_use: device.used_kb,
-        unused: device.capacity_kb - device.used_kb,
+        unused: device.active_kb() - device.used_kb,
+        temporary: device.temp_kb,
+        removing: if device.state == DeviceState::Removing { device.used_kb } else { 0 },
         thin: device.used_kb,
         thin_allocated: device.used_kb,
-        unreachable: if world.serves(device) { 0 } else { device.capacity_kb - device.used_kb },
+        unreachable: if world.serves(device) { 0 } else { device.active_kb() - device.used_kb },
         protection: figures.protection,
         moved_in: figures.moved_in,
         moved_out: figures.moved_out,

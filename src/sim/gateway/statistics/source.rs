@@ -165,7 +165,7 @@ fn protection(put: &mut impl FnMut(&str, Source)) {
 fn movement(put: &mut impl FnMut(&str, Source)) {
     use Source::{Number, Window};
     fn all(moving: &Moving, part: fn(&Movement) -> u64) -> u64 {
-        part(&moving.forward) + part(&moving.backward) + part(&moving.rebalance)
+        moving.each().into_iter().map(part).sum()
     }
     put("movingCapacityInKb", Number(|s| all(&s.moving, |m| m.left_kb)));
     put("activeMovingCapacityInKb", Number(|s| all(&s.moving, |m| m.active_kb)));
@@ -176,6 +176,24 @@ fn movement(put: &mut impl FnMut(&str, Source)) {
     put("bckRebuildCapacityInKb", Number(|s| s.moving.backward.left_kb));
     put("activeBckRebuildCapacityInKb", Number(|s| s.moving.backward.active_kb));
     put("pendingBckRebuildCapacityInKb", Number(|s| s.moving.backward.pending_kb()));
+    put("normRebuildCapacityInKb", Number(|s| s.moving.normal.left_kb));
+    put("activeNormRebuildCapacityInKb", Number(|s| s.moving.normal.active_kb));
+    put("pendingNormRebuildCapacityInKb", Number(|s| s.moving.normal.pending_kb()));
+    put("enterProtectedMaintenanceModeCapacityInKb", Number(|s| s.moving.enter.left_kb));
+    put("activeEnterProtectedMaintenanceModeCapacityInKb", Number(|s| s.moving.enter.active_kb));
+    put("pendingEnterProtectedMaintenanceModeCapacityInKb", Number(|s| s.moving.enter.pending_kb()));
+    put("exitProtectedMaintenanceModeCapacityInKb", Number(|s| s.moving.exit.left_kb));
+    put("activeExitProtectedMaintenanceModeCapacityInKb", Number(|s| s.moving.exit.active_kb));
+    put("pendingExitProtectedMaintenanceModeCapacityInKb", Number(|s| s.moving.exit.pending_kb()));
+    put("rmPendingAllocatedInKb", Number(|s| s.removing));
+    put("tempCapacityInKb", Number(|s| s.temporary));
+    put("tempCapacityVacInKb", Number(|s| s.temporary));
+    put("normRebuildReadBwc", Window(|s| s.moved_out.normal.window));
+    put("normRebuildWriteBwc", Window(|s| s.moved_in.normal.window));
+    put("enterProtectedMaintenanceModeReadBwc", Window(|s| s.moved_out.enter.window));
+    put("enterProtectedMaintenanceModeWriteBwc", Window(|s| s.moved_in.enter.window));
+    put("exitProtectedMaintenanceModeReadBwc", Window(|s| s.moved_out.exit.window));
+    put("exitProtectedMaintenanceModeWriteBwc", Window(|s| s.moved_in.exit.window));
     put("rebalanceCapacityInKb", Number(|s| s.moving.rebalance.left_kb));
     put("activeRebalanceCapacityInKb", Number(|s| s.moving.rebalance.active_kb));
     put("pendingRebalanceCapacityInKb", Number(|s| s.moving.rebalance.pending_kb()));
@@ -199,9 +217,9 @@ fn movement(put: &mut impl FnMut(&str, Source)) {
 fn io(put: &mut impl FnMut(&str, Source)) {
     use Source::{Latency, Number, Window};
     fn with(mut io: Io, moving: &Moving) -> Io {
-        io += moving.forward.window;
-        io += moving.backward.window;
-        io += moving.rebalance.window;
+        for movement in moving.each() {
+            io += movement.window;
+        }
         io
     }
     fn mean(total: u64, count: u64) -> u64 {

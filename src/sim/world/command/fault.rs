@@ -1,28 +1,11 @@
-//! What can be done to a system from outside, and when it refuses.
+//! What happens to a system from outside: hardware fails and returns, users
+//! work more or less, and volumes are made by the names of a scenario.
 
-use super::load::Traffic;
-use super::object::{Id, Membership, VTree, Volume, VolumeKind};
-use super::{JOINING, Profile, World};
-
-/// Why a command was not done.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs)]
-pub enum Refusal {
-    #[error("there is no {kind} {name:?}")]
-    NotFound { kind: &'static str, name: String },
-    #[error("{kind} {name:?} already is {state}")]
-    Already { kind: &'static str, name: String, state: &'static str },
-    #[error("the name {name:?} is in use")]
-    NameInUse { name: String },
-    #[error("volume {name:?} is mapped; unmap it first")]
-    Mapped { name: String },
-    #[error("pool {pool:?} has no room for that")]
-    NoRoom { pool: String },
-    #[error("volume {name:?} would be larger than a pebibyte")]
-    TooLarge { name: String },
-    #[error("volume {name:?} has snapshots; delete them first")]
-    HasSnapshots { name: String },
-}
+use super::volume::{LARGEST_KB, NewVolume, RemoveMode, VolumeCommand};
+use super::{Command, Refusal, Reply};
+use crate::sim::world::code::Code;
+use crate::sim::world::object::{Access, Id, Membership, Sds};
+use crate::sim::world::{JOINING, World};
 
 /// A volume to be made.
 #[derive(Clone, Debug)]
@@ -35,11 +18,6 @@ pub struct VolumeRequest {
     /// Client that shall use it.
     pub sdc: Option<String>,
 }
-
-/// Volumes come in multiples of this.
-const GRAIN_GIB: u64 = 8;
-/// No volume is larger than a pebibyte.
-const MAX_GIB: u64 = 1 << 20;
 
 fn not_found(kind: &'static str, name: &str) -> Refusal {
     Refusal::NotFound { kind, name: name.to_owned() }
@@ -59,6 +37,7 @@ impl World {
             return Err(Refusal::Already { kind: "device", name: name.to_owned(), state });
         }
         device.failed = failed;
+        device.broken = failed;
         if failed {
             self.counters.device_errors += 1;
         }
@@ -76,17 +55,29 @@ impl World {
         self.set_device_failed(name, false)
     }
 
+    /// A failed device could work again; its error stays until it is cleared.
+    pub fn mend_device(&mut self, name: &str) -> Result<(), Refusal> {
+        let id = self.device_named(name)?;
+        self.devices.entry(id).and_modify(|device| device.broken = false);
+        Ok(())
+    }
+
     /// A device is taken out and an empty one put into its place.
     pub fn replace_device(&mut self, name: &str) -> Result<(), Refusal> {
         let id = self.device_named(name)?;
         let Some(device) = self.devices.get_mut(&id) else { return Err(not_found("device", name)) };
-        let unit = self.sds.get(&device.sds).map_or(device.sds, super::Sds::fault_unit);
+        let unit = self.sds.get(&device.sds).map_or(device.sds, Sds::fault_unit);
         let left = std::mem::take(&mut device.used_kb);
+        // Third copies of what was here, and for others, go with it.
+        let (covered, temp) = (std::mem::take(&mut device.covered_kb), std::mem::take(&mut device.temp_kb));
         device.stale_kb = 0;
         device.failed = false;
+        device.broken = false;
         device.serial.push('R');
+        let pool = device.pool;
+        self.pool_shelf(pool, |shelf| shelf.forget_third_copies(covered, temp));
         if left > 0
-            && let Some(pool) = self.pools.get_mut(&device.pool)
+            && let Some(pool) = self.pools.get_mut(&pool)
         {
             *pool.homeless.entry(unit).or_default() += left;
         }
@@ -94,7 +85,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn sds_named(&mut self, name: &str) -> Result<&mut super::Sds, Refusal> {
+    pub(in crate::sim::world) fn sds_named(&mut self, name: &str) -> Result<&mut Sds, Refusal> {
         self.sds.values_mut().find(|sds| sds.name == name).ok_or_else(|| not_found("SDS", name))
     }
 
@@ -156,7 +147,7 @@ impl World {
         Ok(())
     }
 
-    fn sdc_named(&self, name: &str) -> Result<Id, Refusal> {
+    pub(in crate::sim::world) fn sdc_named(&self, name: &str) -> Result<Id, Refusal> {
         let found = self
             .sdcs
             .values()
@@ -169,61 +160,29 @@ impl World {
         self.load = factor;
     }
 
-    /// Makes a volume.
+    /// Makes a volume, and maps it.
     pub fn create_volume(&mut self, request: &VolumeRequest) -> Result<Id, Refusal> {
-        if self.volumes.values().any(|volume| volume.name == request.name) {
-            return Err(Refusal::NameInUse { name: request.name.clone() });
-        }
-        if request.gib > MAX_GIB {
-            return Err(Refusal::TooLarge { name: request.name.clone() });
-        }
         let pool = self
             .pools
             .values()
             .find(|pool| pool.name == request.pool || pool.id.to_string() == request.pool)
             .map(|pool| pool.id)
             .ok_or_else(|| not_found("pool", &request.pool))?;
-        let mapped: Vec<Id> = match &request.sdc {
-            Some(sdc) => vec![self.sdc_named(sdc)?],
-            None => Vec::new(),
-        };
-        let size_kb = (request.gib.div_ceil(GRAIN_GIB).max(1) * GRAIN_GIB) << 20;
-        let allocated_kb = if request.thick { size_kb } else { 0 };
-        let room = self.pool_shelf(pool, |shelf| {
-            let enough = shelf.room() >= 2 * allocated_kb;
-            if enough {
-                shelf.place(2 * allocated_kb);
-            }
-            enough
-        });
-        if room != Some(true) {
-            return Err(Refusal::NoRoom { pool: request.pool.clone() });
-        }
-        let id = next(self.volumes.keys());
-        let vtree = next(self.vtrees.keys());
-        for sdc in &mapped {
-            if let Some(sdc) = self.sdcs.get_mut(sdc) {
-                sdc.mapped.push(id);
-            }
-        }
-        self.vtrees.insert(vtree, VTree { id: vtree, base: id, pool });
-        let volume = Volume {
-            id,
-            name: request.name.clone(),
-            kind: if request.thick { VolumeKind::Thick } else { VolumeKind::Thin },
-            size_kb,
-            allocated_kb,
+        let sdc = request.sdc.as_deref().map(|sdc| self.sdc_named(sdc)).transpose()?;
+        let new = NewVolume {
             pool,
-            vtree,
-            ancestor: None,
-            mapped,
-            created: self.wall(self.now).timestamp(),
-            replicated: false,
-            profile: Profile::random(&mut self.rng, self.iops_per_volume),
-            traffic: Traffic::default(),
+            name: Some(request.name.clone()),
+            size_kb: request.gib.checked_mul(1 << 20).unwrap_or(LARGEST_KB + 1),
+            thick: request.thick,
+            settings: Vec::new(),
         };
-        self.volumes.insert(id, volume);
-        self.settle();
+        let Reply::Created(id) = self.command(Command::CreateVolume(new))? else {
+            return Err(Refusal::Mdm(Code::NotFound));
+        };
+        if let Some(sdc) = sdc {
+            let map = VolumeCommand::Map { sdc, multiple: false, access: Access::ReadWrite };
+            self.command(Command::Volume(id, map))?;
+        }
         Ok(id)
     }
 
@@ -238,12 +197,7 @@ impl World {
     /// Takes a volume away from all clients.
     pub fn unmap_volume(&mut self, name: &str) -> Result<(), Refusal> {
         let id = self.volume_named(name).ok_or_else(|| not_found("volume", name))?;
-        if let Some(volume) = self.volumes.get_mut(&id) {
-            volume.mapped.clear();
-        }
-        for sdc in self.sdcs.values_mut() {
-            sdc.mapped.retain(|mapped| *mapped != id);
-        }
+        self.unmap(id, None);
         self.settle();
         Ok(())
     }
@@ -251,31 +205,6 @@ impl World {
     /// Removes a volume or snapshot and its data.
     pub fn delete_volume(&mut self, name: &str) -> Result<(), Refusal> {
         let id = self.volume_named(name).ok_or_else(|| not_found("volume", name))?;
-        let Some(volume) = self.volumes.get(&id) else { return Err(not_found("volume", name)) };
-        if !volume.mapped.is_empty() {
-            return Err(Refusal::Mapped { name: name.to_owned() });
-        }
-        if self.volumes.values().any(|other| other.ancestor == Some(id)) {
-            return Err(Refusal::HasSnapshots { name: name.to_owned() });
-        }
-        let (pool, vtree, raw) = (volume.pool, volume.vtree, 2 * volume.allocated_kb);
-        self.pool_shelf(pool, |shelf| shelf.free(raw));
-        self.volumes.remove(&id);
-        if self.vtrees.get(&vtree).is_some_and(|tree| tree.base == id) {
-            self.vtrees.remove(&vtree);
-        }
-        self.settle();
-        Ok(())
+        self.command(Command::Volume(id, VolumeCommand::Remove(RemoveMode::OnlyMe))).map(|_| ())
     }
-
-    /// Shows what a command changed at once, without letting time pass.
-    fn settle(&mut self) {
-        self.draw_up();
-        self.raise_alerts();
-    }
-}
-
-/// The id after the last one: both halves count up.
-fn next<'a>(ids: impl DoubleEndedIterator<Item = &'a Id>) -> Id {
-    ids.max().map_or(Id(0x1000_0000_0000_0000), |last| Id(last.0.wrapping_add((1 << 32) + 1)))
 }

@@ -1,5 +1,8 @@
 //! The laws of the world, over seeds and random faults.
 
+mod commands;
+mod random;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -30,7 +33,8 @@ fn check(world: &World) {
         let of_devices: u64 = devices.iter().map(|device| device.used_kb).sum();
         assert_eq!(of_devices + pool.homeless.values().sum::<u64>(), figures.in_use);
         for device in &devices {
-            assert!(device.used_kb <= device.capacity_kb && device.stale_kb <= device.used_kb);
+            assert!(device.used_kb + device.temp_kb <= device.capacity_kb, "{}", device.name);
+            assert!(device.stale_kb <= device.used_kb && device.covered_kb <= device.used_kb, "{}", device.name);
             assert_eq!(device.figures.protection.sum(), device.used_kb, "{}", device.name);
         }
         if pool.homeless.is_empty() {
@@ -40,12 +44,21 @@ fn check(world: &World) {
             }
             assert_eq!(sum, figures.protection, "devices show what their pool shows");
         }
+        let covered: u64 = devices.iter().map(|device| device.covered_kb).sum();
+        assert_eq!(covered, devices.iter().map(|device| device.temp_kb).sum::<u64>(), "third copies of {}", pool.name);
         if devices.iter().all(|device| world.serves(device) && device.stale_kb == 0) && pool.homeless.is_empty() {
             assert_eq!(figures.protection.protected, figures.in_use);
         }
     }
     for volume in world.volumes.values() {
         assert!(volume.allocated_kb <= volume.size_kb);
+        assert!(volume.mapped.iter().all(|sdc| world.sdcs[sdc].mapped.contains(&volume.id)));
+        let vtree = &world.vtrees[&volume.vtree];
+        assert_eq!(vtree.pool, volume.pool);
+        assert!(world.volumes[&vtree.base].ancestor.is_none(), "a V-Tree begins at its base");
+    }
+    for device in world.devices.values() {
+        assert!(world.sds.contains_key(&device.sds) && world.pools.contains_key(&device.pool));
     }
 }
 
@@ -74,7 +87,7 @@ fn a_new_system_is_healthy_balanced_and_in_use() {
     check(&world);
     assert_eq!((world.sds.len(), world.devices.len(), world.volumes.len()), (12, 48, 40));
     assert_eq!((degraded(&world), rebalancing(&world)), (0, 0));
-    assert!(world.answers() && world.mdm.normal());
+    assert!(world.answers() && world.mdm.normal(world.now()));
     assert!(world.volumes.values().any(|volume| volume.traffic.read.ops > 0));
     assert!(world.volumes.values().any(|volume| volume.traffic == Traffic::default()), "some volumes are idle");
 }
@@ -164,7 +177,7 @@ fn nobody_answers_while_the_mdm_hands_over() {
     pass(&mut world, 10);
     assert!(world.answers());
     assert_ne!(world.mdm.master().unwrap().id, before);
-    assert!(world.mdm.normal());
+    assert!(world.mdm.normal(world.now()));
 }
 
 #[test]
@@ -198,16 +211,16 @@ fn volumes_come_and_go_with_their_data() {
     let id = world.create_volume(&request).unwrap();
     check(&world);
     assert_eq!(world.volumes[&id].size_kb, 24 << 20, "rounded up to eight GiB");
-    assert_eq!(world.create_volume(&request), Err(Refusal::NameInUse { name: "new".into() }));
-    assert_eq!(world.delete_volume("new"), Err(Refusal::Mapped { name: "new".into() }));
+    assert_eq!(world.create_volume(&request), Err(Refusal::Mdm(Code::VolumeNameInUse)));
+    assert_eq!(world.delete_volume("new"), Err(Refusal::Mdm(Code::Mapped)));
     world.unmap_volume("new").unwrap();
     world.delete_volume("new").unwrap();
     check(&world);
     assert_eq!(world.pools.values().map(|pool| pool.figures.in_use).sum::<u64>(), before);
-    let no_room = VolumeRequest { gib: 1 << 20, ..request };
-    assert_eq!(world.create_volume(&no_room), Err(Refusal::NoRoom { pool: "pool-1".into() }));
+    let no_room = VolumeRequest { gib: 1 << 19, ..request };
+    assert_eq!(world.create_volume(&no_room), Err(Refusal::Mdm(Code::NoResources)));
     let too_large = VolumeRequest { gib: u64::MAX, ..no_room };
-    assert_eq!(world.create_volume(&too_large), Err(Refusal::TooLarge { name: "new".into() }));
+    assert_eq!(world.create_volume(&too_large), Err(Refusal::Mdm(Code::VolumeTooLarge)));
 }
 
 #[test]

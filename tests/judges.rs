@@ -1,0 +1,127 @@
+//! Clients that other people wrote act on simulated systems of the releases
+//! they fit, and agree with what they see. What they called, and what they
+//! were refused, is kept in `tests/expected/`; `UPDATE_EXPECTED=1` writes it
+//! anew.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use scaleio_framework::sim::world::Layout;
+use scaleio_framework::sim::{Exchange, Login, Options, Release, Simulation, TokenClock};
+
+/// The clients, each under a user of its own.
+const CLIENTS: [&str; 3] = ["pypowerflex", "pyscaleio", "siolib"];
+const PASSWORD: &str = "Judge-anything-1";
+/// They wait for data that moves; more than this is no waiting any more.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+/// Where `./test` puts the clients.
+fn packages() -> PathBuf {
+    let packages = folder().join(".cache/judges");
+    let there = |name: &str| packages.join(name).is_dir();
+    let missing: Vec<&str> =
+        ["PyPowerFlex", "pyscaleio", "siolib"].into_iter().filter(|package| !there(package)).collect();
+    assert!(
+        missing.is_empty(),
+        "the Python packages {missing:?} are not in .cache/judges; ./test installs them, as does\n  \
+         python3 -m pip install --no-deps --target .cache/judges -r tests/judges/requirements.txt"
+    );
+    packages
+}
+
+/// Lets all clients that fit act on a system of this release.
+async fn judge(release: Release) -> Vec<Exchange> {
+    let packages = packages();
+    let layout = Layout {
+        // Few and small, so that data moves quickly.
+        device_gib: 32,
+        volumes: 16,
+        // A client of 2.x cannot read what has no address.
+        nvme: false,
+        ..Layout::small()
+    };
+    let login = |user: &str| Login { user: user.to_owned(), password: PASSWORD.to_owned() };
+    let options = Options {
+        speed: 30.0,
+        token_clock: TokenClock::Real,
+        more_admins: CLIENTS.into_iter().map(login).collect(),
+        journal: true,
+        ..Options::still(layout, release)
+    };
+    // Two gateways: what is written at one is read at the other.
+    let running = Simulation::start(options.gateways(2)).await.unwrap();
+    let addresses: Vec<String> = running.addresses().iter().map(ToString::to_string).collect();
+    let work = tokio::process::Command::new("python3")
+        .arg(folder().join("tests/judges/judge.py"))
+        .arg(release.as_str())
+        .args(&addresses)
+        .env("PYTHONPATH", packages)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let done = tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("{release}: no end")).unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    let wrong = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{release}: the clients do not agree\n{said}\n{wrong}");
+    let exchanges = running.exchanges();
+    running.stop().await;
+    exchanges
+}
+
+/// Compares with a kept file, or writes it.
+fn kept(name: &str, text: &str) {
+    let path = folder().join("tests/expected").join(name);
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let (kept, new): (BTreeSet<&str>, BTreeSet<&str>) = (kept.lines().collect(), text.lines().collect());
+    let gone: Vec<_> = kept.difference(&new).collect();
+    let more: Vec<_> = new.difference(&kept).collect();
+    assert!(
+        gone.is_empty() && more.is_empty(),
+        "{} is out of date (UPDATE_EXPECTED=1 writes it anew)\nno more: {gone:#?}\nnew: {more:#?}",
+        path.display()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_others_wrote_agree_with_the_simulated_gateways() {
+    let mut calls: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    let mut refusals: BTreeSet<String> = BTreeSet::new();
+    for release in Release::ALL {
+        for exchange in judge(release).await {
+            // The simulator's own users took no part.
+            let Some(user) = exchange.user.filter(|user| CLIENTS.contains(&user.as_str())) else { continue };
+            let (method, path) = (exchange.method, exchange.path);
+            if let Some((symbol, code)) = exchange.refusal {
+                refusals.insert(format!("{code:>4} {symbol:<42} {method:<4} {path}"));
+            }
+            calls.entry((method, path)).or_default().insert(user);
+        }
+    }
+    let count = calls.len();
+    println!("{count} distinct calls, {} refusals", refusals.len());
+    let mut text = String::from("# Method, path and client of every call that the judges make.\n");
+    for ((method, path), clients) in &calls {
+        let clients: Vec<&str> = clients.iter().map(String::as_str).collect();
+        text.push_str(&format!("{method:<4} {path}  {}\n", clients.join(" ")));
+    }
+    kept("judge_calls.txt", &text);
+    let mut text = String::from("# Code and symbol with which the MDM refuses a call of the judges.\n");
+    for refusal in &refusals {
+        text.push_str(refusal);
+        text.push('\n');
+    }
+    kept("judge_refusals.txt", &text);
+    assert!(count >= 100, "only {count} distinct calls");
+}
