@@ -320,18 +320,18 @@ fn latencies_of_volumes_add_up_by_pool_and_none_is_counted_twice() {
 }
 
 #[test]
-fn events_are_counted_once_and_not_those_from_before_we_looked() {
+fn events_are_told_by_severity_as_they_were_counted_and_none_is_zero() {
     let mut world = World::of(Size::TINY);
-    world.events = Some(vec![event("1"), event("2")]);
-    let mut encoder = encoder(usize::MAX);
-    let count = |exposition: &Exposition| {
-        let families = read(&body(exposition, Format::Text));
-        values(&families, "scaleio_mdm_events_total").iter().find(|(labels, _)| labels[1] == "major").unwrap().1
-    };
-    assert_eq!(count(&encoder.encode(&[world.picture("prod", 1)], start())), 0.0);
-    world.events = Some(vec![event("2"), event("3"), event("4")]);
-    assert_eq!(count(&encoder.encode(&[world.picture("prod", 2)], start())), 2.0);
-    assert_eq!(count(&encoder.encode(&[world.picture("prod", 3)], start())), 2.0);
+    world.events = Some(vec![event("1")]);
+    world.observed.events = [("MAJOR".to_owned(), 3), ("SOMETHING_NEW".to_owned(), 1)].into();
+    let exposition = encoder(usize::MAX).encode(&[world.picture("prod", 1)], start());
+    let families = read(&body(&exposition, Format::Text));
+    let told: BTreeMap<String, f64> = values(&families, "scaleio_mdm_events_total")
+        .into_iter()
+        .map(|(labels, value)| (labels[1].to_owned(), value))
+        .collect();
+    let expected = [("critical", 0.0), ("information", 0.0), ("major", 3.0), ("minor", 0.0), ("something_new", 1.0)];
+    assert_eq!(told, expected.map(|(severity, count)| (severity.to_owned(), count)).into());
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! What follows from what the MDM says? Pure arithmetic, and the two things
 //! that only add up over polls: the latency histogram and the event counts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::cluster::{CounterWindow, MdmCluster, MdmEvent, ReplicationPair, StoragePool, WindowLength};
+use crate::model::cluster::{CounterWindow, MdmCluster, ReplicationPair, StoragePool, WindowLength};
 use crate::model::id::StoragePoolId;
 use crate::model::snapshot::Snapshot;
-use crate::model::state::{ClusterMode, ClusterState, DataLayout, InitialCopy, Seen, Severity, State};
+use crate::model::state::{ClusterMode, ClusterState, DataLayout, InitialCopy, Seen};
 use crate::model::stats::{Stat, StatKind, StatRow, Statistics};
 
 use super::naming::snaked;
@@ -189,41 +189,6 @@ impl LatencyHistograms {
     /// The histograms of a pool by direction.
     pub(crate) fn of(&self, pool: &StoragePoolId) -> Option<&[Histogram; 3]> {
         self.pools.get(pool)
-    }
-}
-
-/// How many events of each severity were read.
-#[derive(Default)]
-pub(crate) struct EventCounts {
-    counts: BTreeMap<String, u64>,
-    /// Ids of the last answer: an answer overlaps the one before it.
-    known: Option<BTreeSet<Box<str>>>,
-    counted: Option<Arc<Vec<MdmEvent>>>,
-}
-
-impl EventCounts {
-    /// Counts the events of a snapshot that were not there before. Those of
-    /// the first answer happened before we looked.
-    pub(crate) fn update(&mut self, snapshot: &Snapshot) {
-        let Some(events) = &snapshot.events else { return };
-        if self.counted.as_ref().is_some_and(|counted| Arc::ptr_eq(counted, &events.value)) {
-            return;
-        }
-        self.counted = Some(Arc::clone(&events.value));
-        if self.known.is_none() {
-            self.counts = Severity::ALL.iter().map(|severity| (snaked(severity.word()), 0)).collect();
-        }
-        if let Some(known) = &self.known {
-            for event in events.iter().filter(|event| !known.contains(&event.id)) {
-                *self.counts.entry(snaked(event.severity.word())).or_default() += 1;
-            }
-        }
-        self.known = Some(events.iter().map(|event| event.id.clone()).collect());
-    }
-
-    /// Severity and count.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.counts.iter().map(|(severity, count)| (severity.as_str(), *count))
     }
 }
 

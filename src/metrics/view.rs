@@ -10,7 +10,7 @@ use crate::model::snapshot::{Slot, Snapshot, Table};
 use crate::model::stats::{StatKind, StatRow, StatTable};
 
 use super::choose::{Choice, Choices};
-use super::derive::{EventCounts, LatencyHistograms};
+use super::derive::LatencyHistograms;
 use super::encode::Labels;
 use super::labels::{LabelTable, Labelled, Names};
 
@@ -102,7 +102,6 @@ pub(crate) struct View<'a> {
     pub(crate) choices: &'a Choices,
     pub(crate) keep: Keep,
     pub(crate) latencies: &'a LatencyHistograms,
-    pub(crate) events: &'a EventCounts,
 }
 
 /// An object of a kind with what is known of it.
@@ -155,19 +154,37 @@ impl<'a> View<'a> {
     /// Devices that have series of their own.
     pub(crate) fn devices(&self) -> impl Iterator<Item = Entry<'a, Device>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.devices.as_deref());
-        self.entries(objects, &self.names.devices, &self.rows.devices, StatKind::Device, (Some(&self.choices.devices), self.keep.devices))
+        self.entries(
+            objects,
+            &self.names.devices,
+            &self.rows.devices,
+            StatKind::Device,
+            (Some(&self.choices.devices), self.keep.devices),
+        )
     }
 
     /// Storage data clients that have series of their own.
     pub(crate) fn sdcs(&self) -> impl Iterator<Item = Entry<'a, Sdc>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.sdcs.as_deref());
-        self.entries(objects, &self.names.sdcs, &self.rows.sdcs, StatKind::Sdc, (Some(&self.choices.sdcs), self.keep.sdcs))
+        self.entries(
+            objects,
+            &self.names.sdcs,
+            &self.rows.sdcs,
+            StatKind::Sdc,
+            (Some(&self.choices.sdcs), self.keep.sdcs),
+        )
     }
 
     /// Volumes and snapshots that have series of their own.
     pub(crate) fn volumes(&self) -> impl Iterator<Item = Entry<'a, Volume>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.volumes.as_deref());
-        self.entries(objects, &self.names.volumes, &self.rows.volumes, StatKind::Volume, (Some(&self.choices.volumes), self.keep.volumes))
+        self.entries(
+            objects,
+            &self.names.volumes,
+            &self.rows.volumes,
+            StatKind::Volume,
+            (Some(&self.choices.volumes), self.keep.volumes),
+        )
     }
 
     /// Snapshot policies.

@@ -113,3 +113,41 @@ const fn is_zero(count: &u64) -> bool {
 fn sds_part_time(snapshot: &Snapshot) -> Timestamp {
     snapshot.sds.as_ref().map_or(snapshot.taken_at, |part| part.taken_at)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::id::SystemId;
+    use crate::model::snapshot::Part;
+    use crate::model::state::Seen;
+    use crate::model::version::Generation;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_timestamp(second, 0).unwrap()
+    }
+
+    fn snapshot(events: &[(&str, i64)]) -> Snapshot {
+        let events = events.iter().map(|(id, second)| MdmEvent {
+            id: (*id).into(),
+            name: "MDM_STARTED".into(),
+            severity: Seen::read("MAJOR"),
+            description: None,
+            resource_type: None,
+            resource_name: None,
+            at: Some(at(*second)),
+        });
+        let part = Part { begun_at: at(0), taken_at: at(0), value: Arc::new(events.collect()) };
+        Snapshot { events: Some(part), ..Snapshot::empty(SystemId::new("prod"), Generation::V4, 1, at(0)) }
+    }
+
+    #[test]
+    fn an_event_is_counted_once_though_it_is_read_again_and_again() {
+        let first = Observed::default().after(&snapshot(&[("a", 1), ("b", 2)]));
+        assert_eq!(first.events["MAJOR"], 2);
+        let second = first.after(&snapshot(&[("a", 1), ("b", 2), ("c", 3)]));
+        assert_eq!(second.events["MAJOR"], 3);
+        assert_eq!(second.after(&snapshot(&[("c", 3)])), second);
+    }
+}

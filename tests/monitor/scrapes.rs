@@ -28,7 +28,10 @@ fn samples(body: &str) -> String {
     let is_of_the_picture = |line: &&str| {
         let name = line.split(['{', ' ']).next().unwrap();
         let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
-        !line.starts_with('#') && !added_up.contains(&family) && !ourselves.contains(family) && !ourselves.contains(name)
+        !line.starts_with('#')
+            && !added_up.contains(&family)
+            && !ourselves.contains(family)
+            && !ourselves.contains(name)
     };
     body.lines().filter(is_of_the_picture).flat_map(|line| [line, "\n"]).collect()
 }

@@ -217,13 +217,13 @@ fn device_labels(world: &World, device: &Device) -> [(&'static str, String); 4] 
 
 fn mdm(world: &World, all: &mut Writer) {
     let mdm = &world.mdm;
-    let state = if mdm.normal() { "clustered_normal" } else { "clustered_degraded" };
+    let state = if mdm.normal(world.now()) { "clustered_normal" } else { "clustered_degraded" };
     let mode = match mdm.mode() {
         "OneNode" => "one_node",
         "ThreeNodes" => "three_nodes",
         _ => "five_nodes",
     };
-    all.put("mdm_cluster_normal", &[], f64::from(mdm.normal()));
+    all.put("mdm_cluster_normal", &[], f64::from(mdm.normal(world.now())));
     all.put("mdm_cluster_state", &[("state", state), ("mode", mode)], 1.0);
     all.put("mdm_cluster_good_nodes", &[], mdm.good_nodes() as f64);
     for member in &mdm.members {

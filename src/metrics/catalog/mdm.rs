@@ -1,14 +1,14 @@
 //! Families of the MDM cluster: its members, its alerts and its events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::metrics::derive::{is_normal, members_wanted};
 use crate::metrics::encode::Lines;
-use crate::metrics::naming::Unique;
+use crate::metrics::naming::{Unique, snaked};
 use crate::metrics::view::View;
 use crate::model::cluster::{MdmCluster, MdmMember, MdmRole};
 use crate::model::snapshot::Collector;
-use crate::model::state::MdmStatus;
+use crate::model::state::{MdmStatus, Severity, State};
 
 use super::{Area, Family, Rule};
 
@@ -98,12 +98,16 @@ pub(super) fn families() -> Vec<Family> {
         events.counter(
             "scaleio_mdm_events_total",
             &["severity"],
-            "Events read from the MDM's event log since the start.",
+            "Events read from the MDM's event log, kept over restarts of the exporter.",
             "event log",
             Rule::Whole(|view, lines| {
                 if view.snapshot.is_some_and(|snapshot| snapshot.events.is_some()) {
-                    for (severity, count) in view.events.iter() {
-                        lines.line(view.system()).label("severity", severity).is(count as f64);
+                    let counted = &view.picture.observed.events;
+                    let known = Severity::ALL.iter().map(|severity| severity.word());
+                    let all: BTreeSet<&str> = known.chain(counted.keys().map(String::as_str)).collect();
+                    for severity in all {
+                        let count = counted.get(severity).copied().unwrap_or(0);
+                        lines.line(view.system()).label("severity", &snaked(severity)).is(count as f64);
                     }
                 }
             }),
@@ -165,7 +169,7 @@ fn alerts_by_name(view: &View<'_>, lines: &mut Lines<'_>) {
     let Some(alerts) = view.snapshot.and_then(|snapshot| snapshot.alerts.as_ref()) else { return };
     let mut counts: BTreeMap<(&str, String), f64> = BTreeMap::new();
     for alert in alerts.iter() {
-        *counts.entry((&alert.name, crate::metrics::naming::snaked(alert.severity.word()))).or_default() += 1.0;
+        *counts.entry((&alert.name, snaked(alert.severity.word()))).or_default() += 1.0;
     }
     for ((alert, severity), count) in counts {
         lines.line(view.system()).label("alert", alert).label("severity", &severity).is(count);

@@ -17,7 +17,7 @@ use crate::model::unit::Timestamp;
 
 use super::catalog::{Family, Placed, Rule, Sample, Scope, families};
 use super::choose::{Choice, Choices, candidates};
-use super::derive::{EventCounts, LatencyHistograms};
+use super::derive::LatencyHistograms;
 use super::labels::Names;
 use super::view::{Entry, Keep, Rows, View};
 
@@ -60,7 +60,6 @@ struct Known {
     rows: Rows,
     choices: Choices,
     latencies: LatencyHistograms,
-    events: EventCounts,
     keep: Keep,
 }
 
@@ -90,11 +89,7 @@ impl Encoder {
             config: config.clone(),
             systems: BTreeMap::new(),
             asked: Arc::default(),
-            press: Press {
-                forms: Forms { text: true, packed: false },
-                packer: Packer::default(),
-                scratch: Vec::new(),
-            },
+            press: Press { forms: Forms { text: true, packed: false }, packer: Packer::default(), scratch: Vec::new() },
         }
     }
 
@@ -103,8 +98,10 @@ impl Encoder {
     pub fn encode(&mut self, pictures: &[Arc<Picture>], now: Timestamp) -> Arc<Exposition> {
         self.systems.retain(|id, _| pictures.iter().any(|picture| picture.system == *id));
         for picture in pictures {
-            let system =
-                self.systems.entry(picture.system.clone()).or_insert_with(|| System::new(picture.system.as_str(), &self.config));
+            let system = self
+                .systems
+                .entry(picture.system.clone())
+                .or_insert_with(|| System::new(picture.system.as_str(), &self.config));
             system.known.update(picture.snapshot.as_deref(), now);
         }
         let pictures: BTreeMap<&SystemId, &Picture> =
@@ -115,7 +112,8 @@ impl Encoder {
         let mut total = 0;
         for (id, system) in &mut self.systems {
             let Some(picture) = pictures.get(id) else { continue };
-            total += system.write(press, picture, |family| !CUTTABLE.iter().any(|kind| family.scope == Scope::Of(*kind)));
+            total +=
+                system.write(press, picture, |family| !CUTTABLE.iter().any(|kind| family.scope == Scope::Of(*kind)));
             total += Counts::MOST_LINES;
         }
         let mut cut = false;
@@ -167,7 +165,6 @@ impl Known {
             self.rows.update(snapshot);
             self.choose(snapshot, now);
             self.latencies.update(snapshot, self.rows.volumes());
-            self.events.update(snapshot);
         }
     }
 
@@ -202,7 +199,6 @@ impl Known {
             choices: &self.choices,
             keep: self.keep,
             latencies: &self.latencies,
-            events: &self.events,
         }
     }
 
@@ -228,7 +224,6 @@ impl System {
                     volumes: Choice::new(config.volumes),
                 },
                 latencies: LatencyHistograms::default(),
-                events: EventCounts::default(),
                 keep: Keep::ALL,
             },
             slots: families().iter().map(|_| Slot::default()).collect(),
