@@ -11,7 +11,8 @@ fn pool(world: &World, name: &str) -> Id {
     world.pools.values().find(|pool| pool.name == name).unwrap().id
 }
 
-fn refused(world: &mut World, command: Command) -> Code {
+fn refused(world: &mut World, command: impl Into<Command>) -> Code {
+    let command = command.into();
     let before = format!("{world:?}");
     let refusal = world.command(command.clone()).expect_err(&format!("{command:?}"));
     assert_eq!(format!("{world:?}"), before, "{command:?} left a trace");
@@ -423,7 +424,7 @@ fn the_mdm_cluster_shrinks_grows_and_changes_hands_by_its_rules() {
     world.return_mdm("mdm-3").unwrap();
     let back = MdmMembership {
         add_managers: change.remove_managers.clone(),
-        add_tie_breakers: change.remove_tie_breakers.clone(),
+        add_tie_breakers: change.remove_tie_breakers,
         ..MdmMembership::default()
     };
     let mixed = MdmMembership { remove_managers: vec![id(&world, "mdm-1")], ..back.clone() };
