@@ -491,3 +491,21 @@ fn an_upgrade_is_finished_only_when_every_part_runs_the_new_version() {
     pass(&mut world, 20);
     assert_eq!(world.upgrade, Upgrade::Finished);
 }
+
+#[test]
+fn data_that_goes_during_protected_maintenance_takes_its_third_copies_along() {
+    let mut world = world(33);
+    let id = sds(&world, "sds-1-1");
+    assert_eq!(verdict(&mut world, enter(Scope::Sds(id), Mode::Protected)), None);
+    pass(&mut world, 900);
+    assert_eq!(state(&world, id), Maintenance::In);
+    let before = sum(&world, |at| at.temporary);
+    let names: Vec<String> = world.volumes.values().map(|volume| volume.name.clone()).collect();
+    for name in names {
+        // Sources of policies and replicated volumes stay.
+        world.unmap_volume(&name).unwrap();
+        let _ = world.delete_volume(&name);
+        check(&world);
+    }
+    assert!(sum(&world, |at| at.temporary) < before);
+}
