@@ -32,7 +32,11 @@ def powerflex(address):
 
 
 def scaleio(address):
-    return pyscaleio.ScaleIOClient.from_args(address, "pyscaleio", PASSWORD)
+    client = pyscaleio.ScaleIOClient.from_args(address, "pyscaleio", PASSWORD)
+    # Some of its calls know no other client than the registered one.
+    pyscaleio.del_client()
+    pyscaleio.add_client(client)
+    return client
 
 
 def openstack(address):
@@ -46,7 +50,7 @@ class Disagreement(Exception):
 
 def agree(what, seen, wanted):
     if seen != wanted:
-        raise Disagreement("%s: %r instead of %r" % (what, seen, wanted))
+        raise Disagreement("%s: %.500r instead of %.500r" % (what, seen, wanted))
 
 
 def until(what, question, seconds=60):

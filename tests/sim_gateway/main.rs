@@ -4,6 +4,7 @@
 // Helpers of tests are tests too: they may panic and print.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod actions;
 mod caller;
 mod logins;
 mod reads;

@@ -12,12 +12,15 @@ use super::kind::Kind;
 use crate::sim::release::Release;
 use crate::sim::world::{Id, Setting, World};
 
+/// The fixed fields of a type: ready text, and name by name.
+type Fixed = (String, Vec<(&'static str, &'static str)>);
+
 /// Writes objects of one release. Holds the text that is the same in all
 /// objects of a type.
 pub(super) struct Writer {
     release: Release,
     /// What never changes unless somebody sets it, as text and field by field.
-    fixed: BTreeMap<Kind, (String, Vec<(&'static str, &'static str)>)>,
+    fixed: BTreeMap<Kind, Fixed>,
     relations: BTreeMap<Kind, Vec<&'static str>>,
 }
 

@@ -11,7 +11,8 @@ fn pool(world: &World, name: &str) -> Id {
     world.pools.values().find(|pool| pool.name == name).unwrap().id
 }
 
-fn refused(world: &mut World, command: Command) -> Code {
+fn refused(world: &mut World, command: impl Into<Command>) -> Code {
+    let command = command.into();
     let before = format!("{world:?}");
     let refusal = world.command(command.clone()).expect_err(&format!("{command:?}"));
     assert_eq!(format!("{world:?}"), before, "{command:?} left a trace");
@@ -423,7 +424,7 @@ fn the_mdm_cluster_shrinks_grows_and_changes_hands_by_its_rules() {
     world.return_mdm("mdm-3").unwrap();
     let back = MdmMembership {
         add_managers: change.remove_managers.clone(),
-        add_tie_breakers: change.remove_tie_breakers.clone(),
+        add_tie_breakers: change.remove_tie_breakers,
         ..MdmMembership::default()
     };
     let mixed = MdmMembership { remove_managers: vec![id(&world, "mdm-1")], ..back.clone() };
@@ -489,4 +490,22 @@ fn an_upgrade_is_finished_only_when_every_part_runs_the_new_version() {
     assert_eq!(refused(&mut world, order(UpgradeCommand::Finalize)), Code::PostProcessing);
     pass(&mut world, 20);
     assert_eq!(world.upgrade, Upgrade::Finished);
+}
+
+#[test]
+fn data_that_goes_during_protected_maintenance_takes_its_third_copies_along() {
+    let mut world = world(33);
+    let id = sds(&world, "sds-1-1");
+    assert_eq!(verdict(&mut world, enter(Scope::Sds(id), Mode::Protected)), None);
+    pass(&mut world, 900);
+    assert_eq!(state(&world, id), Maintenance::In);
+    let before = sum(&world, |at| at.temporary);
+    let names: Vec<String> = world.volumes.values().map(|volume| volume.name.clone()).collect();
+    for name in names {
+        // Sources of policies and replicated volumes stay.
+        world.unmap_volume(&name).unwrap();
+        let _ = world.delete_volume(&name);
+        check(&world);
+    }
+    assert!(sum(&world, |at| at.temporary) < before);
 }
