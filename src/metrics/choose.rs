@@ -137,9 +137,8 @@ fn largest<'a>(
 ) -> impl Iterator<Item = &'a ObjectId> {
     let mut ranked: Vec<(f64, &ObjectId)> =
         candidates.iter().map(|one| (value(one), one.id)).filter(|(value, _)| *value > 0.0).collect();
-    let order = |a: &(f64, &ObjectId), b: &(f64, &ObjectId)| -> Ordering {
-        b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1))
-    };
+    let order =
+        |a: &(f64, &ObjectId), b: &(f64, &ObjectId)| -> Ordering { b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)) };
     if count < ranked.len() {
         ranked.select_nth_unstable_by(count, order);
         ranked.truncate(count);

@@ -155,19 +155,37 @@ impl<'a> View<'a> {
     /// Devices that have series of their own.
     pub(crate) fn devices(&self) -> impl Iterator<Item = Entry<'a, Device>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.devices.as_deref());
-        self.entries(objects, &self.names.devices, &self.rows.devices, StatKind::Device, (Some(&self.choices.devices), self.keep.devices))
+        self.entries(
+            objects,
+            &self.names.devices,
+            &self.rows.devices,
+            StatKind::Device,
+            (Some(&self.choices.devices), self.keep.devices),
+        )
     }
 
     /// Storage data clients that have series of their own.
     pub(crate) fn sdcs(&self) -> impl Iterator<Item = Entry<'a, Sdc>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.sdcs.as_deref());
-        self.entries(objects, &self.names.sdcs, &self.rows.sdcs, StatKind::Sdc, (Some(&self.choices.sdcs), self.keep.sdcs))
+        self.entries(
+            objects,
+            &self.names.sdcs,
+            &self.rows.sdcs,
+            StatKind::Sdc,
+            (Some(&self.choices.sdcs), self.keep.sdcs),
+        )
     }
 
     /// Volumes and snapshots that have series of their own.
     pub(crate) fn volumes(&self) -> impl Iterator<Item = Entry<'a, Volume>> + use<'a> {
         let objects = self.snapshot.and_then(|s| s.volumes.as_deref());
-        self.entries(objects, &self.names.volumes, &self.rows.volumes, StatKind::Volume, (Some(&self.choices.volumes), self.keep.volumes))
+        self.entries(
+            objects,
+            &self.names.volumes,
+            &self.rows.volumes,
+            StatKind::Volume,
+            (Some(&self.choices.volumes), self.keep.volumes),
+        )
     }
 
     /// Snapshot policies.

@@ -238,9 +238,8 @@ impl Loaded {
                 Some(Arc::new(server_config(tls, &beside).map_err(wrong)?))
             }
         };
-        let client_certificate = config
-            .tls_server_config
-            .is_some_and(|tls| tls.client_auth_type == ClientAuth::RequireAndVerifyClientCert);
+        let client_certificate =
+            config.tls_server_config.is_some_and(|tls| tls.client_auth_type == ClientAuth::RequireAndVerifyClientCert);
         Ok(Self { tls, client_certificate, users: Arc::new(config.basic_auth_users), marks })
     }
 }

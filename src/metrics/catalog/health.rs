@@ -109,7 +109,11 @@ fn objects(view: &View<'_>, lines: &mut Lines<'_>) {
         if known {
             let exported = choice.count();
             for (word, count) in [("true", exported), ("false", choice.objects() - exported)] {
-                lines.line(view.system()).label("collector", collector.as_str()).label("exported", word).is(count as f64);
+                lines
+                    .line(view.system())
+                    .label("collector", collector.as_str())
+                    .label("exported", word)
+                    .is(count as f64);
             }
         }
     }

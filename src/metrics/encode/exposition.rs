@@ -81,9 +81,8 @@ impl Asked {
     /// The forms that somebody wanted in the last minutes. When nobody wanted
     /// anything it is text, which takes the least time to make.
     pub(super) fn lately(&self, now: Timestamp) -> Forms {
-        let lately = |asked: &AtomicI64| {
-            now.timestamp().saturating_sub(asked.load(Ordering::Relaxed)) <= ASKED_LATELY_SECONDS
-        };
+        let lately =
+            |asked: &AtomicI64| now.timestamp().saturating_sub(asked.load(Ordering::Relaxed)) <= ASKED_LATELY_SECONDS;
         let packed = lately(&self.gzip);
         Forms { text: lately(&self.plain) || !packed, packed }
     }

@@ -90,11 +90,7 @@ impl Encoder {
             config: config.clone(),
             systems: BTreeMap::new(),
             asked: Arc::default(),
-            press: Press {
-                forms: Forms { text: true, packed: false },
-                packer: Packer::default(),
-                scratch: Vec::new(),
-            },
+            press: Press { forms: Forms { text: true, packed: false }, packer: Packer::default(), scratch: Vec::new() },
         }
     }
 
@@ -103,8 +99,10 @@ impl Encoder {
     pub fn encode(&mut self, pictures: &[Arc<Picture>], now: Timestamp) -> Arc<Exposition> {
         self.systems.retain(|id, _| pictures.iter().any(|picture| picture.system == *id));
         for picture in pictures {
-            let system =
-                self.systems.entry(picture.system.clone()).or_insert_with(|| System::new(picture.system.as_str(), &self.config));
+            let system = self
+                .systems
+                .entry(picture.system.clone())
+                .or_insert_with(|| System::new(picture.system.as_str(), &self.config));
             system.known.update(picture.snapshot.as_deref(), now);
         }
         let pictures: BTreeMap<&SystemId, &Picture> =
@@ -115,7 +113,8 @@ impl Encoder {
         let mut total = 0;
         for (id, system) in &mut self.systems {
             let Some(picture) = pictures.get(id) else { continue };
-            total += system.write(press, picture, |family| !CUTTABLE.iter().any(|kind| family.scope == Scope::Of(*kind)));
+            total +=
+                system.write(press, picture, |family| !CUTTABLE.iter().any(|kind| family.scope == Scope::Of(*kind)));
             total += Counts::MOST_LINES;
         }
         let mut cut = false;

@@ -77,12 +77,7 @@ impl Segment {
 
     /// The same lines in just these forms.
     pub(super) fn only(&self, forms: Forms, packer: &mut Packer) -> Self {
-        let kept = Self {
-            text: OnceLock::new(),
-            packed: OnceLock::new(),
-            length: self.length,
-            series: self.series,
-        };
+        let kept = Self { text: OnceLock::new(), packed: OnceLock::new(), length: self.length, series: self.series };
         if forms.packed {
             let _ = kept.packed.set(Arc::clone(self.packed(packer)));
         }
