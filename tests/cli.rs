@@ -244,3 +244,50 @@ fn a_controller_that_nobody_vouches_for_gets_no_password() {
     assert!(err(&output).contains("certificate"), "{}", err(&output));
     assert_eq!(asked.join().unwrap(), "refused");
 }
+
+/// Prometheus' own judge of configurations reads it.
+fn promtool_takes(text: &str, folder: &Path) {
+    let file = folder.join("prometheus.yml");
+    std::fs::write(&file, text).unwrap();
+    let output = Command::new("promtool").args(["check", "config", "--syntax-only"]).arg(&file).output();
+    let output = output.unwrap_or_else(|error| panic!("promtool: {error}; apt-get install prometheus"));
+    assert!(output.status.success(), "{text}\n{}{}", out(&output), err(&output));
+}
+
+#[test]
+fn the_exported_scrape_configuration_fits_what_is_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sio.toml");
+    let arguments = ["export", "scrape-config", "--config", file.to_str().unwrap()];
+    std::fs::write(&file, "[poll]\nfast = \"5s\"\n").unwrap();
+    let open = out(&sio(&arguments, &SYSTEM));
+    promtool_takes(&open, folder.path());
+    for line in ["scrape_interval: 5s", "scrape_timeout: 5s", "scheme: http", "targets: [\"127.0.0.1:9465\"]"] {
+        assert!(open.lines().any(|written| written.trim().ends_with(line)), "{line}: {open}");
+    }
+    assert!(!open.contains("basic_auth") && !open.contains("tls_config"), "{open}");
+
+    let certified = rcgen::generate_simple_self_signed(["sio.example.com".to_owned()]).unwrap();
+    std::fs::write(folder.path().join("cert.pem"), certified.cert.pem()).unwrap();
+    std::fs::write(folder.path().join("key.pem"), certified.signing_key.serialize_pem()).unwrap();
+    let web = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n  client_ca_file: cert.pem\n  \
+               client_auth_type: RequireAndVerifyClientCert\nbasic_auth_users:\n  \
+               prometheus: $2b$10$abcdefghijklmnopqrstuuVZ7MxkNQ1V3T8kJr1L8xv3b8m5q9qG2\n";
+    std::fs::write(folder.path().join("web.yml"), web).unwrap();
+    std::fs::write(&file, "[web]\nlisten = \"[::]:9465\"\nconfig_file = \"web.yml\"\n").unwrap();
+    let guarded = sio(&arguments, &SYSTEM);
+    let text = out(&guarded);
+    assert_eq!(code(&guarded), 0, "{}", err(&guarded));
+    promtool_takes(&text, folder.path());
+    for part in ["scheme: https", "cert_file:", "username: \"prometheus\"", "sio.example.com:9465", "--target"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let found = out(&sio(&[&arguments[..], &["--target", "storage:1", "--http-sd"]].concat(), &SYSTEM));
+    promtool_takes(&found, folder.path());
+    assert!(found.contains("url: \"https://storage:1/api/v1/sd\"") && !found.contains("static_configs"), "{found}");
+
+    std::fs::write(folder.path().join("web.yml"), "basic_auth_users: {me: plain}\n").unwrap();
+    let wrong = sio(&arguments, &SYSTEM);
+    assert_eq!(code(&wrong), 2);
+    assert!(err(&wrong).contains("no bcrypt hash"), "{}", err(&wrong));
+}

@@ -372,6 +372,50 @@ fn the_limit_withholds_volumes_before_devices_and_counts_what_it_withholds() {
 }
 
 #[test]
+fn a_kind_may_be_left_out_in_part_or_whole_and_what_counts_over_all_of_it_stays() {
+    let top = config::Top { busiest: 3, slowest: 0, keep: Duration::from_secs(900) };
+    let mut world = World::of(Size::SMALL);
+    world.devices.as_mut().unwrap()[7].error = Seen::Other("Broken".into());
+    let histogram =
+        |families: &BTreeMap<String, Read>| families["scaleio_storage_pool_io_latency_seconds"].samples.len();
+    let volumes =
+        |families: &BTreeMap<String, Read>| families.get("scaleio_volume_info").map_or(0, |f| f.samples.len());
+    let everything = families_of(&[world.picture("prod", 1)]);
+    for (export, own_series, exists) in [
+        (config::Export::All, 50, true),
+        (config::Export::Top(top), 3, true),
+        (config::Export::Auto { all_up_to: 50, top }, 50, true),
+        (config::Export::Auto { all_up_to: 49, top }, 3, true),
+        (config::Export::Aggregate, 0, true),
+        (config::Export::Off, 0, false),
+    ] {
+        let settings = config::Metrics { volumes: export, ..config::Metrics::all(usize::MAX) };
+        let mut encoder = Encoder::new(&settings);
+        let exposition = encoder.encode(&[world.picture("prod", 1)], start());
+        let families = read(&body(&exposition, Format::Text));
+        assert_eq!(volumes(&families), own_series, "{export:?}");
+        assert_eq!(histogram(&families), histogram(&everything), "{export:?}");
+        assert_eq!(families.contains_key("scaleio_storage_pool_volumes"), exists, "{export:?}");
+        let objects = values(&families, "scaleio_exporter_objects");
+        let told = |exported: &str| {
+            let found = objects.iter().find(|(labels, _)| labels[1..] == ["volumes", exported].map(String::from));
+            found.unwrap().1 as usize
+        };
+        assert_eq!((told("true"), told("false")), (own_series, 50 - own_series), "{export:?}");
+        // The same again: nothing comes or goes.
+        let again = encoder.encode(&[world.picture("prod", 2)], start());
+        assert_eq!(again.series(), exposition.series(), "{export:?}");
+    }
+    let settings = config::Metrics {
+        devices: config::Export::Top(config::Top { busiest: 0, ..top }),
+        ..config::Metrics::all(usize::MAX)
+    };
+    let exposition = Encoder::new(&settings).encode(&[world.picture("prod", 1)], start());
+    let families = read(&body(&exposition, Format::Text));
+    assert_eq!(families["scaleio_device_error"].samples.len(), 1, "what is unwell is always there");
+}
+
+#[test]
 fn volumes_come_back_when_there_is_room_again() {
     let mut world = World::of(Size::SMALL);
     let all = encode(&[world.picture("prod", 1)]).series();

@@ -109,6 +109,8 @@ async fn without_a_password_only_health_is_told() {
         "/api/v1/systems",
         "/api/v1/systems/prod",
         "/api/v1/systems/prod/sds",
+        "/api/v1/systems/prod/hurt?sds=sds-1-1",
+        "/api/v1/sd",
     ] {
         let response = client.get(url(path)).send().await.unwrap();
         assert!(response.headers()["www-authenticate"].to_str().unwrap().starts_with("Basic realm="), "{path}");
@@ -176,4 +178,28 @@ async fn slow_clients_hold_up_nobody_and_are_let_go() {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), let_go).await.expect("it is let go");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn prometheus_is_told_where_the_metrics_are_and_people_who_is_hurt() {
+    let world = still(Release::V3_6).await;
+    let site = Site::watching(&[("prod", &world)], |_| {}).await;
+    site.knows("prod", &world).await;
+    let host = site.controller.web.to_string();
+    let labels = serde_json::json!({
+        "__scheme__": "http", "__metrics_path__": "/metrics", "__meta_scaleio_systems": "prod",
+    });
+    assert_eq!(site.json("/api/v1/sd").await, serde_json::json!([{"targets": [host], "labels": labels}]));
+
+    let (pool, volumes) = world.world(|world| {
+        let pool = world.pools.values().next().unwrap();
+        (pool.name.clone(), world.volumes.values().filter(|volume| volume.pool == pool.id).count())
+    });
+    let hurt = site.json(&format!("/api/v1/systems/prod/hurt?pool={pool}")).await;
+    assert_eq!(hurt["volumes"].as_array().unwrap().len(), volumes, "{hurt}");
+    assert!(!hurt["clients"].as_array().unwrap().is_empty(), "{hurt}");
+    assert!(hurt["workloads"].is_null(), "{hurt}");
+    assert!(problem(site.get("/api/v1/systems/prod/hurt").await, 400).await.contains("fault_set"));
+    assert!(problem(site.get("/api/v1/systems/prod/hurt?rack=1").await, 400).await.contains("fault_set"));
+    assert!(problem(site.get("/api/v1/systems/prod/hurt?sds=moon").await, 404).await.contains("moon"));
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::metrics::derive::{threshold_ratio, window_name};
 use crate::metrics::encode::{Labels, Lines};
-use crate::metrics::naming::snaked;
 use crate::metrics::view::View;
 use crate::model::cluster::Device;
 use crate::model::id::StoragePoolId;
@@ -126,17 +125,17 @@ pub(super) fn families() -> Vec<Family> {
 }
 
 fn by_state(view: &View<'_>, lines: &mut Lines<'_>) {
-    let mut counts: BTreeMap<(&StoragePoolId, String), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(&StoragePoolId, &str), usize> = BTreeMap::new();
     let Some(devices) = view.snapshot.and_then(|snapshot| snapshot.devices.as_deref()) else { return };
     for device in devices.iter() {
         if let Some(pool) = &device.pool {
-            *counts.entry((pool, snaked(device.state.word()))).or_default() += 1;
+            *counts.entry((pool, device.state.word())).or_default() += 1;
         }
     }
     for pool in view.pools() {
-        let first = (&pool.object.id, String::new());
+        let first = (&pool.object.id, "");
         for ((_, state), count) in counts.range(first..).take_while(|((id, _), _)| *id == &pool.object.id) {
-            lines.line(pool.labels).label("state", state).is(*count as f64);
+            lines.line(pool.labels).word("state", state).is(*count as f64);
         }
     }
 }
