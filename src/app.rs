@@ -11,6 +11,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::alert::rules;
+use crate::alert::run::Evaluator;
 use crate::config::{self, Config};
 use crate::gateway::{Gateway, Role};
 use crate::keeper::{self, Keeper};
@@ -18,7 +20,7 @@ use crate::metrics::{Encoder, Exposition, Own};
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
 use crate::poll::run::Poller;
-use crate::store::{SqliteStore, Store};
+use crate::store::{Owner, SqliteStore, Store};
 use crate::watches::Gallery;
 use crate::web::access::Access;
 use crate::web::api::{self, Shown};
@@ -46,6 +48,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         None => Access::open(),
     };
     let access = Arc::new(access);
+    let rules = if config.alerts.enabled { Some(rules::load(&config.alerts, &config.poll)?) } else { None };
     let web = Listener::tcp(config.web.listen, Arc::clone(&access)).await?;
     let web_address = web.local_addr().context("the web listener has no address")?;
     let socket = Listener::unix(&config.control.socket)?;
@@ -65,8 +68,18 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let mut encoder = Encoder::new(&config.metrics);
     let pictures: Vec<Arc<Picture>> = gallery.all().into_values().collect();
     let exposition = watch::Sender::new(encoder.encode(&pictures, now));
-    let shown =
-        Shown { gallery: gallery.clone(), exposition: exposition.subscribe(), own: own.clone(), started_at: now };
+    let (owner, desk) = Owner::new(Box::new(store), &state);
+    let evaluator = rules.map(|rules| {
+        let folder = config.store.path.with_extension("history");
+        Evaluator::new(Arc::new(rules), &folder, desk.clone(), &state, own.clone())
+    });
+    let shown = Shown {
+        gallery: gallery.clone(),
+        exposition: exposition.subscribe(),
+        firing: evaluator.as_ref().map(Evaluator::firing),
+        own: own.clone(),
+        started_at: now,
+    };
 
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
@@ -74,11 +87,18 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         let poller = Poller::new(system.clone(), gateway, &config.poll, gallery.clone(), own.clone(), observed);
         spawn(&mut tasks, "poller", poller.run(stop.clone()));
     }
+    let watched = exposition.subscribe();
     spawn(&mut tasks, "encoder", encode(encoder, gallery.clone(), exposition, stop.clone()));
     spawn(&mut tasks, "web listener", web.serve(api::public(shown.clone(), access), stop.clone()));
     spawn(&mut tasks, "control socket", socket.serve(api::local(shown), stop.clone()));
-    let keeper = Keeper::new(Box::new(store), state).run(gallery.clone(), stop.clone());
+    if let Some(evaluator) = evaluator {
+        let task = evaluator.run(gallery.clone(), watched, stop.clone());
+        tasks.spawn(async move { ("evaluation of alert rules", task.await.map_err(anyhow::Error::from)) });
+    }
+    let keeper = Keeper::new(desk, &state).run(gallery.clone(), stop.clone());
     tasks.spawn(async move { ("keeper", keeper.await.map_err(anyhow::Error::from)) });
+    // Ends when nobody is left who could ask it.
+    tasks.spawn(async move { ("store", owner.run().await.map_err(anyhow::Error::from)) });
 
     info!(version = VERSION, web = %web_address, systems = config.systems.len(), "started");
     Ok(Running { web: web_address, gallery, stop, tasks })

@@ -222,6 +222,7 @@ fn known_keys() -> BTreeSet<String> {
                 | "metrics"
                 | "mail"
                 | "mail.login"
+                | "alerts"
                 | "systems.prod.monitor"
                 | "systems.prod.lifecycle" => sections.push(full),
                 "systems" => sections.push("systems.prod".to_owned()),
