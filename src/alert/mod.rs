@@ -5,6 +5,7 @@
 
 pub mod engine;
 pub mod mail;
+pub mod notify;
 pub mod outbox;
 pub mod promql;
 pub mod rules;
