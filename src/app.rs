@@ -9,18 +9,24 @@ use anyhow::{Context, anyhow};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
+use crate::alert::mail::run::Postman;
+use crate::alert::mail::{Mailer, Settings};
+use crate::alert::notify::Route;
+use crate::alert::outbox::{Limits, Outbox};
 use crate::alert::rules;
 use crate::alert::run::Evaluator;
+use crate::alert::tell::Teller;
 use crate::config::{self, Config};
 use crate::gateway::{Gateway, Role};
 use crate::keeper::{self, Keeper};
 use crate::metrics::{Encoder, Exposition, Own};
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
+use crate::model::unit::Timestamp;
 use crate::poll::run::Poller;
-use crate::store::{Owner, SqliteStore, Store};
+use crate::store::{Desk, Owner, SqliteStore, State, Store};
 use crate::watches::Gallery;
 use crate::web::access::Access;
 use crate::web::api::{self, Shown};
@@ -92,6 +98,13 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     spawn(&mut tasks, "web listener", web.serve(api::public(shown.clone(), access), stop.clone()));
     spawn(&mut tasks, "control socket", socket.serve(api::local(shown), stop.clone()));
     if let Some(evaluator) = evaluator {
+        if let Some(mail) = &config.mail {
+            let (postman, teller) = mailing(mail, &state, &desk, now)?;
+            let postman = postman.run(stop.clone());
+            tasks.spawn(async move { ("postman", postman.await.map_err(anyhow::Error::from)) });
+            let teller = teller.run(evaluator.verdicts(), stop.clone());
+            tasks.spawn(async move { ("notification", teller.await.map_err(anyhow::Error::from)) });
+        }
         let task = evaluator.run(gallery.clone(), watched, stop.clone());
         tasks.spawn(async move { ("evaluation of alert rules", task.await.map_err(anyhow::Error::from)) });
     }
@@ -102,6 +115,20 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
 
     info!(version = VERSION, web = %web_address, systems = config.systems.len(), "started");
     Ok(Running { web: web_address, gallery, stop, tasks })
+}
+
+/// The way from alerts to mails.
+fn mailing(mail: &config::Mail, state: &State, desk: &Desk, now: Timestamp) -> anyhow::Result<(Postman, Teller)> {
+    let (outbox, unreadable) = Outbox::load(Limits::new(mail), state, now);
+    for entry in unreadable {
+        warn!(key = entry.key, error = %entry.source, "a stored mail cannot be read and stays where it is");
+    }
+    let mailer = || Mailer::new(mail).context("mail cannot be sent");
+    let settings = Settings::new(mail, mail.hello.as_deref().unwrap_or(&mail.domain));
+    let (postman, post, _) = Postman::new(outbox, settings, desk.clone(), mailer()?, Some(mailer()?));
+    let recipients = mail.to.iter().map(ToString::to_string).collect();
+    let teller = Teller::new(Route::default_for(recipients, &mail.domain), post, state);
+    Ok((postman, teller))
 }
 
 fn gateway(system: &SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {

@@ -12,4 +12,5 @@ pub mod rules;
 pub mod run;
 pub mod sample;
 mod shipped;
+pub mod tell;
 pub mod template;

@@ -92,8 +92,9 @@ impl Told {
     }
 }
 
-/// What is to be told now, and the memory after it.
-pub fn step(now: Timestamp, verdict: &Verdict, told: &Told, route: &Route) -> (Vec<Notification>, Told) {
+/// What is to be told next, one group at a time so that it fits into one commit with the memory after it; none when
+/// nothing is due now.
+pub fn step(now: Timestamp, verdict: &Verdict, told: &Told, route: &Route) -> (Option<Notification>, Told) {
     let mut next = told.clone();
     let mut firing: BTreeMap<GroupKey, BTreeMap<Fingerprint, &Alert>> = BTreeMap::new();
     for (fingerprint, alert) in verdict.set.alerts.iter().filter(|(_, alert)| alert.is_firing()) {
@@ -102,13 +103,15 @@ pub fn step(now: Timestamp, verdict: &Verdict, told: &Told, route: &Route) -> (V
         firing.entry(key).or_default().insert(*fingerprint, alert);
     }
     let none = BTreeMap::new();
-    let mut out = Vec::new();
+    let mut out = None;
     let mut groups = std::mem::take(&mut next.groups);
     for group in &mut groups {
         let fires = firing.get(&group.key).unwrap_or(&none);
-        let Some((kind, over)) = group.due(now, fires, verdict, route) else { continue };
-        next.serial += 1;
-        out.push(group.tell(now, next.serial, kind, fires, over, route));
+        if let Some((kind, over)) = group.due(now, fires, verdict, route) {
+            next.serial += 1;
+            out = Some(group.tell(now, next.serial, kind, fires, over, route));
+            break;
+        }
     }
     // What began and ended before anybody was told, and what was told to be over.
     groups.retain(|group| !group.alerts.is_empty() || firing.contains_key(&group.key));
