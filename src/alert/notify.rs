@@ -243,10 +243,10 @@ mod tests {
             let alerts = alerts.map(|alert| (alert.fingerprint(), alert)).collect();
             let set = FiringSet { at: at(second), based_on: BTreeMap::new(), alerts };
             let verdict = Verdict { set, resolved: Vec::new(), heartbeats: 0, errors: Vec::new() };
-            let (notifications, next) = step(at(second), &verdict, &told, &route);
+            let (notification, next) = step(at(second), &verdict, &told, &route);
             // Through the store, as at a restart.
             told = serde_json::from_slice(&serde_json::to_vec(&next).unwrap()).unwrap();
-            for note in notifications {
+            if let Some(note) = notification {
                 match (&note.thread, &last) {
                     (Thread::Root, None) => {}
                     (Thread::Reply { last: before, .. }, Some(last)) => assert_eq!(before, last),
