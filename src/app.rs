@@ -9,16 +9,24 @@ use anyhow::{Context, anyhow};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
+use crate::alert::mail::run::Postman;
+use crate::alert::mail::{Mailer, Settings};
+use crate::alert::notify::Route;
+use crate::alert::outbox::{Limits, Outbox};
+use crate::alert::rules;
+use crate::alert::run::Evaluator;
+use crate::alert::tell::Teller;
 use crate::config::{self, Config};
 use crate::gateway::{Gateway, Role};
 use crate::keeper::{self, Keeper, Kept};
 use crate::metrics::{Encoder, Exposition, Own};
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
+use crate::model::unit::Timestamp;
 use crate::poll::run::Poller;
-use crate::store::{SqliteStore, Store};
+use crate::store::{Desk, Owner, SqliteStore, State, Store};
 use crate::watches::Gallery;
 use crate::web::access::Access;
 use crate::web::api::{self, Shown};
@@ -46,6 +54,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         None => Access::open(),
     };
     let access = Arc::new(access);
+    let rules = if config.alerts.enabled { Some(rules::load(&config.alerts, &config.poll)?) } else { None };
     let web = Listener::tcp(config.web.listen, Arc::clone(&access)).await?;
     let web_address = web.local_addr().context("the web listener has no address")?;
     let socket = Listener::unix(&config.control.socket)?;
@@ -66,8 +75,18 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let pictures: Vec<Arc<Picture>> = gallery.all().into_values().collect();
     let exposition = watch::Sender::new(encoder.encode(&pictures, now));
     let kept = watch::Sender::new(keeper::notes(&gallery.all()));
-    let shown =
-        Shown { gallery: gallery.clone(), exposition: exposition.subscribe(), own: own.clone(), started_at: now };
+    let (owner, desk) = Owner::new(Box::new(store), &state);
+    let evaluator = rules.map(|rules| {
+        let folder = config.store.path.with_extension("history");
+        Evaluator::new(Arc::new(rules), &folder, desk.clone(), &state, own.clone())
+    });
+    let shown = Shown {
+        gallery: gallery.clone(),
+        exposition: exposition.subscribe(),
+        firing: evaluator.as_ref().map(Evaluator::firing),
+        own: own.clone(),
+        started_at: now,
+    };
 
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
@@ -75,14 +94,42 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         let poller = Poller::new(system.clone(), gateway, &config.poll, gallery.clone(), own.clone(), observed);
         spawn(&mut tasks, "poller", poller.run(stop.clone()));
     }
+    let watched = exposition.subscribe();
     spawn(&mut tasks, "encoder", encode(encoder, gallery.clone(), kept.clone(), exposition, stop.clone()));
     spawn(&mut tasks, "web listener", web.serve(api::public(shown.clone(), access), stop.clone()));
     spawn(&mut tasks, "control socket", socket.serve(api::local(shown), stop.clone()));
-    let keeper = Keeper::new(Box::new(store), state).run(gallery.clone(), kept, stop.clone());
+    if let Some(evaluator) = evaluator {
+        if let Some(mail) = &config.mail {
+            let (postman, teller) = mailing(mail, &state, &desk, now)?;
+            let postman = postman.run(stop.clone());
+            tasks.spawn(async move { ("postman", postman.await.map_err(anyhow::Error::from)) });
+            let teller = teller.run(evaluator.verdicts(), stop.clone());
+            tasks.spawn(async move { ("notification", teller.await.map_err(anyhow::Error::from)) });
+        }
+        let task = evaluator.run(gallery.clone(), watched, stop.clone());
+        tasks.spawn(async move { ("evaluation of alert rules", task.await.map_err(anyhow::Error::from)) });
+    }
+    let keeper = Keeper::new(desk, &state).run(gallery.clone(), kept, stop.clone());
     tasks.spawn(async move { ("keeper", keeper.await.map_err(anyhow::Error::from)) });
+    // Ends when nobody is left who could ask it.
+    tasks.spawn(async move { ("store", owner.run().await.map_err(anyhow::Error::from)) });
 
     info!(version = VERSION, web = %web_address, systems = config.systems.len(), "started");
     Ok(Running { web: web_address, gallery, stop, tasks })
+}
+
+/// The way from alerts to mails.
+fn mailing(mail: &config::Mail, state: &State, desk: &Desk, now: Timestamp) -> anyhow::Result<(Postman, Teller)> {
+    let (outbox, unreadable) = Outbox::load(Limits::new(mail), state, now);
+    for entry in unreadable {
+        warn!(key = entry.key, error = %entry.source, "a stored mail cannot be read and stays where it is");
+    }
+    let mailer = || Mailer::new(mail).context("mail cannot be sent");
+    let settings = Settings::new(mail, mail.hello.as_deref().unwrap_or(&mail.domain));
+    let (postman, post, _) = Postman::new(outbox, settings, desk.clone(), mailer()?, Some(mailer()?));
+    let recipients = mail.to.iter().map(ToString::to_string).collect();
+    let teller = Teller::new(Route::default_for(recipients, &mail.domain), post, state);
+    Ok((postman, teller))
 }
 
 fn gateway(system: &SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {

@@ -1,4 +1,4 @@
-//! What was observed, kept over restarts: the one owner of the store.
+//! What was observed, kept over restarts.
 //!
 //! Notes about thousands of clients do not fit into one entry, so each system
 //! has a head and a fixed number of shards; only what changed is written.
@@ -9,12 +9,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::warn;
 
 use crate::model::id::SystemId;
 use crate::model::observed::{Noted, Observed};
 use crate::model::unit::Timestamp;
-use crate::store::{Batch, Epoch, Key, State, Store, StoreError, Version};
+use crate::store::{Batch, Desk, Key, State, StoreError};
 use crate::watches::{Gallery, Pictures};
 
 /// Enough that ten thousand clients fit well below the limit of a value.
@@ -41,18 +41,16 @@ pub type Kept = BTreeMap<SystemId, Arc<Observed>>;
 /// Writes changed notes down until told to stop. An error that leaves the disk
 /// in doubt ends the loop, and with it the process.
 pub struct Keeper {
-    store: Box<dyn Store>,
-    version: Version,
-    epoch: Epoch,
+    desk: Desk,
     written: Entries,
     /// Whether the store holds the notes that are told.
     in_step: bool,
 }
 
 impl Keeper {
-    /// Takes the store over with what was loaded from it.
-    pub fn new(store: Box<dyn Store>, state: State) -> Self {
-        Self { store, version: state.version, epoch: state.epoch, written: state.entries, in_step: false }
+    /// Goes on from what was loaded.
+    pub fn new(desk: Desk, state: &State) -> Self {
+        Self { desk, written: state.entries.clone(), in_step: false }
     }
 
     /// The loop. Tells what is written.
@@ -71,7 +69,22 @@ impl Keeper {
             let now = pictures.borrow_and_update().clone();
             // Most pictures bring no new notes, and thousands of them cost time to compare as text.
             if !same(&notes(&now), &kept.borrow()) || !self.in_step {
-                self = self.write(now, &kept).await?;
+                match self.write(&now).await {
+                    Ok(()) => {
+                        self.in_step = true;
+                        let notes = notes(&now);
+                        kept.send_if_modified(|kept| {
+                            let same = same(kept, &notes);
+                            *kept = notes;
+                            !same
+                        });
+                    }
+                    Err(error) if !error.is_fatal() => {
+                        self.in_step = false;
+                        warn!(%error, "notes were not written; the next picture tries again");
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             if stopping {
                 return Ok(());
@@ -79,43 +92,15 @@ impl Keeper {
         }
     }
 
-    /// Writes what differs from the store, off the async threads: a commit waits for the disk.
-    async fn write(mut self, pictures: Pictures, kept: &watch::Sender<Kept>) -> Result<Self, StoreError> {
-        let notes = notes(&pictures);
-        let done = tokio::task::spawn_blocking(move || {
-            let result = self.write_blocking(&pictures);
-            (self, result)
-        })
-        .await;
-        match done {
-            Ok((keeper, Ok(()))) => {
-                kept.send_if_modified(|kept| {
-                    let same = same(kept, &notes);
-                    *kept = notes;
-                    !same
-                });
-                Ok(Self { in_step: true, ..keeper })
-            }
-            Ok((keeper, Err(error))) if !error.is_fatal() => {
-                warn!(%error, "notes were not written; the next picture tries again");
-                Ok(Self { in_step: false, ..keeper })
-            }
-            Ok((_, Err(error))) => Err(error),
-            Err(panic) => {
-                error!(%panic, "the store's thread ended");
-                Err(StoreError::Closed)
-            }
-        }
-    }
-
-    fn write_blocking(&mut self, pictures: &Pictures) -> Result<(), StoreError> {
+    /// Writes what differs from the store.
+    async fn write(&mut self, pictures: &Pictures) -> Result<(), StoreError> {
         let wanted = wanted(pictures)?;
         for changes in changes(&self.written, &wanted).chunks(ENTRIES_A_BATCH) {
             let batch = changes.iter().fold(Batch::new(), |batch, (key, value)| match value {
                 Some(value) => batch.put(key.clone(), value.clone()),
                 None => batch.delete(key.clone()),
             });
-            self.version = self.store.commit(self.epoch, self.version, &batch)?;
+            self.desk.commit(batch).await?;
             for (key, value) in changes {
                 match value {
                     Some(value) => self.written.insert(key.clone(), value.clone()),
@@ -223,7 +208,7 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::model::picture::Picture;
-    use crate::store::Disk;
+    use crate::store::{Disk, Owner, Store as _};
     use std::sync::Arc;
 
     fn many(disconnections: u64) -> Observed {
@@ -245,14 +230,17 @@ mod tests {
         [(system, Arc::new(picture))].into()
     }
 
-    #[test]
-    fn notes_about_ten_thousand_clients_come_back_as_they_were() {
+    #[tokio::test]
+    async fn notes_about_ten_thousand_clients_come_back_as_they_were() {
         let disk = Disk::new();
         let mut store = disk.open().unwrap();
         let state = store.load().unwrap();
-        let mut keeper = Keeper::new(Box::new(store), state);
-        keeper.write_blocking(&pictures(many(7))).unwrap();
+        let (owner, desk) = Owner::new(Box::new(store), &state);
+        let mut keeper = Keeper::new(desk, &state);
+        let owner = tokio::spawn(owner.run());
+        keeper.write(&pictures(many(7))).await.unwrap();
         drop(keeper);
+        owner.await.unwrap().unwrap();
         let state = disk.open().unwrap().load().unwrap();
         assert_eq!(observed(&state, &SystemId::new("prod")), many(7));
         assert_eq!(observed(&state, &SystemId::new("lab")), Observed::default());

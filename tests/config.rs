@@ -225,6 +225,7 @@ fn known_keys() -> BTreeSet<String> {
                 | "metrics.volumes"
                 | "mail"
                 | "mail.login"
+                | "alerts"
                 | "systems.prod.monitor"
                 | "systems.prod.lifecycle" => sections.push(full),
                 "systems" => sections.push("systems.prod".to_owned()),

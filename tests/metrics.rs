@@ -91,6 +91,9 @@ fn each_family_of_the_catalogue_appears_with_exactly_its_labels() {
     own.unknown(&system, "sds", 3);
     own.scraped("metrics", Duration::from_millis(3), 1000);
     own.certificate("gateway", "CN=gateway", start());
+    own.alerts(&[(["prod", "A", "info", "firing"].map(str::to_owned), 1)].into(), &BTreeMap::new());
+    own.rule_failed("scaleio-sds", "A");
+    own.evaluated(start(), Duration::from_millis(30), 1000);
     let read = read(&full_body(&exposition, Format::Text, &own));
 
     for family in families() {

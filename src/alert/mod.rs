@@ -1,8 +1,16 @@
-//! From what was seen to what people are told: the expression language of the
-//! rules ([`promql`]), the texts they carry ([`template`]), and the mails with
-//! their outbox ([`mail`], [`outbox`]).
+//! From what was seen to what people are told: the rules ([`rules`]) with their
+//! expression language ([`promql`]) and texts ([`template`]), what they say of
+//! the newest samples ([`sample`], [`engine`], [`run`]), and the mails with their
+//! outbox ([`mail`], [`outbox`]).
 
+pub mod engine;
 pub mod mail;
+pub mod notify;
 pub mod outbox;
 pub mod promql;
+pub mod rules;
+pub mod run;
+pub mod sample;
+mod shipped;
+pub mod tell;
 pub mod template;

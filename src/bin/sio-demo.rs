@@ -12,7 +12,7 @@ use clap::Parser;
 use scaleio_framework::app;
 use scaleio_framework::clock;
 use scaleio_framework::config::{
-    Config, Control, GatewayUrl, Log, LogFormat, Login, Metrics, Poll, Secret, Store, System, Trust, Web,
+    Alerts, Config, Control, GatewayUrl, Log, LogFormat, Login, Metrics, Poll, Secret, Store, System, Trust, Web,
 };
 use scaleio_framework::model::id::SystemId;
 use scaleio_framework::model::status::SystemStatus;
@@ -178,6 +178,7 @@ fn configuration(world: &Running, folder: &Path, listen: SocketAddr) -> anyhow::
             max_age: Duration::from_secs(120),
         },
         metrics: Metrics::all(2_000_000),
+        alerts: Alerts::default(),
         mail: None,
         systems: [(SystemId::new("demo"), system)].into(),
     })

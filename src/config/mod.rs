@@ -34,6 +34,7 @@ pub struct Config {
     pub store: Store,
     pub poll: Poll,
     pub metrics: Metrics,
+    pub alerts: Alerts,
     /// None: no mail is sent.
     pub mail: Option<Mail>,
     pub systems: BTreeMap<SystemId, System>,
@@ -141,6 +142,23 @@ pub struct Top {
     pub slowest: usize,
     /// How long one stays that is no longer among them.
     pub keep: Duration,
+}
+
+/// `[alerts]`: which rules are evaluated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alerts {
+    /// Whether rules are evaluated here at all; not where a Prometheus does it.
+    pub enabled: bool,
+    /// Whether the rules that the program brings along are among them.
+    pub shipped: bool,
+    /// More rule files, in Prometheus' format. One with the name of a shipped file replaces it.
+    pub files: Vec<PathBuf>,
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self { enabled: true, shipped: true, files: Vec::new() }
+    }
 }
 
 /// `[systems.NAME]`: one ScaleIO system.

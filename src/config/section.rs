@@ -126,8 +126,21 @@ impl Found<'_> {
         if text.is_empty() {
             return Err(complain("the path is empty", "name a file, or leave the key out"));
         }
+        Ok(self.placed(text))
+    }
+
+    /// Several paths, each read like one.
+    pub(super) fn paths(&self) -> Result<Vec<PathBuf>, Complaint> {
+        let texts = self.list()?;
+        if texts.iter().any(|text| text.is_empty()) {
+            return Err(complain("a path is empty", "name a file, or leave the entry out"));
+        }
+        Ok(texts.into_iter().map(|text| self.placed(text)).collect())
+    }
+
+    fn placed(&self, text: &str) -> PathBuf {
         let folder = if self.is_variable() { None } else { self.reader.places.folder() };
-        Ok(folder.map_or_else(|| PathBuf::from(text), |folder| folder.join(text)))
+        folder.map_or_else(|| PathBuf::from(text), |folder| folder.join(text))
     }
 
     pub(super) fn is_variable(&self) -> bool {

@@ -1,5 +1,6 @@
 //! What do we do ourselves? Counted as it happens, written at every scrape.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus::core::Collector as Metric;
@@ -42,6 +43,11 @@ pub struct Own {
     scrapes: HistogramVec,
     scrape_size: GaugeVec,
     certificates: GaugeVec,
+    alert_states: GaugeVec,
+    rule_failures: IntCounterVec,
+    evaluated_at: GaugeVec,
+    evaluation_duration: GaugeVec,
+    history_size: GaugeVec,
 }
 
 impl Own {
@@ -60,6 +66,11 @@ impl Own {
             scrapes: histogram(&registry, "scaleio_exporter_scrape_duration_seconds", &SCRAPE_BOUNDS)?,
             scrape_size: gauge(&registry, "scaleio_exporter_scrape_size_bytes")?,
             certificates: gauge(&registry, "scaleio_certificate_expiry_timestamp_seconds")?,
+            alert_states: gauge(&registry, "scaleio_alert_state")?,
+            rule_failures: counter(&registry, "scaleio_alert_rule_failures_total")?,
+            evaluated_at: gauge(&registry, "scaleio_alert_last_evaluation_timestamp_seconds")?,
+            evaluation_duration: gauge(&registry, "scaleio_alert_last_evaluation_duration_seconds")?,
+            history_size: gauge(&registry, "scaleio_alert_history_size_bytes")?,
             registry,
         };
         gauge(&own.registry, "scaleio_framework_build_info")?
@@ -100,6 +111,44 @@ impl Own {
     /// A certificate that we use or serve was seen.
     pub fn certificate(&self, component: &str, subject: &str, expires: Timestamp) {
         self.certificates.with_label_values(&[component, subject]).set(expires.timestamp() as f64);
+    }
+
+    /// The alert rules were evaluated.
+    pub fn evaluated(&self, at: Timestamp, took: Duration, history_bytes: usize) {
+        let none: [&str; 0] = [];
+        self.evaluated_at.with_label_values(&none).set(at.timestamp_millis() as f64 / 1000.0);
+        self.evaluation_duration.with_label_values(&none).set(took.as_secs_f64());
+        self.history_size.with_label_values(&none).set(history_bytes as f64);
+    }
+
+    /// A rule could not be evaluated.
+    pub fn rule_failed(&self, group: &str, rule: &str) {
+        self.rule_failures.with_label_values(&[group, rule]).inc();
+    }
+
+    /// How many alerts there are, by system, name, severity and state; and how many there were before.
+    pub fn alerts(&self, now: &BTreeMap<[String; 4], u64>, before: &BTreeMap<[String; 4], u64>) {
+        for gone in before.keys().filter(|labels| !now.contains_key(*labels)) {
+            // What is not there needs no removal.
+            let _ = self.alert_states.remove_label_values(gone);
+        }
+        for (labels, count) in now {
+            self.alert_states.with_label_values(labels).set(*count as f64);
+        }
+    }
+
+    /// Calls `visit` with the sample lines of each wanted family.
+    pub(super) fn lines(&self, wanted: impl Fn(&Family) -> bool, mut visit: impl FnMut(&'static Family, &[u8])) {
+        let mut out = Vec::new();
+        for gathered in self.registry.gather() {
+            let Some(family) = families().iter().find(|family| family.name == gathered.name()) else { continue };
+            if wanted(family) {
+                out.clear();
+                let mut lines = Lines::new(&mut out, &family.name);
+                gathered.get_metric().iter().for_each(|metric| write(family, metric, &mut lines));
+                visit(family, &out);
+            }
+        }
     }
 
     /// All series as text, without an end mark.

@@ -22,6 +22,7 @@ use super::problem::Problem;
 use super::view;
 use crate::clock;
 use crate::metrics::{Exposition, Format, Own, is_scope};
+use crate::model::alerting::FiringSet;
 use crate::model::hurt::{self as hurts, NotOne, Suspect};
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
@@ -35,8 +36,16 @@ use crate::watches::Gallery;
 pub struct Shown {
     pub gallery: Gallery,
     pub exposition: watch::Receiver<Arc<Exposition>>,
+    /// None: alert rules are not evaluated here.
+    pub firing: Option<watch::Receiver<Arc<FiringSet>>>,
     pub own: Arc<Own>,
     pub started_at: Timestamp,
+}
+
+impl Shown {
+    fn firing(&self) -> Option<Arc<FiringSet>> {
+        self.firing.as_ref().map(|firing| Arc::clone(&firing.borrow()))
+    }
 }
 
 /// Routes for people and scrapers, behind the web configuration's users.
@@ -58,6 +67,7 @@ fn routes() -> Router<Shown> {
         .route("/style.css", get(style))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/systems", get(systems))
         .route("/api/v1/systems/{system}", get(system))
         .route("/api/v1/systems/{system}/hurt", get(hurt))
@@ -138,7 +148,7 @@ async fn readyz(State(shown): State<Shown>) -> Response {
 async fn home(State(shown): State<Shown>) -> Response {
     let now = clock::now();
     let status = view::status(&shown.gallery.all(), crate::VERSION, shown.started_at, now);
-    let page = page::page(&status).into_string();
+    let page = page::page(&status, shown.firing().as_deref()).into_string();
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
 
@@ -215,6 +225,14 @@ fn discovered(shown: &Shown, headers: &HeaderMap, access: &Access) -> Result<Res
 
 async fn status(State(shown): State<Shown>) -> Response {
     Json(view::status(&shown.gallery.all(), crate::VERSION, shown.started_at, clock::now())).into_response()
+}
+
+/// What is pending or fires, and which snapshots that was judged from.
+async fn alerts(State(shown): State<Shown>) -> Result<Response, Problem> {
+    match shown.firing() {
+        Some(firing) => Ok(Json(&*firing).into_response()),
+        None => Err(Problem::not_found("alert rules are not evaluated here: alerts.enabled is false")),
+    }
 }
 
 async fn systems(State(shown): State<Shown>) -> Response {

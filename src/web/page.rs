@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
+use crate::model::alerting::{Alert, FiringSet};
 use crate::model::status::{Connected, Status, SystemStatus};
 use crate::model::unit::Bytes;
 
@@ -12,7 +13,7 @@ pub const STYLE: &str = include_str!("page.css");
 const REFRESH: u32 = 10;
 
 /// The page.
-pub fn page(status: &Status) -> Markup {
+pub fn page(status: &Status, firing: Option<&FiringSet>) -> Markup {
     let unwell = status.systems.iter().filter(|system| !system.up || !system.problems.is_empty()).count();
     html! {
         (DOCTYPE)
@@ -28,9 +29,13 @@ pub fn page(status: &Status) -> Markup {
             body {
                 header {
                     h1 { (headline(status.systems.len(), unwell)) }
-                    nav { a href="metrics" { "Metrics" } a href="api/v1/status" { "Status as JSON" } }
+                    nav { a href="metrics" { "Metrics" } a href="api/v1/status" { "Status as JSON" } a href="api/v1/alerts" { "Alerts as JSON" } }
                 }
-                main { @for system in &status.systems { (card(system)) } }
+                main {
+                    @let others = fired(firing, None);
+                    @if !others.is_empty() { section.unwell { h2 { "Alerts of no single system" } (list(&others)) } }
+                    @for system in &status.systems { (card(system, &fired(firing, Some(&system.system)))) }
+                }
                 footer { "scaleio-framework " (status.version) ", running since " (status.started_at.format("%Y-%m-%d %H:%M UTC")) }
             }
         }
@@ -47,7 +52,32 @@ fn headline(systems: usize, unwell: usize) -> String {
     }
 }
 
-fn card(system: &SystemStatus) -> Markup {
+/// The alerts that fire, of a system or of none, the gravest first and then the oldest.
+fn fired<'a>(firing: Option<&'a FiringSet>, system: Option<&str>) -> Vec<&'a Alert> {
+    let alerts = firing.into_iter().flat_map(|firing| firing.alerts.values());
+    let of_it = |alert: &&Alert| alert.is_firing() && alert.system.as_ref().map(|system| system.as_str()) == system;
+    let mut alerts: Vec<&Alert> = alerts.filter(of_it).collect();
+    alerts.sort_by_key(|alert| (std::cmp::Reverse(alert.severity), alert.active_since));
+    alerts
+}
+
+fn list(alerts: &[&Alert]) -> Markup {
+    html! {
+        ul.alerts {
+            @for alert in alerts {
+                li class=(alert.severity.as_str()) {
+                    strong { (alert.severity.as_str()) } " " (alert.annotations.summary)
+                    @if let Some(url) = alert.annotations.runbook_url.as_deref().filter(|url| url.starts_with("https://")) {
+                        " " a href=(url) rel="noreferrer" { (alert.name) }
+                    }
+                    small { " since " (alert.active_since.format("%Y-%m-%d %H:%M UTC")) }
+                }
+            }
+        }
+    }
+}
+
+fn card(system: &SystemStatus, alerts: &[&Alert]) -> Markup {
     let well = system.up && system.problems.is_empty();
     html! {
         section class=(if well { "well" } else { "unwell" }) {
@@ -58,6 +88,7 @@ fn card(system: &SystemStatus) -> Markup {
             @if !system.problems.is_empty() {
                 ul.problems { @for problem in &system.problems { li { (problem) } } }
             }
+            @if !alerts.is_empty() { (list(alerts)) }
             dl {
                 @if let Some(mdm) = &system.mdm {
                     (fact("MDM cluster", &html! { (mdm.state) @if let Some(primary) = &mdm.primary { ", primary " (primary) } }))

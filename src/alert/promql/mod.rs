@@ -40,5 +40,5 @@ pub(crate) use matcher::anywhere;
 pub use matcher::{MatchKind, Matcher};
 pub(crate) use numbers::go_exponent;
 pub use numbers::{STALE, format_float, is_stale};
-pub use plan::{LOOKBACK_MS, Query, Reach, Selector};
+pub use plan::{Bound, LOOKBACK_MS, Query, Reach, Selector};
 pub use source::{Latest, Point, Source};

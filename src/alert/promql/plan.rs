@@ -50,9 +50,36 @@ impl Query {
         out
     }
 
+    /// What its results are beyond, when it compares something with a number at the very end.
+    pub fn bound(&self) -> Option<Bound> {
+        let Node::Binary(binary) = &self.root else { return None };
+        let above = match binary.op {
+            BinaryOp::Greater | BinaryOp::GreaterEqual => true,
+            BinaryOp::Less | BinaryOp::LessEqual => false,
+            _ => return None,
+        };
+        let (Node::Number(value), false) = (&binary.right, binary.return_bool) else { return None };
+        let metric = match &binary.left {
+            Node::Instant(selector) => selector.name.clone(),
+            _ => None,
+        };
+        Some(Bound { metric, above, value: *value })
+    }
+
     pub(super) fn root(&self) -> &Node {
         &self.root
     }
+}
+
+/// A number that the results of an expression are beyond.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    /// The metric that is compared, when it is compared as it stands.
+    pub metric: Option<Arc<str>>,
+    /// Whether results are above it, or below.
+    pub above: bool,
+    /// The number.
+    pub value: f64,
 }
 
 /// A selector of an expression and the past it needs.

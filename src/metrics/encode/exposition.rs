@@ -134,6 +134,22 @@ impl Exposition {
         self.seqs.get(system).copied()
     }
 
+    /// Which snapshot of each system is in it.
+    pub fn seqs(&self) -> &BTreeMap<SystemId, u64> {
+        &self.seqs
+    }
+
+    /// Calls `visit` with the sample lines of each wanted family, system by system, in the text format: what a scrape
+    /// at this moment would get.
+    pub fn lines(&self, own: &Own, wanted: impl Fn(&Family) -> bool, mut visit: impl FnMut(&'static Family, &[u8])) {
+        for block in self.blocks.iter().filter(|block| wanted(block.family)) {
+            for segment in &block.segments {
+                visit(block.family, segment.text());
+            }
+        }
+        own.lines(wanted, visit);
+    }
+
     /// The body of an answer: all of it, or the parts of these collectors
     /// (see [`is_scope`](crate::metrics::is_scope)). Packing what was not
     /// packed in advance takes time: call it where blocking is allowed.
