@@ -18,7 +18,11 @@ const VOLUMES: &str = "/api/types/Volume/instances";
 fn spare_volume(world: &Running) -> String {
     world.world(|world| {
         let has_snapshots = |id| world.volumes.values().any(|volume| volume.ancestor == Some(id));
-        let free = world.volumes.values().find(|volume| volume.ancestor.is_none() && !has_snapshots(volume.id));
+        let has_policy = |id| world.policies.values().any(|policy| policy.sources.contains(&id));
+        let free = world
+            .volumes
+            .values()
+            .find(|volume| volume.ancestor.is_none() && !has_snapshots(volume.id) && !has_policy(volume.id));
         let name = free.unwrap().name.clone();
         world.unmap_volume(&name).unwrap();
         name

@@ -49,5 +49,5 @@ async fn a_disk_that_fails_ends_the_controller_with_an_error_that_names_it() {
     process.ends().await;
     let said = process.said();
     let last = said.lines().last().unwrap();
-    assert!(last.starts_with("sio: the keeper failed: ") && last.contains("state.db"), "{said}");
+    assert!(last.starts_with("sio: the store failed: ") && last.contains("state.db"), "{said}");
 }

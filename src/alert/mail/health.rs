@@ -84,7 +84,7 @@ impl MailHealth {
         if self.failed > 0 {
             let mails = show::count(self.failed, "alert mail was", "alert mails were");
             let why = self.trouble.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
-            problems.push(format!("{mails} given up{why}; mend the cause and run `sio notify flush`"));
+            problems.push(format!("{mails} given up{why}; they are kept in the store; mend the cause"));
         }
         for (address, why) in &self.refused {
             problems.push(format!("{address} is refused: {why}"));

@@ -65,7 +65,7 @@ pub enum LinkError {
     #[error("the link is not one of ours, or was changed on its way; open it from the mail itself")]
     NotOurs,
     /// Its time is over.
-    #[error("the link acted until {}; use a newer mail, or `sio silence`", until.format("%Y-%m-%d %H:%M UTC"))]
+    #[error("the link acted until {}; use a newer mail", until.format("%Y-%m-%d %H:%M UTC"))]
     Expired {
         /// When it ended.
         until: Timestamp,

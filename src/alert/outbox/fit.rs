@@ -28,7 +28,7 @@ pub fn fit(mut n: Notification, now: Timestamp) -> Notification {
         }
     }
     if texts > 0 {
-        n.left_out.push(format!("{texts} long texts were cut; `sio alerts` shows them whole."));
+        n.left_out.push(format!("{texts} long texts were cut; /api/v1/alerts shows them whole."));
     }
     drop_half(&mut n, now, "charts", |n| &mut n.charts);
     drop_half(&mut n, now, "changes of the last hour", |n| &mut n.changes);
