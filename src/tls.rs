@@ -202,7 +202,7 @@ pub fn explain(error: &rustls::Error) -> String {
         return refusal.to_string();
     }
     match error {
-        rustls::Error::InvalidMessage(_) => "it does not speak TLS on this port".to_owned(),
+        rustls::Error::InvalidMessage(_) => "it does not speak TLS; see whether the port is the one for it".to_owned(),
         other => format!("the TLS handshake failed: {other}; TLS 1.2 or 1.3 with an AEAD cipher is needed"),
     }
 }

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::convert::ParseError;
 use crate::model::picture::FailureReason;
+use crate::tls::TlsError;
 
 /// Why a call failed.
 #[derive(Clone, Debug, Error)]
@@ -65,6 +66,15 @@ fn mdm_code(code: Option<i64>) -> String {
     match code {
         Some(code) if code != 0 => format!(" with the MDM's code {code}"),
         _ => String::new(),
+    }
+}
+
+impl From<TlsError> for GatewayError {
+    fn from(error: TlsError) -> Self {
+        match error {
+            TlsError::File { path, why } => Self::CaFile { path, why: why.into() },
+            TlsError::Setup(error) => Self::Setup { why: error.to_string().into() },
+        }
     }
 }
 
@@ -130,6 +140,26 @@ impl GatewayError {
         match self {
             Self::Status { status: 400, message, .. } => Some(&message.0),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Trust;
+    use crate::tls::client_config;
+
+    #[test]
+    fn a_ca_file_that_cannot_be_used_is_named_with_the_mend() {
+        let folder = tempfile::tempdir().unwrap();
+        for (content, why) in [(None, "cannot be read"), (Some("no pem"), "holds no certificate")] {
+            let path = folder.path().join("ca.pem");
+            if let Some(content) = content {
+                std::fs::write(&path, content).unwrap();
+            }
+            let error = GatewayError::from(client_config(&Trust::CaFile(path.clone()), None).unwrap_err()).to_string();
+            assert!(error.contains(why) && error.contains("ca.pem") && error.contains("PEM file"), "{error}");
         }
     }
 }

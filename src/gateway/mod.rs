@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! ops (one question each) -> client (addresses, fail-over) -> session (login, renewal)
-//!  |                          `-> tls (whom to trust)          `-> request (one HTTP request)
+//!  |                          `-> crate::tls (trust)           `-> request (one HTTP request)
 //!  `-> convert, statistics -> wire
 //! ```
 
@@ -21,7 +21,6 @@ mod ops;
 mod request;
 mod session;
 pub mod statistics;
-mod tls;
 
 pub use client::{Gateway, OnRequest, RequestSeen, Role};
 pub use convert::{Answer, Unknown};

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::convert::ParseError;
 use super::error::{GatewayError, Message};
-use super::tls;
 use crate::config::{self, GatewayUrl, Secret};
 use crate::gateway::wire::{Lenient, Odd, Text};
+use crate::tls;
 
 /// Told about every HTTP request that was made; must be cheap.
 pub type OnRequest = Arc<dyn Fn(&RequestSeen<'_>) + Send + Sync>;
@@ -87,7 +87,7 @@ pub(super) struct Http {
 impl Http {
     pub(super) fn new(settings: &config::System, on_request: OnRequest) -> Result<Self, GatewayError> {
         let client = Client::builder()
-            .tls_backend_preconfigured(tls::client_config(&settings.trust)?)
+            .tls_backend_preconfigured(tls::client_config(&settings.trust, None)?)
             .https_only(true)
             // What is asked of a gateway must go to that gateway.
             .no_proxy()
