@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod hurt;
 pub mod id;
 pub mod observed;
+pub mod pattern;
 pub mod picture;
 pub mod snapshot;
 pub mod state;

@@ -38,7 +38,7 @@ pub fn alert(name: &str, severity: Severity, summary: &str) -> Alert {
 }
 
 pub fn item(alert: Alert) -> Item {
-    Item { alert, hurt: Affected::default() }
+    Item::new(alert)
 }
 
 pub fn note(id: &str, kind: Kind, items: Vec<Item>) -> Notification {
@@ -46,7 +46,7 @@ pub fn note(id: &str, kind: Kind, items: Vec<Item>) -> Notification {
         id: NotificationId::parse(id).unwrap(),
         created_at: at("13:00"),
         kind,
-        group: GroupKey { system: Some(SystemId::new("prod")), area: "sds".to_owned() },
+        group: GroupKey::new(Some(SystemId::new("prod")), "sds"),
         thread: Thread::Root,
         route: "default".to_owned(),
         recipients: vec!["ops@example.test".to_owned()],
@@ -103,7 +103,7 @@ pub fn full() -> Notification {
         tasks: vec!["postgres.4c1f".to_owned()],
         apps: vec!["/shop/postgres".to_owned()],
     };
-    let items = vec![Item { alert: sds, hurt }, item(degraded), item(vendor)];
+    let items = vec![Item { hurt, ..Item::new(sds) }, item(degraded), item(vendor)];
     let mut note = note("20261124t130000000-7", Kind::Firing, items);
     note.recipients = vec!["ops@example.test".to_owned(), "oncall@example.test".to_owned()];
     note.charts = vec![Chart {
@@ -202,6 +202,8 @@ pub fn weekly() -> Notification {
         ],
         protected: Some(Number(0.9958)),
         answered: Some(Number(1.0)),
+        rebuild: None,
+        silences: Vec::new(),
         advice: vec![
             "Order capacity for pd1/ssd: it is full in 16 days at this growth.".to_owned(),
             "Replace device sdf of sds4: it has been slow for 3 days.".to_owned(),

@@ -115,7 +115,7 @@ mod tests {
     fn claim() -> Claim {
         Claim {
             act: Act::Silence { seconds: 4 * 3600 },
-            on: Target::Group(GroupKey { system: Some(SystemId::new("prod")), area: "sds".to_owned() }),
+            on: Target::Group(GroupKey::new(Some(SystemId::new("prod")), "sds")),
             mail: NotificationId::parse("n-1").unwrap(),
             until: now() + TimeDelta::hours(24),
         }
