@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::alert::mail::run::Postman;
+use crate::alert::mail::run::{Post, Postman};
 use crate::alert::mail::{Mailer, Settings};
-use crate::alert::notify::Route;
+use crate::alert::notify::Policy;
+use crate::alert::orders::Desktop;
 use crate::alert::outbox::{Limits, Outbox};
 use crate::alert::rules;
 use crate::alert::run::Evaluator;
@@ -27,6 +28,7 @@ use crate::model::picture::Picture;
 use crate::model::unit::Timestamp;
 use crate::poll::run::Poller;
 use crate::store::{Desk, Owner, SqliteStore, State, Store};
+use crate::switchboard::Switchboard;
 use crate::watches::Gallery;
 use crate::web::access::Access;
 use crate::web::api::{self, Shown};
@@ -80,10 +82,24 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         let folder = config.store.path.with_extension("history");
         Evaluator::new(Arc::new(rules), &folder, desk.clone(), &state, own.clone())
     });
+    let (switchboard, calls) = Switchboard::new();
+    let (postman, teller) = match config.mail.as_ref().filter(|_| evaluator.is_some()) {
+        Some(mail) => {
+            let (postman, post) = postman(mail, &state, &desk, now)?;
+            let desktop = Desktop { settings: settings(mail), mail: mail.clone() };
+            let policy = Policy::new(config.notify.clone(), &mail.domain);
+            let teller = Teller::new(policy, post, desk.clone(), desktop, gallery.clone(), calls, own.clone(), &state);
+            (Some(postman), Some(teller))
+        }
+        None => (None, None),
+    };
     let shown = Shown {
         gallery: gallery.clone(),
         exposition: exposition.subscribe(),
         firing: evaluator.as_ref().map(Evaluator::firing),
+        handled: teller.as_ref().map(Teller::handled),
+        switchboard: teller.as_ref().map(|_| switchboard),
+        act_without_login: config.notify.act_without_login,
         own: own.clone(),
         started_at: now,
     };
@@ -99,8 +115,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     spawn(&mut tasks, "web listener", web.serve(api::public(shown.clone(), access), stop.clone()));
     spawn(&mut tasks, "control socket", socket.serve(api::local(shown), stop.clone()));
     if let Some(evaluator) = evaluator {
-        if let Some(mail) = &config.mail {
-            let (postman, teller) = mailing(mail, &state, &desk, now)?;
+        if let (Some(postman), Some(teller)) = (postman, teller) {
             let postman = postman.run(stop.clone());
             tasks.spawn(async move { ("postman", postman.await.map_err(anyhow::Error::from)) });
             let teller = teller.run(evaluator.verdicts(), stop.clone());
@@ -118,18 +133,19 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     Ok(Running { web: web_address, gallery, stop, tasks })
 }
 
-/// The way from alerts to mails.
-fn mailing(mail: &config::Mail, state: &State, desk: &Desk, now: Timestamp) -> anyhow::Result<(Postman, Teller)> {
+/// The way from notifications to mail servers.
+fn postman(mail: &config::Mail, state: &State, desk: &Desk, now: Timestamp) -> anyhow::Result<(Postman, Post)> {
     let (outbox, unreadable) = Outbox::load(Limits::new(mail), state, now);
     for entry in unreadable {
         warn!(key = entry.key, error = %entry.source, "a stored mail cannot be read and stays where it is");
     }
     let mailer = || Mailer::new(mail).context("mail cannot be sent");
-    let settings = Settings::new(mail, mail.hello.as_deref().unwrap_or(&mail.domain));
-    let (postman, post, _) = Postman::new(outbox, settings, desk.clone(), mailer()?, Some(mailer()?));
-    let recipients = mail.to.iter().map(ToString::to_string).collect();
-    let teller = Teller::new(Route::default_for(recipients, &mail.domain), post, state);
-    Ok((postman, teller))
+    let (postman, post, _) = Postman::new(outbox, settings(mail), desk.clone(), mailer()?, Some(mailer()?));
+    Ok((postman, post))
+}
+
+fn settings(mail: &config::Mail) -> Settings {
+    Settings::new(mail, mail.hello.as_deref().unwrap_or(&mail.domain))
 }
 
 fn gateway(system: &SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {

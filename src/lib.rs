@@ -14,6 +14,7 @@ pub mod model;
 pub mod poll;
 pub mod sim;
 pub mod store;
+pub mod switchboard;
 pub mod telemetry;
 pub mod tls;
 pub mod watches;

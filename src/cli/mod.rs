@@ -9,9 +9,12 @@
 
 mod certificate;
 mod check;
+mod controller;
 mod dialog;
 mod export;
 mod init;
+mod notify;
+mod silence;
 mod status;
 
 use std::ffi::OsString;
@@ -22,6 +25,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config};
+use controller::Asker;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -50,6 +54,14 @@ enum Command {
     Init(init::Arguments),
     /// Shows how all systems are
     Status(status::Arguments),
+    /// Tells nobody of some alerts for a while
+    #[command(subcommand)]
+    Silence(silence::Command),
+    /// Says that somebody works on alerts: no more reminders, no escalation
+    Ack(silence::Acknowledge),
+    /// Tries, shows and flushes alert mails
+    #[command(subcommand)]
+    Notify(notify::Command),
     /// Writes what other programs need to work with this configuration
     #[command(subcommand)]
     Export(export::Export),
@@ -106,9 +118,21 @@ where
                 .and_then(|done| done)
                 .map_or_else(|error| fail(&error), |()| 0)
         }
+        Command::Silence(command) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(silence::silence(command, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Ack(arguments) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(silence::acknowledge(arguments, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Notify(command) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(notify::notify(command, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
         Command::Status(arguments) => match on_one_thread(status::status(arguments, file, variables, &mut out)) {
             Ok(Ok(well)) => u8::from(!well),
-            Ok(Err(status::StatusError::Config(errors))) => {
+            Ok(Err(controller::AskError::Config(errors))) => {
                 fail(&anyhow::Error::new(errors));
                 MISUSED
             }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::problem::ConfigErrors;
 use super::section::{Found, Reader, Section, complain};
-use super::{Alerts, Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, mail, source, system};
+use super::{
+    Alerts, Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, mail, notify, source, system,
+};
 use crate::model::id::SystemId;
 
 /// Where the configuration is looked for when nobody names it.
@@ -71,6 +73,9 @@ impl Config {
         let said = source::read(path, env).map_err(|problem| ConfigErrors::new(vec![problem]))?;
         let reader = Reader::new(said.places);
         let mut root = Section::new("", said.root, &reader);
+        let mail = root.optional_section("mail").and_then(mail::read);
+        let to = mail.iter().flat_map(|mail| &mail.to).map(ToString::to_string).collect();
+        let zone = mail.as_ref().map_or(chrono_tz::Tz::UTC, |mail| mail.time_zone);
         let config = Self {
             log: log(root.section("log")),
             web: web(root.section("web")),
@@ -79,7 +84,8 @@ impl Config {
             poll: poll(root.section("poll")),
             metrics: metrics(root.section("metrics")),
             alerts: alerts(root.section("alerts")),
-            mail: root.optional_section("mail").and_then(mail::read),
+            notify: notify::read(root.section("notify"), to, zone),
+            mail,
             systems: systems(&mut root),
         };
         root.finish();

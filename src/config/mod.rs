@@ -5,6 +5,7 @@
 
 mod load;
 mod mail;
+mod notify;
 mod problem;
 mod secret;
 mod section;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
+pub use notify::{Escalate, Inhibit, Notify, Quiet, Route, Weekly};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use secret::Secret;
 pub use system::{parse_gateway, parse_name, parse_pin, read_password};
@@ -35,6 +37,7 @@ pub struct Config {
     pub poll: Poll,
     pub metrics: Metrics,
     pub alerts: Alerts,
+    pub notify: Notify,
     /// None: no mail is sent.
     pub mail: Option<Mail>,
     pub systems: BTreeMap<SystemId, System>,

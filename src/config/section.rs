@@ -266,6 +266,27 @@ impl<'a> Section<'a> {
         Some(Section::new(&full, table, self.reader))
     }
 
+    /// The sections of a list, when it is said.
+    pub(super) fn list_of_sections(&mut self, key: &'static str) -> Vec<Section<'a>> {
+        let full = self.full(key);
+        let items = self.take(key, |found| match &found.value.kind {
+            ValueKind::Array(items) => Ok(items.clone()),
+            other => {
+                let what = format!("{} stands where a list of sections is expected", kind(other));
+                Err(complain(what, format!("write [[{full}]] and its keys below, once for each")))
+            }
+        });
+        let mut sections = Vec::new();
+        for (place, item) in items.unwrap_or_default().into_iter().enumerate() {
+            let name = format!("{full}[{place}]");
+            match section_table(&item, &format!("[{full}]")) {
+                Ok(table) => sections.push(Section::new(&name, table, self.reader)),
+                Err(complaint) => self.reader.note(&name, self.reader.place_of(&name), complaint),
+            }
+        }
+        sections
+    }
+
     /// All sections within, by their free names.
     pub(super) fn named_sections(mut self) -> Vec<(String, Section<'a>)> {
         let mut sections = Vec::new();

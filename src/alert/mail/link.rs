@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::config::LinkKey;
-use crate::model::alerting::{Fingerprint, GroupKey, NotificationId};
+use crate::model::alerting::{NotificationId, Target};
 use crate::model::unit::Timestamp;
 
 /// Keeps a signature from being good for anything else that the key may sign.
@@ -46,16 +46,6 @@ pub enum Act {
         /// For how long.
         seconds: u32,
     },
-}
-
-/// What a link acts on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Target {
-    /// One alert.
-    Alert(Fingerprint),
-    /// All that is told together.
-    Group(GroupKey),
 }
 
 /// Why a token is not taken.
@@ -102,6 +92,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
+    use crate::model::alerting::GroupKey;
     use crate::model::id::SystemId;
 
     fn key(byte: u8) -> LinkKey {

@@ -11,6 +11,7 @@ mod handling;
 mod matcher;
 mod notification;
 mod number;
+mod order;
 mod report;
 mod underway;
 
@@ -22,5 +23,6 @@ pub use notification::{
     NotificationId, Outlook, Thread,
 };
 pub use number::Number;
+pub use order::{Acknowledged, Answer, Handled, LinkShown, Order, Queued, Record, Refusal, Target, TestStep, exactly};
 pub use report::{Incident, PoolReport, RebuildReport, Report};
 pub use underway::{StepKind, Touched, Underway};
