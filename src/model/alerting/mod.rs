@@ -10,6 +10,7 @@ mod alert;
 mod notification;
 mod number;
 mod report;
+mod threshold;
 mod underway;
 
 pub use alert::{Alert, AlertState, Annotations, Fingerprint, FiringSet, Labels, Reading, Severity, Source, Unit};
@@ -19,4 +20,5 @@ pub use notification::{
 };
 pub use number::Number;
 pub use report::{Incident, PoolReport, Report};
+pub use threshold::{Measure, THRESHOLDS, Threshold};
 pub use underway::{StepKind, Touched, Underway};
