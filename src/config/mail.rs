@@ -69,6 +69,38 @@ pub struct Mail {
     pub outbox_max_bytes: usize,
 }
 
+impl Mail {
+    /// Mail by STARTTLS through these servers, and the default for everything else.
+    pub fn new(hosts: Vec<MailHost>, from: Mailbox, to: Vec<Address>) -> Self {
+        Self {
+            hosts,
+            tls: MailTls::StartTls,
+            trust: Trust::SystemRoots,
+            certificate: None,
+            login: None,
+            hello: None,
+            domain: from.email.domain().to_owned(),
+            from,
+            envelope_from: None,
+            reply_to: None,
+            to,
+            subject_prefix: String::new(),
+            time_zone: Tz::UTC,
+            base_url: None,
+            link_key: None,
+            link_valid: DEFAULT_LINK_VALID,
+            bulk_headers: true,
+            attach_json: false,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            command_timeout: DEFAULT_COMMAND_TIMEOUT,
+            final_timeout: DEFAULT_FINAL_TIMEOUT,
+            give_up: DEFAULT_GIVE_UP,
+            outbox_max: DEFAULT_OUTBOX_MAX,
+            outbox_max_bytes: DEFAULT_OUTBOX_BYTES,
+        }
+    }
+}
+
 /// A mail server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailHost {
@@ -225,35 +257,34 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Mail> {
     let outbox_max = size("outbox_max", DEFAULT_OUTBOX_MAX, 10, "write 10 or more");
     let outbox_max_bytes = size("outbox_max_bytes", DEFAULT_OUTBOX_BYTES, 1 << 20, "write 1048576 or more");
     section.finish();
-    let from = from?;
+    let login = match login {
+        Some(login) => Some(login?),
+        None => None,
+    };
+    let defaults = Mail::new(hosts?, from?, to?);
     Some(Mail {
-        hosts: hosts?,
         tls,
         trust,
         certificate: certificate_file.zip(key_file).map(|(certificate, key)| ClientCertificate { certificate, key }),
-        login: match login {
-            Some(login) => Some(login?),
-            None => None,
-        },
+        login,
         hello,
-        domain: own_domain.unwrap_or_else(|| from.email.domain().to_owned()),
-        from,
+        domain: own_domain.unwrap_or(defaults.domain),
         envelope_from,
         reply_to,
-        to: to?,
-        subject_prefix: subject_prefix.unwrap_or_default(),
-        time_zone: time_zone.unwrap_or(Tz::UTC),
+        subject_prefix: subject_prefix.unwrap_or(defaults.subject_prefix),
+        time_zone: time_zone.unwrap_or(defaults.time_zone),
         base_url,
         link_key,
-        link_valid: link_valid.unwrap_or(DEFAULT_LINK_VALID),
-        bulk_headers: bulk_headers.unwrap_or(true),
-        attach_json: attach_json.unwrap_or(false),
+        link_valid: link_valid.unwrap_or(defaults.link_valid),
+        bulk_headers: bulk_headers.unwrap_or(defaults.bulk_headers),
+        attach_json: attach_json.unwrap_or(defaults.attach_json),
         connect_timeout,
         command_timeout,
         final_timeout,
         give_up,
         outbox_max,
         outbox_max_bytes,
+        ..defaults
     })
 }
 

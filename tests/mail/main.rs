@@ -5,6 +5,7 @@
 
 mod content;
 mod crash;
+mod demo;
 mod life;
 mod post;
 mod real;
