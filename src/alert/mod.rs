@@ -1,8 +1,9 @@
 //! From what was seen to what people are told: the rules ([`rules`]) with their
 //! expression language ([`promql`]) and texts ([`template`]), what they say of
-//! the newest samples ([`sample`], [`engine`], [`run`]), and the mails with their
-//! outbox ([`mail`], [`outbox`]).
+//! the newest samples ([`sample`], [`engine`], [`run`]), what readers need to know
+//! besides ([`background`]), and the mails with their outbox ([`mail`], [`outbox`]).
 
+pub mod background;
 pub mod engine;
 pub mod mail;
 pub mod notify;

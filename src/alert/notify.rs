@@ -179,7 +179,7 @@ impl Group {
             thread,
             route: route.name.clone(),
             recipients: route.recipients.clone(),
-            items: alerts.into_iter().map(|alert| Item::new(alert)).collect(),
+            items: alerts.into_iter().map(Item::new).collect(),
             charts: Vec::new(),
             changes: Vec::new(),
             held: Vec::new(),

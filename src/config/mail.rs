@@ -47,6 +47,8 @@ pub struct Mail {
     pub time_zone: Tz,
     /// Where our own pages are reached from; none: mails have no links to act.
     pub base_url: Option<url::Url>,
+    /// Where the dashboards are: the address of Grafana; none: mails have no link to them.
+    pub dashboards_url: Option<url::Url>,
     /// Signs the links to act; none: mails have no such links.
     pub link_key: Option<LinkKey>,
     /// How long a link acts.
@@ -87,6 +89,7 @@ impl Mail {
             subject_prefix: String::new(),
             time_zone: Tz::UTC,
             base_url: None,
+            dashboards_url: None,
             link_key: None,
             link_valid: DEFAULT_LINK_VALID,
             bulk_headers: true,
@@ -236,7 +239,8 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Mail> {
             complain(format!("{name:?} is no time zone"), "write a name of the IANA list, such as \"Europe/Berlin\"")
         })
     });
-    let base_url = section.take("base_url", |found| base_url(found.text()?));
+    let base_url = section.take("base_url", |found| page_url(found.text()?));
+    let dashboards_url = section.take("dashboards_url", |found| page_url(found.text()?));
     let link_key = section
         .take("link_key_file", |found| read_link_key(&found.path()?).map_err(|(what, mend)| complain(what, mend)));
     let link_valid = section.take("link_valid", |found| found.duration());
@@ -274,6 +278,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Mail> {
         subject_prefix: subject_prefix.unwrap_or(defaults.subject_prefix),
         time_zone: time_zone.unwrap_or(defaults.time_zone),
         base_url,
+        dashboards_url,
         link_key,
         link_valid: link_valid.unwrap_or(defaults.link_valid),
         bulk_headers: bulk_headers.unwrap_or(defaults.bulk_headers),
@@ -336,7 +341,7 @@ fn domain(found: &Found<'_>) -> Result<String, Complaint> {
     Ok(text.to_owned())
 }
 
-fn base_url(text: &str) -> Result<url::Url, Complaint> {
+fn page_url(text: &str) -> Result<url::Url, Complaint> {
     let mend = "write https://HOST/ as people reach the page";
     let url = url::Url::parse(text).map_err(|error| complain(format!("{text:?} is no address: {error}"), mend))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || url.query().is_some() {

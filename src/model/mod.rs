@@ -4,6 +4,7 @@
 
 pub mod alerting;
 pub mod cluster;
+pub mod glance;
 pub mod hurt;
 pub mod id;
 pub mod observed;
