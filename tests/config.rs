@@ -329,6 +329,7 @@ fn a_short_mail_section_is_enough_and_its_defaults_are_those_of_the_example() {
         "reply_to",
         "domain",
         "base_url",
+        "dashboards_url",
         "link_key_file",
         "login",
     ];

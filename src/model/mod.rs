@@ -5,11 +5,13 @@
 pub mod alerting;
 pub mod cluster;
 pub mod hold;
+pub mod glance;
 pub mod hurt;
 pub mod id;
 pub mod node;
 pub mod observed;
 pub mod permit;
+pub mod pattern;
 pub mod picture;
 pub mod plan;
 pub mod snapshot;
