@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::background::Background;
 use super::engine::Verdict;
 use super::mail::run::Post;
 use super::notify::memory::{self, Memory};
@@ -48,6 +49,7 @@ pub struct Teller {
     post: Post,
     desk: Desk,
     gallery: Gallery,
+    background: Background,
     desktop: Desktop,
     calls: mpsc::Receiver<Call>,
     handled: watch::Sender<HandledNow>,
@@ -74,7 +76,20 @@ impl Teller {
         let written = state.entries.iter().filter(|(key, _)| key.as_str().starts_with(memory::PREFIX));
         let written = written.map(|(key, bytes)| (key.clone(), bytes.clone())).collect();
         let handled = watch::Sender::new(Arc::default());
-        Self { policy, memory, written, saved: Instant::now(), post, desk, gallery, desktop, calls, handled, own }
+        Self {
+            policy,
+            memory,
+            written,
+            saved: Instant::now(),
+            post,
+            desk,
+            gallery,
+            background: Background::default(),
+            desktop,
+            calls,
+            handled,
+            own,
+        }
     }
 
     /// How alerts stand with people.
@@ -95,7 +110,7 @@ impl Teller {
             tokio::select! {
                 () = stop.cancelled() => return self.save(Vec::new()).await,
                 changed = verdicts.changed() => if changed.is_err() { return Ok(()) },
-                some = self.calls.recv() => call = some,
+                Some(some) = self.calls.recv() => call = Some(some),
                 _ = ticks.tick() => {}
             }
             let verdict = verdicts.borrow_and_update().clone();
@@ -115,11 +130,12 @@ impl Teller {
     /// One group after the other, each in one commit with the memory of it: after a crash nothing is told twice.
     async fn tell(&mut self, verdict: &Verdict) -> Result<(), StoreError> {
         let pictures = self.gallery.all();
+        self.background.see(&pictures);
         loop {
             let now = clock::now();
             let mut memory = self.memory.clone();
             let notification = next(now, &seen(verdict), &pictures, &self.policy, &mut memory);
-            let Some(notification) = notification else {
+            let Some(mut notification) = notification else {
                 self.memory = memory;
                 self.show(now, verdict);
                 if self.saved.elapsed() >= SAVE {
@@ -127,6 +143,8 @@ impl Teller {
                 }
                 return Ok(());
             };
+            self.background.fill(&mut notification, &self.gallery.all());
+            self.background.fill(&mut notification, &pictures);
             info!(id = %notification.id, kind = notification.kind.as_str(), group = %notification.group, "people are told");
             self.own.told(notification.kind.as_str(), notification.severity().as_str());
             let before = std::mem::replace(&mut self.memory, memory);

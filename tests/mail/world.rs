@@ -62,6 +62,18 @@ pub fn note(id: &str, kind: Kind, items: Vec<Item>) -> Notification {
     }
 }
 
+pub fn silence() -> Silence {
+    Silence {
+        id: SilenceId::new(7),
+        matchers: vec![Matcher::parse("sds=\"sds3\"").unwrap()],
+        owner: "kim".to_owned(),
+        reason: "new cable".to_owned(),
+        from: at("11:00"),
+        until: at("14:00"),
+        via: Via::Cli,
+    }
+}
+
 pub fn info(id: &str) -> Notification {
     note(id, Kind::Firing, vec![item(alert("Some", Severity::Info, &format!("Something about {id}.")))])
 }
@@ -102,6 +114,7 @@ pub fn full() -> Notification {
         clients: vec!["node-7".to_owned(), "node-9".to_owned()],
         tasks: vec!["postgres.4c1f".to_owned()],
         apps: vec!["/shop/postgres".to_owned()],
+        ..Affected::default()
     };
     let items = vec![Item { hurt, ..Item::new(sds) }, item(degraded), item(vendor)];
     let mut note = note("20261124t130000000-7", Kind::Firing, items);
@@ -202,8 +215,8 @@ pub fn weekly() -> Notification {
         ],
         protected: Some(Number(0.9958)),
         answered: Some(Number(1.0)),
-        rebuild: None,
-        silences: Vec::new(),
+        rebuild: Some(RebuildReport { seconds: Number(2_520.0), most_bytes: Number(1.2e12), left_bytes: Number(0.0) }),
+        silences: vec![silence()],
         advice: vec![
             "Order capacity for pd1/ssd: it is full in 16 days at this growth.".to_owned(),
             "Replace device sdf of sds4: it has been slow for 3 days.".to_owned(),
@@ -259,6 +272,7 @@ pub fn mail(ports: &[u16], tls: MailTls, trust: Trust) -> Mail {
         subject_prefix: String::new(),
         time_zone: chrono_tz::Europe::Berlin,
         base_url: Some("https://sio.example.test/".parse().unwrap()),
+        dashboards_url: None,
         link_key: LinkKey::new(&[7; 32]),
         link_valid: Duration::from_secs(86_400),
         bulk_headers: true,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use scaleio_framework::app;
 use scaleio_framework::config::{
-    Config, Control, GatewayUrl, Log, LogFormat, Login, Metrics, Poll, Secret, Store, System, Trust, Web,
+    Config, Control, GatewayUrl, Log, LogFormat, Login, Metrics, Notify, Poll, Secret, Store, System, Trust, Web,
 };
 use scaleio_framework::model::id::SystemId;
 use scaleio_framework::sim::world::Layout;
@@ -91,6 +91,7 @@ impl Site {
             metrics: Metrics::all(1_000_000),
             mail: None,
             alerts: scaleio_framework::config::Alerts::default(),
+            notify: Notify::default_for(Vec::new()),
             systems: systems.collect(),
         };
         adjust(&mut config);

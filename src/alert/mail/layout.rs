@@ -321,8 +321,10 @@ fn held_line(held: &Held, settings: &Settings) -> String {
 /// Where to look and what to press.
 fn act(blocks: &mut Vec<Block>, n: &Notification, settings: &Settings, now: Timestamp) {
     let mut links = Vec::new();
-    let urls = [("Dashboard", &n.links.dashboard), ("Page", &n.links.page)];
-    links.extend(urls.into_iter().filter_map(|(word, url)| Link::new(word, url.as_deref()?)));
+    let dashboard = n.links.dashboard.clone().or_else(|| link::dashboard(settings.dashboards_url.as_ref()?, n));
+    let page = n.links.page.clone().or_else(|| settings.base_url.as_ref().map(ToString::to_string));
+    let urls = [("Dashboard", dashboard), ("Page", page)];
+    links.extend(urls.into_iter().filter_map(|(word, url)| Link::new(word, &url?)));
     let until = now + settings.link_valid;
     if n.firing().next().is_some()
         && let (Some(base), Some(key)) = (&settings.base_url, &settings.link_key)

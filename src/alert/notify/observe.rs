@@ -86,7 +86,7 @@ fn short(mut item: Item) -> Item {
 }
 
 /// An alert that is gone without a word, such as one whose rule was taken out.
-fn over(alert: &Alert, now: Timestamp) -> Alert {
+pub(super) fn over(alert: &Alert, now: Timestamp) -> Alert {
     let fired_at = match alert.state {
         AlertState::Firing { fired_at } | AlertState::Resolved { fired_at, .. } => fired_at,
         AlertState::Pending => alert.active_since,

@@ -68,11 +68,12 @@ fn verdict(now: Timestamp, names: &[&str]) -> Verdict {
     Verdict { set, resolved: Vec::new(), heartbeats: 0, errors: Vec::new() }
 }
 
-/// A controller that tells, second after second, through the store at each of them.
+/// A controller that tells, second after second, and is started anew now and then.
 struct Story {
     policy: Policy,
     memory: Memory,
     now: i64,
+    looks: u32,
     told: Vec<Notification>,
     /// The newest mail of each thread, by its root.
     threads: BTreeMap<String, MessageId>,
@@ -83,7 +84,7 @@ impl Story {
         let mut notify = Notify::default_for(vec!["ops@example.test".to_owned()]);
         change(&mut notify);
         let policy = Policy::new(notify, DOMAIN);
-        Self { policy, memory: Memory::default(), now: 0, told: Vec::new(), threads: BTreeMap::new() }
+        Self { policy, memory: Memory::default(), now: 0, looks: 0, told: Vec::new(), threads: BTreeMap::new() }
     }
 
     /// These fire until then.
@@ -96,8 +97,9 @@ impl Story {
             while let Some(n) = next(now, &seen, &nothing, &self.policy, &mut self.memory) {
                 self.note(n);
             }
-            // Every hundredth second is a restart. What waits to be told, and what fired before, is not stored.
-            if self.now % 100 == 99 {
+            // Every hundredth look is a restart. What waits to be told, and what fired before, is not stored.
+            self.looks += 1;
+            if self.looks % 100 == 0 {
                 let before = self.memory.before.take();
                 let (mut loaded, unreadable) = Memory::load(&stored(&self.memory));
                 assert!(unreadable.is_empty(), "{unreadable:?}");
@@ -107,7 +109,8 @@ impl Story {
                 loaded.before = before;
                 self.memory = loaded;
             }
-            self.now += 1;
+            // Hours pass in larger steps.
+            self.now += if until - self.now > HOUR { 10 } else { 1 };
         }
         self
     }

@@ -4,6 +4,7 @@
 use super::group::{Due, What};
 use super::memory::Memory;
 use super::mute::View;
+use super::observe::over;
 use super::policy::Policy;
 use super::route::GroupId;
 use crate::config::Route;
@@ -121,7 +122,9 @@ pub(super) fn news(now: Timestamp, id: &GroupId, due: Due, view: &View<'_>, memo
     let none = std::collections::BTreeSet::new();
     let fires = view.groups.get(id).unwrap_or(&none);
     if due.what == What::Flapping {
-        let past = |id: &Fingerprint| group.ended.get(id).or_else(|| group.known.get(id)).cloned();
+        let known =
+            |id: &Fingerprint| group.known.get(id).map(|item| Item { alert: over(&item.alert, now), ..item.clone() });
+        let past = |id: &Fingerprint| group.ended.get(id).cloned().or_else(|| known(id));
         let items = group.flapping(fires, memory).filter_map(|id| view.item(id, memory, now).or_else(|| past(id)));
         return (items.collect(), 0);
     }

@@ -13,6 +13,7 @@ mod notification;
 mod number;
 mod order;
 mod report;
+mod threshold;
 mod underway;
 
 pub use alert::{Alert, AlertState, Annotations, Fingerprint, FiringSet, Labels, Reading, Severity, Source, Unit};
@@ -25,4 +26,5 @@ pub use notification::{
 pub use number::Number;
 pub use order::{Acknowledged, Answer, Handled, LinkShown, Order, Queued, Record, Refusal, Target, TestStep, exactly};
 pub use report::{Incident, PoolReport, RebuildReport, Report};
+pub use threshold::{Measure, THRESHOLDS, Threshold};
 pub use underway::{StepKind, Touched, Underway};

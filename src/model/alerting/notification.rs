@@ -286,6 +286,16 @@ pub struct Affected {
     pub tasks: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub apps: Vec<String>,
+    /// How many there are that are not named.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_volumes: usize,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_clients: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// Recent values, to be drawn as bars.
