@@ -180,6 +180,7 @@ fn configuration(world: &Running, folder: &Path, listen: SocketAddr) -> anyhow::
         metrics: Metrics::all(2_000_000),
         alerts: Alerts::default(),
         mail: None,
+        mesos: None,
         systems: [(SystemId::new("demo"), system)].into(),
     })
 }

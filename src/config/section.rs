@@ -98,6 +98,18 @@ impl Found<'_> {
         number.ok_or_else(|| complain("a whole number is expected, not below 0", "write it without quotes and unit"))
     }
 
+    pub(super) fn decimal(&self) -> Result<f64, Complaint> {
+        let number = match &self.value.kind {
+            ValueKind::I64(number) => Some(*number as f64),
+            ValueKind::Float(number) => Some(*number),
+            ValueKind::String(text) if self.is_variable() => text.trim().parse().ok(),
+            _ => None,
+        };
+        number
+            .filter(|number| number.is_finite())
+            .ok_or_else(|| complain("a number is expected", "write it without quotes and unit, such as 0.5"))
+    }
+
     pub(super) fn flag(&self) -> Result<bool, Complaint> {
         let flag = match &self.value.kind {
             ValueKind::Boolean(flag) => Some(*flag),

@@ -4,9 +4,12 @@
 
 pub mod alerting;
 pub mod cluster;
+pub mod framework;
 pub mod hurt;
 pub mod id;
+pub mod mesos;
 pub mod observed;
+pub mod offer;
 pub mod picture;
 pub mod snapshot;
 pub mod state;
