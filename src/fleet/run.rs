@@ -19,8 +19,8 @@ use crate::mesos::client::{Caller, Master, Session};
 use crate::mesos::scheduler::{Effect, End, Memory, Notice, Policy, Scheduler, Template, Write};
 use crate::mesos::wire::{Event, FrameworkInfo};
 use crate::model::framework::{ExecutorMessage, FrameworkOrder, FrameworkStatus, Registration};
+use crate::model::id::AgentId;
 use crate::model::id::SystemId;
-use crate::model::mesos::AgentId;
 use crate::store::{Batch, Desk, Key, State, StoreError};
 
 /// Tries to subscribe. The first one is quick: an election takes moments.

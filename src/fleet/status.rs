@@ -10,7 +10,8 @@ use tracing::{info, warn};
 use crate::clock;
 use crate::mesos::scheduler::{Notice, Scheduler};
 use crate::model::framework::{FrameworkStatus, Registration, SeenAgent};
-use crate::model::mesos::{AgentId, NodeTask, TaskFate};
+use crate::model::id::AgentId;
+use crate::model::mesos::{NodeTask, TaskFate};
 use crate::model::offer::{Refusal, Verdict};
 use crate::model::unit::Timestamp;
 

@@ -14,7 +14,7 @@ use super::master::Finder;
 use super::recordio::Decoder;
 use super::wire::{self, Call, Event, FrameworkInfo, Malformed};
 use crate::config::{Login, MasterUrl, Mesos};
-use crate::model::mesos::FrameworkId;
+use crate::model::id::FrameworkId;
 use crate::tls;
 
 /// TCP and TLS in one data centre.

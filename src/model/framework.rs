@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::mesos::{AgentId, ExecutorId, FrameworkId, NodeTask};
+use super::id::{AgentId, ExecutorId, FrameworkId};
+use super::mesos::NodeTask;
 use super::offer::Verdict;
 use super::unit::Timestamp;
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::mesos::{NodeTask, TaskId};
+use super::id::TaskId;
+use super::mesos::NodeTask;
 use super::unit::Timestamp;
 
 /// What becomes of an offer.

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::model::mesos::{AgentId, AttributeValue, ExecutorId, NodeTask, OfferId, TaskId};
+use crate::model::id::{AgentId, ExecutorId, OfferId, TaskId};
+use crate::model::mesos::{AttributeValue, NodeTask};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_timestamp_nanos(1_800_000_000_000_000_000 + seconds * 1_000_000_000)

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::mesos::{AgentId, FrameworkId, NodeTask};
+use crate::model::id::{AgentId, FrameworkId};
+use crate::model::mesos::NodeTask;
 
 /// A stored change.
 #[derive(Clone, Debug, PartialEq)]

@@ -24,9 +24,8 @@ use std::time::Duration;
 
 use super::wire::{Call, Event, LaunchTask, Uri};
 use crate::backoff::Backoff;
-use crate::model::mesos::{
-    AgentId, ExecutorId, FrameworkId, NodeTask, Offer, OfferId, TaskFate, TaskId, TaskPhase, Unavailability,
-};
+use crate::model::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
+use crate::model::mesos::{NodeTask, Offer, TaskFate, TaskPhase, Unavailability};
 use crate::model::offer::{Known, Verdict};
 use crate::model::unit::Timestamp;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::{Effect, Notice, PREFIX, RETRY, Scheduler, Write};
 use crate::mesos::wire::Call;
-use crate::model::mesos::{ExecutorId, NodeTask, TaskFate, TaskPhase, TaskState, TaskStatus};
+use crate::model::id::ExecutorId;
+use crate::model::mesos::{NodeTask, TaskFate, TaskPhase, TaskState, TaskStatus};
 use crate::model::unit::Timestamp;
 
 /// A task that ran this long was no failed launch.

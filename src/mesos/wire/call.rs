@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::model::mesos::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
+use crate::model::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
 
 /// How our framework introduces itself.
 #[derive(Clone, Debug, PartialEq)]

@@ -17,10 +17,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::model::mesos::{
-    AgentId, AttributeValue, ExecutorId, FrameworkId, InverseOffer, Offer, OfferId, TaskId, TaskState, TaskStatus,
-    Unavailability,
-};
+use crate::model::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
+use crate::model::mesos::{AttributeValue, InverseOffer, Offer, TaskState, TaskStatus, Unavailability};
 
 /// An event of the scheduler stream.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,6 +10,7 @@ mod alert;
 mod notification;
 mod number;
 mod report;
+mod underway;
 
 pub use alert::{Alert, AlertState, Annotations, Fingerprint, FiringSet, Labels, Reading, Severity, Source, Unit};
 pub use notification::{
@@ -18,3 +19,4 @@ pub use notification::{
 };
 pub use number::Number;
 pub use report::{Incident, PoolReport, Report};
+pub use underway::{StepKind, Touched, Underway};
