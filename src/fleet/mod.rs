@@ -5,6 +5,7 @@
 //! themselves.
 
 pub mod attributes;
+pub mod launch;
 pub mod offer;
 pub mod run;
 mod status;

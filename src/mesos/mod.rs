@@ -5,7 +5,7 @@
 //! leader. [`executor`] is the other side, on an agent.
 
 pub mod client;
-// pub mod executor;
+pub mod executor;
 pub mod master;
 pub mod recordio;
 pub mod scheduler;
