@@ -202,6 +202,7 @@ fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: Socke
         metrics: Metrics::all(2_000_000),
         alerts: Alerts { files: rules, ..Alerts::default() },
         mail: Some(mail(mails, folder, listen)?),
+        mesos: None,
         systems: [(SystemId::new("demo"), system)].into(),
     })
 }

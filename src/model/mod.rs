@@ -4,14 +4,17 @@
 
 pub mod alerting;
 pub mod cluster;
-pub mod hold;
+pub mod framework;
 pub mod glance;
+pub mod hold;
 pub mod hurt;
 pub mod id;
+pub mod mesos;
 pub mod node;
 pub mod observed;
-pub mod permit;
+pub mod offer;
 pub mod pattern;
+pub mod permit;
 pub mod picture;
 pub mod plan;
 pub mod snapshot;
