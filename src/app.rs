@@ -1,5 +1,6 @@
 //! Wiring: which tasks run, what they share, and how they end together.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::alert::rules;
 use crate::alert::run::Evaluator;
 use crate::alert::tell::Teller;
 use crate::config::{self, Config};
+use crate::fleet::run::{Framework, Seen, Settings as FleetSettings};
 use crate::gateway::{Gateway, Role};
 use crate::keeper::{self, Keeper, Kept};
 use crate::metrics::{Encoder, Exposition, Own};
@@ -33,6 +35,7 @@ use crate::watches::Gallery;
 use crate::web::access::Access;
 use crate::web::api::{self, Shown};
 use crate::web::listener::Listener;
+use crate::web::mesos::Cluster;
 use crate::{BUILD, VERSION, clock};
 
 /// Tasks get this long to end by themselves: a logout and the last answers.
@@ -93,6 +96,10 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         }
         None => (None, None),
     };
+    let framework = match &config.mesos {
+        Some(mesos) => Some(framework(mesos, &config.systems, &desk, &state, &own)?),
+        None => None,
+    };
     let shown = Shown {
         gallery: gallery.clone(),
         exposition: exposition.subscribe(),
@@ -100,6 +107,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         handled: teller.as_ref().map(Teller::handled),
         switchboard: teller.as_ref().map(|_| switchboard),
         act_without_login: config.notify.act_without_login,
+        mesos: framework.as_ref().map(|(_, cluster)| cluster.clone()),
         own: own.clone(),
         started_at: now,
     };
@@ -124,6 +132,10 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         let task = evaluator.run(gallery.clone(), watched, stop.clone());
         tasks.spawn(async move { ("evaluation of alert rules", task.await.map_err(anyhow::Error::from)) });
     }
+    if let Some((framework, _)) = framework {
+        let task = framework.run(stop.clone());
+        tasks.spawn(async move { ("framework at Mesos", task.await.map_err(anyhow::Error::from)) });
+    }
     let keeper = Keeper::new(desk, &state).run(gallery.clone(), kept, stop.clone());
     tasks.spawn(async move { ("keeper", keeper.await.map_err(anyhow::Error::from)) });
     // Ends when nobody is left who could ask it.
@@ -146,6 +158,33 @@ fn postman(mail: &config::Mail, state: &State, desk: &Desk, now: Timestamp) -> a
 
 fn settings(mail: &config::Mail) -> Settings {
     Settings::new(mail, mail.hello.as_deref().unwrap_or(&mail.domain))
+}
+
+/// Our framework at the Mesos cluster, and how others see it.
+fn framework(
+    mesos: &config::Mesos,
+    systems: &BTreeMap<SystemId, config::System>,
+    desk: &Desk,
+    state: &State,
+    own: &Arc<Own>,
+) -> anyhow::Result<(Framework, Cluster)> {
+    let (seen, cluster) = (own.clone(), mesos.cluster.clone());
+    let on_seen = Arc::new(move |what: &Seen<'_>| match what {
+        Seen::Event { kind } => seen.mesos_event(&cluster, kind),
+        Seen::Malformed => seen.mesos_event(&cluster, "malformed"),
+        Seen::Offer { action, reason } => seen.mesos_offer(&cluster, action, reason),
+        Seen::Before { .. } | Seen::After { .. } => {}
+    });
+    let settings = FleetSettings {
+        mesos: mesos.clone(),
+        // Nothing is launched before the controller serves the binary that is to be launched.
+        template: None,
+        systems: systems.keys().cloned().collect(),
+        hostname: None,
+    };
+    let (framework, handles) = Framework::new(settings, desk.clone(), state, on_seen)?;
+    let cluster = Cluster { status: handles.status, orders: handles.orders };
+    Ok((framework, cluster))
 }
 
 fn gateway(system: &SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {

@@ -206,6 +206,7 @@ fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: Socke
         alerts: Alerts { files: rules, ..Alerts::default() },
         notify: Notify::default_for(vec![READER.to_owned()]),
         mail: Some(mail(mails, folder, listen)?),
+        mesos: None,
         systems: [(SystemId::new("demo"), system)].into(),
     })
 }

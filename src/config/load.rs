@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::problem::ConfigErrors;
 use super::section::{Found, Reader, Section, complain};
 use super::{
-    Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, alerts, mail, notify, source, system,
+    Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, alerts, mail, mesos, notify, source,
+    system,
 };
 use crate::model::id::SystemId;
 
@@ -86,6 +87,7 @@ impl Config {
             alerts: alerts::read(root.section("alerts")),
             notify: notify::read(root.section("notify"), to, zone),
             mail,
+            mesos: root.optional_section("mesos").and_then(mesos::read),
             systems: systems(&mut root),
         };
         root.finish();

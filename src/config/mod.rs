@@ -6,6 +6,7 @@
 mod alerts;
 mod load;
 mod mail;
+mod mesos;
 mod notify;
 mod problem;
 mod secret;
@@ -21,6 +22,7 @@ use std::time::Duration;
 pub use alerts::{Alerts, Limit, Override};
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
+pub use mesos::{Hidden, MasterUrl, Masters, MastersInZooKeeper, Mesos, is_in_sandbox};
 pub use notify::{Escalate, Inhibit, Notify, Quiet, Route, Weekly};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use secret::Secret;
@@ -42,6 +44,8 @@ pub struct Config {
     pub notify: Notify,
     /// None: no mail is sent.
     pub mail: Option<Mail>,
+    /// None: no Mesos cluster; systems are only watched.
+    pub mesos: Option<Mesos>,
     pub systems: BTreeMap<SystemId, System>,
 }
 

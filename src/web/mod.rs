@@ -6,6 +6,7 @@ pub mod api;
 pub mod discover;
 mod handling;
 pub mod listener;
+pub mod mesos;
 pub mod page;
 pub mod problem;
 pub mod view;
