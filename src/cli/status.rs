@@ -89,7 +89,7 @@ pub(super) async fn status(
                 Some(socket) => socket,
                 None => config::control_socket(file, variables.iter().cloned())?,
             };
-            (socket.display().to_string(), over_socket(&socket).await?)
+            (socket.display().to_string(), over_socket(&socket, reqwest::Method::GET, "/api/v1/status").await?)
         }
     };
     let status: Status = serde_json::from_slice(&body).map_err(|source| StatusError::Strange { at, source })?;
@@ -105,7 +105,8 @@ pub(super) async fn status(
     Ok(status.is_well())
 }
 
-async fn over_socket(socket: &Path) -> Result<Vec<u8>, StatusError> {
+/// Asks the controller of this host.
+pub(super) async fn over_socket(socket: &Path, method: reqwest::Method, path: &str) -> Result<Vec<u8>, StatusError> {
     use std::io::ErrorKind;
     // Asked before, since the HTTP client hides what the kernel said.
     if let Err(error) = std::os::unix::net::UnixStream::connect(socket) {
@@ -119,7 +120,7 @@ async fn over_socket(socket: &Path) -> Result<Vec<u8>, StatusError> {
     let at = socket.display().to_string();
     let client = client(None, &at)?.unix_socket(socket).build();
     let client = client.map_err(|source| StatusError::Unreachable { at: at.clone(), source })?;
-    get(client.get("http://localhost/api/v1/status"), at).await
+    get(client.request(method, format!("http://localhost{path}")), at).await
 }
 
 async fn over_network(url: &str, arguments: &Arguments) -> Result<Vec<u8>, StatusError> {
