@@ -289,7 +289,10 @@ fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_o
         .into_iter()
         .filter(|key| !["systems.", "mail.", "mesos."].iter().any(|section| key.starts_with(section)))
         .collect();
-    assert_eq!(hidden, ["web.config_file"]);
+    assert_eq!(
+        hidden,
+        ["store.zookeeper", "store.zookeeper_auth_file", "store.zookeeper_session_timeout", "web.config_file"]
+    );
 }
 
 const MAIL: &str = r#"
