@@ -107,7 +107,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     spawn(&mut tasks, "control socket", socket.serve(api::local(shown), stop.clone()));
     if let Some(evaluator) = evaluator {
         if let Some(mail) = &config.mail {
-            let (postman, teller) = mailing(mail, &state, &desk, now)?;
+            let (postman, teller) = mailing(mail, &state, &desk, &gallery, now)?;
             let postman = postman.run(stop.clone());
             tasks.spawn(async move { ("postman", postman.await.map_err(anyhow::Error::from)) });
             let teller = teller.run(evaluator.verdicts(), stop.clone());
@@ -130,7 +130,13 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
 }
 
 /// The way from alerts to mails.
-fn mailing(mail: &config::Mail, state: &State, desk: &Desk, now: Timestamp) -> anyhow::Result<(Postman, Teller)> {
+fn mailing(
+    mail: &config::Mail,
+    state: &State,
+    desk: &Desk,
+    gallery: &Gallery,
+    now: Timestamp,
+) -> anyhow::Result<(Postman, Teller)> {
     let (outbox, unreadable) = Outbox::load(Limits::new(mail), state, now);
     for entry in unreadable {
         warn!(key = entry.key, error = %entry.source, "a stored mail cannot be read and stays where it is");
@@ -139,7 +145,7 @@ fn mailing(mail: &config::Mail, state: &State, desk: &Desk, now: Timestamp) -> a
     let settings = Settings::new(mail, mail.hello.as_deref().unwrap_or(&mail.domain));
     let (postman, post, _) = Postman::new(outbox, settings, desk.clone(), mailer()?, Some(mailer()?));
     let recipients = mail.to.iter().map(ToString::to_string).collect();
-    let teller = Teller::new(Route::default_for(recipients, &mail.domain), post, state);
+    let teller = Teller::new(Route::default_for(recipients, &mail.domain), post, gallery.clone(), state);
     Ok((postman, teller))
 }
 

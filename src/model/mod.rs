@@ -5,6 +5,7 @@
 pub mod alerting;
 pub mod cluster;
 pub mod framework;
+pub mod glance;
 pub mod hold;
 pub mod hurt;
 pub mod id;
@@ -12,6 +13,7 @@ pub mod mesos;
 pub mod node;
 pub mod observed;
 pub mod offer;
+pub mod pattern;
 pub mod permit;
 pub mod picture;
 pub mod plan;
