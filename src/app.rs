@@ -29,7 +29,7 @@ use crate::model::id::SystemId;
 use crate::model::picture::Picture;
 use crate::model::unit::Timestamp;
 use crate::poll::run::Poller;
-use crate::store::{Desk, Owner, SqliteStore, State, Store};
+use crate::store::{Desk, Owner, SqliteStore, State, Store, StoreError, ZooKeeperStore};
 use crate::switchboard::Switchboard;
 use crate::watches::Gallery;
 use crate::web::access::Access;
@@ -63,8 +63,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let web = Listener::tcp(config.web.listen, Arc::clone(&access)).await?;
     let web_address = web.local_addr().context("the web listener has no address")?;
     let socket = Listener::unix(&config.control.socket)?;
-    let mut store = SqliteStore::open(&config.store.path)?;
-    let state = store.load()?;
+    let (store, state) = open_store(&config.store).await?;
     let own = Arc::new(Own::new(BUILD)?);
 
     let now = clock::now();
@@ -80,7 +79,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let pictures: Vec<Arc<Picture>> = gallery.all().into_values().collect();
     let exposition = watch::Sender::new(encoder.encode(&pictures, now));
     let kept = watch::Sender::new(keeper::notes(&gallery.all()));
-    let (owner, desk) = Owner::new(Box::new(store), &state);
+    let (owner, desk) = Owner::new(store, &state);
     let evaluator = rules.map(|rules| {
         let folder = config.store.path.with_extension("history");
         Evaluator::new(Arc::new(rules), &folder, desk.clone(), &state, own.clone())
@@ -158,6 +157,20 @@ fn postman(mail: &config::Mail, state: &State, desk: &Desk, now: Timestamp) -> a
 
 fn settings(mail: &config::Mail) -> Settings {
     Settings::new(mail, mail.hello.as_deref().unwrap_or(&mail.domain))
+}
+
+/// Opens the store where the configuration says, and reads all of it.
+async fn open_store(settings: &config::Store) -> anyhow::Result<(Box<dyn Store>, State)> {
+    let settings = settings.clone();
+    let opened = tokio::task::spawn_blocking(move || -> Result<_, StoreError> {
+        let mut store: Box<dyn Store> = match &settings.zookeeper {
+            Some(place) => Box::new(ZooKeeperStore::open(place)?),
+            None => Box::new(SqliteStore::open(&settings.path)?),
+        };
+        let state = store.load()?;
+        Ok((store, state))
+    });
+    Ok(opened.await.context("the store could not be opened")??)
 }
 
 /// Our framework at the Mesos cluster, and how others see it.

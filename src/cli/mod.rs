@@ -13,6 +13,7 @@ mod controller;
 mod dialog;
 mod executor;
 mod export;
+mod framework;
 mod init;
 mod notify;
 mod silence;
@@ -66,6 +67,9 @@ enum Command {
     /// Writes what other programs need to work with this configuration
     #[command(subcommand)]
     Export(export::Export),
+    /// Acts on the framework at the Mesos masters
+    #[command(subcommand)]
+    Framework(framework::Framework),
     /// What a Mesos agent starts on a node; not run by hand
     #[command(hide = true)]
     Executor,
@@ -142,20 +146,31 @@ where
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(notify::notify(command, &mut asker)).unwrap_or_else(|error| fail(&error))
         }
-        Command::Status(arguments) => match on_one_thread(status::status(arguments, file, variables, &mut out)) {
-            Ok(Ok(well)) => u8::from(!well),
-            Ok(Err(controller::AskError::Config(errors))) => {
-                fail(&anyhow::Error::new(errors));
-                MISUSED
-            }
-            Ok(Err(error)) => {
-                fail(&anyhow::Error::new(error));
-                UNREACHABLE
-            }
-            Err(error) => fail(&error),
-        },
+        Command::Framework(what) => {
+            let done =
+                on_one_thread(framework::framework(&what, file, variables, &mut out)).map(|done| done.map(|()| true));
+            settle(done)
+        }
+        Command::Status(arguments) => settle(on_one_thread(status::status(arguments, file, variables, &mut out))),
     };
     code.into()
+}
+
+/// How a command ends that asked the controller.
+fn settle(done: anyhow::Result<Result<bool, controller::AskError>>) -> u8 {
+    match done {
+        Ok(Ok(well)) => u8::from(!well),
+        Ok(Err(controller::AskError::Config(errors))) => {
+            fail(&anyhow::Error::new(errors));
+            MISUSED
+        }
+        Ok(Err(error @ controller::AskError::Refused { .. })) => fail(&anyhow::Error::new(error)),
+        Ok(Err(error)) => {
+            fail(&anyhow::Error::new(error));
+            UNREACHABLE
+        }
+        Err(error) => fail(&error),
+    }
 }
 
 fn run(file: Option<&Path>, variables: &[(String, String)], run: impl AsyncFnOnce(Config) -> anyhow::Result<()>) -> u8 {
