@@ -1,7 +1,7 @@
-//! `sio export`: what other programs need to work with this configuration.
+//! `sio export`: what other programs need to work with this controller.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
@@ -21,6 +21,14 @@ pub(super) enum Export {
         #[arg(long)]
         http_sd: bool,
     },
+    /// Writes the Grafana dashboards into a folder, for provisioning or import
+    Dashboards {
+        /// Where to; made if it is not there
+        folder: PathBuf,
+        /// Replace files that differ from the shipped ones
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 /// Writes it to standard output.
@@ -31,6 +39,11 @@ pub(super) fn export(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
+    let (target, http_sd) = match what {
+        Export::ScrapeConfig { target, http_sd } => (target.as_deref(), *http_sd),
+        // They are the same for every configuration, so none needs to be there.
+        Export::Dashboards { folder, force } => return super::dashboards::export(folder, *force, out, err),
+    };
     let config = match Config::load(file, variables.iter().cloned()) {
         Ok(config) => config,
         Err(errors) => {
@@ -40,12 +53,12 @@ pub(super) fn export(
         }
     };
     let access = config.web.config_file.as_deref().map_or_else(|| Ok(Access::open()), Access::read);
-    match (what, access) {
-        (Export::ScrapeConfig { target, http_sd }, Ok(access)) => {
-            let text = discover::scrape_config(&config, &access.demands(), target.as_deref(), *http_sd);
+    match access {
+        Ok(access) => {
+            let text = discover::scrape_config(&config, &access.demands(), target, http_sd);
             super::say(out, text.trim_end())
         }
-        (Export::ScrapeConfig { .. }, Err(error)) => {
+        Err(error) => {
             let _ = writeln!(err, "sio: the web configuration cannot be used: {error}");
             super::MISUSED
         }

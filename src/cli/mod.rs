@@ -9,6 +9,7 @@
 
 mod certificate;
 mod check;
+mod dashboards;
 mod dialog;
 mod export;
 mod init;
@@ -50,7 +51,7 @@ enum Command {
     Init(init::Arguments),
     /// Shows how all systems are
     Status(status::Arguments),
-    /// Writes what other programs need to work with this configuration
+    /// Writes what other programs need to work with this controller
     #[command(subcommand)]
     Export(export::Export),
     /// Shows the release
