@@ -34,7 +34,7 @@ FACTS = {
     "mdm": ("MDM", {}),
     "os": ("OS", {}),
     "alertname": ("Alert", {"custom.width": 230, "links": [{"title": "Open its runbook", "url": RUNBOOKS + "${__value.raw}.md", "targetBlank": True}]}),
-    "alert": ("Alert", {"custom.width": 330}),
+    "alert": ("Alert", {"custom.width": 390}),
     "alertstate": ("State", {"custom.width": 90} | coloured({"firing": "red", "pending": "yellow"})),
     "severity": ("Severity", {"custom.width": 90} | coloured({"critical": "red", "major": "red", "warning": "yellow", "minor": "yellow", "info": "blue"})),
 }

@@ -107,7 +107,7 @@ REBUILD = ("scaleio-rebuild", "ScaleIO / Rebuild and rebalance", "How much is to
               "Bytes a second that each operation writes.", stacked=True),
         lines("Latency of users meanwhile", [("storage_pool:scaleio_latency:mean10m{<P>}", POOL_LEGEND)], "s",
               "Mean latency of the last ten minutes: what the background work costs users."),
-        lines("Jobs", [("sum by (operation, phase) (scaleio_storage_pool_background_jobs{<P>})", "{{operation}} {{phase}}")], "short", "Jobs that run and that wait."),
+        lines("Jobs", [("sum by (operation) (scaleio_storage_pool_background_jobs{<P>})", "{{operation}}")], "short", "Jobs that run and that wait."),
         table("Jobs by SDS", ["system", "protection_domain", "sds", "operation", "phase"], [("scaleio_sds_background_jobs{<D>} > 0", column("Jobs"))],
               "Which SDSs move data; one that has most is the bottleneck.", size=(24, 8), sort="Jobs")),
 ])

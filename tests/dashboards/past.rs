@@ -129,7 +129,7 @@ fn moments() -> Vec<i64> {
     for hours in (14..=16 * 12).rev() {
         out.extend([hours * 7200, hours * 7200 - 300]);
     }
-    out.extend((72..26 * 12).rev().map(|step| step * 300));
+    out.extend((72..=26 * 12).rev().map(|step| step * 300));
     out.extend((0..180).rev().map(|step| step * 120));
     out
 }
