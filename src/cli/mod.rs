@@ -10,6 +10,7 @@
 mod certificate;
 mod check;
 mod controller;
+mod dashboards;
 mod dialog;
 mod executor;
 mod export;
@@ -64,7 +65,7 @@ enum Command {
     /// Tries, shows and flushes alert mails
     #[command(subcommand)]
     Notify(notify::Command),
-    /// Writes what other programs need to work with this configuration
+    /// Writes what other programs need to work with this controller
     #[command(subcommand)]
     Export(export::Export),
     /// Acts on the framework at the Mesos masters
