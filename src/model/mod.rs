@@ -4,9 +4,11 @@
 
 pub mod alerting;
 pub mod cluster;
+pub mod findings;
 pub mod hurt;
 pub mod id;
 pub mod observed;
+pub mod order;
 pub mod picture;
 pub mod snapshot;
 pub mod state;

@@ -7,6 +7,7 @@
 
 pub mod fault;
 mod gateway;
+pub mod node;
 mod release;
 mod run;
 pub mod scenario;
