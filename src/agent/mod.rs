@@ -14,9 +14,11 @@ mod fixture;
 pub mod hooks;
 pub mod host;
 pub mod ledger;
+pub mod link;
 pub mod memory;
 pub mod real;
 pub mod recipes;
+pub mod run;
 pub mod steps;
 pub mod walk;
 

@@ -7,6 +7,7 @@
 //! | 2 | wrong arguments, or a wrong configuration |
 //! | 3 | the controller cannot be reached |
 
+mod agent;
 mod certificate;
 mod check;
 mod dialog;
@@ -50,6 +51,8 @@ enum Command {
     Init(init::Arguments),
     /// Shows how all systems are
     Status(status::Arguments),
+    /// Works on this node for a controller, as a service
+    Agent(agent::Arguments),
     /// Writes what other programs need to work with this configuration
     #[command(subcommand)]
     Export(export::Export),
@@ -93,6 +96,10 @@ where
         Command::Version => say(&mut out, &format!("sio {VERSION}")),
         Command::Check => check::check(file, variables, &mut out, &mut err),
         Command::Export(what) => export::export(&what, file, variables, &mut out, &mut err),
+        Command::Agent(arguments) => {
+            drop(out);
+            agent::agent(arguments).map_or_else(|error| fail(&error), |()| 0)
+        }
         Command::Run => {
             drop(out);
             run(file, variables, parts.run)
