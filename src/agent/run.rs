@@ -297,7 +297,7 @@ impl Worker {
         for id in ids {
             self.ledger.write(Record::Acknowledged { id })?;
         }
-        self.tell(self.status.borrow().wants_order);
+        self.tell(self.wants_order());
         Ok(())
     }
 
@@ -320,7 +320,7 @@ impl Worker {
                     let digest = super::memory::digest(order);
                     self.ledger.write(Record::Finished { epoch: order.epoch, digest, result })?;
                 }
-                self.tell(self.status.borrow().wants_order);
+                self.tell(self.wants_order());
             }
         }
         Ok(())
@@ -340,6 +340,11 @@ impl Worker {
         }
         self.tell(false);
         Ok(())
+    }
+
+    /// A borrow that lasted into `tell` would wait for itself.
+    fn wants_order(&self) -> bool {
+        self.status.borrow().wants_order
     }
 
     fn tell(&self, wants_order: bool) {

@@ -78,6 +78,15 @@ make() {
     [[ $kind == conflict ]] && mkdir -p "$root/opt/emc/scaleio/sds/bin" && echo other >"$root/opt/emc/scaleio/sds/bin/sds"
     local files
     files=$(cd "$root" && find . -type f | sed 's/^\.//')
+    mkdir -p "$root/DEBIAN"
+    printf 'Package: emc-scaleio-%s\nVersion: %s\nArchitecture: amd64\nMaintainer: nobody\nDescription: stub\n' \
+        "$component" "$version" >"$root/DEBIAN/control"
+    { echo '#!/bin/sh'; echo 'set -e'; post "$unit" "$kind"; } >"$root/DEBIAN/postinst"
+    { echo '#!/bin/sh'; echo "if [ \"\$1\" = remove ]; then $sure; systemctl disable --now $unit; fi"; } >"$root/DEBIAN/prerm"
+    chmod 755 "$root/DEBIAN/"{postinst,prerm}
+    dpkg-deb --root-owner-group -Zgzip -b "$root" "$out/EMC-ScaleIO-$component-$version.Ubuntu.18.04.x86_64.deb" >/dev/null
+    rm -rf "$root/DEBIAN"
+    # rpmbuild takes the files away when it is done.
     cat >"$build/$component.spec" <<SPEC
 Name: EMC-ScaleIO-$component
 Version: ${version%%-*}
@@ -103,13 +112,6 @@ SPEC
         --define 'debug_package %{nil}' --define '__os_install_post %{nil}' \
         --define "__spec_install_pre %{nil}" --define '__spec_clean_post %{nil}' --define '_unpackaged_files_terminate_build 0' \
         "$build/$component.spec"
-    mkdir -p "$root/DEBIAN"
-    printf 'Package: emc-scaleio-%s\nVersion: %s\nArchitecture: amd64\nMaintainer: nobody\nDescription: stub\n' \
-        "$component" "$version" >"$root/DEBIAN/control"
-    { echo '#!/bin/sh'; echo 'set -e'; post "$unit" "$kind"; } >"$root/DEBIAN/postinst"
-    { echo '#!/bin/sh'; echo "if [ \"\$1\" = remove ]; then $sure; systemctl disable --now $unit; fi"; } >"$root/DEBIAN/prerm"
-    chmod 755 "$root/DEBIAN/"{postinst,prerm}
-    dpkg-deb --root-owner-group -Zgzip -b "$root" "$out/EMC-ScaleIO-$component-$version.Ubuntu.18.04.x86_64.deb" >/dev/null
     rm -rf "$root"
 }
 
