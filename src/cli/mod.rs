@@ -7,6 +7,7 @@
 //! | 2 | wrong arguments, or a wrong configuration |
 //! | 3 | the controller cannot be reached |
 
+mod agent;
 mod certificate;
 mod check;
 mod controller;
@@ -57,6 +58,8 @@ enum Command {
     Init(init::Arguments),
     /// Shows how all systems are
     Status(status::Arguments),
+    /// Works on this node for a controller, as a service
+    Agent(agent::Arguments),
     /// Tells nobody of some alerts for a while
     #[command(subcommand)]
     Silence(silence::Command),
@@ -122,6 +125,10 @@ where
         }
         Command::Check => check::check(file, variables, &mut out, &mut err),
         Command::Export(what) => export::export(&what, file, variables, &mut out, &mut err),
+        Command::Agent(arguments) => {
+            drop(out);
+            agent::agent(arguments).map_or_else(|error| fail(&error), |()| 0)
+        }
         Command::Run => {
             drop(out);
             run(file, variables, parts.run)
