@@ -15,6 +15,7 @@ use crate::alert::mail::run::Postman;
 use crate::alert::mail::{Mailer, Settings};
 use crate::alert::notify::Route;
 use crate::alert::outbox::{Limits, Outbox};
+use crate::alert::reload::Reloader;
 use crate::alert::rules;
 use crate::alert::run::Evaluator;
 use crate::alert::tell::Teller;
@@ -43,6 +44,7 @@ pub struct Running {
     /// The newest pictures.
     pub gallery: Gallery,
     stop: CancellationToken,
+    reloader: Option<Reloader>,
     tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
 }
 
@@ -76,14 +78,16 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let exposition = watch::Sender::new(encoder.encode(&pictures, now));
     let kept = watch::Sender::new(keeper::notes(&gallery.all()));
     let (owner, desk) = Owner::new(Box::new(store), &state);
-    let evaluator = rules.map(|rules| {
+    let reloader = rules.map(|rules| Reloader::new(rules, &config.poll, own.clone(), now));
+    let evaluator = reloader.as_ref().map(|reloader| {
         let folder = config.store.path.with_extension("history");
-        Evaluator::new(Arc::new(rules), &folder, desk.clone(), &state, own.clone())
+        Evaluator::new(reloader.rules(), &folder, desk.clone(), &state, own.clone())
     });
     let shown = Shown {
         gallery: gallery.clone(),
         exposition: exposition.subscribe(),
         firing: evaluator.as_ref().map(Evaluator::firing),
+        rules_problem: reloader.as_ref().map(Reloader::problem),
         own: own.clone(),
         started_at: now,
     };
@@ -115,7 +119,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     tasks.spawn(async move { ("store", owner.run().await.map_err(anyhow::Error::from)) });
 
     info!(version = VERSION, web = %web_address, systems = config.systems.len(), "started");
-    Ok(Running { web: web_address, gallery, stop, tasks })
+    Ok(Running { web: web_address, gallery, stop, reloader, tasks })
 }
 
 /// The way from alerts to mails.
@@ -210,6 +214,25 @@ impl Running {
         self.end(told, GRACE).await
     }
 
+    /// From now on SIGHUP makes the alert rules be loaded anew.
+    fn on_hangup(
+        &mut self,
+        again: impl Fn() -> Result<Config, config::ConfigErrors> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut hangup = signal(SignalKind::hangup())?;
+        let (reloader, stop) = (self.reloader.take(), self.stop.clone());
+        spawn(&mut self.tasks, "reload on SIGHUP", async move {
+            while tokio::select! { () = stop.cancelled() => None, told = hangup.recv() => told }.is_some() {
+                match &reloader {
+                    Some(reloader) => reloader.reload(again().map(|config| config.alerts), clock::now()),
+                    None => info!("SIGHUP: alert rules are not evaluated here, so nothing is loaded anew"),
+                }
+            }
+        });
+        Ok(())
+    }
+
     async fn end(mut self, told: impl Future<Output = &'static str>, grace: Duration) -> anyhow::Result<()> {
         let result = tokio::select! {
             why = told => {
@@ -240,9 +263,13 @@ impl Running {
     }
 }
 
-/// Runs until SIGTERM or SIGINT.
-pub async fn run(config: &Config) -> anyhow::Result<()> {
-    let running = start(config).await?;
+/// Runs until SIGTERM or SIGINT; `again` reads the configuration anew.
+pub async fn run(
+    config: &Config,
+    again: impl Fn() -> Result<Config, config::ConfigErrors> + Send + 'static,
+) -> anyhow::Result<()> {
+    let mut running = start(config).await?;
+    running.on_hangup(again)?;
     running.until(signalled()?).await
 }
 
@@ -279,7 +306,7 @@ mod tests {
     use super::*;
 
     fn running(tasks: JoinSet<(&'static str, anyhow::Result<()>)>, stop: CancellationToken) -> Running {
-        Running { web: SocketAddr::from(([127, 0, 0, 1], 0)), gallery: Gallery::new([]), stop, tasks }
+        Running { web: SocketAddr::from(([127, 0, 0, 1], 0)), gallery: Gallery::new([]), stop, reloader: None, tasks }
     }
 
     /// One task that goes on until told to stop, and one of the test's.

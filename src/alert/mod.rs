@@ -9,6 +9,7 @@ pub mod mail;
 pub mod notify;
 pub mod outbox;
 pub mod promql;
+pub mod reload;
 mod rule_file;
 pub mod rules;
 pub mod run;

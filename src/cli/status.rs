@@ -204,6 +204,12 @@ fn render(status: &Status, now: Timestamp) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
     }
+    if !status.problems.is_empty() {
+        text.push('\n');
+        for problem in &status.problems {
+            let _ = writeln!(text, "controller: {}", tame(problem));
+        }
+    }
     for system in status.systems.iter().filter(|system| !system.problems.is_empty()) {
         text.push('\n');
         for problem in &system.problems {

@@ -38,11 +38,18 @@ pub struct Shown {
     pub exposition: watch::Receiver<Arc<Exposition>>,
     /// None: alert rules are not evaluated here.
     pub firing: Option<watch::Receiver<Arc<FiringSet>>>,
+    /// Why the newest alert rules are not in force.
+    pub rules_problem: Option<watch::Receiver<Option<String>>>,
     pub own: Arc<Own>,
     pub started_at: Timestamp,
 }
 
 impl Shown {
+    /// What is wrong with the controller itself.
+    fn problems(&self) -> Vec<String> {
+        self.rules_problem.iter().filter_map(|problem| problem.borrow().clone()).collect()
+    }
+
     fn firing(&self) -> Option<Arc<FiringSet>> {
         self.firing.as_ref().map(|firing| Arc::clone(&firing.borrow()))
     }
@@ -147,7 +154,7 @@ async fn readyz(State(shown): State<Shown>) -> Response {
 
 async fn home(State(shown): State<Shown>) -> Response {
     let now = clock::now();
-    let status = view::status(&shown.gallery.all(), crate::VERSION, shown.started_at, now);
+    let status = view::status(&shown.gallery.all(), shown.problems(), crate::VERSION, shown.started_at, now);
     let page = page::page(&status, shown.firing().as_deref()).into_string();
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
@@ -224,7 +231,8 @@ fn discovered(shown: &Shown, headers: &HeaderMap, access: &Access) -> Result<Res
 }
 
 async fn status(State(shown): State<Shown>) -> Response {
-    Json(view::status(&shown.gallery.all(), crate::VERSION, shown.started_at, clock::now())).into_response()
+    Json(view::status(&shown.gallery.all(), shown.problems(), crate::VERSION, shown.started_at, clock::now()))
+        .into_response()
 }
 
 /// What is pending or fires, and which snapshots that was judged from.
