@@ -288,7 +288,7 @@ fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_o
     // Sections that are absent until somebody writes them.
     let hidden: Vec<&String> = hidden
         .into_iter()
-        .filter(|key| !["systems.", "mail.", "alerts.override"].iter().any(|absent| key.starts_with(absent)))
+        .filter(|key| !["systems.", "mail.", "mesos.", "alerts.override"].iter().any(|absent| key.starts_with(absent)))
         .collect();
     assert_eq!(hidden, ["web.config_file"]);
 }
@@ -329,6 +329,7 @@ fn a_short_mail_section_is_enough_and_its_defaults_are_those_of_the_example() {
         "reply_to",
         "domain",
         "base_url",
+        "dashboards_url",
         "link_key_file",
         "login",
     ];

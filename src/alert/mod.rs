@@ -2,7 +2,10 @@
 //! expression language ([`promql`]) and texts ([`template`]), what they say of
 //! the newest samples ([`sample`], [`engine`], [`run`]), what of it the work under way
 //! explains ([`explain`]), and the mails with their outbox ([`mail`], [`outbox`]).
+//! the newest samples ([`sample`], [`engine`], [`run`]), what readers need to know
+//! besides ([`background`]), and the mails with their outbox ([`mail`], [`outbox`]).
 
+pub mod background;
 pub mod engine;
 pub mod explain;
 pub mod mail;

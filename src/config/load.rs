@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::problem::ConfigErrors;
 use super::section::{Found, Reader, Section, complain};
-use super::{Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, alerts, mail, source, system};
+use super::{
+    Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, alerts, mail, mesos, source, system,
+};
 use crate::model::id::SystemId;
 
 /// Where the configuration is looked for when nobody names it.
@@ -80,6 +82,7 @@ impl Config {
             metrics: metrics(root.section("metrics")),
             alerts: alerts::read(root.section("alerts")),
             mail: root.optional_section("mail").and_then(mail::read),
+            mesos: root.optional_section("mesos").and_then(mesos::read),
             systems: systems(&mut root),
         };
         root.finish();

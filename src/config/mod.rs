@@ -6,6 +6,7 @@
 mod alerts;
 mod load;
 mod mail;
+mod mesos;
 mod problem;
 mod secret;
 mod section;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use alerts::{Alerts, Limit, Override};
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
+pub use mesos::{Hidden, MasterUrl, Masters, MastersInZooKeeper, Mesos, is_in_sandbox};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use secret::Secret;
 pub use system::{parse_gateway, parse_name, parse_pin, read_password};
@@ -39,6 +41,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// None: no mail is sent.
     pub mail: Option<Mail>,
+    /// None: no Mesos cluster; systems are only watched.
+    pub mesos: Option<Mesos>,
     pub systems: BTreeMap<SystemId, System>,
 }
 

@@ -106,7 +106,9 @@ impl Found<'_> {
             ValueKind::String(text) if self.is_variable() => text.trim().parse().ok(),
             _ => None,
         };
-        number.ok_or_else(|| complain("a number is expected", "write it without quotes and unit, such as 0.85"))
+        number
+            .filter(|number| number.is_finite())
+            .ok_or_else(|| complain("a number is expected", "write it without quotes and unit, such as 0.5"))
     }
 
     pub(super) fn flag(&self) -> Result<bool, Complaint> {

@@ -40,6 +40,8 @@ pub struct Shown {
     pub firing: Option<watch::Receiver<Arc<FiringSet>>>,
     /// Why the newest alert rules are not in force.
     pub rules_problem: Option<watch::Receiver<Option<String>>>,
+    /// None: no Mesos cluster is configured.
+    pub mesos: Option<super::mesos::Cluster>,
     pub own: Arc<Own>,
     pub started_at: Timestamp,
 }
@@ -65,7 +67,7 @@ pub fn public(shown: Shown, access: Arc<Access>) -> Router {
 
 /// The same for the command line on this host, which the socket's mode guards.
 pub fn local(shown: Shown) -> Router {
-    finish(routes().merge(health()), shown)
+    finish(routes().merge(super::mesos::orders()).merge(health()), shown)
 }
 
 fn routes() -> Router<Shown> {
@@ -75,6 +77,9 @@ fn routes() -> Router<Shown> {
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
         .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/framework", get(super::mesos::framework))
+        .route("/api/v1/agents", get(super::mesos::agents))
+        .route("/api/v1/offers", get(super::mesos::offers))
         .route("/api/v1/systems", get(systems))
         .route("/api/v1/systems/{system}", get(system))
         .route("/api/v1/systems/{system}/hurt", get(hurt))
@@ -176,6 +181,9 @@ async fn metrics(State(shown): State<Shown>, RawQuery(query): RawQuery, headers:
             format!("collect[]={unknown} is no collector; docs/metrics.md names them"),
         )
         .into_response();
+    }
+    if let Some(cluster) = &shown.mesos {
+        shown.own.mesos_status(&cluster.status.borrow());
     }
     let exposition = Arc::clone(&shown.exposition.borrow());
     let own = Arc::clone(&shown.own);
