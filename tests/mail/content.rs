@@ -2,7 +2,6 @@
 
 use chrono::TimeDelta;
 use scaleio_framework::alert::mail::link::{self, Act};
-use scaleio_framework::model::alerting::Target;
 use scaleio_framework::alert::mail::render;
 use scaleio_framework::config::LinkKey;
 use scaleio_framework::model::alerting::*;
