@@ -6,6 +6,7 @@ use std::time::Duration;
 use prometheus::core::Collector as Metric;
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
+use crate::model::framework::{FrameworkStatus, Registration};
 use crate::model::id::SystemId;
 use crate::model::picture::FailureReason;
 use crate::model::snapshot::Collector;
@@ -43,11 +44,28 @@ pub struct Own {
     scrapes: HistogramVec,
     scrape_size: GaugeVec,
     certificates: GaugeVec,
+    mesos: Mesos,
     alert_states: GaugeVec,
     rule_failures: IntCounterVec,
+    rules: GaugeVec,
+    rules_loaded: GaugeVec,
+    rules_loaded_at: GaugeVec,
     evaluated_at: GaugeVec,
     evaluation_duration: GaugeVec,
     history_size: GaugeVec,
+    told: IntCounterVec,
+    handled: GaugeVec,
+    silences: GaugeVec,
+}
+
+/// Series about our standing in a Mesos cluster.
+struct Mesos {
+    registered: GaugeVec,
+    heartbeat: GaugeVec,
+    events: IntCounterVec,
+    offers: IntCounterVec,
+    tasks: GaugeVec,
+    unanswered: GaugeVec,
 }
 
 impl Own {
@@ -66,11 +84,25 @@ impl Own {
             scrapes: histogram(&registry, "scaleio_exporter_scrape_duration_seconds", &SCRAPE_BOUNDS)?,
             scrape_size: gauge(&registry, "scaleio_exporter_scrape_size_bytes")?,
             certificates: gauge(&registry, "scaleio_certificate_expiry_timestamp_seconds")?,
+            mesos: Mesos {
+                registered: gauge(&registry, "scaleio_mesos_registered")?,
+                heartbeat: gauge(&registry, "scaleio_mesos_heartbeat_timestamp_seconds")?,
+                events: counter(&registry, "scaleio_mesos_events_total")?,
+                offers: counter(&registry, "scaleio_mesos_offers_total")?,
+                tasks: gauge(&registry, "scaleio_mesos_tasks")?,
+                unanswered: gauge(&registry, "scaleio_mesos_tasks_unanswered")?,
+            },
             alert_states: gauge(&registry, "scaleio_alert_state")?,
             rule_failures: counter(&registry, "scaleio_alert_rule_failures_total")?,
+            rules: gauge(&registry, "scaleio_alert_rules")?,
+            rules_loaded: gauge(&registry, "scaleio_alert_rules_last_load_success")?,
+            rules_loaded_at: gauge(&registry, "scaleio_alert_rules_last_load_timestamp_seconds")?,
             evaluated_at: gauge(&registry, "scaleio_alert_last_evaluation_timestamp_seconds")?,
             evaluation_duration: gauge(&registry, "scaleio_alert_last_evaluation_duration_seconds")?,
             history_size: gauge(&registry, "scaleio_alert_history_size_bytes")?,
+            told: counter(&registry, "scaleio_alert_notifications_total")?,
+            handled: gauge(&registry, "scaleio_alert_handled")?,
+            silences: gauge(&registry, "scaleio_alert_silences")?,
             registry,
         };
         gauge(&own.registry, "scaleio_framework_build_info")?
@@ -113,6 +145,39 @@ impl Own {
         self.certificates.with_label_values(&[component, subject]).set(expires.timestamp() as f64);
     }
 
+    /// A Mesos master sent an event.
+    pub fn mesos_event(&self, cluster: &str, event: &str) {
+        self.mesos.events.with_label_values(&[cluster, event]).inc();
+    }
+
+    /// Something became of an offer.
+    pub fn mesos_offer(&self, cluster: &str, action: &str, reason: &str) {
+        self.mesos.offers.with_label_values(&[cluster, action, reason]).inc();
+    }
+
+    /// How the framework stands. Called before each body is written, so that a state which
+    /// no task has any more is gone.
+    pub fn mesos_status(&self, status: &FrameworkStatus) {
+        let cluster = [&*status.cluster];
+        let heard_at = match &status.registration {
+            Registration::Registered { heard_at, .. } => Some(heard_at),
+            Registration::Disconnected { .. } | Registration::Removed { .. } | Registration::Superseded => None,
+        };
+        self.mesos.registered.with_label_values(&cluster).set(f64::from(u8::from(heard_at.is_some())));
+        if let Some(heard_at) = heard_at {
+            self.mesos.heartbeat.with_label_values(&cluster).set(heard_at.timestamp_millis() as f64 / 1000.0);
+        }
+        self.mesos.unanswered.with_label_values(&cluster).set(status.unanswered as f64);
+        let mut states: BTreeMap<&str, u32> = BTreeMap::new();
+        for task in status.tasks.values() {
+            *states.entry(task.state()).or_default() += 1;
+        }
+        self.mesos.tasks.reset();
+        for (state, count) in states {
+            self.mesos.tasks.with_label_values(&[&*status.cluster, state]).set(f64::from(count));
+        }
+    }
+
     /// The alert rules were evaluated.
     pub fn evaluated(&self, at: Timestamp, took: Duration, history_bytes: usize) {
         let none: [&str; 0] = [];
@@ -121,9 +186,31 @@ impl Own {
         self.history_size.with_label_values(&none).set(history_bytes as f64);
     }
 
+    /// Alert rules were loaded, or could not be; so many are in force.
+    pub fn rules_loaded(&self, well: bool, in_force: usize, now: Timestamp) {
+        let none: [&str; 0] = [];
+        self.rules.with_label_values(&none).set(in_force as f64);
+        self.rules_loaded.with_label_values(&none).set(f64::from(u8::from(well)));
+        self.rules_loaded_at.with_label_values(&none).set(now.timestamp() as f64);
+    }
+
     /// A rule could not be evaluated.
     pub fn rule_failed(&self, group: &str, rule: &str) {
         self.rule_failures.with_label_values(&[group, rule]).inc();
+    }
+
+    /// It was decided to tell people something.
+    pub fn told(&self, kind: &str, severity: &str) {
+        self.told.with_label_values(&[kind, severity]).inc();
+    }
+
+    /// How many alerts that fire stand how with people, and how many silences are in force.
+    pub fn handling(&self, alerts: &BTreeMap<String, usize>, silences: usize) {
+        for state in ["silenced", "inhibited", "explained", "flapping", "acknowledged"] {
+            self.handled.with_label_values(&[state]).set(alerts.get(state).copied().unwrap_or(0) as f64);
+        }
+        let none: [&str; 0] = [];
+        self.silences.with_label_values(&none).set(silences as f64);
     }
 
     /// How many alerts there are, by system, name, severity and state; and how many there were before.

@@ -4,13 +4,26 @@
 
 pub mod alerting;
 pub mod cluster;
+pub mod findings;
+pub mod framework;
+pub mod glance;
+pub mod hold;
 pub mod hurt;
 pub mod id;
+pub mod mesos;
+pub mod node;
 pub mod observed;
+pub mod offer;
+pub mod order;
+pub mod pattern;
+pub mod permit;
 pub mod picture;
+pub mod plan;
 pub mod snapshot;
 pub mod state;
 pub mod stats;
 pub mod status;
+pub mod step;
 pub mod unit;
 pub mod version;
+pub mod window;

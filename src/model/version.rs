@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A release as components report it, such as `R2_6.11000.113`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,8 +49,15 @@ impl Serialize for ProductVersion {
     }
 }
 
+impl<'de> Deserialize<'de> for ProductVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        Ok(Self::read(&text))
+    }
+}
+
 /// Releases that speak alike. Later is greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Generation {
     /// ScaleIO 2.0: the first with an MDM cluster of three or five.
     #[serde(rename = "2.0")]

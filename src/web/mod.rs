@@ -4,7 +4,9 @@
 pub mod access;
 pub mod api;
 pub mod discover;
+mod handling;
 pub mod listener;
+pub mod mesos;
 pub mod page;
 pub mod problem;
 pub mod view;

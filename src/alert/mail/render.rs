@@ -24,6 +24,8 @@ pub struct Settings {
     pub time_zone: Tz,
     /// Where our pages are reached from.
     pub base_url: Option<Url>,
+    /// Where Grafana is reached, with our dashboards in it.
+    pub dashboards_url: Option<Url>,
     pub link_key: Option<LinkKey>,
     pub link_valid: TimeDelta,
     pub bulk_headers: bool,
@@ -43,6 +45,7 @@ impl Settings {
             subject_prefix: mail.subject_prefix.clone(),
             time_zone: mail.time_zone,
             base_url: mail.base_url.clone(),
+            dashboards_url: mail.dashboards_url.clone(),
             link_key: mail.link_key.clone(),
             link_valid: TimeDelta::from_std(mail.link_valid).unwrap_or(TimeDelta::days(1)),
             bulk_headers: mail.bulk_headers,
@@ -75,6 +78,21 @@ pub enum RenderError {
     },
 }
 
+/// What a reader sees of a notification.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Parts {
+    pub text: String,
+    pub html: String,
+}
+
+/// The text and the HTML of a notification.
+pub fn parts(notification: &Notification, settings: &Settings, now: Timestamp) -> Parts {
+    let page = layout::page(notification, settings, now);
+    let subject = subject::write(notification, settings);
+    Parts { text: text::write(&page), html: html::write(&subject, &page) }
+}
+
 /// Makes the message of a notification. Recipients that are no addresses are
 /// left out of it; [`addresses`] says which those are.
 pub fn render(notification: &Notification, settings: &Settings, now: Timestamp) -> Result<Message, RenderError> {
@@ -83,13 +101,13 @@ pub fn render(notification: &Notification, settings: &Settings, now: Timestamp) 
         let (id, route) = (notification.id.to_string(), notification.route.clone());
         return Err(RenderError::NoRecipient { id, route });
     }
-    let page = layout::page(notification, settings, now);
+    let Parts { text, html } = parts(notification, settings, now);
     let subject = subject::write(notification, settings);
     let alternatives = MultiPart::builder()
         .kind(MultiPartKind::Alternative)
         .boundary(boundary(notification, "alternative"))
-        .singlepart(part(ContentType::TEXT_PLAIN, text::write(&page)))
-        .singlepart(part(ContentType::TEXT_HTML, html::write(&subject, &page)));
+        .singlepart(part(ContentType::TEXT_PLAIN, text))
+        .singlepart(part(ContentType::TEXT_HTML, html));
     let body = match attachment(notification, settings) {
         Some(json) => MultiPart::builder()
             .kind(MultiPartKind::Mixed)

@@ -7,6 +7,7 @@ pub(super) fn families() -> Vec<Family> {
     let area = |labels| Area { scope: Scope::Exporter, labels };
     let system = area(&["system"]);
     let none = area(&[]);
+    let cluster = area(&["cluster"]);
     let mut all = vec![
         system.family(
             Type::Histogram,
@@ -45,6 +46,48 @@ pub(super) fn families() -> Vec<Family> {
             "gateway client",
             Rule::Registry,
         ),
+        cluster.gauge(
+            "scaleio_mesos_registered",
+            &[],
+            "1 while the framework is registered with a Mesos master.",
+            "scheduler",
+            Rule::Registry,
+        ),
+        cluster.gauge(
+            "scaleio_mesos_heartbeat_timestamp_seconds",
+            &[],
+            "Moment of the last event or heartbeat of the Mesos master.",
+            "scheduler",
+            Rule::Registry,
+        ),
+        cluster.counter(
+            "scaleio_mesos_events_total",
+            &["event"],
+            "Events of the Mesos master by type; malformed are those that could not be read.",
+            "scheduler",
+            Rule::Registry,
+        ),
+        cluster.counter(
+            "scaleio_mesos_offers_total",
+            &["action", "reason"],
+            "Offers of Mesos by what became of them (accepted, declined, rescinded) and why.",
+            "scheduler",
+            Rule::Registry,
+        ),
+        cluster.gauge(
+            "scaleio_mesos_tasks",
+            &["state"],
+            "Tasks of the framework by the last state that Mesos told (INTENDED: none yet).",
+            "scheduler",
+            Rule::Registry,
+        ),
+        cluster.gauge(
+            "scaleio_mesos_tasks_unanswered",
+            &[],
+            "Tasks of which Mesos has said nothing since the framework subscribed.",
+            "scheduler",
+            Rule::Registry,
+        ),
         none.gauge(
             "scaleio_alert_state",
             &["system", "alertname", "severity", "state"],
@@ -56,6 +99,27 @@ pub(super) fn families() -> Vec<Family> {
             "scaleio_alert_rule_failures_total",
             &["group", "rule"],
             "Evaluations of the rule by the built-in engine that failed, as a whole or in a text.",
+            "alert engine",
+            Rule::Registry,
+        ),
+        none.gauge(
+            "scaleio_alert_rules",
+            &[],
+            "Alerting rules in force in the built-in engine.",
+            "alert engine",
+            Rule::Registry,
+        ),
+        none.gauge(
+            "scaleio_alert_rules_last_load_success",
+            &[],
+            "1 when the newest alert rules are in force; 0 when they could not be loaded and older ones stay.",
+            "alert engine",
+            Rule::Registry,
+        ),
+        none.gauge(
+            "scaleio_alert_rules_last_load_timestamp_seconds",
+            &[],
+            "Moment of the newest try to load alert rules.",
             "alert engine",
             Rule::Registry,
         ),
@@ -78,6 +142,27 @@ pub(super) fn families() -> Vec<Family> {
             &[],
             "Memory of the past that alert rules look back on.",
             "alert engine",
+            Rule::Registry,
+        ),
+        none.counter(
+            "scaleio_alert_notifications_total",
+            &["kind", "severity"],
+            "Notifications that were decided, by kind (firing, update, reminder, resolved, digest, storm, escalation ...) and gravest severity.",
+            "notification",
+            Rule::Registry,
+        ),
+        none.gauge(
+            "scaleio_alert_handled",
+            &["state"],
+            "Firing alerts that are told to nobody (silenced, inhibited, explained, flapping), or acknowledged by somebody.",
+            "notification",
+            Rule::Registry,
+        ),
+        none.gauge(
+            "scaleio_alert_silences",
+            &[],
+            "Silences that are in force.",
+            "notification",
             Rule::Registry,
         ),
         none.family(
