@@ -11,6 +11,7 @@ mod crash;
 mod deletion;
 mod ending;
 mod faults;
+mod handling;
 mod prometheus;
 mod releases;
 mod reload;
