@@ -4,19 +4,19 @@
 
 pub mod alerting;
 pub mod cluster;
+pub mod findings;
 pub mod framework;
 pub mod glance;
 pub mod hold;
-pub mod findings;
 pub mod hurt;
 pub mod id;
 pub mod mesos;
 pub mod node;
 pub mod observed;
 pub mod offer;
+pub mod order;
 pub mod pattern;
 pub mod permit;
-pub mod order;
 pub mod picture;
 pub mod plan;
 pub mod snapshot;
