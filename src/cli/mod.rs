@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigErrors};
 use controller::Asker;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -81,6 +81,9 @@ enum Command {
     Version,
 }
 
+/// Reads the configuration again, as it was read at the start.
+pub type Again = Box<dyn Fn() -> Result<Config, ConfigErrors> + Send>;
+
 /// What the commands need of the rest of the program.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<R, P> {
@@ -97,7 +100,7 @@ pub fn main<R, P>(
     parts: Parts<R, P>,
 ) -> ExitCode
 where
-    R: AsyncFnOnce(Config) -> anyhow::Result<()>,
+    R: AsyncFnOnce(Config, Again) -> anyhow::Result<()>,
     P: AsyncFn(&config::System) -> Result<String, String>,
 {
     let cli = match Cli::try_parse_from(arguments) {
@@ -181,7 +184,11 @@ fn settle(done: anyhow::Result<Result<bool, controller::AskError>>) -> u8 {
     }
 }
 
-fn run(file: Option<&Path>, variables: &[(String, String)], run: impl AsyncFnOnce(Config) -> anyhow::Result<()>) -> u8 {
+fn run(
+    file: Option<&Path>,
+    variables: &[(String, String)],
+    run: impl AsyncFnOnce(Config, Again) -> anyhow::Result<()>,
+) -> u8 {
     let config = match Config::load(file, variables.iter().cloned()) {
         Ok(config) => config,
         Err(errors) => {
@@ -189,9 +196,11 @@ fn run(file: Option<&Path>, variables: &[(String, String)], run: impl AsyncFnOnc
             return MISUSED;
         }
     };
+    let (path, said) = (file.map(Path::to_owned), variables.to_vec());
+    let again: Again = Box::new(move || Config::load(path.as_deref(), said.iter().cloned()));
     let start = || -> anyhow::Result<()> {
         crate::telemetry::init(&config.log)?;
-        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(config))
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(config, again))
     };
     start().map_or_else(|error| fail(&error), |()| 0)
 }
