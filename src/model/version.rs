@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A release as components report it, such as `R2_6.11000.113`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +46,13 @@ impl fmt::Display for ProductVersion {
 impl Serialize for ProductVersion {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProductVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        Ok(Self::read(&text))
     }
 }
 
