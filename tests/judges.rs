@@ -28,7 +28,7 @@ const BEAT: Duration = Duration::from_millis(20);
 /// How fast the simulated world goes.
 const SPEED: u32 = 30;
 /// They wait for data that moves; more than this is no waiting any more.
-const PATIENCE: Duration = Duration::from_secs(500);
+const PATIENCE: Duration = Duration::from_secs(900);
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
