@@ -1,7 +1,7 @@
 //! The executor's side of Mesos: what an agent tells the program that it runs,
 //! and how that program reports.
 //!
-//! [`Protocol`] is what must be remembered, without I/O; [`run`] is the loop. The
+//! [`Protocol`] is what must be remembered, without I/O; [`run()`] is the loop. The
 //! program itself stands at the other end of two channels: [`Happened`] comes
 //! out, [`Say`] goes in.
 
