@@ -53,6 +53,9 @@ pub struct Own {
     evaluated_at: GaugeVec,
     evaluation_duration: GaugeVec,
     history_size: GaugeVec,
+    told: IntCounterVec,
+    handled: GaugeVec,
+    silences: GaugeVec,
 }
 
 /// Series about our standing in a Mesos cluster.
@@ -97,6 +100,9 @@ impl Own {
             evaluated_at: gauge(&registry, "scaleio_alert_last_evaluation_timestamp_seconds")?,
             evaluation_duration: gauge(&registry, "scaleio_alert_last_evaluation_duration_seconds")?,
             history_size: gauge(&registry, "scaleio_alert_history_size_bytes")?,
+            told: counter(&registry, "scaleio_alert_notifications_total")?,
+            handled: gauge(&registry, "scaleio_alert_handled")?,
+            silences: gauge(&registry, "scaleio_alert_silences")?,
             registry,
         };
         gauge(&own.registry, "scaleio_framework_build_info")?
@@ -191,6 +197,20 @@ impl Own {
     /// A rule could not be evaluated.
     pub fn rule_failed(&self, group: &str, rule: &str) {
         self.rule_failures.with_label_values(&[group, rule]).inc();
+    }
+
+    /// It was decided to tell people something.
+    pub fn told(&self, kind: &str, severity: &str) {
+        self.told.with_label_values(&[kind, severity]).inc();
+    }
+
+    /// How many alerts that fire stand how with people, and how many silences are in force.
+    pub fn handling(&self, alerts: &BTreeMap<String, usize>, silences: usize) {
+        for state in ["silenced", "inhibited", "explained", "flapping", "acknowledged"] {
+            self.handled.with_label_values(&[state]).set(alerts.get(state).copied().unwrap_or(0) as f64);
+        }
+        let none: [&str; 0] = [];
+        self.silences.with_label_values(&none).set(silences as f64);
     }
 
     /// How many alerts there are, by system, name, severity and state; and how many there were before.

@@ -12,6 +12,7 @@ mod crash;
 mod deletion;
 mod ending;
 mod faults;
+mod handling;
 mod live;
 mod prometheus;
 mod releases;

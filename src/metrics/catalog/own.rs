@@ -144,6 +144,27 @@ pub(super) fn families() -> Vec<Family> {
             "alert engine",
             Rule::Registry,
         ),
+        none.counter(
+            "scaleio_alert_notifications_total",
+            &["kind", "severity"],
+            "Notifications that were decided, by kind (firing, update, reminder, resolved, digest, storm, escalation ...) and gravest severity.",
+            "notification",
+            Rule::Registry,
+        ),
+        none.gauge(
+            "scaleio_alert_handled",
+            &["state"],
+            "Firing alerts that are told to nobody (silenced, inhibited, explained, flapping), or acknowledged by somebody.",
+            "notification",
+            Rule::Registry,
+        ),
+        none.gauge(
+            "scaleio_alert_silences",
+            &[],
+            "Silences that are in force.",
+            "notification",
+            Rule::Registry,
+        ),
         none.family(
             Type::Histogram,
             "scaleio_exporter_scrape_duration_seconds",
