@@ -1,3 +1,5 @@
+//! Does each offer get the verdict that it should?
+
 use std::collections::BTreeMap;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Does the scheduler read and say what Mesos means?
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Is what Mesos writes read, whatever it adds?
+
 use proptest::prelude::*;
 
 use super::*;
