@@ -94,6 +94,8 @@ fn each_family_of_the_catalogue_appears_with_exactly_its_labels() {
     own.alerts(&[(["prod", "A", "info", "firing"].map(str::to_owned), 1)].into(), &BTreeMap::new());
     own.rule_failed("scaleio-sds", "A");
     own.evaluated(start(), Duration::from_millis(30), 1000);
+    own.told("firing", "critical");
+    own.handling(&BTreeMap::new(), 1);
     let read = read(&full_body(&exposition, Format::Text, &own));
 
     for family in families() {
