@@ -225,6 +225,8 @@ fn known_keys() -> BTreeSet<String> {
                 | "metrics.volumes"
                 | "mail"
                 | "mail.login"
+                | "mesos"
+                | "mesos.login"
                 | "alerts"
                 | "alerts.thresholds"
                 | "notify"
@@ -295,7 +297,25 @@ fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_o
             !["systems.", "mail.", "mesos.", "alerts.override", "notify."].iter().any(|absent| key.starts_with(absent))
         })
         .collect();
-    assert_eq!(hidden, ["web.config_file"]);
+    assert_eq!(
+        hidden,
+        ["store.zookeeper", "store.zookeeper_auth_file", "store.zookeeper_session_timeout", "web.config_file"]
+    );
+}
+
+#[test]
+fn a_short_mesos_section_is_enough_and_its_defaults_are_those_of_the_example() {
+    let load = |more: &str| {
+        let masters = "[mesos]\nmasters = [\"http://m1\"]\n";
+        let folder = Folder::new();
+        folder.file("sio.toml", 0o600, &format!("{masters}{more}"));
+        let variables = SYSTEM_BY_VARIABLES.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        format!("{:?}", Config::load(Some(&folder.path("sio.toml")), variables.into_iter()).unwrap().mesos)
+    };
+    let all = example_with_all();
+    let keys = ["insecure", "cluster", "name", "user", "roles", "failover_timeout", "executor_cpus", "executor_mem"];
+    let lines: String = keys.iter().map(|key| format!("{key} = {}\n", all["mesos"][*key])).collect();
+    assert_eq!(load(""), load(&lines));
 }
 
 const MAIL: &str = r#"

@@ -14,6 +14,7 @@ pub mod notify;
 pub mod orders;
 pub mod outbox;
 pub mod promql;
+pub mod reload;
 mod rule_file;
 pub mod rules;
 pub mod run;

@@ -194,7 +194,7 @@ fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: Socke
         log: Log { level: "info".to_owned(), format: LogFormat::Text },
         web: Web { listen, config_file: None },
         control: Control { socket: folder.join("sio.sock") },
-        store: Store { path: folder.join("state.db") },
+        store: Store { path: folder.join("state.db"), zookeeper: None },
         // Quicker than a real system wants to be asked: people watch.
         poll: Poll {
             fast: Duration::from_secs(2),

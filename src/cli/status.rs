@@ -53,6 +53,12 @@ fn render(status: &Status, now: Timestamp) -> String {
     let rows: Vec<[String; 9]> =
         std::iter::once(HEAD.map(str::to_owned)).chain(status.systems.iter().map(row)).collect();
     text.push_str(&table(&rows));
+    if !status.problems.is_empty() {
+        text.push('\n');
+        for problem in &status.problems {
+            let _ = writeln!(text, "controller: {}", tame(problem));
+        }
+    }
     for system in status.systems.iter().filter(|system| !system.problems.is_empty()) {
         text.push('\n');
         for problem in &system.problems {

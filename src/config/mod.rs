@@ -86,8 +86,23 @@ pub struct Control {
 /// `[store]`: where state is kept.
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// The SQLite file.
+    /// The SQLite file. With ZooKeeper, only histories are beside it.
     pub path: PathBuf,
+    /// None: state is in the SQLite file.
+    pub zookeeper: Option<StoreInZooKeeper>,
+}
+
+/// State in ZooKeeper, for a controller that may move to another host.
+#[derive(Clone, Debug)]
+pub struct StoreInZooKeeper {
+    /// `host:port,host:port`.
+    pub servers: String,
+    /// The folder, such as `/scaleio-framework`.
+    pub path: String,
+    /// `user:password` of the digest scheme.
+    pub auth: Option<Hidden>,
+    /// How long a controller that is killed keeps its lock.
+    pub session_timeout: Duration,
 }
 
 /// `[poll]`: how often systems are asked.

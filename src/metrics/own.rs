@@ -47,6 +47,9 @@ pub struct Own {
     mesos: Mesos,
     alert_states: GaugeVec,
     rule_failures: IntCounterVec,
+    rules: GaugeVec,
+    rules_loaded: GaugeVec,
+    rules_loaded_at: GaugeVec,
     evaluated_at: GaugeVec,
     evaluation_duration: GaugeVec,
     history_size: GaugeVec,
@@ -91,6 +94,9 @@ impl Own {
             },
             alert_states: gauge(&registry, "scaleio_alert_state")?,
             rule_failures: counter(&registry, "scaleio_alert_rule_failures_total")?,
+            rules: gauge(&registry, "scaleio_alert_rules")?,
+            rules_loaded: gauge(&registry, "scaleio_alert_rules_last_load_success")?,
+            rules_loaded_at: gauge(&registry, "scaleio_alert_rules_last_load_timestamp_seconds")?,
             evaluated_at: gauge(&registry, "scaleio_alert_last_evaluation_timestamp_seconds")?,
             evaluation_duration: gauge(&registry, "scaleio_alert_last_evaluation_duration_seconds")?,
             history_size: gauge(&registry, "scaleio_alert_history_size_bytes")?,
@@ -178,6 +184,14 @@ impl Own {
         self.evaluated_at.with_label_values(&none).set(at.timestamp_millis() as f64 / 1000.0);
         self.evaluation_duration.with_label_values(&none).set(took.as_secs_f64());
         self.history_size.with_label_values(&none).set(history_bytes as f64);
+    }
+
+    /// Alert rules were loaded, or could not be; so many are in force.
+    pub fn rules_loaded(&self, well: bool, in_force: usize, now: Timestamp) {
+        let none: [&str; 0] = [];
+        self.rules.with_label_values(&none).set(in_force as f64);
+        self.rules_loaded.with_label_values(&none).set(f64::from(u8::from(well)));
+        self.rules_loaded_at.with_label_values(&none).set(now.timestamp() as f64);
     }
 
     /// A rule could not be evaluated.

@@ -47,6 +47,8 @@ pub struct Shown {
     pub switchboard: Option<Switchboard>,
     /// Whether the links of mails act for people without a login.
     pub act_without_login: bool,
+    /// Why the newest alert rules are not in force.
+    pub rules_problem: Option<watch::Receiver<Option<String>>>,
     /// None: no Mesos cluster is configured.
     pub mesos: Option<super::mesos::Cluster>,
     pub own: Arc<Own>,
@@ -56,6 +58,11 @@ pub struct Shown {
 impl Shown {
     fn handled(&self) -> Arc<BTreeMap<Fingerprint, Handled>> {
         self.handled.as_ref().map(|handled| Arc::clone(&handled.borrow())).unwrap_or_default()
+    }
+
+    /// What is wrong with the controller itself.
+    fn problems(&self) -> Vec<String> {
+        self.rules_problem.iter().filter_map(|problem| problem.borrow().clone()).collect()
     }
 
     fn firing(&self) -> Option<Arc<FiringSet>> {
@@ -171,7 +178,7 @@ async fn readyz(State(shown): State<Shown>) -> Response {
 
 async fn home(State(shown): State<Shown>) -> Response {
     let now = clock::now();
-    let status = view::status(&shown.gallery.all(), crate::VERSION, shown.started_at, now);
+    let status = view::status(&shown.gallery.all(), shown.problems(), crate::VERSION, shown.started_at, now);
     let page = page::page(&status, shown.firing().as_deref(), &shown.handled()).into_string();
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
@@ -251,7 +258,8 @@ fn discovered(shown: &Shown, headers: &HeaderMap, access: &Access) -> Result<Res
 }
 
 async fn status(State(shown): State<Shown>) -> Response {
-    Json(view::status(&shown.gallery.all(), crate::VERSION, shown.started_at, clock::now())).into_response()
+    Json(view::status(&shown.gallery.all(), shown.problems(), crate::VERSION, shown.started_at, clock::now()))
+        .into_response()
 }
 
 /// What is pending or fires, and which snapshots that was judged from.

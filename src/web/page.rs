@@ -34,6 +34,12 @@ pub fn page(status: &Status, firing: Option<&FiringSet>, handled: &BTreeMap<Fing
                     nav { a href="metrics" { "Metrics" } a href="api/v1/status" { "Status as JSON" } a href="api/v1/alerts" { "Alerts as JSON" } }
                 }
                 main {
+                    @if !status.problems.is_empty() {
+                        section.unwell {
+                            h2 { "The controller" }
+                            ul.problems { @for problem in &status.problems { li { (problem) } } }
+                        }
+                    }
                     @let others = fired(firing, None);
                     @if !others.is_empty() { section.unwell { h2 { "Alerts of no single system" } (list(&others, handled)) } }
                     @for system in &status.systems { (card(system, &fired(firing, Some(&system.system)), handled)) }

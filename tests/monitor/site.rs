@@ -81,7 +81,7 @@ impl Site {
             log: Log { level: "info".to_owned(), format: LogFormat::Text },
             web: Web { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), config_file: None },
             control: Control { socket: folder.path().join("sio.sock") },
-            store: Store { path: folder.path().join("state.db") },
+            store: Store { path: folder.path().join("state.db"), zookeeper: None },
             poll: Poll {
                 fast: Duration::from_millis(100),
                 middle: Duration::from_millis(200),

@@ -103,6 +103,27 @@ pub(super) fn families() -> Vec<Family> {
             Rule::Registry,
         ),
         none.gauge(
+            "scaleio_alert_rules",
+            &[],
+            "Alerting rules in force in the built-in engine.",
+            "alert engine",
+            Rule::Registry,
+        ),
+        none.gauge(
+            "scaleio_alert_rules_last_load_success",
+            &[],
+            "1 when the newest alert rules are in force; 0 when they could not be loaded and older ones stay.",
+            "alert engine",
+            Rule::Registry,
+        ),
+        none.gauge(
+            "scaleio_alert_rules_last_load_timestamp_seconds",
+            &[],
+            "Moment of the newest try to load alert rules.",
+            "alert engine",
+            Rule::Registry,
+        ),
+        none.gauge(
             "scaleio_alert_last_evaluation_timestamp_seconds",
             &[],
             "Moment of the newest evaluation of all alert rules by the built-in engine.",
