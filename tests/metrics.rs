@@ -123,6 +123,8 @@ fn each_family_of_the_catalogue_appears_with_exactly_its_labels() {
     own.rule_failed("scaleio-sds", "A");
     own.rules_loaded(true, 65, start());
     own.evaluated(start(), Duration::from_millis(30), 1000);
+    own.told("firing", "critical");
+    own.handling(&BTreeMap::new(), 1);
     own.mesos_event("mesos", "heartbeat");
     own.mesos_offer("mesos", "declined", "too_small");
     own.mesos_status(&registered());
