@@ -128,13 +128,13 @@ async fn read<T: serde::de::DeserializeOwned>(
 /// The last cause, in our words where TLS refused.
 fn root(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        if let Some(io) = next.downcast_ref::<std::io::Error>()
-            && io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
-        {
-            return tls::explain_io(io);
+    loop {
+        if let Some(refused) = cause.downcast_ref::<rustls::Error>() {
+            return tls::explain(refused);
         }
-        cause = next;
+        match cause.source() {
+            Some(next) => cause = next,
+            None => return cause.to_string(),
+        }
     }
-    cause.to_string()
 }
