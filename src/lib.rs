@@ -16,13 +16,16 @@ pub mod mesos;
 pub mod metrics;
 pub mod model;
 pub mod poll;
+pub mod proof;
 pub mod sim;
 pub mod store;
 pub mod switchboard;
 pub mod telemetry;
 pub mod tls;
+pub mod upgrade;
 pub mod watches;
 pub mod web;
+pub mod work;
 
 /// The release of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -35,7 +35,9 @@ fn allowed(part: &str) -> Option<Vec<&'static str>> {
         "main" => layers(&[&["cli", "app"], FEATURES, SHARED, ADAPTERS, BASE]),
         // A world of its own: what it shared with the product, it could not judge.
         "sim" => layers(&[BASE]),
-        "bin" => layers(&[&["sim", "cli", "app"], FEATURES, SHARED, ADAPTERS, BASE]),
+        // Where the product's own step function meets the world that judges it.
+        "proof" => layers(&[&["sim", "work", "upgrade"], BASE]),
+        "bin" => layers(&[&["sim", "proof", "cli", "app"], FEATURES, SHARED, ADAPTERS, BASE]),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! The product at work on a simulated ScaleIO system: `cargo demo`.
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use scaleio_framework::config::{
 use scaleio_framework::model::id::SystemId;
 use scaleio_framework::model::status::SystemStatus;
 use scaleio_framework::model::unit::Bytes;
+use scaleio_framework::proof::simulate::Play;
 use scaleio_framework::sim::world::Layout;
 use scaleio_framework::sim::{Inbox, MailSink, Options, Release, Running, Scenario, Simulation};
 use scaleio_framework::telemetry;
@@ -51,8 +52,10 @@ const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Watches a simulated ScaleIO system: metrics, page and API are those of the product.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Number that decides everything random in the simulated system.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -87,9 +90,60 @@ struct Arguments {
     log: String,
 }
 
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Plays an upgrade in which everything goes wrong that can, and holds the engine's promises against the truth.
+    /// The same seed tells the same story. Ends with 1 when a promise was broken.
+    Simulate {
+        /// Number that decides everything.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// So many seeds from there on; only the last line of each is told.
+        #[arg(long, default_value_t = 1)]
+        seeds: u64,
+        /// Nodes of the site.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(3..=200))]
+        nodes: u32,
+        /// Moments until nothing goes wrong any more.
+        #[arg(long, default_value_t = 2000)]
+        events: u32,
+    },
+}
+
+/// Tells the stories of these seeds. Whether all promises were kept.
+fn simulate(seed: u64, seeds: u64, nodes: u32, events: u32) -> bool {
+    let mut kept = true;
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for seed in seed..seed.saturating_add(seeds) {
+        let outcome = Play::of(seed, nodes, events).run();
+        if seeds == 1 || !outcome.violations.is_empty() {
+            for line in &outcome.story {
+                println!("{line}");
+            }
+        }
+        let verdict = if outcome.violations.is_empty() { "all promises kept" } else { "A PROMISE WAS BROKEN" };
+        println!("seed {seed}, {nodes} nodes, {events} events, trace {}: {verdict}", outcome.trace);
+        kept &= outcome.violations.is_empty();
+        for (what, times) in outcome.counts {
+            *counts.entry(what).or_default() += times;
+        }
+    }
+    println!("what happened:");
+    for (what, times) in counts {
+        println!("  {times:>7}  {what}");
+    }
+    kept
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if let Some(Command::Simulate { seed, seeds, nodes, events }) = arguments.command {
+        if !simulate(seed, seeds, nodes, events) {
+            std::process::exit(1);
+        }
+        return Ok(());
+    }
     telemetry::init(&Log { level: arguments.log.clone(), format: LogFormat::Text })?;
     let scenario = match &arguments.scenario {
         Some(path) => {

@@ -40,6 +40,11 @@ macro_rules! reasons {
             /// Every reason there is.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
+            /// Its name in metrics and logs.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),* }
+            }
+
             /// Whether a person may decide otherwise.
             pub const fn hardness(self) -> Hardness {
                 match self { $(Self::$name => Hardness::$hardness),* }

@@ -21,6 +21,9 @@ pub struct Observed {
     pub primary: Option<String>,
     /// Changes of the owner that were seen.
     pub primary_changes: u64,
+    /// When the last of them was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub primary_changed_at: Option<Timestamp>,
     /// Notes about each SDS.
     pub sds: BTreeMap<String, Noted>,
     /// Notes about each SDC.
@@ -51,10 +54,13 @@ impl Observed {
     #[must_use]
     pub fn after(&self, snapshot: &Snapshot) -> Self {
         let mut next = self.clone();
-        if let Some(primary) = snapshot.array.as_ref().and_then(|array| array.mdm.as_ref()?.primary()) {
+        let array = snapshot.array.as_ref();
+        if let Some((primary, seen_at)) = array.and_then(|array| Some((array.mdm.as_ref()?.primary()?, array.taken_at)))
+        {
             let id = primary.id.to_string();
             if self.primary.as_ref().is_some_and(|before| *before != id) {
                 next.primary_changes += 1;
+                next.primary_changed_at = Some(seen_at);
             }
             next.primary = Some(id);
         }

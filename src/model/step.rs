@@ -130,9 +130,9 @@ pub enum Action {
     Evacuate,
     /// The MDM has ended the upgrade; there is no way back.
     Finalise,
-    /// The components are installed in the version from before, and their services run.
+    /// The components are installed in this version, the one from before, and their services run.
     #[allow(missing_docs)]
-    Rollback { components: Vec<Component> },
+    Rollback { version: Box<str>, components: Vec<Component> },
 }
 
 impl Action {

@@ -1,0 +1,208 @@
+//! The product's process in the simulated world: what it holds in memory, lost
+//! when it dies, and what of it is on disk. It decides nothing by itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use super::host::Mesos;
+use super::site::Site;
+use super::view;
+use crate::model::id::{NodeName, SystemId};
+use crate::model::node::{AgentFacts, AgentState, NodeFacts};
+use crate::model::observed::Observed;
+use crate::model::picture::Picture;
+use crate::model::step::{Answer, StepId};
+use crate::model::unit::Timestamp;
+use crate::model::version::Generation;
+use crate::sim::Release;
+use crate::work::advance::Wait;
+use crate::work::engine;
+use crate::work::facts::{Facts, Firing, Policy};
+use crate::work::journal::{Broken, Journal};
+use crate::work::record::Record;
+
+/// How often the gateway is asked.
+const POLL: TimeDelta = TimeDelta::seconds(10);
+
+/// Where a process can die.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// Decided, and not written down.
+    BeforeCommit,
+    /// Half of the last entry was written.
+    Torn,
+    /// Written down, and not done.
+    BeforeEffect,
+    /// Done, and nobody knows.
+    AfterEffect,
+}
+
+impl Death {
+    /// Every place.
+    pub const ALL: [Self; 4] = [Self::BeforeCommit, Self::Torn, Self::BeforeEffect, Self::AfterEffect];
+}
+
+/// The process.
+#[allow(missing_docs)]
+pub struct Controller {
+    pub journal: Journal,
+    pub epoch: u64,
+    pub policy: Policy,
+    pub waits: Vec<Wait>,
+    /// An alert of our rules that a fault planted.
+    pub planted: bool,
+    picture: Picture,
+    nodes: BTreeMap<NodeName, NodeFacts>,
+    agents: BTreeMap<NodeName, AgentFacts>,
+    firing: Firing,
+    seq: u64,
+    asked_at: Option<Timestamp>,
+}
+
+impl Controller {
+    /// A process that starts with what is on disk. Tells whether the last entry was torn.
+    pub fn start(disk: &mut Vec<Vec<u8>>, epoch: u64, policy: Policy, now: Timestamp) -> Result<(Self, bool), Broken> {
+        let (journal, torn) = Journal::replay(disk.iter().map(Vec::as_slice))?;
+        if torn {
+            disk.pop();
+        }
+        let controller = Self {
+            journal,
+            epoch,
+            policy,
+            waits: Vec::new(),
+            planted: false,
+            picture: Picture::unseen(SystemId::new("sim"), now, Observed::default()),
+            nodes: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            firing: Firing::default(),
+            seq: 0,
+            asked_at: None,
+        };
+        Ok((controller, torn))
+    }
+
+    /// What it knows.
+    pub fn facts(&self, now: Timestamp) -> Facts<'_> {
+        Facts { now, picture: &self.picture, nodes: &self.nodes, agents: &self.agents, firing: &self.firing }
+    }
+
+    /// When the newest snapshot was taken.
+    pub fn seen_at(&self) -> Option<Timestamp> {
+        self.picture.snapshot.as_ref().map(|snapshot| snapshot.begun_at)
+    }
+
+    /// Asks everybody, if it is time. Who does not answer keeps their last word, and its age.
+    pub fn poll(&mut self, site: &Site) {
+        let now = site.now();
+        if self.asked_at.is_some_and(|at| now - at < POLL) {
+            return;
+        }
+        self.asked_at = Some(now);
+        if site.world.answers() && now >= site.deaf_until {
+            self.seq += 1;
+            let generation = generation(site.world.release);
+            let snapshot = view::snapshot(&site.world, generation, self.seq, now);
+            let observed = self.picture.observed.after(&snapshot);
+            self.firing.seq = self.seq;
+            self.firing.critical =
+                if self.planted { [("Planted".into(), "somewhere".into())].into() } else { Default::default() };
+            self.picture = Picture {
+                at: now,
+                snapshot: Some(Arc::new(snapshot)),
+                observed: Arc::new(observed),
+                ..self.picture.clone()
+            };
+        }
+        for host in site.hosts.values() {
+            if let Some(facts) = host.facts(now) {
+                self.nodes.insert(host.name.clone(), facts);
+            }
+            if now >= site.mesos_deaf_until {
+                let state = match host.mesos {
+                    Mesos::Active => AgentState::Active,
+                    Mesos::Draining(_) => AgentState::Draining { waits_for: vec!["a framework".into()] },
+                    Mesos::Drained => AgentState::Drained,
+                };
+                let facts = AgentFacts { begun_at: now, agent: host.agent.clone(), state, scheduled_by_others: false };
+                self.agents.insert(host.name.clone(), facts);
+            }
+        }
+    }
+
+    /// Takes in what came of orders.
+    pub fn hear(
+        &mut self,
+        answers: Vec<(StepId, Answer)>,
+        disk: &mut Vec<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<(), Broken> {
+        for (step, answer) in answers {
+            disk.extend(engine::answered(&mut self.journal, step, answer, now)?);
+        }
+        Ok(())
+    }
+
+    /// Writes down what a person said.
+    pub fn told(&mut self, records: &[Record], disk: &mut Vec<Vec<u8>>, now: Timestamp) -> Result<(), Broken> {
+        disk.extend(self.journal.append(records, now)?);
+        Ok(())
+    }
+
+    /// One turn. With a death it ends there, and must be started again.
+    pub fn turn(
+        &mut self,
+        site: &mut Site,
+        disk: &mut Vec<Vec<u8>>,
+        death: Option<Death>,
+    ) -> Result<Vec<Record>, Broken> {
+        let facts = Facts {
+            now: site.now(),
+            picture: &self.picture,
+            nodes: &self.nodes,
+            agents: &self.agents,
+            firing: &self.firing,
+        };
+        let decided = engine::turn(&mut self.journal, facts, &self.policy, self.epoch)?;
+        self.waits = decided.turn.waits;
+        let mut entries = decided.entries;
+        match death {
+            Some(Death::BeforeCommit) => return Ok(Vec::new()),
+            Some(Death::Torn) => {
+                if let Some(mut line) = entries.into_iter().next() {
+                    line.truncate(line.len() / 2);
+                    disk.push(line);
+                }
+                return Ok(Vec::new());
+            }
+            Some(Death::BeforeEffect | Death::AfterEffect) | None => {}
+        }
+        let early = crate::work::makes_mistake("effect before commit");
+        if early {
+            for (step, effect) in decided.turn.effects.clone() {
+                site.send(step, effect);
+            }
+        } else {
+            disk.append(&mut entries);
+        }
+        if death != Some(Death::BeforeEffect) && !early {
+            for (step, effect) in decided.turn.effects {
+                site.send(step, effect);
+            }
+        }
+        Ok(decided.turn.records)
+    }
+}
+
+/// The generation that a release belongs to.
+pub fn generation(release: Release) -> Generation {
+    match release {
+        Release::V2_0 => Generation::V2_0,
+        Release::V2_6 => Generation::V2_5,
+        Release::V3_0 => Generation::V3_0,
+        Release::V3_6 => Generation::V3_5,
+        Release::V4_5 => Generation::V4,
+    }
+}

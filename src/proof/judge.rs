@@ -1,0 +1,422 @@
+//! What must hold in truth after every event, whatever happened: the promises I1 to I21 of the engine.
+//!
+//! Nobody sees the truth at the moment it changes. What began less than
+//! [`GRACE`] ago may not have been seen yet; that it was acted against is a race
+//! that no program can win, and is counted apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
+
+use super::controller::Controller;
+use super::host::Mesos;
+use super::site::{Deed, Site};
+use crate::model::id::{NodeName, RunId, SdsId};
+use crate::model::node::Carries;
+use crate::model::step::{Action, Component, StepId};
+use crate::model::unit::Timestamp;
+use crate::model::window::Opening;
+use crate::sim::world::{Id, Maintenance};
+use crate::work::advance;
+use crate::work::book::Book;
+use crate::work::facts::Policy;
+use crate::work::journal::{Entry, Journal};
+use crate::work::record::{Duty, Effect, End, Record};
+
+/// Age limit of what a gate reads, a poll, and the time an order may be under way.
+const GRACE: TimeDelta = TimeDelta::seconds(105);
+
+/// The judge, with what it remembers.
+#[derive(Default)]
+#[allow(missing_docs)]
+pub struct Judge {
+    pub violations: Vec<String>,
+    pub counts: BTreeMap<String, u64>,
+    pub book: Book,
+    /// What is on disk, read once more and by itself.
+    read: usize,
+    intended: BTreeSet<StepId>,
+    done: BTreeMap<(RunId, u32, u32), u32>,
+    epochs: BTreeMap<NodeName, u64>,
+    since: BTreeMap<&'static str, Timestamp>,
+    foreign: BTreeMap<Id, Timestamp>,
+    owner: Option<(Id, Timestamp)>,
+}
+
+impl Judge {
+    /// Counts that something rare happened.
+    pub fn count(&mut self, what: impl Into<String>) {
+        *self.counts.entry(what.into()).or_default() += 1;
+    }
+
+    fn wrong(&mut self, promise: &str, now: Timestamp, what: impl std::fmt::Display) {
+        self.violations.push(format!("{now} {promise}: {what}"));
+    }
+
+    /// Whether something has been so for longer than it takes to see it.
+    fn long(&self, what: &'static str, now: Timestamp) -> bool {
+        self.since.get(what).is_some_and(|since| now - *since > GRACE)
+    }
+
+    /// Looks at everything that is new.
+    pub fn look(&mut self, site: &mut Site, disk: &[Vec<u8>], controller: Option<&Controller>) {
+        let now = site.now();
+        self.truth(site);
+        for line in disk.iter().skip(self.read) {
+            match serde_json::from_slice::<Entry>(line) {
+                Ok(entry) => self.record(site, &entry, controller),
+                // A torn end; it is taken away at the next start.
+                Err(_) => break,
+            }
+            self.read += 1;
+        }
+        for deed in std::mem::take(&mut site.deeds) {
+            self.deed(site, &deed, now);
+        }
+        self.instant(site, now);
+    }
+
+    /// After a restart: the disk says the same as what was written.
+    pub fn replayed(&mut self, journal: &Journal, now: Timestamp) {
+        self.read = usize::try_from(journal.len()).unwrap_or(usize::MAX);
+        if *journal.book() != self.book {
+            self.wrong("I19", now, "the journal does not replay to the state it was written from");
+        }
+    }
+
+    fn record(&mut self, site: &Site, entry: &Entry, controller: Option<&Controller>) {
+        let now = entry.at;
+        match &entry.record {
+            Record::Began { run, task } => self.began(site, run, *task, now, controller),
+            Record::Intended { step, effect, epoch, .. } => {
+                self.intended.insert(step.clone());
+                if *epoch < self.book.epoch {
+                    self.wrong("I8", now, format!("{step} is intended under the old epoch {epoch}"));
+                }
+                let risky = match effect {
+                    Effect::Enter { .. } | Effect::SwitchMdm { .. } => true,
+                    Effect::Order { permit, .. } => matches!(permit.action, Action::Apply { .. } | Action::Reboot),
+                    _ => false,
+                };
+                let seen = controller.and_then(Controller::seen_at);
+                if risky && seen.is_none_or(|at| site.now() - at > Policy::default().fresh) {
+                    self.wrong("I16", now, format!("{step} is intended on what was seen at {seen:?}"));
+                }
+            }
+            Record::Closed { run, end } => {
+                self.count(match end {
+                    End::Done => "end: done",
+                    End::Cancelled => "end: cancelled",
+                    End::Halted { .. } => "end: halted",
+                });
+                self.closed(site, run, end, now);
+            }
+            Record::Failed { why, undo, .. } => {
+                let first: String = why.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+                self.count(format!("failed: {first}"));
+                if !undo.is_empty() {
+                    self.count("undone");
+                }
+            }
+            Record::Overdue { .. } => self.count("overdue"),
+            Record::Well { since: None, .. } => self.count("soak broken"),
+            _ => {}
+        }
+        if let Err(misfit) = self.book.apply(&entry.record, entry.at) {
+            self.wrong("I19", now, misfit);
+        }
+    }
+
+    fn began(&mut self, site: &Site, run: &RunId, task: u32, now: Timestamp, controller: Option<&Controller>) {
+        self.count("began");
+        let Some(at) = self.book.runs.get(run).cloned() else { return };
+        if at.paused.is_some() || at.cancelled.is_some() || at.halted.is_some() || at.end.is_some() {
+            self.wrong("I13", now, format!("task {task} begins in a run that is stopped"));
+        }
+        let policy = controller.map(|controller| controller.policy.clone()).unwrap_or_default();
+        if !matches!(policy.calendar.at(now), Opening::Open { .. }) {
+            self.wrong("I13", now, format!("task {task} begins while no window is open"));
+        }
+        let work = self.book.in_work().count();
+        let most = at.plan.tasks().nth(task as usize).map_or(1, |(_, stage, _)| stage.most as usize);
+        if work >= most {
+            self.wrong("I12", now, format!("task {task} begins beside {work} others"));
+        }
+        let Some((_, _, planned)) = at.plan.tasks().nth(task as usize) else { return };
+        let harmless = planned.steps.iter().all(|step| matches!(step.action, Action::Stage { .. }));
+        for what in ["data", "alert", "mdm"] {
+            if !harmless && self.long(what, site.now()) {
+                self.wrong("I15", now, format!("task {task} begins while something is wrong: {what}"));
+            }
+        }
+    }
+
+    fn closed(&mut self, site: &Site, run: &RunId, end: &End, now: Timestamp) {
+        let open = self.book.obligations.iter().filter(|open| open.run == *run).count();
+        if open > 0 {
+            self.wrong("I20", now, format!("{run} ends with {open} obligations"));
+        }
+        if *end != End::Done {
+            return;
+        }
+        let Some(run) = self.book.runs.get(run).cloned() else { return };
+        for (_, _, task, state) in run.each() {
+            let Some(host) = site.hosts.get(&task.node) else { continue };
+            let skipped = state.standing == crate::work::book::Standing::Skipped;
+            for step in task.steps.iter().filter(|_| !skipped) {
+                if let Action::Apply { version, components } = &step.action {
+                    for component in components {
+                        if host.installed.get(component) != Some(version) {
+                            self.wrong("I20", now, format!("{}: {component} is not at {version}", task.node));
+                        }
+                    }
+                }
+            }
+            if host.drained_by_us {
+                self.wrong("I20", now, format!("{} is left drained", task.node));
+            }
+        }
+        if !site.ours.is_empty() {
+            self.wrong("I20", now, "an SDS is left in maintenance");
+        }
+    }
+
+    fn deed(&mut self, site: &Site, deed: &Deed, now: Timestamp) {
+        let step = match deed {
+            Deed::Entered { step, .. }
+            | Deed::Exited { step, .. }
+            | Deed::Drained { step, .. }
+            | Deed::Reactivated { step, .. }
+            | Deed::Switched { step }
+            | Deed::Executed { step, .. }
+            | Deed::Refused { step, .. } => step.clone(),
+        };
+        if !self.intended.contains(&step) {
+            self.wrong("I7", now, format!("{step} has an effect and no intention on disk: {deed:?}"));
+        }
+        // Someone else's maintenance, begun in ours, cannot be told from it.
+        let foreign = matches!(deed, Deed::Exited { ours: false, .. });
+        if !matches!(deed, Deed::Refused { .. }) && !foreign {
+            let times = self.done.entry((step.run.clone(), step.task, step.place)).or_default();
+            *times += 1;
+            // To hand over again after another change of owner is a new change.
+            if *times > 1 && !matches!(deed, Deed::Switched { .. }) {
+                let times = *times;
+                self.wrong("I6", now, format!("{step} had {times} effects"));
+            }
+        }
+        match deed {
+            Deed::Entered { sds, .. } => {
+                self.count("effect: enter");
+                self.never_controller(
+                    site,
+                    site.hosts.values().find(|host| host.sds == *sds).map(|host| &host.name),
+                    now,
+                );
+            }
+            Deed::Exited { ours, sds, .. } => {
+                self.count("effect: exit");
+                let long = self.foreign.get(sds).is_some_and(|since| now - *since > GRACE);
+                if !ours && long {
+                    self.wrong("I11", now, format!("{step} ends the maintenance of someone else"));
+                }
+            }
+            Deed::Drained { node, .. } => {
+                self.count("effect: drain");
+                self.never_controller(site, Some(node), now);
+            }
+            Deed::Reactivated { ours, .. } => {
+                self.count("effect: reactivate");
+                if !ours {
+                    self.wrong("I11", now, format!("{step} reactivates an agent that somebody else deactivated"));
+                }
+            }
+            Deed::Switched { .. } => self.count("effect: switch_mdm"),
+            Deed::Executed { node, action, epoch, .. } => {
+                let seen = self.epochs.entry(node.clone()).or_default();
+                if *epoch < *seen {
+                    let seen = *seen;
+                    self.wrong("I8", now, format!("{node} obeys epoch {epoch} after {seen}"));
+                } else {
+                    *seen = *epoch;
+                }
+                self.count(format!("effect: {}", action.kind()));
+                self.executed(site, node, action, now);
+            }
+            Deed::Refused { why, .. } => self.refused(why, &step, now),
+        }
+    }
+
+    /// What the MDM refuses although it could have been known beforehand: the gate is too lax.
+    fn refused(&mut self, why: &str, step: &StepId, now: Timestamp) {
+        self.count(format!("refused: {why}"));
+        let cause = match why {
+            "DEGRADED_OR_FAILED_DATA" => "data",
+            "MM_FAILED_REBUILD_DISABLED_ON_SP" => "rebuild off",
+            "TGT_MM_CONFILICT" => "foreign",
+            "NOT_ENOUGH_HEALTHY_TGTS_FOR_MM" => "away",
+            _ => return,
+        };
+        if self.long(cause, now) {
+            self.wrong("I2", now, format!("{step} was refused with {why}, and that was to be seen before"));
+        }
+    }
+
+    fn never_controller(&mut self, site: &Site, node: Option<&NodeName>, now: Timestamp) {
+        if let Some(node) = node
+            && site.hosts.get(node).is_some_and(|host| host.carries.contains(&Carries::Controller))
+        {
+            self.wrong("I21", now, format!("{node} carries the controller and is worked on"));
+        }
+    }
+
+    fn executed(&mut self, site: &Site, node: &NodeName, action: &Action, now: Timestamp) {
+        let Some(host) = site.hosts.get(node) else { return };
+        let (components, back): (Vec<Component>, bool) = match action {
+            Action::Apply { components, .. } => (components.clone(), false),
+            Action::Rollback { components, .. } => (components.clone(), true),
+            Action::Reboot => (host.installed.keys().copied().collect(), false),
+            _ => return,
+        };
+        self.never_controller(site, Some(node), now);
+        let stops = |component| components.contains(&component);
+        if stops(Component::Sds) {
+            let kept = site.ours.contains_key(&host.sds)
+                && site.world.sds.get(&host.sds).is_some_and(|sds| sds.maintenance == Maintenance::In);
+            if !kept {
+                self.wrong("I5", now, format!("the SDS of {node} is stopped outside of our maintenance"));
+            }
+            if !back && self.long("data", now) {
+                self.wrong("I2", now, format!("the SDS of {node} is stopped while data is not protected"));
+            }
+        }
+        if stops(Component::Mdm) && host.mdm.is_some() {
+            self.mdm(site, node, back, now);
+        }
+        if (stops(Component::Sdc) && !back) && (host.mesos != Mesos::Drained || host.open_volumes > 0) {
+            self.wrong("I5", now, format!("the SDC of {node} is stopped while something may use it"));
+        }
+        if *action == Action::Reboot && !host.modules.contains(&host.next_kernel) {
+            self.wrong("I5", now, format!("{node} restarts into a kernel without a module"));
+        }
+        if let Action::Apply { version, components } = action {
+            for component in components {
+                if !host.staged.get(component).is_some_and(|all| all.contains(version)) {
+                    self.wrong(
+                        "I14",
+                        now,
+                        format!("{component} {version} is installed on {node} and was not checked there"),
+                    );
+                }
+            }
+            let old_mdm = site.world.mdm.voters().any(|mdm| mdm.version != **version);
+            let old_sds = site.world.sds.values().any(|sds| sds.version != **version);
+            if (components.contains(&Component::Sds) && old_mdm) || (components.contains(&Component::Sdc) && old_sds) {
+                self.wrong("I14", now, format!("{components:?} on {node} would be newer than what they depend on"));
+            }
+        }
+    }
+
+    fn mdm(&mut self, site: &Site, node: &NodeName, back: bool, now: Timestamp) {
+        let own = site.hosts.get(node).and_then(|host| host.mdm.clone());
+        let at = site.world.now();
+        let others_well =
+            site.world.mdm.voters().filter(|mdm| Some(&mdm.name) != own.as_ref()).all(|mdm| mdm.in_sync(at));
+        if !back && !others_well && self.long("mdm", now) {
+            self.wrong("I3", now, format!("the MDM of {node} is stopped while another one is away"));
+        }
+        let owns = site.world.mdm.master().is_some_and(|mdm| Some(&mdm.name) == own.as_ref());
+        if !back && owns && self.owner.is_some_and(|(_, since)| now - since > GRACE) {
+            self.wrong("I4", now, format!("{node} owns the MDM cluster and its MDM is stopped"));
+        }
+        let beside = site.hosts.values().filter(|host| {
+            host.name != *node
+                && host.mdm.is_some()
+                && host.working.as_ref().is_some_and(|(_, action, _)| match action {
+                    Action::Apply { components, .. } | Action::Rollback { components, .. } => {
+                        components.contains(&Component::Mdm)
+                    }
+                    Action::Reboot => true,
+                    _ => false,
+                })
+        });
+        if beside.count() > 0 {
+            self.wrong("I3", now, format!("the MDM of {node} is stopped while another one is in work"));
+        }
+    }
+
+    /// Since when things are as they are.
+    fn truth(&mut self, site: &Site) {
+        let now = site.now();
+        let world = &site.world;
+        let hurt = world.pools.values().any(|pool| {
+            let at = &pool.figures.protection;
+            at.degraded_failed + at.degraded_healthy + at.failed > 0
+        });
+        let foreign =
+            world.sds.values().any(|sds| sds.maintenance != Maintenance::None && !site.ours.contains_key(&sds.id));
+        let healthy = world.sds.values().filter(|sds| sds.connected()).count();
+        let states = [
+            ("data", hurt),
+            ("rebuild off", world.pools.values().any(|pool| !pool.rebuild_enabled)),
+            ("foreign", foreign),
+            ("away", healthy < 3),
+            ("mdm", !world.mdm.normal(world.now())),
+        ];
+        for (what, is) in states {
+            if is {
+                self.since.entry(what).or_insert(now);
+            } else {
+                self.since.remove(what);
+            }
+        }
+        let owner = world.mdm.master().map(|mdm| mdm.id);
+        if self.owner.map(|(id, _)| id) != owner {
+            self.owner = owner.map(|id| (id, now));
+        }
+        self.foreign.retain(|id, _| {
+            world.sds.get(id).is_some_and(|sds| sds.maintenance != Maintenance::None) && !site.ours.contains_key(id)
+        });
+        for sds in world.sds.values() {
+            if sds.maintenance != Maintenance::None && !site.ours.contains_key(&sds.id) {
+                self.foreign.entry(sds.id).or_insert(now);
+            }
+        }
+    }
+
+    /// What holds at every instant.
+    fn instant(&mut self, site: &Site, now: Timestamp) {
+        let units: BTreeSet<Id> =
+            site.ours.keys().filter_map(|id| site.world.sds.get(id)).map(|sds| sds.fault_unit()).collect();
+        if units.len() > 1 {
+            self.wrong("I1", now, format!("SDSs of {} fault sets are in our maintenance", units.len()));
+        }
+        for (id, since) in &site.ours.clone() {
+            let sds: SdsId = super::view::id(*id);
+            let Some(open) = self.book.obligation(&Duty::Maintenance { sds: sds.clone() }) else {
+                self.wrong("I9", now, format!("SDS {sds} is in our maintenance without an obligation"));
+                continue;
+            };
+            let limit = open.deadline - open.since;
+            if now - *since > limit + GRACE && advance::overdue(&self.book, now).is_empty() {
+                self.wrong("I10", now, format!("SDS {sds} is in maintenance for too long, and nobody is told"));
+            }
+        }
+        let drained: Vec<_> =
+            site.hosts.values().filter(|host| host.drained_by_us).map(|host| host.agent.clone()).collect();
+        for agent in drained {
+            if self.book.obligation(&Duty::Deactivated { agent: agent.clone() }).is_none() {
+                self.wrong("I9", now, format!("{agent} is drained by us without an obligation"));
+            }
+        }
+    }
+
+    /// Notes since when our own rules say that something is wrong.
+    pub fn planted(&mut self, fires: bool, now: Timestamp) {
+        if fires {
+            self.since.entry("alert").or_insert(now);
+        } else {
+            self.since.remove("alert");
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! One seed, one story: a site is upgraded again and again while things go
+//! wrong; then nothing goes wrong any more, and all must come to an end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
+
+use super::controller::{Controller, Death};
+use super::fault::{self, Fault};
+use super::judge::Judge;
+use super::site::Site;
+use crate::model::id::RunId;
+use crate::model::node::Carries;
+use crate::model::plan::{Approval, Limits, Request};
+use crate::model::step::StepKind;
+use crate::model::unit::Timestamp;
+use crate::sim::Release;
+use crate::upgrade::plan::{Fleet, Habits, plan};
+use crate::work::command;
+use crate::work::facts::Policy;
+use crate::work::record::{Effect, Record};
+
+/// What is played.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Play {
+    pub seed: u64,
+    pub nodes: u32,
+    pub events: u32,
+    /// Only this goes wrong, from the beginning on; by default everything may.
+    pub only: Option<Vec<Fault>>,
+    /// The process dies at each of these turns that decide something.
+    pub die_at: BTreeMap<u32, Death>,
+    pub release: Release,
+}
+
+impl Play {
+    /// Everything by chance.
+    pub fn of(seed: u64, nodes: u32, events: u32) -> Self {
+        let releases = [Release::V2_0, Release::V2_6, Release::V3_0, Release::V3_6];
+        let release = releases[seed as usize % releases.len()];
+        Self { seed, nodes, events, only: None, die_at: BTreeMap::new(), release }
+    }
+
+    /// Plays it.
+    pub fn run(&self) -> Outcome {
+        simulate(self)
+    }
+}
+
+/// How it went.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Outcome {
+    pub violations: Vec<String>,
+    /// In the order in which it happened, for people.
+    pub story: Vec<String>,
+    pub counts: BTreeMap<String, u64>,
+    /// Hash of the story and of the journal: the same seed gives the same.
+    pub trace: String,
+    /// Turns that decided something.
+    pub decisions: u32,
+}
+
+struct Stage {
+    play: Play,
+    site: Site,
+    controller: Controller,
+    judge: Judge,
+    disk: Vec<Vec<u8>>,
+    story: Vec<String>,
+    runs: u32,
+    decisions: u32,
+    dead_until: Option<Timestamp>,
+    /// How it dies at the next turn that decides something.
+    death: Option<Death>,
+    epoch: u64,
+}
+
+/// Longest time that everything may take to end once nothing goes wrong any more.
+const ENDING: TimeDelta = TimeDelta::hours(14);
+
+fn simulate(play: &Play) -> Outcome {
+    let mut stage = match Stage::new(play) {
+        Ok(stage) => stage,
+        Err(error) => return Outcome { violations: vec![error.to_string()], ..Outcome::default() },
+    };
+    let mut dice = ChaCha8Rng::seed_from_u64(play.seed ^ 0x5eed);
+    for _ in 0..play.events {
+        let seconds = dice.random_range(1..9);
+        let fault = match &play.only {
+            None => dice.random_bool(0.05).then(|| Fault::draw(&mut dice)),
+            Some(only) if only.is_empty() => None,
+            Some(only) => dice.random_bool(0.02).then(|| only[dice.random_range(0..only.len())]),
+        };
+        stage.event(seconds, fault, &mut dice, true);
+        if stage.judge.violations.len() > 3 {
+            break;
+        }
+    }
+    stage.ending(&mut dice);
+    stage.outcome()
+}
+
+impl Stage {
+    fn new(play: &Play) -> Result<Self, crate::work::journal::Broken> {
+        let mut site = Site::new(play.nodes, play.release, ChaCha8Rng::seed_from_u64(play.seed), play.seed);
+        if play.seed.is_multiple_of(3)
+            && let Some(host) = site.hosts.values_mut().rev().find(|host| host.mdm.is_none())
+        {
+            host.carries.insert(Carries::Controller);
+        }
+        let mut disk = Vec::new();
+        let (controller, _) = Controller::start(&mut disk, 1, Policy::default(), site.now())?;
+        Ok(Self {
+            play: play.clone(),
+            site,
+            controller,
+            judge: Judge::default(),
+            disk,
+            story: Vec::new(),
+            runs: 0,
+            decisions: 0,
+            dead_until: None,
+            death: None,
+            epoch: 1,
+        })
+    }
+
+    fn tell(&mut self, what: impl std::fmt::Display) {
+        let at = self.site.now().format("%H:%M:%S");
+        self.story.push(format!("{at} {what}"));
+    }
+
+    fn bad(&mut self, what: impl std::fmt::Display) {
+        let now = self.site.now();
+        self.tell(format_args!("VIOLATION {what}"));
+        self.judge.violations.push(format!("{now} {what}"));
+    }
+
+    fn event(&mut self, seconds: u64, fault: Option<Fault>, dice: &mut ChaCha8Rng, open: bool) {
+        let answers = self.site.pass(seconds);
+        let now = self.site.now();
+        match fault {
+            None => {}
+            Some(Fault::Crash) => self.death = Some(Death::ALL[dice.random_range(0..Death::ALL.len())]),
+            Some(Fault::Pause | Fault::Resume | Fault::Cancel) => self.person(fault.unwrap_or(Fault::Pause)),
+            Some(fault) if fault::happen(fault, &mut self.site, &mut self.controller) => {
+                self.judge.count(format!("fault: {fault:?}"));
+                self.tell(format_args!("-- {fault:?}"));
+            }
+            Some(_) => {}
+        }
+        self.judge.planted(self.controller.planted, now);
+        if let Some(until) = self.dead_until {
+            if now < until {
+                return self.judged(false);
+            }
+            self.restart();
+        }
+        let heard = self.controller.hear(answers, &mut self.disk, now);
+        if let Err(error) = heard {
+            self.bad(format_args!("I19: {error}"));
+        }
+        self.controller.poll(&self.site);
+        if open && self.controller.journal.book().open_run().is_none() {
+            self.open(dice);
+        }
+        self.turns(dice);
+        self.judged(true);
+    }
+
+    /// Turns until nothing more is decided.
+    fn turns(&mut self, dice: &mut ChaCha8Rng) {
+        for _ in 0..40 {
+            if let Some(planned) = self.play.die_at.get(&self.decisions) {
+                self.death = Some(*planned);
+            }
+            let (before, death) = (self.controller.journal.len(), self.death);
+            let result = self.controller.turn(&mut self.site, &mut self.disk, death);
+            let decided = self.controller.journal.len() > before;
+            self.decisions += u32::from(decided);
+            match result {
+                Ok(records) => {
+                    for record in &records {
+                        if let Some(line) = sentence(record) {
+                            self.tell(line);
+                        }
+                    }
+                }
+                Err(error) => return self.bad(format_args!("I19: {error}")),
+            }
+            // A death that was drawn waits for a turn that decides.
+            if let Some(place) = death.filter(|_| decided) {
+                self.death = None;
+                self.judge.count(format!("death: {place:?}"));
+                self.tell(format_args!("-- the controller dies: {place:?}"));
+                self.dead_until = Some(self.site.now() + TimeDelta::seconds(dice.random_range(5..120)));
+                return;
+            }
+            if !decided {
+                return;
+            }
+            self.judged(true);
+        }
+        self.bad("L1: the engine decides without end");
+    }
+
+    fn judged(&mut self, alive: bool) {
+        let before = self.judge.violations.len();
+        self.judge.look(&mut self.site, &self.disk, alive.then_some(&self.controller));
+        for violation in self.judge.violations.clone().into_iter().skip(before) {
+            self.tell(format_args!("VIOLATION {violation}"));
+        }
+    }
+
+    fn restart(&mut self) {
+        self.dead_until = None;
+        self.epoch += 1;
+        let now = self.site.now();
+        let planted = self.controller.planted;
+        match Controller::start(&mut self.disk, self.epoch, self.controller.policy.clone(), now) {
+            Ok((controller, torn)) => {
+                self.controller = controller;
+                self.controller.planted = planted;
+                self.judged(true);
+                self.judge.replayed(&self.controller.journal, now);
+                let end = if torn { ", without the torn last record" } else { "" };
+                let epoch = self.epoch;
+                self.tell(format_args!("the controller starts again, epoch {epoch}{end}"));
+            }
+            Err(error) => self.bad(format_args!("I19: {error}")),
+        }
+    }
+
+    fn person(&mut self, what: Fault) {
+        if self.dead_until.is_some() {
+            return;
+        }
+        let book = self.controller.journal.book();
+        let Some(run) = book.open_run().map(|run| run.id.clone()) else { return };
+        let records = match what {
+            Fault::Pause => command::pause(book, &run, "a person"),
+            Fault::Resume => command::resume(book, &run, "a person"),
+            _ => command::cancel(book, &run, "a person"),
+        };
+        if let Ok(records) = records {
+            self.judge.count(format!("fault: {what:?}"));
+            self.tell(format_args!("-- a person says {what:?}"));
+            let now = self.site.now();
+            if let Err(error) = self.controller.told(&records, &mut self.disk, now) {
+                self.bad(format_args!("I19: {error}"));
+            }
+        }
+    }
+
+    /// The next upgrade, if the system looks as if one could be planned.
+    fn open(&mut self, dice: &mut ChaCha8Rng) {
+        let now = self.site.now();
+        let addresses = self.site.addresses();
+        let facts = self.controller.facts(now);
+        let Some(snapshot) = facts.snapshot() else { return };
+        let quiet = facts.nodes.len() == self.site.hosts.len();
+        if !quiet || facts.agents.len() != self.site.hosts.len() {
+            return;
+        }
+        let done = |host: &super::host::Host| host.installed.values().all(|version| *version == self.site.to);
+        let to: Box<str> =
+            if self.site.hosts.values().all(done) { format!("{}1", self.site.to).into() } else { self.site.to.clone() };
+        let fleet = Fleet { snapshot, nodes: facts.nodes, agents: facts.agents, addresses: &addresses };
+        let habits = Habits {
+            apply: 60,
+            reboot: 120,
+            resync: 60,
+            drain: 30,
+            soak: 60,
+            reboots: self.play.seed.is_multiple_of(2),
+            at_once: 1,
+            limits: Limits { failures: 1 + (self.play.seed % 2) as u32, ..Limits::default() },
+        };
+        let request = Request::Upgrade { to: to.clone(), only: BTreeSet::new() };
+        let proposal = plan(request, &fleet, &habits, None, now);
+        if !proposal.plan.has(StepKind::Apply) {
+            return;
+        }
+        let run = RunId::new(&format!("run-{}", self.runs + 1));
+        let approval = Approval::Hash { plan: proposal.plan.id(), by: "a person".into(), at: now };
+        let baseline = snapshot
+            .alerts
+            .iter()
+            .flat_map(|part| part.value.iter())
+            .map(|alert| (alert.name.clone(), alert.resource_name.clone().unwrap_or_default()))
+            .collect();
+        let book = self.controller.journal.book();
+        let mut records: Vec<Record> = Vec::new();
+        for version in book.quarantined.keys() {
+            records.push(Record::Freed { version: version.clone(), by: "a person".into() });
+        }
+        match command::open(book, &facts, run.clone(), proposal.plan, approval, baseline) {
+            Ok(opened) => records.extend(opened),
+            Err(no) => {
+                self.judge.count("a plan is refused");
+                // Not every moment is one for a plan; people try again later.
+                if dice.random_bool(0.05) {
+                    let no = no.to_string();
+                    self.tell(format_args!("no plan: {no}"));
+                }
+                return;
+            }
+        }
+        self.runs += 1;
+        self.site.to = to.clone();
+        self.tell(format_args!("{run} begins: upgrade to {to}"));
+        if let Err(error) = self.controller.told(&records, &mut self.disk, now) {
+            self.bad(format_args!("I19: {error}"));
+        }
+    }
+
+    /// Nothing goes wrong any more: what is open must end, and nothing be left behind.
+    fn ending(&mut self, dice: &mut ChaCha8Rng) {
+        self.tell("from here on nothing goes wrong");
+        let resumed = self.controller.journal.book().open_run().is_some_and(|run| run.paused.is_some());
+        if resumed {
+            self.person(Fault::Resume);
+        }
+        let limit = self.site.now() + ENDING;
+        while self.site.now() < limit && self.judge.violations.is_empty() {
+            fault::heal(&mut self.site, &mut self.controller);
+            self.event(10, None, dice, false);
+            if self.dead_until.is_none() && self.controller.journal.book().open_run().is_none() {
+                break;
+            }
+            if self.dead_until.is_none()
+                && self.controller.journal.book().open_run().is_some_and(|run| run.paused.is_some())
+            {
+                self.person(Fault::Resume);
+            }
+            // While something is open, either something is ordered or there is a reason why not.
+            let book = self.controller.journal.book();
+            let silent = book.open_run().is_some_and(|run| {
+                self.controller.waits.is_empty() && !run.tasks.iter().any(|task| task.standing.in_work())
+            });
+            if silent && self.dead_until.is_none() {
+                self.bad("L3: nothing happens, and there is no reason");
+            }
+        }
+        let waits: Vec<String> = self
+            .controller
+            .waits
+            .iter()
+            .flat_map(|wait| wait.holds.iter().map(move |hold| format!("{}: {}", wait.node, hold.reason)))
+            .collect();
+        if self.controller.journal.book().open_run().is_some() && self.judge.violations.is_empty() {
+            self.bad(format_args!("L1: the run does not end: {}", waits.join("; ")));
+        }
+        if self.judge.violations.is_empty() {
+            let left = self.site.ours.len() + self.site.hosts.values().filter(|host| host.drained_by_us).count();
+            if left > 0 {
+                self.bad(format_args!("L2: {left} things of ours are left undone"));
+            }
+        }
+    }
+
+    fn outcome(mut self) -> Outcome {
+        let mut hash = Sha256::new();
+        for line in &self.story {
+            hash.update(line.as_bytes());
+        }
+        for line in &self.disk {
+            hash.update(line);
+        }
+        let trace = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        self.judge.count("seeds");
+        Outcome {
+            violations: self.judge.violations,
+            story: self.story,
+            counts: self.judge.counts,
+            trace,
+            decisions: self.decisions,
+        }
+    }
+}
+
+/// A record as a line of the story.
+fn sentence(record: &Record) -> Option<String> {
+    Some(match record {
+        Record::Began { task, .. } => format!("task {task} begins"),
+        Record::Intended { step, effect, .. } => match effect {
+            Effect::Order { permit, .. } => format!("{step}: {} on {}", permit.action.kind(), permit.node),
+            effect => format!("{step}: {}", effect.as_str()),
+        },
+        Record::Failed { task, why, undo, .. } => {
+            let back: Vec<&str> = undo.iter().map(|step| step.action.kind().as_str()).collect();
+            format!("task {task} is given up: {why}; back by {}", back.join(", "))
+        }
+        Record::Overdue { task, why, .. } => format!("task {task}: a person is told: {why}"),
+        Record::Halted { why, .. } => format!("halted: {why}"),
+        Record::Closed { run, end } => format!("{run} is over: {end:?}"),
+        Record::Well { task, since: None, .. } => format!("task {task}: not well, the soak begins again"),
+        _ => return None,
+    })
+}

@@ -1,0 +1,461 @@
+//! The truth: MDM, hosts, Mesos, the network between, and what really happened to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use super::host::{Host, Mesos};
+use super::view::id;
+use crate::model::id::{AgentId, NodeName, SdsId};
+use crate::model::step::{Action, Answer, Component, MaintenanceMode, StepId};
+use crate::model::unit::Timestamp;
+use crate::sim::Release;
+use crate::sim::world::{
+    ClusterCommand, Command, Component as Package, Id, Layout, Maintenance, MaintenanceCommand, Mode, Reply, Scope,
+    World,
+};
+use crate::work::record::Effect;
+
+/// An order under way, or its answer.
+#[derive(Clone, Debug)]
+pub(super) enum Parcel {
+    Order(StepId, Effect),
+    Answer(StepId, Answer),
+}
+
+/// What really was done, for the judge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Deed {
+    Entered { step: StepId, sds: Id },
+    Exited { step: StepId, sds: Id, ours: bool },
+    Drained { step: StepId, node: NodeName },
+    Reactivated { step: StepId, node: NodeName, ours: bool },
+    Switched { step: StepId },
+    Executed { step: StepId, node: NodeName, action: Action, epoch: u64 },
+    Refused { step: StepId, why: Box<str> },
+}
+
+/// The world with everything around it.
+#[allow(missing_docs)]
+pub struct Site {
+    pub world: World,
+    pub hosts: BTreeMap<NodeName, Host>,
+    /// SDSs in maintenance by us, since when.
+    pub ours: BTreeMap<Id, Timestamp>,
+    pub from: Box<str>,
+    pub to: Box<str>,
+    pub deeds: Vec<Deed>,
+    pub rng: ChaCha8Rng,
+    /// The gateway does not answer before that.
+    pub deaf_until: Timestamp,
+    /// Neither does the Mesos master.
+    pub mesos_deaf_until: Timestamp,
+    /// Parts of orders, and of answers, that are lost, in percent.
+    pub loss: u32,
+    parcels: Vec<(Timestamp, u64, Parcel)>,
+    sent: u64,
+}
+
+impl Site {
+    /// A healthy site of so many nodes.
+    pub fn new(nodes: u32, release: Release, rng: ChaCha8Rng, seed: u64) -> Self {
+        let racks = nodes.clamp(3, 5);
+        let layout = Layout {
+            domains: 1,
+            racks_per_domain: racks,
+            nodes_per_rack: (nodes / racks).max(1),
+            devices_per_node: 2,
+            pools_per_domain: 1,
+            device_gib: 64,
+            volumes: 4,
+            sdcs: racks * (nodes / racks).max(1),
+            fill: 0.2,
+            spare_percent: 34,
+            move_kib_per_second: 256 * 1024,
+            ..Layout::small()
+        };
+        let mut world = World::new(&layout, release, seed);
+        let from: Box<str> = release.component().into();
+        // A patch of the same release.
+        let to: Box<str> = format!("{from}1").into();
+        let clients: Vec<Id> = world.sdcs.keys().copied().collect();
+        let mut hosts = BTreeMap::new();
+        let servers: Vec<(Id, String, String)> =
+            world.sds.values().map(|sds| (sds.id, sds.name.clone(), sds.ips[0].ip.clone())).collect();
+        for (at, (sds, sds_name, ip)) in servers.into_iter().enumerate() {
+            let mdm = world.mdm.members.iter().find(|mdm| mdm.ips.contains(&ip)).map(|mdm| mdm.name.clone());
+            let sdc = clients[at % clients.len()];
+            if let Some(client) = world.sdcs.get_mut(&sdc) {
+                client.ip.clone_from(&ip);
+            }
+            let mut installed: BTreeMap<Component, Box<str>> =
+                [Component::Lia, Component::Sds, Component::Sdc].map(|at| (at, from.clone())).into();
+            if mdm.is_some() {
+                installed.insert(Component::Mdm, from.clone());
+            }
+            let name = NodeName::new(&format!("node-{}", at + 1));
+            let kernel: Box<str> = "5.14.0-1".into();
+            hosts.insert(
+                name.clone(),
+                Host {
+                    agent: AgentId::new(&format!("agent-{}", at + 1)),
+                    name,
+                    sds,
+                    sds_name,
+                    mdm,
+                    sdc,
+                    boot: 1,
+                    up_at: Timestamp::MIN_UTC,
+                    silent: false,
+                    next_kernel: "5.14.0-2".into(),
+                    modules: [kernel.clone(), "5.14.0-2".into()].into(),
+                    kernel,
+                    running: installed.keys().copied().collect(),
+                    installed,
+                    staged: BTreeMap::new(),
+                    open_volumes: 1,
+                    epoch: 0,
+                    ledger: BTreeMap::new(),
+                    working: None,
+                    carries: BTreeSet::new(),
+                    mesos: Mesos::Active,
+                    drained_by_us: false,
+                    drain_stuck: false,
+                    broken: false,
+                    slow_seconds: 0,
+                },
+            );
+        }
+        let start = world.wall(world.now());
+        Self {
+            world,
+            hosts,
+            ours: BTreeMap::new(),
+            from,
+            to,
+            deeds: Vec::new(),
+            rng,
+            deaf_until: start,
+            mesos_deaf_until: start,
+            loss: 0,
+            parcels: Vec::new(),
+            sent: 0,
+        }
+    }
+
+    /// The moment.
+    pub fn now(&self) -> Timestamp {
+        self.world.wall(self.world.now())
+    }
+
+    /// Which addresses each node has.
+    pub fn addresses(&self) -> BTreeMap<NodeName, BTreeSet<Box<str>>> {
+        let of = |host: &Host| {
+            self.world.sds.get(&host.sds).map(|sds| sds.ips.iter().map(|at| at.ip.as_str().into()).collect())
+        };
+        self.hosts.values().map(|host| (host.name.clone(), of(host).unwrap_or_default())).collect()
+    }
+
+    /// An order leaves the controller. It may be slow, or lost; so may its answer.
+    pub(super) fn send(&mut self, step: StepId, effect: Effect) {
+        if self.rng.random_range(0..100) < self.loss {
+            return;
+        }
+        let slow = self.rng.random_range(0..100) < self.loss;
+        let delay = if slow { self.rng.random_range(10..60) } else { self.rng.random_range(0..3) };
+        self.post(delay, Parcel::Order(step, effect));
+    }
+
+    fn post(&mut self, delay: i64, parcel: Parcel) {
+        self.sent += 1;
+        self.parcels.push((self.now() + TimeDelta::seconds(delay), self.sent, parcel));
+    }
+
+    /// Lets time pass. Orders arrive and are obeyed; answers that arrive are given back.
+    pub(super) fn pass(&mut self, seconds: u64) -> Vec<(StepId, Answer)> {
+        let mut answers = Vec::new();
+        for _ in 0..seconds {
+            self.world.advance(Duration::from_secs(1));
+            let now = self.now();
+            let names: Vec<NodeName> = self.hosts.keys().cloned().collect();
+            for name in names {
+                self.carry_on(&name, now);
+            }
+            let mut due: Vec<(Timestamp, u64, Parcel)> = Vec::new();
+            self.parcels.retain(|parcel| {
+                let is_due = parcel.0 <= now;
+                if is_due {
+                    due.push(parcel.clone());
+                }
+                !is_due
+            });
+            due.sort_by_key(|(at, number, _)| (*at, *number));
+            for (_, _, parcel) in due {
+                match parcel {
+                    Parcel::Answer(step, answer) => answers.push((step, answer)),
+                    Parcel::Order(step, effect) => {
+                        let answer = self.obey(&step, &effect, now);
+                        if let Answer::Refused { why } = &answer {
+                            self.deeds.push(Deed::Refused { step: step.clone(), why: why.clone() });
+                        }
+                        if self.rng.random_range(0..100) >= self.loss {
+                            let delay = self.rng.random_range(0..3);
+                            self.post(delay, Parcel::Answer(step, answer));
+                        }
+                    }
+                }
+            }
+            let here = &self.world.sds;
+            self.ours.retain(|id, _| here.get(id).is_some_and(|sds| sds.maintenance != Maintenance::None));
+        }
+        answers
+    }
+
+    fn obey(&mut self, step: &StepId, effect: &Effect, now: Timestamp) -> Answer {
+        match effect {
+            Effect::Enter { sds, mode } => self.enter(step, sds, *mode, now),
+            Effect::Exit { sds, mode } => self.exit(step, sds, *mode),
+            Effect::SwitchMdm { to } => {
+                let Some(member) =
+                    self.world.mdm.members.iter().find(|mdm| id::<crate::model::id::MdmId>(mdm.id) == *to)
+                else {
+                    return refused("no such MDM");
+                };
+                let command = Command::Cluster(ClusterCommand::ChangeOwnership(member.id));
+                match self.mdm(command) {
+                    Ok(_) => {
+                        self.deeds.push(Deed::Switched { step: step.clone() });
+                        Answer::Accepted
+                    }
+                    Err(answer) => answer,
+                }
+            }
+            Effect::Finalise => Answer::Accepted,
+            Effect::Drain { agent } => {
+                let stuck_for_ever = |host: &Host| host.drain_stuck;
+                let Some(host) = self.hosts.values_mut().find(|host| host.agent == *agent) else {
+                    return refused("no such agent");
+                };
+                if now < self.mesos_deaf_until {
+                    return Answer::Unknown { why: "the master does not answer".into() };
+                }
+                if host.mesos == Mesos::Active {
+                    host.mesos = Mesos::Draining((!stuck_for_ever(host)).then(|| now + TimeDelta::seconds(20)));
+                    host.drained_by_us = true;
+                    self.deeds.push(Deed::Drained { step: step.clone(), node: host.name.clone() });
+                }
+                Answer::Accepted
+            }
+            Effect::Reactivate { agent } => {
+                let Some(host) = self.hosts.values_mut().find(|host| host.agent == *agent) else {
+                    return refused("no such agent");
+                };
+                if now < self.mesos_deaf_until {
+                    return Answer::Unknown { why: "the master does not answer".into() };
+                }
+                match host.mesos {
+                    Mesos::Draining(_) => refused("agent is draining"),
+                    Mesos::Active => Answer::AlreadySo,
+                    Mesos::Drained => {
+                        let ours = std::mem::take(&mut host.drained_by_us);
+                        host.mesos = Mesos::Active;
+                        self.deeds.push(Deed::Reactivated { step: step.clone(), node: host.name.clone(), ours });
+                        Answer::Accepted
+                    }
+                }
+            }
+            Effect::Order { permit, .. } => self.order(step, permit, now),
+        }
+    }
+
+    fn mdm(&mut self, command: Command) -> Result<Reply, Answer> {
+        if !self.world.answers() || self.now() < self.deaf_until {
+            return Err(Answer::Unknown { why: "the gateway does not answer".into() });
+        }
+        self.world.command(command).map_err(|error| Answer::Refused { why: error.to_string().into() })
+    }
+
+    fn enter(&mut self, step: &StepId, sds: &SdsId, mode: MaintenanceMode, now: Timestamp) -> Answer {
+        let Some(at) = self.world.sds.keys().copied().find(|at| id::<SdsId>(*at) == *sds) else {
+            return refused("no such SDS");
+        };
+        let command = MaintenanceCommand::Enter { scope: Scope::Sds(at), mode: world_mode(mode), force: false };
+        match self.mdm(Command::Maintenance(command)) {
+            Ok(Reply::Verdicts(verdicts)) => match verdicts.first() {
+                Some((_, Some(code))) => refused(code.symbol()),
+                _ => {
+                    self.ours.insert(at, now);
+                    self.deeds.push(Deed::Entered { step: step.clone(), sds: at });
+                    Answer::Accepted
+                }
+            },
+            Ok(_) => Answer::Accepted,
+            Err(answer) => answer,
+        }
+    }
+
+    fn exit(&mut self, step: &StepId, sds: &SdsId, mode: MaintenanceMode) -> Answer {
+        let Some(at) = self.world.sds.keys().copied().find(|at| id::<SdsId>(*at) == *sds) else {
+            return refused("no such SDS");
+        };
+        let ours = self.ours.contains_key(&at);
+        let command = MaintenanceCommand::Exit { scope: Scope::Sds(at), mode: world_mode(mode), force: false };
+        match self.mdm(Command::Maintenance(command)) {
+            Ok(Reply::Verdicts(verdicts)) => match verdicts.first() {
+                Some((_, Some(code))) => refused(code.symbol()),
+                _ => {
+                    self.deeds.push(Deed::Exited { step: step.clone(), sds: at, ours });
+                    Answer::Accepted
+                }
+            },
+            Ok(_) => Answer::Accepted,
+            Err(answer) => answer,
+        }
+    }
+
+    fn order(&mut self, step: &StepId, permit: &crate::model::permit::Permit, now: Timestamp) -> Answer {
+        let Some(host) = self.hosts.get_mut(&permit.node) else { return refused("no such node") };
+        if host.silent || now < host.up_at {
+            return Answer::Unknown { why: "the agent does not answer".into() };
+        }
+        if let Some(answer) = host.ledger.get(step) {
+            return answer.clone();
+        }
+        if let Err(error) = permit.admits(&permit.node, host.epoch, now) {
+            return Answer::Refused { why: error.to_string().into() };
+        }
+        if host.working.is_some() {
+            return refused("another step is in work");
+        }
+        host.epoch = host.epoch.max(permit.epoch);
+        let seconds = match &permit.action {
+            Action::Stage { .. } => 5,
+            Action::Reboot => 90 + host.slow_seconds,
+            _ => 30 + host.slow_seconds,
+        };
+        host.slow_seconds = 0;
+        host.working = Some((step.clone(), permit.action.clone(), now + TimeDelta::seconds(seconds)));
+        // The ledger is written first: who asks again is told that it was begun.
+        host.ledger.insert(step.clone(), Answer::Accepted);
+        self.deeds.push(Deed::Executed {
+            step: step.clone(),
+            node: permit.node.clone(),
+            action: permit.action.clone(),
+            epoch: permit.epoch,
+        });
+        let (node, action) = (permit.node.clone(), permit.action.clone());
+        self.stop(&node, &action, now + TimeDelta::seconds(seconds));
+        Answer::Accepted
+    }
+
+    /// What an action takes away at once.
+    fn stop(&mut self, node: &NodeName, action: &Action, until: Timestamp) {
+        let Some(host) = self.hosts.get_mut(node) else { return };
+        let all: Vec<Component> = host.installed.keys().copied().collect();
+        let stopped = match action {
+            Action::Apply { components, .. } | Action::Rollback { components, .. } => components.clone(),
+            Action::Reboot => {
+                host.up_at = until;
+                all
+            }
+            _ => Vec::new(),
+        };
+        let (sds, mdm, sdc) = (host.sds_name.clone(), host.mdm.clone(), host.sdc.to_string());
+        for component in stopped {
+            host.running.remove(&component);
+            // What is down already stays down.
+            let _ = match (component, &mdm) {
+                (Component::Sds, _) => self.world.fail_sds(&sds),
+                (Component::Mdm, Some(mdm)) => self.world.fail_mdm(mdm),
+                (Component::Sdc, _) => self.world.set_sdc_connected(&sdc, false),
+                _ => Ok(()),
+            };
+        }
+    }
+
+    /// Steps of agents come to their end, and drains too.
+    fn carry_on(&mut self, node: &NodeName, now: Timestamp) {
+        let Some(host) = self.hosts.get_mut(node) else { return };
+        if let Mesos::Draining(Some(until)) = host.mesos
+            && now >= until
+        {
+            host.mesos = Mesos::Drained;
+            host.open_volumes = 0;
+        }
+        if host.mesos == Mesos::Active && host.open_volumes == 0 {
+            host.open_volumes = 1;
+        }
+        let Some((step, action, until)) = host.working.clone() else { return };
+        if now < until {
+            return;
+        }
+        host.working = None;
+        let mut started = Vec::new();
+        match &action {
+            Action::Stage { version, components } => {
+                for component in components {
+                    host.staged.entry(*component).or_default().insert(version.clone());
+                }
+            }
+            Action::Apply { version, components } => {
+                for component in components {
+                    host.installed.insert(*component, version.clone());
+                }
+                if std::mem::take(&mut host.broken) {
+                    let answer = Answer::Failed { why: "the service did not start".into() };
+                    host.ledger.insert(step.clone(), answer.clone());
+                    self.post(1, Parcel::Answer(step, answer));
+                    return;
+                }
+                started.clone_from(components);
+            }
+            Action::Rollback { version, components } => {
+                for component in components {
+                    host.installed.insert(*component, version.clone());
+                }
+                started.clone_from(components);
+            }
+            Action::Reboot => {
+                host.boot += 1;
+                host.kernel.clone_from(&host.next_kernel);
+                started = host.installed.keys().copied().collect();
+            }
+            _ => {}
+        }
+        self.start(node, &started);
+    }
+
+    /// Services run again, in the version that is installed.
+    pub(super) fn start(&mut self, node: &NodeName, components: &[Component]) {
+        let Some(host) = self.hosts.get_mut(node) else { return };
+        let (sds, mdm, sdc) = (host.sds_name.clone(), host.mdm.clone(), host.sdc.to_string());
+        for component in components {
+            host.running.insert(*component);
+            let version = host.installed.get(component).cloned().unwrap_or_default();
+            let (package, _) = match (component, &mdm) {
+                (Component::Sds, _) => (Some(Package::Sds(sds.clone())), self.world.return_sds(&sds)),
+                (Component::Mdm, Some(mdm)) => (Some(Package::Mdm(mdm.clone())), self.world.return_mdm(mdm)),
+                (Component::Sdc, _) => (Some(Package::Sdc(sdc.clone())), self.world.set_sdc_connected(&sdc, true)),
+                _ => (None, Ok(())),
+            };
+            if let Some(package) = package {
+                let _ = self.world.install(&package, &version);
+            }
+        }
+    }
+}
+
+fn refused(why: &str) -> Answer {
+    Answer::Refused { why: why.into() }
+}
+
+const fn world_mode(mode: MaintenanceMode) -> Mode {
+    match mode {
+        MaintenanceMode::Instant => Mode::Instant,
+        MaintenanceMode::Protected => Mode::Protected,
+    }
+}

@@ -1,0 +1,3 @@
+//! Plans for upgrades and maintenance. They are carried out by `work`.
+
+pub mod plan;

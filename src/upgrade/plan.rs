@@ -1,0 +1,394 @@
+//! In which order does a system get to another release, and how does a node get through it?
+//!
+//! LIAs first, for nothing serves through them; then the members of the MDM
+//! cluster one by one, its owner last and after it has handed over; then the
+//! SDSs, fault set by fault set, the first one alone; clients last. Finalising
+//! is a plan of its own, because there is no way back from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::cluster::{MdmMember, MdmRole, Sds};
+use crate::model::id::{AgentId, NodeName, PlanId};
+use crate::model::node::{AgentFacts, Carries, NodeFacts};
+use crate::model::plan::{Basis, FORM, Limits, Parallel, Plan, Request, Risk, Stage, Step, Task};
+use crate::model::snapshot::Snapshot;
+use crate::model::step::{Action, Component, MaintenanceMode};
+use crate::model::unit::Timestamp;
+use crate::model::version::Generation;
+
+/// How long things take and how careful to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Habits {
+    /// Predicted seconds of a step that installs and restarts.
+    pub apply: u32,
+    pub reboot: u32,
+    /// Of what is copied back after a maintenance.
+    pub resync: u32,
+    pub drain: u32,
+    /// All must be well this long after a node.
+    pub soak: u32,
+    /// Restart hosts too.
+    pub reboots: bool,
+    /// Nodes of one fault set at once.
+    pub at_once: u32,
+    pub limits: Limits,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        // First guesses, until the history of phases knows better.
+        Self {
+            apply: 180,
+            reboot: 300,
+            resync: 300,
+            drain: 120,
+            soak: 300,
+            reboots: false,
+            at_once: 1,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What is known of the fleet.
+#[derive(Clone, Copy, Debug)]
+pub struct Fleet<'a> {
+    /// What the system says.
+    pub snapshot: &'a Snapshot,
+    /// What each node's agent says.
+    pub nodes: &'a BTreeMap<NodeName, NodeFacts>,
+    /// What the Mesos master says.
+    pub agents: &'a BTreeMap<NodeName, AgentFacts>,
+    /// Which addresses a node has.
+    pub addresses: &'a BTreeMap<NodeName, BTreeSet<Box<str>>>,
+}
+
+/// What the plan has for a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is in the plan; its work is predicted to take so many seconds.
+    Planned(u32),
+    /// There is nothing to do.
+    AlreadySo,
+    /// It was not asked for.
+    NotAsked,
+    /// It cannot be planned, for this.
+    Cannot(Box<str>),
+}
+
+/// A plan, and what it has for every node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Proposal {
+    pub plan: Plan,
+    pub report: BTreeMap<NodeName, Verdict>,
+}
+
+/// A host with all that lies on it.
+struct Host<'a> {
+    name: &'a NodeName,
+    facts: &'a NodeFacts,
+    agent: Option<AgentId>,
+    sds: Option<&'a Sds>,
+    mdm: Option<&'a MdmMember>,
+}
+
+/// A plan for an upgrade, a restart, a maintenance or the end of an upgrade.
+pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option<PlanId>, now: Timestamp) -> Proposal {
+    let mut report = BTreeMap::new();
+    let hosts: Vec<Host<'_>> = fleet.nodes.iter().map(|(name, facts)| host(name, facts, fleet)).collect();
+    let stages = match &request {
+        Request::Upgrade { to, only } => upgrade(to, only, &hosts, fleet, habits, &mut report),
+        Request::Reboot { node } => one(&hosts, node, &mut report, |host| {
+            let mut steps = vec![];
+            around(host, fleet, habits, MaintenanceMode::Instant, vec![reboot(habits)], None, &mut steps);
+            steps
+        }),
+        Request::Maintain { node, mode, minutes, .. } => one(&hosts, node, &mut report, |host| {
+            let long = *minutes >= 25 && fleet.snapshot.generation >= Generation::V3_5;
+            let mode = mode.unwrap_or(if long { MaintenanceMode::Protected } else { MaintenanceMode::Instant });
+            let seconds = minutes.saturating_mul(60);
+            let work = step(Action::Handwork, seconds.saturating_add(3600).min(86_400), seconds, Risk::Medium);
+            let mut steps = vec![];
+            around(host, fleet, habits, mode, vec![work], None, &mut steps);
+            steps
+        }),
+        Request::Finalise { .. } => {
+            let owner = hosts.iter().find(|host| host.mdm.is_some_and(|mdm| mdm.role == MdmRole::Primary));
+            let steps = vec![step(Action::Finalise, 3600, 60, Risk::Irreversible)];
+            owner
+                .map(|host| vec![stage("finalise", Parallel::One, 1, false, vec![task(host, steps)])])
+                .unwrap_or_default()
+        }
+        Request::Rollout
+        | Request::Replace { .. }
+        | Request::Remove { .. }
+        | Request::Expand { .. }
+        | Request::RotateSecrets => Vec::new(),
+    };
+    for (_, task) in stages.iter().flat_map(|stage| stage.tasks.iter().map(move |task| (stage, task))) {
+        let seconds: u32 = task.steps.iter().map(|step| step.predicted_seconds).sum();
+        match report.entry(task.node.clone()).or_insert(Verdict::Planned(0)) {
+            Verdict::Planned(all) => *all += seconds,
+            other => *other = Verdict::Planned(seconds),
+        }
+    }
+    let minutes = match &request {
+        Request::Maintain { minutes, .. } => minutes.saturating_mul(60).saturating_add(600),
+        _ => habits.limits.maintenance_seconds,
+    };
+    let limits = Limits { maintenance_seconds: minutes, ..habits.limits.clone() };
+    let plan = Plan {
+        form: FORM,
+        system: fleet.snapshot.system.clone(),
+        request,
+        made_at: now,
+        parent,
+        based_on: basis(fleet.snapshot),
+        limits,
+        stages,
+    };
+    Proposal { plan, report }
+}
+
+fn basis(snapshot: &Snapshot) -> Basis {
+    let version = |seen: Option<&crate::model::version::ProductVersion>| {
+        seen.map(|seen| seen.as_str().into()).unwrap_or_default()
+    };
+    let sds = snapshot.sds.iter().flat_map(|part| part.iter());
+    let mdm = snapshot.array.as_ref().and_then(|array| array.mdm.as_ref());
+    Basis {
+        snapshot_seq: snapshot.seq,
+        taken_at: Some(snapshot.taken_at),
+        topology: sds
+            .map(|sds| (sds.id.clone(), (sds.domain.clone(), sds.fault_set.clone(), version(sds.version.as_ref()))))
+            .collect(),
+        mdms: mdm.iter().flat_map(|mdm| &mdm.members).map(|at| (at.id.clone(), version(at.version.as_ref()))).collect(),
+    }
+}
+
+fn host<'a>(name: &'a NodeName, facts: &'a NodeFacts, fleet: &Fleet<'a>) -> Host<'a> {
+    let own = fleet.addresses.get(name);
+    let here = |ip: &str| own.is_some_and(|own| own.contains(ip));
+    let sds = fleet.snapshot.sds.as_ref().and_then(|part| {
+        part.value.as_slice().iter().find(|sds| sds.addresses.iter().any(|address| here(&address.ip)))
+    });
+    let array = fleet.snapshot.array.as_ref().and_then(|part| part.value.mdm.as_ref());
+    let mdm = array.and_then(|mdm| mdm.members.iter().find(|member| member.ips.iter().any(|ip| here(ip))));
+    Host { name, facts, agent: fleet.agents.get(name).map(|agent| agent.agent.clone()), sds, mdm }
+}
+
+fn upgrade(
+    to: &str,
+    only: &BTreeSet<NodeName>,
+    hosts: &[Host<'_>],
+    fleet: &Fleet<'_>,
+    habits: &Habits,
+    report: &mut BTreeMap<NodeName, Verdict>,
+) -> Vec<Stage> {
+    for name in only.iter().filter(|name| !fleet.nodes.contains_key(*name)) {
+        report.insert(name.clone(), Verdict::Cannot("there is no node of that name".into()));
+    }
+    let mut wanted: Vec<&Host<'_>> = Vec::new();
+    for host in hosts {
+        let verdict = if !only.is_empty() && !only.contains(host.name) {
+            Verdict::NotAsked
+        } else if host.facts.carries.contains(&Carries::Controller) {
+            Verdict::Cannot("it carries this controller; move that to another host first".into())
+        } else if host.facts.installed.values().any(|all| all.len() != 1) {
+            Verdict::Cannot("a component is installed in more than one version; mend that first".into())
+        } else if host.facts.installed.values().all(|all| all.iter().all(|version| **version == *to)) {
+            Verdict::AlreadySo
+        } else {
+            wanted.push(host);
+            Verdict::Planned(0)
+        };
+        report.insert(host.name.clone(), verdict);
+    }
+    let old = |host: &Host<'_>, component: Component| {
+        host.facts.installed.get(&component).is_some_and(|all| all.iter().any(|version| **version != *to))
+    };
+    // What comes later in the order waits for all of what comes before, also for what nobody asked for or may.
+    let left_old = |component: Component| {
+        hosts.iter().any(|host| old(host, component) && !wanted.iter().any(|other| other.name == host.name))
+    };
+    let (mdms_first, sds_first) = (left_old(Component::Mdm), left_old(Component::Mdm) || left_old(Component::Sds));
+    let apply = |components: Vec<Component>| Action::Apply { version: to.into(), components };
+    let get = |host: &Host<'_>| {
+        let components = Component::ALL.into_iter().filter(|component| old(host, *component)).collect();
+        step(Action::Stage { version: to.into(), components }, 1800, 60, Risk::None)
+    };
+    let verify =
+        |components: Vec<Component>| step(Action::Verify { version: Some(to.into()), components }, 600, 30, Risk::None);
+    let staging = wanted.iter().map(|host| task(host, vec![get(host)])).collect();
+    let mut stages = vec![stage("packages", Parallel::All, 16, false, staging)];
+    let lia = vec![Component::Lia];
+    let lias = wanted.iter().filter(|host| old(host, Component::Lia)).map(|host| {
+        task(host, vec![get(host), step(apply(lia.clone()), 600, habits.apply, Risk::None), verify(lia.clone())])
+    });
+    stages.push(stage("lia", Parallel::All, 8, true, lias.collect()));
+
+    let mut members: Vec<&&Host<'_>> =
+        wanted.iter().filter(|host| host.mdm.is_some() && old(host, Component::Mdm)).collect();
+    // Who votes only, then who keeps a replica, then who owns the cluster.
+    let rank = |host: &&&Host<'_>| match host.mdm.map(|mdm| mdm.role) {
+        Some(MdmRole::StandbyManager | MdmRole::StandbyTieBreaker) | None => 0,
+        Some(MdmRole::Secondary) => 1,
+        Some(MdmRole::TieBreaker) => 2,
+        Some(MdmRole::Primary) => 3,
+    };
+    members.sort_by_key(|host| (rank(host), host.name.clone()));
+    let mdms = members.into_iter().map(|host| {
+        let mdm = vec![Component::Mdm];
+        let mut steps = vec![get(host)];
+        hand_over(host, &mut steps);
+        steps.push(step(apply(mdm.clone()), 900, habits.apply, Risk::Medium));
+        steps.push(verify(mdm));
+        steps.push(soak(habits));
+        task(host, steps)
+    });
+    stages.push(stage("mdm", Parallel::One, 1, true, mdms.collect()));
+
+    let mut servers: Vec<&&Host<'_>> =
+        wanted.iter().filter(|host| host.sds.is_some() && old(host, Component::Sds) && !mdms_first).collect();
+    servers.sort_by_key(|host| host.sds.map(|sds| (sds.domain.clone(), sds.fault_set.clone(), host.name.clone())));
+    let sds = servers.into_iter().map(|host| {
+        let with: Vec<Component> = [Component::Sds, Component::Sdr, Component::Sdt]
+            .into_iter()
+            .filter(|component| old(host, *component))
+            .collect();
+        let mut work = vec![step(apply(with.clone()), 900, habits.apply, Risk::Medium)];
+        if habits.reboots {
+            work.push(reboot(habits));
+        }
+        let mut steps = vec![get(host)];
+        around(host, fleet, habits, MaintenanceMode::Instant, work, Some((to, with)), &mut steps);
+        task(host, steps)
+    });
+    let parallel = if habits.at_once > 1 { Parallel::FaultSet } else { Parallel::One };
+    stages.push(stage("sds", parallel, habits.at_once.max(1), true, sds.collect()));
+
+    let clients = wanted.iter().filter(|host| old(host, Component::Sdc) && !sds_first).map(|host| {
+        let sdc = vec![Component::Sdc];
+        let mut steps = vec![get(host)];
+        if host.agent.is_some() {
+            steps.push(step(Action::Drain, 1800, habits.drain, Risk::Low));
+        }
+        steps.push(step(apply(sdc.clone()), 900, habits.apply, Risk::Low));
+        steps.push(verify(sdc));
+        if host.agent.is_some() {
+            steps.push(step(Action::Reactivate, 600, 10, Risk::None));
+        }
+        steps.push(soak(habits));
+        task(host, steps)
+    });
+    stages.push(stage("sdc", Parallel::One, 1, true, clients.collect()));
+    stages.retain(|stage| !stage.tasks.is_empty());
+    stages
+}
+
+/// Drained and in maintenance before the work, and back after it.
+fn around(
+    host: &Host<'_>,
+    fleet: &Fleet<'_>,
+    habits: &Habits,
+    mode: MaintenanceMode,
+    work: Vec<Step>,
+    applied: Option<(&str, Vec<Component>)>,
+    steps: &mut Vec<Step>,
+) {
+    let reboots = work.iter().any(|step| step.action == Action::Reboot);
+    let seconds: u32 = work.iter().map(|step| step.predicted_seconds).sum::<u32>() + 120;
+    let mode = match mode {
+        // Instant mode is made for less than half an hour.
+        MaintenanceMode::Instant if seconds >= 1800 && fleet.snapshot.generation >= Generation::V3_5 => {
+            MaintenanceMode::Protected
+        }
+        mode => mode,
+    };
+    if reboots {
+        hand_over(host, steps);
+    }
+    let drains = host.agent.is_some();
+    if drains {
+        steps.push(step(Action::Drain, 1800, habits.drain, Risk::Low));
+    }
+    let enter = if mode == MaintenanceMode::Instant { 300 } else { 6 * 3600 };
+    if host.sds.is_some() {
+        steps.push(step(Action::EnterMaintenance { mode }, enter, 30, Risk::Medium));
+    }
+    steps.extend(work);
+    let (version, components) = match applied {
+        Some((version, components)) => (Some(version.into()), components),
+        None => (None, host.facts.installed.keys().copied().collect()),
+    };
+    steps.push(step(Action::Verify { version, components }, 900, 30, Risk::None));
+    if host.sds.is_some() {
+        steps.push(step(Action::ExitMaintenance, 900, 30, Risk::Low));
+        steps.push(step(Action::AwaitResync, 6 * 3600, habits.resync, Risk::None));
+    }
+    if drains {
+        steps.push(step(Action::Reactivate, 600, 10, Risk::None));
+    }
+    steps.push(soak(habits));
+}
+
+fn one(
+    hosts: &[Host<'_>],
+    node: &NodeName,
+    report: &mut BTreeMap<NodeName, Verdict>,
+    steps: impl FnOnce(&Host<'_>) -> Vec<Step>,
+) -> Vec<Stage> {
+    let Some(host) = hosts.iter().find(|host| host.name == node) else {
+        report.insert(node.clone(), Verdict::Cannot("there is no node of that name".into()));
+        return Vec::new();
+    };
+    vec![stage("work", Parallel::One, 1, false, vec![task(host, steps(host))])]
+}
+
+/// Whoever owns the MDM cluster by then hands over; for others there is nothing to do.
+fn hand_over(host: &Host<'_>, steps: &mut Vec<Step>) {
+    if host.mdm.is_some_and(|mdm| matches!(mdm.role, MdmRole::Primary | MdmRole::Secondary)) {
+        steps.push(step(Action::SwitchMdm, 300, 30, Risk::Medium));
+    }
+}
+
+fn reboot(habits: &Habits) -> Step {
+    step(Action::Reboot, 1800, habits.reboot, Risk::Medium)
+}
+
+fn soak(habits: &Habits) -> Step {
+    step(Action::Soak { seconds: habits.soak }, habits.soak.saturating_mul(4).max(3600), habits.soak, Risk::None)
+}
+
+const fn step(action: Action, deadline_seconds: u32, predicted_seconds: u32, risk: Risk) -> Step {
+    Step { action, deadline_seconds, predicted_seconds, risk }
+}
+
+fn stage(name: &str, parallel: Parallel, most: u32, canary: bool, tasks: Vec<Task>) -> Stage {
+    Stage { name: name.into(), parallel, most, canary, tasks }
+}
+
+fn task(host: &Host<'_>, steps: Vec<Step>) -> Task {
+    let versions: BTreeSet<&Box<str>> = steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::Apply { components, .. } => Some(components),
+            _ => None,
+        })
+        .flatten()
+        .flat_map(|component| host.facts.installed.get(component).into_iter().flatten())
+        .collect();
+    Task {
+        node: host.name.clone(),
+        agent: host.agent.clone(),
+        sds: host.sds.map(|sds| sds.id.clone()),
+        domain: host.sds.and_then(|sds| sds.domain.clone()),
+        fault_set: host.sds.and_then(|sds| sds.fault_set.clone()),
+        mdm: host.mdm.map(|mdm| mdm.id.clone()),
+        carries: host.facts.carries.clone(),
+        from: if versions.len() == 1 { versions.into_iter().next().cloned() } else { None },
+        steps,
+    }
+}

@@ -1,0 +1,472 @@
+//! What happens next? The one step function: book, facts and a moment come in;
+//! records, and effects to be had after those are durable, go out.
+//!
+//! ```text
+//!              gate                                    last step
+//!  Waiting ───────────► Working ─────────────────────────────────────► Done
+//!                          │ cancel, deadline, failure, danger
+//!                          ▼                            last step back
+//!                       Undoing ─────────────────────────────────────► Undone
+//! ```
+//!
+//! It may be called at any time and any number of times. What it ordered once
+//! it orders again only when the world, seen long enough after, does not show it.
+
+use chrono::TimeDelta;
+
+use super::book::{Book, Run, SETTLE, Standing, TaskState};
+use super::facts::{Facts, Policy};
+use super::gate::{Ask, digest};
+use super::mutant;
+use super::observe::{Shown, shown};
+use super::record::{Duty, Effect, End, Obligation, Record};
+use super::skew::numbers;
+use super::undo::{Cause, undo};
+use crate::model::cluster::MdmRole;
+use crate::model::hold::{Gate, Hold, Reason, ReasonKind};
+use crate::model::id::{NodeName, RunId};
+use crate::model::permit::{LIFE, Permit};
+use crate::model::plan::Step;
+use crate::model::state::MdmStatus;
+use crate::model::step::{Action, Answer, StepId, StepKind, StepState};
+use crate::model::unit::Timestamp;
+
+/// Pause after an order that was refused.
+const PAUSE: TimeDelta = TimeDelta::seconds(60);
+
+/// Why a task does not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Wait {
+    pub run: RunId,
+    pub task: u32,
+    pub node: NodeName,
+    /// None before it was begun.
+    pub step: Option<StepKind>,
+    pub holds: Vec<Hold>,
+}
+
+/// What comes of one look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// To be written down now.
+    pub records: Vec<Record>,
+    /// To be done once that is durable.
+    pub effects: Vec<(StepId, Effect)>,
+    /// Why nothing more is done.
+    pub waits: Vec<Wait>,
+}
+
+struct Look<'a> {
+    book: &'a Book,
+    facts: Facts<'a>,
+    policy: &'a Policy,
+    epoch: u64,
+    turn: Turn,
+}
+
+/// Looks once and decides.
+pub fn step(book: &Book, facts: Facts<'_>, policy: &Policy, epoch: u64) -> Turn {
+    let mut look = Look { book, facts, policy, epoch, turn: Turn::default() };
+    // A leader that was replaced decides nothing.
+    if let Some(run) = book.open_run()
+        && epoch >= book.epoch
+    {
+        look.run(run);
+    }
+    look.turn
+}
+
+impl<'a> Look<'a> {
+    fn run(&mut self, run: &'a Run) {
+        for (number, _, task, state) in run.each().filter(|(_, _, _, state)| state.standing.in_work()) {
+            self.task(Ask { facts: self.facts, policy: self.policy, book: self.book, run, number, task }, state);
+        }
+        if self.turn.records.is_empty() {
+            self.begin(run);
+        }
+        if self.turn.records.is_empty() {
+            self.close(run);
+        }
+    }
+
+    /// Begins one task at most: the next one is judged with this one in the book.
+    fn begin(&mut self, run: &'a Run) {
+        let stopped = run.cancelled.is_some() || run.halted.is_some() || run.failures >= run.plan.limits.failures;
+        if stopped && !mutant::is("admit after stop") {
+            return;
+        }
+        let waiting = |state: &TaskState| state.standing == Standing::Waiting;
+        let Some((_, stage, _, _)) = run.each().find(|(_, _, _, state)| waiting(state)) else { return };
+        for (number, of, task, state) in run.each() {
+            if of != stage || !waiting(state) {
+                continue;
+            }
+            let ask = Ask { facts: self.facts, policy: self.policy, book: self.book, run, number, task };
+            match ask.admit() {
+                Gate::Go => {
+                    self.turn.records.push(Record::Began { run: run.id.clone(), task: number });
+                    return;
+                }
+                Gate::Hold(holds) => self.wait(&ask, None, holds),
+            }
+        }
+    }
+
+    fn close(&mut self, run: &Run) {
+        if run.tasks.iter().any(|task| task.standing.in_work()) {
+            return;
+        }
+        let undone = run.each().find_map(|(_, stage, task, state)| match &state.standing {
+            Standing::Undone { why } => Some((stage, format!("{}: {why}", task.node))),
+            _ => None,
+        });
+        let first_waiting = run.each().find(|(_, _, _, state)| state.standing == Standing::Waiting);
+        let end = if run.cancelled.is_some() {
+            Some(End::Cancelled)
+        } else if let Some(why) = &run.halted {
+            Some(End::Halted { why: why.clone() })
+        } else {
+            match (undone, first_waiting) {
+                // What comes after builds on what failed, and a stage on its canary.
+                (Some((failed, why)), Some((_, stage, _, _)))
+                    if stage > failed || run.plan.stages.get(stage).is_some_and(|stage| stage.canary) =>
+                {
+                    Some(End::Halted { why: why.into() })
+                }
+                (Some((_, why)), None) => Some(End::Halted { why: why.into() }),
+                (None, None) => Some(End::Done),
+                (_, Some(_)) => None,
+            }
+        };
+        if let Some(end) = end {
+            self.turn.records.push(Record::Closed { run: run.id.clone(), end });
+        }
+    }
+
+    fn task(&mut self, ask: Ask<'a>, state: &'a TaskState) {
+        let Some(step) = Run::step_at_hand(ask.task, state) else { return };
+        let working = state.standing == Standing::Working;
+        if working && let Some(by) = &ask.run.cancelled {
+            return self.fail(&ask, state, &format!("cancelled by {by}"), Cause::TakeBack, false);
+        }
+        match &state.step {
+            StepState::Pending | StepState::Confirmed { .. } => self.pending(&ask, state, step),
+            StepState::Intended { at, attempt } | StepState::Applied { at, attempt } => {
+                match shown(&self.facts, ask.task, state, &step.action, *at) {
+                    Shown::Done => return self.confirm(&ask, state, step),
+                    Shown::NotDone(seen) if seen > *at + SETTLE || mutant::is("order again at once") => {
+                        self.order(&ask, state, step, attempt + 1);
+                    }
+                    Shown::Doing | Shown::NotDone(_) | Shown::NotSeen => {
+                        let what = format!("{} on {}", step.action.kind(), ask.task.node);
+                        let reason = Reason::WaitsForEffect { what: what.into() };
+                        self.wait(&ask, Some(step), vec![Hold { reason, seen_at: Some(*at) }]);
+                    }
+                }
+                self.deadline(&ask, state, step);
+            }
+        }
+    }
+
+    fn pending(&mut self, ask: &Ask<'a>, state: &'a TaskState, step: &Step) {
+        let working = state.standing == Standing::Working;
+        if let Some((at, answer)) = &state.refused {
+            let why = match answer {
+                Answer::Failed { why } if working => {
+                    return self.fail(ask, state, why, Cause::TakeBack, true);
+                }
+                Answer::Failed { why } | Answer::Refused { why } | Answer::Unknown { why } => why.clone(),
+                Answer::Accepted | Answer::AlreadySo => "".into(),
+            };
+            if self.facts.now - *at < PAUSE {
+                let what = format!("another try: {why}").into();
+                self.wait(ask, Some(step), vec![Hold { reason: Reason::WaitsForEffect { what }, seen_at: Some(*at) }]);
+                return self.deadline(ask, state, step);
+            }
+        }
+        match &step.action {
+            Action::Soak { seconds } => self.soak(ask, state, step, *seconds),
+            Action::AwaitResync => match ask.resynced() {
+                Gate::Go => return self.confirm(ask, state, step),
+                Gate::Hold(holds) => self.wait(ask, Some(step), holds),
+            },
+            Action::Verify { .. } => match shown(&self.facts, ask.task, state, &step.action, state.since) {
+                Shown::Done => return self.confirm(ask, state, step),
+                Shown::Doing | Shown::NotDone(_) | Shown::NotSeen => {
+                    let what = format!("{} shown by the MDM and its agent", ask.task.node).into();
+                    self.wait(ask, Some(step), vec![Hold { reason: Reason::WaitsForEffect { what }, seen_at: None }]);
+                }
+            },
+            Action::Handwork => {
+                // The time that the person asked for; it is not waited for longer, whatever came of it.
+                if self.facts.now - state.since >= TimeDelta::seconds(i64::from(step.predicted_seconds)) {
+                    return self.confirm(ask, state, step);
+                }
+            }
+            action if self.already(ask, state, action) => return self.confirm(ask, state, step),
+            _ => self.order(ask, state, step, state.attempts),
+        }
+        self.deadline(ask, state, step);
+    }
+
+    /// Whether the world is so without an order of this step.
+    fn already(&self, ask: &Ask<'_>, state: &TaskState, action: &Action) -> bool {
+        match action {
+            Action::Stage { .. }
+            | Action::Apply { .. }
+            | Action::Rollback { .. }
+            | Action::SwitchMdm
+            | Action::ExitMaintenance
+            | Action::Reactivate => shown(&self.facts, ask.task, state, action, state.since) == Shown::Done,
+            _ => false,
+        }
+    }
+
+    fn soak(&mut self, ask: &Ask<'a>, state: &TaskState, step: &Step, seconds: u32) {
+        let (run, task) = (ask.run.id.clone(), ask.number);
+        match (ask.soak(), state.well_since) {
+            (Gate::Go, None) => {
+                self.turn.records.push(Record::Well { run, task, since: Some(self.facts.now) });
+            }
+            (Gate::Go, Some(since)) => {
+                let enough = TimeDelta::seconds(i64::from(seconds));
+                if self.facts.now - since >= enough || mutant::is("soak short") {
+                    self.confirm(ask, state, step);
+                }
+            }
+            // What was not seen breaks no soak by itself, but none ends without having been seen.
+            (Gate::Hold(holds), Some(_)) if holds.iter().any(|hold| !is_ignorance(hold.reason.kind())) => {
+                self.turn.records.push(Record::Well { run, task, since: None });
+                self.wait(ask, Some(step), holds);
+            }
+            (Gate::Hold(holds), _) => self.wait(ask, Some(step), holds),
+        }
+    }
+
+    /// Asks the gate, writes down what shall happen, and lets it happen after that.
+    fn order(&mut self, ask: &Ask<'a>, state: &'a TaskState, step: &Step, attempt: u32) {
+        let gate = ask.step(&step.action);
+        if let Gate::Hold(holds) = gate {
+            let exposed = ask.book.obligations.iter().any(|open| {
+                matches!(open.duty, Duty::Maintenance { .. }) && open.run == ask.run.id && open.task == ask.number
+            });
+            let danger = holds.iter().find(|hold| is_danger(hold.reason.kind())).cloned();
+            self.wait(ask, Some(step), holds);
+            if let Some(hold) = danger
+                && exposed
+                && state.standing == Standing::Working
+                && !state.touched.contains_key(&StepKind::Apply)
+            {
+                self.fail(ask, state, &hold.reason.to_string(), Cause::Danger, true);
+            }
+            return;
+        }
+        // One order a turn: the next is judged with this one in the book. The way back need not wait.
+        if !self.turn.effects.is_empty() && state.standing == Standing::Working {
+            return;
+        }
+        let id = StepId { run: ask.run.id.clone(), task: ask.number, place: state.place, attempt };
+        let Some(effect) = self.effect(ask, step, &id, &gate) else {
+            let reason = Reason::Unseen { what: format!("what {} needs", step.action.kind()).into() };
+            return self.wait(ask, Some(step), vec![Hold { reason, seen_at: None }]);
+        };
+        if let Some(duty) = duty(&effect)
+            && ask.book.obligation(&duty).is_none()
+            && !mutant::is("no obligation")
+        {
+            self.turn.records.push(Record::Took { obligation: self.obligation(ask, duty, &effect) });
+        }
+        self.turn.records.push(Record::Intended {
+            step: id.clone(),
+            epoch: self.epoch,
+            effect: effect.clone(),
+            gate: digest(ask, &gate),
+        });
+        self.turn.effects.push((id, effect));
+    }
+
+    fn obligation(&self, ask: &Ask<'_>, duty: Duty, effect: &Effect) -> Obligation {
+        let now = self.facts.now;
+        let mode = match effect {
+            Effect::Enter { mode, .. } => Some(*mode),
+            _ => None,
+        };
+        let seconds = match duty {
+            Duty::Maintenance { .. } => i64::from(ask.run.plan.limits.maintenance_seconds),
+            Duty::Deactivated { .. } => ask.task.steps.iter().map(|step| i64::from(step.deadline_seconds)).sum::<i64>(),
+        };
+        Obligation {
+            duty,
+            run: ask.run.id.clone(),
+            task: ask.number,
+            node: ask.task.node.clone(),
+            mode,
+            since: now,
+            deadline: now + TimeDelta::seconds(seconds),
+        }
+    }
+
+    fn effect(&self, ask: &Ask<'_>, step: &Step, id: &StepId, gate: &Gate) -> Option<Effect> {
+        let task = ask.task;
+        Some(match &step.action {
+            Action::EnterMaintenance { mode } => Effect::Enter { sds: task.sds.clone()?, mode: *mode },
+            Action::ExitMaintenance => {
+                let sds = task.sds.clone()?;
+                let mode = ask.book.obligation(&Duty::Maintenance { sds: sds.clone() })?.mode?;
+                Effect::Exit { sds, mode }
+            }
+            Action::Drain => Effect::Drain { agent: task.agent.clone()? },
+            Action::Reactivate => Effect::Reactivate { agent: task.agent.clone()? },
+            Action::Finalise => Effect::Finalise,
+            Action::SwitchMdm => {
+                let (cluster, _) = self.facts.mdm()?;
+                let fit = cluster.members.iter().filter(|member| {
+                    member.role == MdmRole::Secondary
+                        && Some(&member.id) != task.mdm.as_ref()
+                        && member.status.as_ref().is_some_and(|status| status.is(MdmStatus::Normal))
+                });
+                // Of several the newest, so that an upgraded one owns the cluster for good.
+                let newest = fit.max_by_key(|member| member.version.as_ref().map(|version| numbers(version.as_str())));
+                Effect::SwitchMdm { to: newest?.id.clone() }
+            }
+            action => Effect::Order {
+                boot_id: self.facts.nodes.get(&task.node)?.boot_id.clone(),
+                permit: Permit {
+                    node: task.node.clone(),
+                    step: id.clone(),
+                    action: action.clone(),
+                    epoch: self.epoch,
+                    gate: digest(ask, gate),
+                    expires: self.facts.now + LIFE,
+                },
+            },
+        })
+    }
+
+    fn confirm(&mut self, ask: &Ask<'_>, state: &TaskState, step: &Step) {
+        let closed = match &step.action {
+            Action::ExitMaintenance => ask.task.sds.clone().map(|sds| Duty::Maintenance { sds }),
+            Action::Reactivate => ask.task.agent.clone().map(|agent| Duty::Deactivated { agent }),
+            _ => None,
+        };
+        if let Some(duty) = closed.filter(|duty| ask.book.obligation(duty).is_some()) {
+            self.turn.records.push(Record::Settled { duty });
+        }
+        self.turn.records.push(Record::Confirmed { run: ask.run.id.clone(), task: ask.number, place: state.place });
+    }
+
+    /// After its time a step is given up and undone. What leads back is never given up: a person is told.
+    fn deadline(&mut self, ask: &Ask<'_>, state: &TaskState, step: &Step) {
+        let limit = state.since + TimeDelta::seconds(i64::from(step.deadline_seconds));
+        let ordered =
+            !self.turn.effects.is_empty() || self.turn.records.iter().any(|at| matches!(at, Record::Failed { .. }));
+        if self.facts.now < limit || ordered {
+            return;
+        }
+        let why = format!("{} took longer than {} s", step.action.kind(), step.deadline_seconds);
+        if mutant::is("deadline passes") && state.standing == Standing::Working {
+            return self.confirm(ask, state, step);
+        }
+        match state.standing {
+            Standing::Working => {
+                // What was verified is not what keeps the system from being well, or going back would stop it once more.
+                let verified = matches!(step.action, Action::AwaitResync | Action::Soak { .. } | Action::Reactivate);
+                let cause = if verified { Cause::Danger } else { Cause::TakeBack };
+                self.fail(ask, state, &why, cause, true);
+            }
+            Standing::Undoing { .. } if state.overdue.is_none() => {
+                self.turn.records.push(Record::Overdue { run: ask.run.id.clone(), task: ask.number, why: why.into() });
+            }
+            _ => {}
+        }
+    }
+
+    fn fail(&mut self, ask: &Ask<'_>, state: &TaskState, why: &str, cause: Cause, counts: bool) {
+        let run = &ask.run.id;
+        let broken = counts && cause == Cause::TakeBack && state.touched.contains_key(&StepKind::Apply);
+        let version = ask.task.steps.iter().find_map(|step| match &step.action {
+            Action::Apply { version, .. } if broken => Some(version.clone()),
+            _ => None,
+        });
+        self.turn.records.push(Record::Failed {
+            run: run.clone(),
+            task: ask.number,
+            why: why.into(),
+            undo: undo(ask.book, ask.task, state, cause),
+            counts,
+        });
+        if let Some(version) = version {
+            self.turn.records.push(Record::Quarantined { version, why: format!("{}: {why}", ask.task.node).into() });
+        }
+        if counts && ask.run.failures + 1 >= ask.run.plan.limits.failures && ask.run.halted.is_none() {
+            let why = format!("{}: {why}", ask.task.node).into();
+            self.turn.records.push(Record::Halted { run: run.clone(), why });
+        }
+    }
+
+    fn wait(&mut self, ask: &Ask<'_>, step: Option<&Step>, holds: Vec<Hold>) {
+        self.turn.waits.push(Wait {
+            run: ask.run.id.clone(),
+            task: ask.number,
+            node: ask.task.node.clone(),
+            step: step.map(|step| step.action.kind()),
+            holds,
+        });
+    }
+}
+
+fn duty(effect: &Effect) -> Option<Duty> {
+    match effect {
+        Effect::Enter { sds, .. } => Some(Duty::Maintenance { sds: sds.clone() }),
+        Effect::Drain { agent } => Some(Duty::Deactivated { agent: agent.clone() }),
+        _ => None,
+    }
+}
+
+/// Reasons that say only that something was not seen.
+const fn is_ignorance(kind: ReasonKind) -> bool {
+    matches!(
+        kind,
+        ReasonKind::Unseen
+            | ReasonKind::Stale
+            | ReasonKind::BeforeEffect
+            | ReasonKind::AlertsBehind
+            | ReasonKind::NodeStale
+            | ReasonKind::NodeUnseen
+    )
+}
+
+/// Reasons for which a node in maintenance is needed back at once.
+const fn is_danger(kind: ReasonKind) -> bool {
+    matches!(
+        kind,
+        ReasonKind::DataUnprotected
+            | ReasonKind::Moving
+            | ReasonKind::RebuildDisabled
+            | ReasonKind::SdsAway
+            | ReasonKind::SdsAwayElsewhere
+            | ReasonKind::DeviceError
+            | ReasonKind::TooFewHealthySds
+            | ReasonKind::MaintenanceForeign
+            | ReasonKind::MaintenanceElsewhere
+            | ReasonKind::MdmNotNormal
+            | ReasonKind::MdmMemberBad
+            | ReasonKind::MdmAlert
+            | ReasonKind::Firing
+    )
+}
+
+/// Everything that alerts must be told of: what lasts longer than it may.
+pub fn overdue(book: &Book, now: Timestamp) -> Vec<(NodeName, Box<str>)> {
+    let mut late: Vec<(NodeName, Box<str>)> = book
+        .overdue(now)
+        .map(|open| (open.node.clone(), format!("{:?} since {}", open.duty, open.since).into()))
+        .collect();
+    for (_, _, task, state) in book.in_work() {
+        if let Some(why) = &state.overdue {
+            late.push((task.node.clone(), why.clone()));
+        }
+    }
+    late
+}

@@ -1,0 +1,377 @@
+//! All that is known of runs, tasks and obligations: the sum of the records.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use super::facts::AlertName;
+use super::record::{Duty, Effect, End, Obligation, Record};
+use crate::model::hold::Override;
+use crate::model::id::{NodeName, RunId};
+use crate::model::plan::{Approval, Plan, Step, Task};
+use crate::model::step::{Answer, StepKind, StepState};
+use crate::model::unit::Timestamp;
+
+/// How long after an order it may still arrive: our requests give up after
+/// 30 s, and what is in a gateway's or master's queue then is done within as
+/// long again. Only what is seen later than this shows that it never was done.
+pub const SETTLE: TimeDelta = TimeDelta::seconds(90);
+
+/// Where a task stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "standing")]
+#[allow(missing_docs)]
+pub enum Standing {
+    /// Not begun.
+    Waiting,
+    /// Its steps are being done.
+    Working,
+    /// It was given up, and the steps that lead back are being done.
+    Undoing { why: Box<str> },
+    /// All steps are confirmed.
+    Done,
+    /// It was given up, and nothing of it is left.
+    Undone { why: Box<str> },
+    /// A person left it out.
+    Skipped,
+}
+
+impl Standing {
+    /// Whether something of it is under way.
+    pub const fn in_work(&self) -> bool {
+        matches!(self, Self::Working | Self::Undoing { .. })
+    }
+}
+
+/// How far a task is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct TaskState {
+    pub standing: Standing,
+    /// The step at hand, counted through the plan's and then the undoing ones.
+    pub place: u32,
+    pub step: StepState,
+    /// When the step at hand became that.
+    pub since: Timestamp,
+    /// Steps that lead back.
+    pub undo: Vec<Step>,
+    /// Kinds of effects that may have happened, with the moment of the last intention.
+    pub touched: BTreeMap<StepKind, Timestamp>,
+    /// The boot id of the host when the last order was given to its agent.
+    pub boot_id: Option<Box<str>>,
+    /// Since when all has been well, in a soak.
+    pub well_since: Option<Timestamp>,
+    pub overdue: Option<Box<str>>,
+    /// What the last order came to, if it was not accepted.
+    pub refused: Option<(Timestamp, Answer)>,
+    /// Orders given for the step at hand.
+    pub attempts: u32,
+}
+
+/// One execution of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Run {
+    pub id: RunId,
+    pub plan: Plan,
+    pub approval: Approval,
+    pub baseline: BTreeSet<AlertName>,
+    pub opened_at: Timestamp,
+    pub tasks: Vec<TaskState>,
+    pub paused: Option<Box<str>>,
+    pub cancelled: Option<Box<str>>,
+    pub halted: Option<Box<str>>,
+    pub failures: u32,
+    pub overrides: Vec<Override>,
+    pub end: Option<End>,
+}
+
+impl Run {
+    /// The tasks of the plan, each with its stage and its state.
+    pub fn each(&self) -> impl Iterator<Item = (u32, usize, &Task, &TaskState)> {
+        let numbered = self.plan.tasks().zip(&self.tasks).zip(0..);
+        numbered.map(|(((stage, _, task), state), number)| (number, stage, task, state))
+    }
+
+    /// The step at hand of a task.
+    pub fn step_at_hand<'a>(task: &'a Task, state: &'a TaskState) -> Option<&'a Step> {
+        let place = state.place as usize;
+        task.steps.get(place).filter(|_| !matches!(state.standing, Standing::Undoing { .. })).or_else(|| {
+            matches!(state.standing, Standing::Undoing { .. })
+                .then(|| state.undo.get(place.checked_sub(task.steps.len())?))
+                .flatten()
+        })
+    }
+}
+
+/// The sum of all records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Book {
+    pub runs: BTreeMap<RunId, Run>,
+    pub obligations: Vec<Obligation>,
+    pub held: BTreeMap<NodeName, Option<Timestamp>>,
+    pub quarantined: BTreeMap<Box<str>, Box<str>>,
+    /// When the last order may have changed something: what was seen before says nothing of now.
+    pub changed_at: Option<Timestamp>,
+    /// The highest epoch that had an effect written down.
+    pub epoch: u64,
+    /// When the last record was written.
+    pub at: Option<Timestamp>,
+}
+
+/// Why a record does not fit what is written before it: the journal is damaged, or we have a bug.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum Misfit {
+    #[error("there is no run {0}")]
+    NoRun(RunId),
+    #[error("run {0} is there already, or another one is open")]
+    RunOpen(RunId),
+    #[error("run {run} has no task {task}")]
+    NoTask { run: RunId, task: u32 },
+    #[error("task {task} of run {run} is {standing:?}, and {what} does not follow that")]
+    NotSo { run: RunId, task: u32, standing: Standing, what: &'static str },
+    #[error("epoch {given} is older than {seen}")]
+    OldEpoch { given: u64, seen: u64 },
+    #[error("run {0} cannot end: something of it is in work or not undone")]
+    NotOver(RunId),
+    #[error("there is no such duty: {0:?}")]
+    NoDuty(Duty),
+}
+
+impl Book {
+    /// The run that is not over, of which there is at most one.
+    pub fn open_run(&self) -> Option<&Run> {
+        self.runs.values().find(|run| run.end.is_none())
+    }
+
+    /// The obligation for a duty.
+    pub fn obligation(&self, duty: &Duty) -> Option<&Obligation> {
+        self.obligations.iter().find(|obligation| obligation.duty == *duty)
+    }
+
+    /// Tasks of any run that are in work.
+    pub fn in_work(&self) -> impl Iterator<Item = (&Run, u32, &Task, &TaskState)> {
+        let open = self.runs.values().filter(|run| run.end.is_none());
+        open.flat_map(|run| run.each().map(move |(number, _, task, state)| (run, number, task, state)))
+            .filter(|(_, _, _, state)| state.standing.in_work())
+    }
+
+    /// Obligations that have lasted longer than they may.
+    pub fn overdue(&self, now: Timestamp) -> impl Iterator<Item = &Obligation> {
+        self.obligations.iter().filter(move |obligation| now >= obligation.deadline)
+    }
+
+    fn run(&mut self, id: &RunId) -> Result<&mut Run, Misfit> {
+        self.runs.get_mut(id).filter(|run| run.end.is_none()).ok_or_else(|| Misfit::NoRun(id.clone()))
+    }
+
+    fn task(
+        &mut self,
+        id: &RunId,
+        task: u32,
+        what: &'static str,
+        fits: impl Fn(&Standing) -> bool,
+    ) -> Result<(u32, &mut TaskState), Misfit> {
+        let run = self.run(id)?;
+        let planned = run.plan.tasks().nth(task as usize).map_or(0, |(_, _, task)| task.steps.len() as u32);
+        let state = run.tasks.get_mut(task as usize).ok_or_else(|| Misfit::NoTask { run: id.clone(), task })?;
+        if fits(&state.standing) {
+            Ok((planned, state))
+        } else {
+            Err(Misfit::NotSo { run: id.clone(), task, standing: state.standing.clone(), what })
+        }
+    }
+
+    /// Takes a record in. One that does not fit changes nothing.
+    pub fn apply(&mut self, record: &Record, at: Timestamp) -> Result<(), Misfit> {
+        match record {
+            Record::Opened { run, plan, approval, baseline } => {
+                if self.runs.contains_key(run) || self.open_run().is_some() {
+                    return Err(Misfit::RunOpen(run.clone()));
+                }
+                let fresh = TaskState {
+                    standing: Standing::Waiting,
+                    place: 0,
+                    step: StepState::Pending,
+                    since: at,
+                    undo: Vec::new(),
+                    touched: BTreeMap::new(),
+                    boot_id: None,
+                    well_since: None,
+                    overdue: None,
+                    refused: None,
+                    attempts: 0,
+                };
+                let opened = Run {
+                    id: run.clone(),
+                    tasks: plan.tasks().map(|_| fresh.clone()).collect(),
+                    plan: (**plan).clone(),
+                    approval: approval.clone(),
+                    baseline: baseline.clone(),
+                    opened_at: at,
+                    paused: None,
+                    cancelled: None,
+                    halted: None,
+                    failures: 0,
+                    overrides: Vec::new(),
+                    end: None,
+                };
+                self.runs.insert(run.clone(), opened);
+            }
+            Record::Began { run, task } => {
+                let (_, state) = self.task(run, *task, "a beginning", |at| *at == Standing::Waiting)?;
+                state.standing = Standing::Working;
+                state.since = at;
+            }
+            Record::Took { obligation } => {
+                self.task(&obligation.run, obligation.task, "an obligation", Standing::in_work)?;
+                if self.obligation(&obligation.duty).is_none() {
+                    self.obligations.push(obligation.clone());
+                }
+            }
+            Record::Settled { duty } => {
+                let before = self.obligations.len();
+                self.obligations.retain(|obligation| obligation.duty != *duty);
+                if self.obligations.len() == before {
+                    return Err(Misfit::NoDuty(duty.clone()));
+                }
+            }
+            Record::Intended { step, epoch, effect, .. } => {
+                if *epoch < self.epoch {
+                    return Err(Misfit::OldEpoch { given: *epoch, seen: self.epoch });
+                }
+                let (_, state) = self.task(&step.run, step.task, "an intention", Standing::in_work)?;
+                state.step = StepState::Intended { at, attempt: step.attempt };
+                state.attempts = step.attempt + 1;
+                state.refused = None;
+                state.touched.insert(touched_by(effect), at);
+                if let Effect::Order { boot_id, .. } = effect {
+                    state.boot_id = Some(boot_id.clone());
+                }
+                self.epoch = *epoch;
+                self.changed_at = Some(at);
+            }
+            Record::Answered { step, answer } => {
+                let (_, state) = self.task(&step.run, step.task, "an answer", |_| true)?;
+                // An answer to an order that was overtaken says nothing of the step at hand.
+                let awaited = match &state.step {
+                    StepState::Intended { attempt, .. } | StepState::Applied { attempt, .. } => {
+                        *attempt == step.attempt
+                    }
+                    StepState::Pending | StepState::Confirmed { .. } => false,
+                };
+                if state.standing.in_work() && state.place == step.place && awaited {
+                    match answer {
+                        Answer::Accepted | Answer::AlreadySo => {
+                            if let StepState::Intended { at, attempt } = state.step {
+                                // Counted from the intention: what is seen from then on may show the effect.
+                                state.step = StepState::Applied { at, attempt };
+                            }
+                        }
+                        Answer::Refused { .. } | Answer::Failed { .. } => {
+                            state.step = StepState::Pending;
+                            state.refused = Some((at, answer.clone()));
+                        }
+                        Answer::Unknown { .. } => {}
+                    }
+                    self.changed_at = Some(at);
+                }
+            }
+            Record::Confirmed { run, task, place } => {
+                let (planned, state) = self.task(run, *task, "a confirmation", Standing::in_work)?;
+                if state.place != *place {
+                    return Err(Misfit::NotSo {
+                        run: run.clone(),
+                        task: *task,
+                        standing: state.standing.clone(),
+                        what: "a confirmation of another step",
+                    });
+                }
+                state.place += 1;
+                state.step = StepState::Pending;
+                state.since = at;
+                state.well_since = None;
+                state.refused = None;
+                state.attempts = 0;
+                state.overdue = None;
+                match &state.standing {
+                    Standing::Working if state.place == planned => state.standing = Standing::Done,
+                    Standing::Undoing { why } if state.place as usize == planned as usize + state.undo.len() => {
+                        state.standing = Standing::Undone { why: why.clone() };
+                    }
+                    _ => {}
+                }
+            }
+            Record::Well { run, task, since } => {
+                self.task(run, *task, "a soak", Standing::in_work)?.1.well_since = *since;
+            }
+            Record::Failed { run, task, why, undo, counts } => {
+                let (planned, state) = self.task(run, *task, "a failure", |at| *at == Standing::Working)?;
+                state.undo.clone_from(undo);
+                state.place = planned;
+                state.step = StepState::Pending;
+                state.since = at;
+                state.well_since = None;
+                state.refused = None;
+                state.attempts = 0;
+                state.standing = if undo.is_empty() {
+                    Standing::Undone { why: why.clone() }
+                } else {
+                    Standing::Undoing { why: why.clone() }
+                };
+                if *counts {
+                    self.run(run)?.failures += 1;
+                }
+            }
+            Record::Overdue { run, task, why } => {
+                self.task(run, *task, "a delay", Standing::in_work)?.1.overdue = Some(why.clone());
+            }
+            Record::Halted { run, why } => self.run(run)?.halted = Some(why.clone()),
+            Record::Closed { run, end } => {
+                let open = self.obligations.iter().any(|obligation| obligation.run == *run);
+                let id = run.clone();
+                let run = self.run(run)?;
+                if open || run.tasks.iter().any(|task| task.standing.in_work()) {
+                    return Err(Misfit::NotOver(id));
+                }
+                run.end = Some(end.clone());
+            }
+            Record::Paused { run, by } => self.run(run)?.paused = Some(by.clone()),
+            Record::Resumed { run, .. } => self.run(run)?.paused = None,
+            Record::Cancelled { run, by } => self.run(run)?.cancelled = Some(by.clone()),
+            Record::Skipped { run, task, .. } => {
+                self.task(run, *task, "a skip", |at| *at == Standing::Waiting)?.1.standing = Standing::Skipped;
+            }
+            Record::HeldNode { node, until, .. } => {
+                self.held.insert(node.clone(), *until);
+            }
+            Record::Released { node, .. } => {
+                self.held.remove(node);
+            }
+            Record::Overridden { run, given } => self.run(run)?.overrides.push(given.clone()),
+            Record::Quarantined { version, why } => {
+                self.quarantined.insert(version.clone(), why.clone());
+            }
+            Record::Freed { version, .. } => {
+                self.quarantined.remove(version);
+            }
+        }
+        self.at = Some(at);
+        Ok(())
+    }
+}
+
+const fn touched_by(effect: &Effect) -> StepKind {
+    match effect {
+        Effect::Enter { .. } => StepKind::EnterMaintenance,
+        Effect::Exit { .. } => StepKind::ExitMaintenance,
+        Effect::SwitchMdm { .. } => StepKind::SwitchMdm,
+        Effect::Finalise => StepKind::Finalise,
+        Effect::Drain { .. } => StepKind::Drain,
+        Effect::Reactivate { .. } => StepKind::Reactivate,
+        Effect::Order { permit, .. } => permit.action.kind(),
+    }
+}

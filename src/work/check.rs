@@ -1,0 +1,320 @@
+//! Is a plan safe to carry out at all? Judged from the plan and the system
+//! alone, by rules of its own: it knows neither the planner nor the gate.
+
+use std::collections::BTreeSet;
+
+use super::facts::Facts;
+use crate::model::cluster::MdmRole;
+use crate::model::id::NodeName;
+use crate::model::node::Carries;
+use crate::model::plan::{Approval, FORM, Parallel, Plan, Request, Risk, Task};
+use crate::model::step::{Action, Component, MaintenanceMode, StepKind};
+use crate::model::version::Generation;
+
+/// Longest time with one copy that instant mode is meant for.
+const INSTANT_SECONDS: u64 = 30 * 60;
+
+/// Why a plan must not be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum Unsafe {
+    #[error("the plan has form {0}, and this version knows forms up to {FORM}")]
+    Form(u16),
+    #[error("the plan does nothing")]
+    Empty,
+    #[error("{node}: {step} comes without {needs} before it")]
+    Before { node: NodeName, step: StepKind, needs: StepKind },
+    #[error("{node}: {step} comes without {needs} after it")]
+    After { node: NodeName, step: StepKind, needs: StepKind },
+    #[error("{node}: {step} is done twice")]
+    Twice { node: NodeName, step: StepKind },
+    #[error("{0} is named twice in one stage")]
+    NodeTwice(NodeName),
+    #[error("stage {stage:?} works on more than one fault set at once")]
+    TooParallel { stage: Box<str> },
+    #[error("{node} does not carry the SDS that the plan says, or it lies elsewhere")]
+    WrongSds { node: NodeName },
+    #[error("{node} carries an SDS that the plan does not know of")]
+    ForgottenSds { node: NodeName },
+    #[error("{node} carries a member of the MDM cluster that is not in it")]
+    WrongMdm { node: NodeName },
+    #[error("{node} owns the MDM cluster and is not the last of its members, or does not hand over first")]
+    Owner { node: NodeName },
+    #[error("{node}: {later} is upgraded before every {earlier} was")]
+    Order { node: NodeName, earlier: Component, later: Component },
+    #[error("{node}: more than one version is installed, or one that was not asked for")]
+    Version { node: NodeName },
+    #[error("{node}: nobody knows which version to go back to")]
+    NoWayBack { node: NodeName },
+    #[error("{node}: {mode} maintenance is not possible for this")]
+    Mode { node: NodeName, mode: MaintenanceMode },
+    #[error("{0} carries this controller; move it to another host first")]
+    Controller(NodeName),
+    #[error("{node}: {step} has no deadline, or one of more than a day")]
+    Deadline { node: NodeName, step: StepKind },
+    #[error("finalising needs a plan of its own")]
+    FinaliseBeside,
+    #[error("the system was not seen")]
+    Unseen,
+    #[error("the approval is for another plan")]
+    OtherPlan,
+    #[error("the standing approval does not cover {0}")]
+    NotCovered(Box<str>),
+}
+
+/// Everything that is wrong with a plan.
+pub fn check(plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
+    let mut wrong = BTreeSet::new();
+    if plan.form > FORM {
+        wrong.insert(Unsafe::Form(plan.form));
+    }
+    if plan.tasks().all(|(_, _, task)| task.steps.is_empty()) {
+        wrong.insert(Unsafe::Empty);
+    }
+    if plan.has(StepKind::Finalise) && plan.tasks().any(|(_, _, task)| task.steps.len() > 1) {
+        wrong.insert(Unsafe::FinaliseBeside);
+    }
+    if facts.snapshot().is_none_or(|snapshot| snapshot.sds.is_none()) {
+        wrong.insert(Unsafe::Unseen);
+        return wrong;
+    }
+    for stage in &plan.stages {
+        let mut names = BTreeSet::new();
+        for task in &stage.tasks {
+            if !names.insert(&task.node) {
+                wrong.insert(Unsafe::NodeTwice(task.node.clone()));
+            }
+        }
+        let stops = stage.tasks.iter().any(|task| !harmless(task));
+        let alone = stage.parallel == Parallel::One || stage.most <= 1;
+        if stops && !alone && (stage.parallel == Parallel::All || stage.tasks.iter().any(|task| task.mdm.is_some())) {
+            wrong.insert(Unsafe::TooParallel { stage: stage.name.clone() });
+        }
+    }
+    for (_, _, task) in plan.tasks() {
+        steps(task, &mut wrong);
+        place(task, facts, &mut wrong);
+        versions(plan, task, &mut wrong);
+        mode(task, facts, &mut wrong);
+    }
+    order(plan, &mut wrong);
+    owner(plan, facts, &mut wrong);
+    wrong
+}
+
+fn harmless(task: &Task) -> bool {
+    task.steps.iter().all(|step| match &step.action {
+        Action::Stage { .. } | Action::Verify { .. } | Action::Soak { .. } => true,
+        Action::Apply { components, .. } => components.iter().all(|component| *component == Component::Lia),
+        _ => false,
+    })
+}
+
+fn touches(action: &Action, component: Component) -> bool {
+    match action {
+        Action::Apply { components, .. } => components.contains(&component),
+        Action::Reboot | Action::Handwork => component != Component::Lia,
+        _ => false,
+    }
+}
+
+/// What must come before and after what.
+fn steps(task: &Task, wrong: &mut BTreeSet<Unsafe>) {
+    let kinds: Vec<StepKind> = task.steps.iter().map(|step| step.action.kind()).collect();
+    let before = |at: usize, kind: StepKind| kinds.iter().take(at).any(|other| *other == kind);
+    let after = |at: usize, kind: StepKind| kinds.iter().skip(at + 1).any(|other| *other == kind);
+    let mut need = |at: usize, first: &[StepKind], later: &[StepKind]| {
+        let Some(step) = kinds.get(at).copied() else { return };
+        for needs in first.iter().copied().filter(|kind| !before(at, *kind)) {
+            wrong.insert(Unsafe::Before { node: task.node.clone(), step, needs });
+        }
+        for needs in later.iter().copied().filter(|kind| !after(at, *kind)) {
+            wrong.insert(Unsafe::After { node: task.node.clone(), step, needs });
+        }
+    };
+    for (at, step) in task.steps.iter().enumerate() {
+        match &step.action {
+            Action::EnterMaintenance { .. } => need(at, &[], &[StepKind::ExitMaintenance, StepKind::Soak]),
+            Action::ExitMaintenance => {
+                need(at, &[StepKind::EnterMaintenance, StepKind::Verify], &[StepKind::AwaitResync]);
+            }
+            Action::Drain => need(at, &[], &[StepKind::Reactivate]),
+            Action::Reactivate => need(at, &[StepKind::Drain], &[]),
+            Action::Apply { .. } => need(at, &[StepKind::Stage], &[StepKind::Verify]),
+            Action::Reboot => need(at, &[], &[StepKind::Verify, StepKind::Soak]),
+            _ => {}
+        }
+        if task.sds.is_some() && touches(&step.action, Component::Sds) {
+            need(at, &[StepKind::EnterMaintenance], &[StepKind::ExitMaintenance]);
+            let left = kinds.iter().take(at).filter(|kind| **kind == StepKind::ExitMaintenance).count();
+            if left > 0 {
+                need(at, &[StepKind::ExitMaintenance, StepKind::EnterMaintenance], &[StepKind::EnterMaintenance]);
+            }
+        }
+        if task.agent.is_some() && touches(&step.action, Component::Sdc) && step.action != Action::Handwork {
+            need(at, &[StepKind::Drain], &[StepKind::Reactivate]);
+        }
+    }
+    for step in &task.steps {
+        if step.deadline_seconds == 0 || step.deadline_seconds > 86_400 {
+            wrong.insert(Unsafe::Deadline { node: task.node.clone(), step: step.action.kind() });
+        }
+    }
+    for kind in [StepKind::Drain, StepKind::EnterMaintenance, StepKind::ExitMaintenance, StepKind::Reactivate] {
+        if kinds.iter().filter(|other| **other == kind).count() > 1 {
+            wrong.insert(Unsafe::Twice { node: task.node.clone(), step: kind });
+        }
+    }
+}
+
+/// Whether the plan knows what lies on the host.
+fn place(task: &Task, facts: &Facts<'_>, wrong: &mut BTreeSet<Unsafe>) {
+    let host = facts.nodes.get(&task.node);
+    if let Some(id) = &task.sds {
+        let fits = facts.sds(id).is_some_and(|(sds, _)| sds.domain == task.domain && sds.fault_set == task.fault_set);
+        if !fits {
+            wrong.insert(Unsafe::WrongSds { node: task.node.clone() });
+        }
+    } else if host.is_some_and(|host| host.installed.contains_key(&Component::Sds)) {
+        wrong.insert(Unsafe::ForgottenSds { node: task.node.clone() });
+    }
+    if let Some(id) = &task.mdm
+        && !facts.mdm().is_some_and(|(cluster, _)| cluster.members.iter().any(|member| member.id == *id))
+    {
+        wrong.insert(Unsafe::WrongMdm { node: task.node.clone() });
+    }
+    let controller = task.carries.contains(&Carries::Controller)
+        || host.is_some_and(|host| host.carries.contains(&Carries::Controller));
+    if controller && !harmless(task) {
+        wrong.insert(Unsafe::Controller(task.node.clone()));
+    }
+}
+
+fn versions(plan: &Plan, task: &Task, wrong: &mut BTreeSet<Unsafe>) {
+    for step in &task.steps {
+        let Action::Apply { version, .. } = &step.action else { continue };
+        if !matches!(&plan.request, Request::Upgrade { to, .. } if to == version) {
+            wrong.insert(Unsafe::Version { node: task.node.clone() });
+        }
+        if task.from.is_none() {
+            wrong.insert(Unsafe::NoWayBack { node: task.node.clone() });
+        }
+    }
+}
+
+fn mode(task: &Task, facts: &Facts<'_>, wrong: &mut BTreeSet<Unsafe>) {
+    let generation = facts.snapshot().map(|snapshot| snapshot.generation);
+    let entered = task.steps.iter().position(|step| step.action.kind() == StepKind::EnterMaintenance);
+    let left = task.steps.iter().position(|step| step.action.kind() == StepKind::ExitMaintenance);
+    let (Some(entered), Some(left)) = (entered, left) else { return };
+    let Some(Action::EnterMaintenance { mode }) = task.steps.get(entered).map(|step| step.action.clone()) else {
+        return;
+    };
+    let seconds: u64 =
+        task.steps.iter().take(left + 1).skip(entered).map(|step| u64::from(step.predicted_seconds)).sum();
+    let possible = match mode {
+        MaintenanceMode::Instant => seconds < INSTANT_SECONDS,
+        MaintenanceMode::Protected => generation.is_some_and(|generation| generation >= Generation::V3_5),
+    };
+    if !possible {
+        wrong.insert(Unsafe::Mode { node: task.node.clone(), mode });
+    }
+}
+
+/// Every LIA before the MDM of its node, every MDM before any SDS, every SDS before an SDC elsewhere.
+fn order(plan: &Plan, wrong: &mut BTreeSet<Unsafe>) {
+    const ORDER: [Component; 3] = [Component::Mdm, Component::Sds, Component::Sdc];
+    let mut seen: BTreeSet<Component> = BTreeSet::new();
+    for stage in &plan.stages {
+        let applied: Vec<(&NodeName, Component)> = stage
+            .tasks
+            .iter()
+            .flat_map(|task| task.steps.iter().map(move |step| (&task.node, &step.action)))
+            .filter_map(|(node, action)| match action {
+                Action::Apply { components, .. } => Some(components.iter().map(move |component| (node, *component))),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        for (node, component) in &applied {
+            for later in ORDER.iter().filter(|later| *later > component && ORDER.contains(component)) {
+                let beside = applied.iter().any(|(other, at)| at == later && other != node && later != &Component::Sdc);
+                if seen.contains(later) || beside {
+                    let (earlier, later) = (*component, *later);
+                    wrong.insert(Unsafe::Order { node: (*node).clone(), earlier, later });
+                }
+            }
+        }
+        seen.extend(applied.into_iter().map(|(_, component)| component));
+    }
+}
+
+/// Who may own the MDM cluster hands over before it is stopped, and who owns it now is upgraded last.
+fn owner(plan: &Plan, facts: &Facts<'_>, wrong: &mut BTreeSet<Unsafe>) {
+    let Some((cluster, _)) = facts.mdm() else { return };
+    let manager = |role: MdmRole| matches!(role, MdmRole::Primary | MdmRole::Secondary);
+    let managers: BTreeSet<_> = cluster.members.iter().filter(|at| manager(at.role)).map(|at| &at.id).collect();
+    // A cluster of one manager has nobody to hand over to.
+    if managers.len() < 2 {
+        return;
+    }
+    for (_, _, task) in plan.tasks().filter(|(_, _, task)| task.mdm.as_ref().is_some_and(|id| managers.contains(id))) {
+        let stops = |action: &Action| *action != Action::Handwork && touches(action, Component::Mdm);
+        let Some(stop) = task.steps.iter().position(|step| stops(&step.action)) else { continue };
+        if !task.steps.iter().take(stop).any(|step| step.action == Action::SwitchMdm) {
+            wrong.insert(Unsafe::Owner { node: task.node.clone() });
+        }
+    }
+    let applies = |task: &Task| {
+        task.steps.iter().any(|step| match &step.action {
+            Action::Apply { components, .. } => components.contains(&Component::Mdm),
+            _ => false,
+        })
+    };
+    let upgraded: Vec<&Task> = plan.tasks().map(|(_, _, task)| task).filter(|task| applies(task)).collect();
+    let primary = cluster.primary().map(|primary| &primary.id);
+    for task in upgraded.iter().rev().skip(1).filter(|task| task.mdm.is_some() && task.mdm.as_ref() == primary) {
+        wrong.insert(Unsafe::Owner { node: task.node.clone() });
+    }
+}
+
+/// Whether an approval is one of this plan, now.
+pub fn covers(approval: &Approval, plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
+    let mut wrong = BTreeSet::new();
+    let mut not = |what: &str| {
+        wrong.insert(Unsafe::NotCovered(what.into()));
+    };
+    match approval {
+        Approval::Hash { plan: id, .. } => {
+            if *id != plan.id() {
+                wrong.insert(Unsafe::OtherPlan);
+            }
+        }
+        Approval::Policy { to, selection, modes, max_risk, until, .. } => {
+            if facts.now >= *until {
+                not("this moment: it has run out");
+            }
+            if !matches!(&plan.request, Request::Upgrade { to: wanted, .. } if wanted == to) {
+                not("this request");
+            }
+            if plan.risk() > *max_risk || plan.risk() == Risk::Irreversible {
+                not("this risk");
+            }
+            for (_, _, task) in plan.tasks() {
+                if !selection.is_empty() && !selection.contains(&task.node) {
+                    not(task.node.as_str());
+                }
+                for step in &task.steps {
+                    match &step.action {
+                        Action::EnterMaintenance { mode } if !modes.contains(mode) => not(mode.as_str()),
+                        Action::Finalise | Action::Evacuate | Action::AddMember | Action::SwitchClusterMode { .. } => {
+                            not(step.action.kind().as_str());
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    wrong
+}

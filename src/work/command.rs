@@ -1,0 +1,102 @@
+//! What people may tell a run, and what is said when that makes no sense.
+
+use std::collections::BTreeSet;
+
+use super::book::{Book, Standing};
+use super::check::{self, Unsafe};
+use super::facts::{AlertName, Facts};
+use super::record::Record;
+use crate::model::hold::{Hardness, Override};
+use crate::model::id::{NodeName, RunId};
+use crate::model::plan::{Approval, Plan};
+
+/// Why a command is not obeyed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum No {
+    #[error("run {0} is not over; wait for it, or cancel it")]
+    Busy(RunId),
+    #[error("there is no run {0} that is not over")]
+    NoRun(RunId),
+    #[error("the plan is unsafe: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Unsafe(BTreeSet<Unsafe>),
+    #[error("the run is paused by {0} already")]
+    Paused(Box<str>),
+    #[error("the run is not paused")]
+    NotPaused,
+    #[error("the run is cancelled already")]
+    Cancelled,
+    #[error("{0} has no task that could be skipped: it was begun, is over, or is not in the plan")]
+    NothingToSkip(NodeName),
+    #[error("nobody can override {0}: {1}")]
+    Hard(String, &'static str),
+    #[error("an override needs a reason in words, and an end that lies ahead and within a day")]
+    NoReason,
+}
+
+/// A run of an approved plan. These alerts were there when it was approved.
+pub fn open(
+    book: &Book,
+    facts: &Facts<'_>,
+    run: RunId,
+    plan: Plan,
+    approval: Approval,
+    baseline: BTreeSet<AlertName>,
+) -> Result<Vec<Record>, No> {
+    if let Some(open) = book.open_run() {
+        return Err(No::Busy(open.id.clone()));
+    }
+    let mut wrong = check::check(&plan, facts);
+    wrong.extend(check::covers(&approval, &plan, facts));
+    if !wrong.is_empty() {
+        return Err(No::Unsafe(wrong));
+    }
+    Ok(vec![Record::Opened { run, plan: Box::new(plan), approval, baseline }])
+}
+
+fn of<'a>(book: &'a Book, run: &RunId) -> Result<&'a super::book::Run, No> {
+    book.runs.get(run).filter(|run| run.end.is_none()).ok_or_else(|| No::NoRun(run.clone()))
+}
+
+/// Nothing more is begun until it is resumed; what is in work goes on to its end.
+pub fn pause(book: &Book, run: &RunId, by: &str) -> Result<Vec<Record>, No> {
+    match &of(book, run)?.paused {
+        Some(other) => Err(No::Paused(other.clone())),
+        None => Ok(vec![Record::Paused { run: run.clone(), by: by.into() }]),
+    }
+}
+
+/// Work goes on.
+pub fn resume(book: &Book, run: &RunId, by: &str) -> Result<Vec<Record>, No> {
+    let Some(_) = &of(book, run)?.paused else { return Err(No::NotPaused) };
+    Ok(vec![Record::Resumed { run: run.clone(), by: by.into() }])
+}
+
+/// Nothing more is begun, and what is in work is undone.
+pub fn cancel(book: &Book, run: &RunId, by: &str) -> Result<Vec<Record>, No> {
+    if of(book, run)?.cancelled.is_some() {
+        return Err(No::Cancelled);
+    }
+    Ok(vec![Record::Cancelled { run: run.clone(), by: by.into() }])
+}
+
+/// The tasks of a node that were not begun are left out.
+pub fn skip(book: &Book, run: &RunId, node: &NodeName, by: &str) -> Result<Vec<Record>, No> {
+    let waiting =
+        of(book, run)?.each().filter(|(_, _, task, state)| task.node == *node && state.standing == Standing::Waiting);
+    let records: Vec<Record> =
+        waiting.map(|(task, _, _, _)| Record::Skipped { run: run.clone(), task, by: by.into() }).collect();
+    if records.is_empty() { Err(No::NothingToSkip(node.clone())) } else { Ok(records) }
+}
+
+/// A soft hold shall not hold.
+pub fn lift(book: &Book, run: &RunId, given: Override, now: crate::model::unit::Timestamp) -> Result<Vec<Record>, No> {
+    of(book, run)?;
+    if given.reason.hardness() == Hardness::Hard {
+        return Err(No::Hard(format!("{:?}", given.reason), given.reason.clears()));
+    }
+    if given.why.trim().is_empty() || given.until <= now || given.until - now > chrono::TimeDelta::days(1) {
+        return Err(No::NoReason);
+    }
+    Ok(vec![Record::Overridden { run: run.clone(), given }])
+}

@@ -1,0 +1,229 @@
+//! Is the host ready for the step, and does Mesos know?
+
+use super::super::observe;
+use super::super::record::Duty;
+use super::super::skew::at_least;
+use super::{Ask, Holds};
+use crate::model::hold::Reason;
+use crate::model::node::{AgentFacts, AgentState, Carries, NodeFacts};
+use crate::model::state::Seen;
+use crate::model::step::{Action, Component};
+
+impl Ask<'_> {
+    fn host(&self) -> Option<&NodeFacts> {
+        self.facts.nodes.get(&self.task.node)
+    }
+
+    fn agent(&self) -> Option<&AgentFacts> {
+        self.facts.agents.get(&self.task.node)
+    }
+
+    fn drains(&self) -> bool {
+        self.task.steps.iter().any(|step| step.action == Action::Drain)
+    }
+
+    fn drained_by_us(&self) -> bool {
+        let agent = self.task.agent.clone();
+        agent.is_some_and(|agent| self.book.obligation(&Duty::Deactivated { agent }).is_some())
+    }
+}
+
+const fn word(state: &AgentState) -> &'static str {
+    match state {
+        AgentState::Active => "active",
+        AgentState::Deactivated => "deactivated",
+        AgentState::Draining { .. } => "draining",
+        AgentState::Drained => "drained",
+        AgentState::Unreachable => "unreachable",
+        AgentState::Gone => "gone",
+    }
+}
+
+/// Its agent was heard lately.
+pub(super) fn is_heard(ask: &Ask<'_>, holds: &mut Holds) {
+    holds.seen(ask.host().map(|host| host.seen_at));
+    match ask.host() {
+        None => holds.push(Reason::NodeUnseen { node: ask.task.node.clone() }),
+        Some(host) if ask.facts.now - host.seen_at > ask.policy.fresh_middle => {
+            holds.push(Reason::NodeStale { node: ask.task.node.clone(), seen_at: host.seen_at });
+        }
+        Some(_) => {}
+    }
+}
+
+/// All that can be known of the host before its task begins.
+pub(super) fn may_begin(ask: &Ask<'_>, holds: &mut Holds) {
+    is_heard(ask, holds);
+    let carried = ask.host().map(|host| host.carries.clone()).unwrap_or_default();
+    let carries = |what| carried.contains(&what) || ask.task.carries.contains(&what);
+    let disturbs = ask.disturbs();
+    if disturbs && carries(Carries::Controller) {
+        holds.push(Reason::HostsController { node: ask.task.node.clone() });
+    }
+    for what in [Carries::MesosMaster, Carries::ZooKeeper, Carries::Gateway]
+        .into_iter()
+        .filter(|what| disturbs && carries(*what))
+    {
+        for (run, number, task, _) in ask.book.in_work() {
+            let theirs = ask.facts.nodes.get(&task.node).is_some_and(|host| host.carries.contains(&what));
+            if (theirs || task.carries.contains(&what)) && !(run.id == ask.run.id && number == ask.number) {
+                holds.push(Reason::QuorumInWork { what, node: task.node.clone() });
+            }
+        }
+    }
+    for step in &ask.task.steps {
+        match &step.action {
+            Action::Apply { version, components } => {
+                let staged_first = ask.task.steps.iter().any(|step| matches!(step.action, Action::Stage { .. }));
+                if !staged_first {
+                    is_staged(ask, version, components, holds);
+                }
+                order_of_components(ask, version, components, holds);
+                if ask.book.quarantined.contains_key(version) {
+                    holds.push(Reason::Quarantined { version: version.clone() });
+                }
+            }
+            Action::Reboot => has_module(ask, holds),
+            Action::Drain => agent_is_free(ask, holds),
+            _ => {}
+        }
+    }
+}
+
+/// The packages were checked on the node, and nothing is half-installed there.
+pub(super) fn is_staged(ask: &Ask<'_>, version: &str, components: &[Component], holds: &mut Holds) {
+    let Some(host) = ask.host() else { return };
+    holds.seen(Some(host.seen_at));
+    for component in components {
+        if !host.staged.get(component).is_some_and(|versions| versions.contains(version)) {
+            holds.push(Reason::NotStaged { component: *component, version: version.into() });
+        }
+        if host.installed.get(component).is_some_and(|versions| versions.len() > 1) {
+            holds.push(Reason::Ambiguous { component: *component });
+        }
+    }
+}
+
+/// LIA, MDM, SDS, SDC: none becomes newer than what comes before it.
+pub(super) fn order_of_components(ask: &Ask<'_>, version: &str, components: &[Component], holds: &mut Holds) {
+    let Some(snapshot) = ask.facts.snapshot() else { return };
+    let lia = ask.host().and_then(|host| host.installed.get(&Component::Lia));
+    let old_lia = lia.is_some_and(|versions| !versions.iter().all(|lia| at_least(lia, version)));
+    let mdms = snapshot.array.as_ref().and_then(|array| array.mdm.as_ref()).map(|mdm| mdm.members.as_slice());
+    let old = |seen: Option<&crate::model::version::ProductVersion>| {
+        seen.is_none_or(|seen| !at_least(seen.as_str(), version))
+    };
+    let old_mdm = mdms.is_none_or(|members| members.iter().any(|member| old(member.version.as_ref())));
+    let sds = snapshot.sds.as_ref().map(|part| part.value.as_slice());
+    let old_sds = sds.is_none_or(|all| all.iter().any(|sds| old(sds.version.as_ref())));
+    for component in components {
+        let newer_than = match component {
+            Component::Mdm if old_lia && !components.contains(&Component::Lia) => Component::Lia,
+            Component::Sds if old_mdm => Component::Mdm,
+            Component::Sdr | Component::Sdt if old_mdm => Component::Mdm,
+            // On one node both change together; the others must have it before.
+            Component::Sdc if old_sds && !components.contains(&Component::Sds) => Component::Sds,
+            _ => continue,
+        };
+        holds.push(Reason::OrderOfComponents { component: *component, newer_than });
+    }
+}
+
+/// The SDC will find its module after a start.
+pub(super) fn has_module(ask: &Ask<'_>, holds: &mut Holds) {
+    let Some(host) = ask.host() else { return };
+    holds.seen(Some(host.seen_at));
+    if host.installed.contains_key(&Component::Sdc) && !host.modules.contains(&host.next_kernel) {
+        holds.push(Reason::NoModule { kernel: host.next_kernel.clone() });
+    }
+}
+
+fn agent_is_free(ask: &Ask<'_>, holds: &mut Holds) {
+    let Some(agent) = ask.agent() else {
+        holds.push(Reason::NotDrained { node: ask.task.node.clone(), state: "unknown".into() });
+        return;
+    };
+    holds.seen(Some(agent.begun_at));
+    if ask.facts.now - agent.begun_at > ask.policy.fresh_middle {
+        holds.push(Reason::Stale { what: "the list of Mesos agents".into(), taken_at: agent.begun_at });
+    }
+    if agent.scheduled_by_others {
+        holds.push(Reason::ForeignSchedule { node: ask.task.node.clone() });
+    }
+    if agent.state != AgentState::Active && !ask.drained_by_us() {
+        holds.push(Reason::AgentForeign { node: ask.task.node.clone(), state: word(&agent.state).into() });
+    }
+    if ask.task.agent.as_ref() != Some(&agent.agent) {
+        holds.push(Reason::AgentForeign { node: ask.task.node.clone(), state: "known by another id".into() });
+    }
+}
+
+/// The agent takes tasks, and nobody else has plans with it.
+pub(super) fn may_drain(ask: &Ask<'_>, holds: &mut Holds) {
+    agent_is_free(ask, holds);
+}
+
+/// If the task drains its agent, that is done.
+pub(super) fn is_drained(ask: &Ask<'_>, holds: &mut Holds) {
+    if !ask.drains() {
+        return;
+    }
+    holds.seen(ask.agent().map(|agent| agent.begun_at));
+    let stale = ask.agent().is_none_or(|agent| ask.facts.now - agent.begun_at > ask.policy.fresh_middle);
+    match ask.agent().map(|agent| &agent.state) {
+        Some(AgentState::Drained) if ask.drained_by_us() && !stale => {}
+        state => {
+            let state = if stale { "not known" } else { state.map_or("unknown", word) };
+            holds.push(Reason::NotDrained { node: ask.task.node.clone(), state: state.into() });
+        }
+    }
+    if let Some(AgentState::Draining { waits_for }) = ask.agent().map(|agent| &agent.state) {
+        for framework in waits_for {
+            holds.push(Reason::DrainWaits { framework: framework.clone() });
+        }
+    }
+}
+
+/// Nothing uses a volume through this host.
+pub(super) fn volumes_are_closed(ask: &Ask<'_>, holds: &mut Holds) {
+    let Some(host) = ask.host() else { return };
+    holds.seen(Some(host.seen_at));
+    if host.open_volumes > 0 {
+        holds.push(Reason::VolumesOpen { count: host.open_volumes });
+    }
+}
+
+/// The master accepts it: not while the agent drains.
+pub(super) fn may_reactivate(ask: &Ask<'_>, holds: &mut Holds) {
+    let Some(agent) = ask.agent() else {
+        holds.push(Reason::NotDrained { node: ask.task.node.clone(), state: "unknown".into() });
+        return;
+    };
+    holds.seen(Some(agent.begun_at));
+    if ask.facts.now - agent.begun_at > ask.policy.fresh_middle {
+        holds.push(Reason::Stale { what: "the list of Mesos agents".into(), taken_at: agent.begun_at });
+    }
+    if let AgentState::Draining { waits_for } = &agent.state {
+        holds.push(Reason::NotDrained { node: ask.task.node.clone(), state: "draining".into() });
+        for framework in waits_for {
+            holds.push(Reason::DrainWaits { framework: framework.clone() });
+        }
+    }
+}
+
+/// What ran on the host before runs there, as the MDM and the agent see it.
+pub(super) fn is_well(ask: &Ask<'_>, holds: &mut Holds) {
+    is_heard(ask, holds);
+    let Some(host) = ask.host() else { return };
+    for component in host.installed.keys().filter(|component| !host.running.contains(component)) {
+        holds.push(Reason::WaitsForEffect { what: format!("{component} on {} running", ask.task.node).into() });
+    }
+    if let Some(sdc) = observe::sdc_of(&ask.facts, ask.task)
+        && !sdc
+            .connection
+            .as_ref()
+            .is_some_and(|seen| matches!(seen, Seen::Is(crate::model::state::Connection::Connected)))
+    {
+        holds.push(Reason::WaitsForEffect { what: format!("the SDC of {} connected", ask.task.node).into() });
+    }
+}

@@ -1,0 +1,348 @@
+//! Can the servers and their data spare this one?
+
+use std::collections::BTreeSet;
+
+use super::super::facts::{begun, fault_unit};
+use super::super::record::Duty;
+use super::{Ask, Holds};
+use crate::model::cluster::{Sds, StoragePool};
+use crate::model::hold::Reason;
+use crate::model::id::{SdsId, StoragePoolId};
+use crate::model::snapshot::Snapshot;
+use crate::model::state::{Connection, DeviceState, DomainState, Maintenance, Membership, SdsState, Seen};
+use crate::model::stats::{Stat, StatKind};
+use crate::model::step::MaintenanceMode;
+use crate::model::version::Generation;
+
+/// Healthy SDSs that must be left besides the one in maintenance. The MDM asks for as many.
+const HEALTHY: usize = 2;
+/// Fault units that a pool must be spread over.
+const UNITS: usize = 3;
+/// Longest time with one copy that instant mode is meant for.
+const INSTANT_SECONDS: u32 = 30 * 60;
+
+/// What says that data is not protected.
+const UNPROTECTED: [(Stat, &str); 4] = [
+    (Stat::DegradedHealthyCapacityInKb, "degraded"),
+    (Stat::DegradedFailedCapacityInKb, "degraded"),
+    (Stat::FailedCapacityInKb, "failed"),
+    (Stat::SemiProtectedCapacityInKb, "semi-protected"),
+];
+/// What has to be moved until it is.
+const MOVING: [(Stat, &str); 4] = [
+    (Stat::PendingFwdRebuildCapacityInKb, "rebuild"),
+    (Stat::ActiveFwdRebuildCapacityInKb, "rebuild"),
+    (Stat::PendingBckRebuildCapacityInKb, "rebuild"),
+    (Stat::ActiveBckRebuildCapacityInKb, "rebuild"),
+];
+/// The same for protected maintenance, which exists from 3.5 on.
+const MOVING_PROTECTED: [(Stat, &str); 4] = [
+    (Stat::PendingEnterProtectedMaintenanceModeCapacityInKb, "protected maintenance"),
+    (Stat::ActiveEnterProtectedMaintenanceModeCapacityInKb, "protected maintenance"),
+    (Stat::PendingExitProtectedMaintenanceModeCapacityInKb, "protected maintenance"),
+    (Stat::ActiveExitProtectedMaintenanceModeCapacityInKb, "protected maintenance"),
+];
+
+fn name(sds: &Sds) -> Box<str> {
+    sds.name.clone().unwrap_or_else(|| sds.id.to_string().into())
+}
+
+fn pool_name(pool: &StoragePool) -> Box<str> {
+    pool.name.clone().unwrap_or_else(|| pool.id.to_string().into())
+}
+
+/// Why an SDS does not serve as it should, maintenance aside.
+fn ailment(sds: &Sds) -> Option<Reason> {
+    let away = |state: &str| Some(Reason::SdsAway { sds: name(sds), state: state.into() });
+    let unknown =
+        |word: &str| Some(Reason::UnknownState { what: format!("SDS {}", name(sds)).into(), word: word.into() });
+    match (&sds.connection, &sds.membership, &sds.state) {
+        (Seen::Other(word), _, _) | (_, Seen::Other(word), _) | (_, _, Seen::Other(word)) => unknown(word),
+        (Seen::Is(Connection::Disconnected), _, _) => away("disconnected"),
+        (_, Seen::Is(Membership::JoinPending | Membership::Decoupled), _) => away(sds.membership.word()),
+        (_, _, Seen::Is(SdsState::RemovePending)) => away("being removed"),
+        (Seen::Is(Connection::Connected), Seen::Is(Membership::Joined), Seen::Is(SdsState::Normal)) => None,
+    }
+}
+
+impl Ask<'_> {
+    fn ours(&self, sds: &SdsId) -> bool {
+        self.book.obligation(&Duty::Maintenance { sds: sds.clone() }).is_some()
+    }
+
+    fn known(&self, holds: &mut Holds) -> Option<&Snapshot> {
+        let (fresh, middle) = (self.policy.fresh, self.policy.fresh_middle);
+        let Some(snapshot) = self.facts.snapshot() else {
+            holds.push(Reason::Unseen { what: "the system".into() });
+            return None;
+        };
+        for (what, begun_at, oldest) in [
+            ("the list of SDSs", begun(&snapshot.sds), fresh),
+            ("the list of pools", begun(&snapshot.pools), fresh),
+            ("the list of protection domains", begun(&snapshot.domains), fresh),
+            ("statistics", begun(&snapshot.statistics), fresh),
+            ("the list of devices", begun(&snapshot.devices), middle),
+        ] {
+            self.fresh(what, begun_at, oldest, holds);
+        }
+        holds.seen(begun(&snapshot.sds));
+        Some(snapshot)
+    }
+}
+
+/// All of facts 2.6 that is about servers and data.
+pub(super) fn may_enter(ask: &Ask<'_>, holds: &mut Holds) {
+    let Some(snapshot) = ask.known(holds) else { return };
+    let Some((id, own)) = own(ask, holds) else { return };
+    servers(ask, snapshot, own, holds);
+    let pools = ask.facts.pools_of(id);
+    data(ask, snapshot, &pools, holds);
+    devices(snapshot, own, holds);
+    if let Some(domain) = own.domain.as_ref().and_then(|id| snapshot.domains.as_ref()?.get(id)) {
+        if !domain.state.is(DomainState::Active) {
+            let name = domain.name.clone().unwrap_or_else(|| domain.id.to_string().into());
+            holds.push(Reason::DomainNotActive { domain: name, state: domain.state.word().into() });
+        }
+    } else {
+        holds.push(Reason::Unseen { what: "the protection domain of the SDS".into() });
+    }
+    for pool in &pools {
+        spread(ask, snapshot, pool, own, holds);
+    }
+}
+
+fn own<'a>(ask: &'a Ask<'_>, holds: &mut Holds) -> Option<(&'a SdsId, &'a Sds)> {
+    let id = ask.task.sds.as_ref()?;
+    let Some((sds, _)) = ask.facts.sds(id) else {
+        holds.push(Reason::Unseen { what: format!("the SDS of {}", ask.task.node).into() });
+        return None;
+    };
+    Some((id, sds))
+}
+
+fn servers(ask: &Ask<'_>, snapshot: &Snapshot, own: &Sds, holds: &mut Holds) {
+    let all = snapshot.sds.as_ref().map(|part| part.value.as_slice()).unwrap_or_default();
+    let mut healthy = 0;
+    for sds in all {
+        let inside = sds.domain == own.domain;
+        let known_work = ask.ours(&sds.id);
+        match (&sds.maintenance, ailment(sds)) {
+            (Seen::Is(Maintenance::None), None) => healthy += usize::from(inside && sds.id != own.id),
+            (_, Some(Reason::SdsAway { sds: name, state })) if sds.id == own.id => {
+                holds.push(Reason::OwnSdsAway { sds: name, state });
+            }
+            (_, Some(Reason::SdsAway { sds: name, state })) if !inside => {
+                holds.push(Reason::SdsAwayElsewhere { sds: name, state });
+            }
+            // Whoever is in our maintenance may be away, in the same fault unit.
+            (Seen::Is(Maintenance::In), Some(Reason::SdsAway { .. }))
+                if known_work && fault_unit(sds) == fault_unit(own) => {}
+            (_, Some(reason)) => holds.push(reason),
+            _ => {}
+        }
+        if sds.maintenance.is(Maintenance::None) || !inside {
+            continue;
+        }
+        if let Seen::Other(word) = &sds.maintenance {
+            let what = format!("the maintenance of SDS {}", name(sds)).into();
+            holds.push(Reason::UnknownState { what, word: word.clone() });
+        } else if !known_work {
+            holds.push(Reason::MaintenanceForeign { sds: name(sds) });
+        } else if sds.id != own.id && fault_unit(sds) != fault_unit(own) {
+            holds.push(Reason::MaintenanceElsewhere { sds: name(sds) });
+        }
+    }
+    // What was ordered and is not seen yet counts as if it were there.
+    for obligation in &ask.book.obligations {
+        let Duty::Maintenance { sds } = &obligation.duty else { continue };
+        if let Some((other, _)) = ask.facts.sds(sds)
+            && other.id != own.id
+            && other.domain == own.domain
+            && fault_unit(other) != fault_unit(own)
+        {
+            holds.push(Reason::MaintenanceElsewhere { sds: name(other) });
+        }
+    }
+    if healthy < HEALTHY {
+        holds.push(Reason::TooFewHealthySds { healthy: healthy as u32 });
+    }
+}
+
+/// Nothing is degraded, failed, or on its way.
+fn data(ask: &Ask<'_>, snapshot: &Snapshot, pools: &BTreeSet<StoragePoolId>, holds: &mut Holds) {
+    let listed = snapshot.pools.as_ref().map(|part| &*part.value);
+    holds.seen(begun(&snapshot.pools));
+    for id in pools {
+        let Some(pool) = listed.and_then(|pools| pools.get(id)) else {
+            holds.push(Reason::Unseen { what: format!("pool {id}").into() });
+            continue;
+        };
+        match pool.rebuild_enabled {
+            Some(true) => {}
+            Some(false) => holds.push(Reason::RebuildDisabled { pool: pool_name(pool) }),
+            None => holds.push(Reason::Unseen { what: format!("whether pool {} rebuilds", pool_name(pool)).into() }),
+        }
+    }
+    holds.seen(begun(&snapshot.statistics));
+    for id in pools {
+        let Some(pool) = listed.and_then(|pools| pools.get(id)) else { continue };
+        counters(ask, snapshot, pool, holds);
+    }
+}
+
+fn counters(ask: &Ask<'_>, snapshot: &Snapshot, pool: &StoragePool, holds: &mut Holds) {
+    let row = snapshot.statistics.as_ref().and_then(|part| part.value.row(StatKind::StoragePool, pool.id.object()));
+    let Some(row) = row else {
+        holds.push(Reason::Unseen { what: format!("statistics of pool {}", pool_name(pool)).into() });
+        return;
+    };
+    let protected = snapshot.generation >= Generation::V3_5;
+    let moving = MOVING.iter().chain(MOVING_PROTECTED.iter().filter(|_| protected));
+    let table = snapshot.statistics.as_ref().and_then(|part| part.value.table(StatKind::StoragePool));
+    let has = |stat: Stat| table.is_some_and(|table| table.columns().place(stat).is_some());
+    let mut zero = |stat: Stat, reason: &dyn Fn(u64) -> Reason| match row.bytes(stat) {
+        Some(bytes) if bytes.get() == 0 => {}
+        Some(bytes) => holds.push(reason(bytes.get())),
+        // The only one of them that not every generation has.
+        None if stat == Stat::SemiProtectedCapacityInKb && !has(stat) => {}
+        None => holds.push(Reason::Unseen { what: format!("{} of pool {}", stat.wire_name(), pool_name(pool)).into() }),
+    };
+    for (stat, kind) in UNPROTECTED {
+        zero(stat, &|bytes| Reason::DataUnprotected { pool: pool_name(pool), kind: kind.into(), bytes });
+    }
+    for (stat, kind) in moving {
+        zero(*stat, &|bytes| Reason::Moving { pool: pool_name(pool), kind: (*kind).into(), bytes });
+    }
+    // Data in a maintenance of our own, in the same fault unit, is known.
+    let own_unit_in_work = ask.book.obligations.iter().any(|open| matches!(open.duty, Duty::Maintenance { .. }));
+    if !own_unit_in_work {
+        zero(Stat::InMaintenanceCapacityInKb, &|bytes| Reason::DataUnprotected {
+            pool: pool_name(pool),
+            kind: "in maintenance".into(),
+            bytes,
+        });
+    }
+    for stat in [Stat::PendingRebalanceCapacityInKb, Stat::ActiveRebalanceCapacityInKb] {
+        if let Some(bytes) = row.bytes(stat).filter(|bytes| bytes.get() > 0) {
+            holds.push(Reason::Rebalancing { pool: pool_name(pool), bytes: bytes.get() });
+        }
+    }
+}
+
+fn devices(snapshot: &Snapshot, own: &Sds, holds: &mut Holds) {
+    let all = snapshot.devices.as_ref().map(|part| part.value.as_slice()).unwrap_or_default();
+    let sds = snapshot.sds.as_ref().map(|part| &*part.value);
+    let inside = |id: &SdsId| sds.and_then(|sds| sds.get(id)).is_some_and(|sds| sds.domain == own.domain);
+    holds.seen(begun(&snapshot.devices));
+    for device in all.iter().filter(|device| device.sds.as_ref().is_some_and(inside)) {
+        let name = device.name.clone().or_else(|| device.path.clone()).unwrap_or_else(|| device.id.to_string().into());
+        if device.has_failed() {
+            holds.push(Reason::DeviceError { device: name });
+        } else if !matches!(device.state, Seen::Is(DeviceState::Normal | DeviceState::NormalTesting)) {
+            holds.push(Reason::DeviceState { device: name, state: device.state.word().into() });
+        }
+    }
+}
+
+/// Enough fault units in the pool, and room for what lies on this one.
+fn spread(ask: &Ask<'_>, snapshot: &Snapshot, id: &StoragePoolId, own: &Sds, holds: &mut Holds) {
+    let (Some(devices), Some(sds), Some(pools)) = (&snapshot.devices, &snapshot.sds, &snapshot.pools) else { return };
+    let Some(pool) = pools.get(id) else { return };
+    let unit = fault_unit(own);
+    let (mut units, mut held, mut free) = (BTreeSet::new(), 0, 0);
+    for device in devices.iter().filter(|device| device.pool.as_ref() == Some(id)) {
+        let Some(server) = device.sds.as_ref().and_then(|id| sds.get(id)) else { continue };
+        let row = snapshot.statistics.as_ref().and_then(|part| part.value.row(StatKind::Device, device.id.object()));
+        let used = row.and_then(|row| row.bytes(Stat::CapacityInUseInKb));
+        let size = row.and_then(|row| row.bytes(Stat::MaxCapacityInKb));
+        let (Some(used), Some(size)) = (used, size) else {
+            holds.push(Reason::Unseen { what: format!("capacity of a device of pool {}", pool_name(pool)).into() });
+            return;
+        };
+        units.insert(fault_unit(server));
+        if fault_unit(server) == unit {
+            held += used.get();
+        } else if ailment(server).is_none() {
+            free += size.get().saturating_sub(used.get());
+        }
+    }
+    holds.seen(begun(&snapshot.devices));
+    if units.len() < UNITS {
+        holds.push(Reason::TooFewFaultUnits { pool: pool_name(pool), units: units.len() as u32 });
+    }
+    if free < held.saturating_add(ask.policy.margin) {
+        holds.push(Reason::NoRoom { pool: pool_name(pool), free, needed: held });
+    }
+}
+
+/// The mode is one of the generation, and meant for so long.
+pub(super) fn mode_fits(ask: &Ask<'_>, mode: MaintenanceMode, holds: &mut Holds) {
+    let generation = ask.facts.snapshot().map(|snapshot| snapshot.generation);
+    match mode {
+        MaintenanceMode::Protected if generation.is_none_or(|generation| generation < Generation::V3_5) => {
+            holds.push(Reason::ModeMissing { mode });
+        }
+        MaintenanceMode::Protected => {}
+        MaintenanceMode::Instant => {
+            let kinds = crate::model::step::StepKind::EnterMaintenance..=crate::model::step::StepKind::ExitMaintenance;
+            let steps = ask.task.steps.iter().filter(|step| kinds.contains(&step.action.kind()));
+            let seconds: u32 = steps.map(|step| step.predicted_seconds).sum();
+            if seconds >= INSTANT_SECONDS {
+                holds.push(Reason::TooLong { mode, predicted_seconds: seconds });
+            }
+        }
+    }
+}
+
+/// It is in our maintenance, and nothing else has happened to its domain.
+pub(super) fn may_stop(ask: &Ask<'_>, holds: &mut Holds) {
+    let Some(snapshot) = ask.known(holds) else { return };
+    let Some((id, own)) = own(ask, holds) else { return };
+    if !(own.maintenance.is(Maintenance::In) && ask.ours(id)) {
+        holds.push(Reason::NotInMaintenance { sds: name(own), state: own.maintenance.word().into() });
+    }
+    servers(ask, snapshot, own, holds);
+    data(ask, snapshot, &ask.facts.pools_of(id), holds);
+}
+
+/// It can be told to leave: it is there, or the MDM would refuse.
+pub(super) fn may_exit(ask: &Ask<'_>, holds: &mut Holds) {
+    let begun_at = ask.facts.snapshot().and_then(|snapshot| begun(&snapshot.sds));
+    ask.fresh("the list of SDSs", begun_at, ask.policy.fresh, holds);
+    let Some((_, own)) = own(ask, holds) else { return };
+    if let Some(Reason::SdsAway { sds, state }) = ailment(own) {
+        holds.push(Reason::OwnSdsAway { sds, state });
+    }
+    if let Seen::Other(word) = &own.maintenance {
+        holds.push(Reason::UnknownState { what: format!("SDS {}", name(own)).into(), word: word.clone() });
+    }
+}
+
+/// All data of the pools that it serves, or of all pools, is protected, and no
+/// SDS that it knows of is in maintenance but by us.
+pub(super) fn is_protected(ask: &Ask<'_>, holds: &mut Holds) {
+    let Some(snapshot) = ask.known(holds) else { return };
+    let Some((id, own)) = own(ask, holds) else { return };
+    if !own.maintenance.is(Maintenance::None) {
+        holds.push(Reason::NotInMaintenance { sds: name(own), state: own.maintenance.word().into() });
+    }
+    if let Some(reason) = ailment(own) {
+        holds.push(reason);
+    }
+    data(ask, snapshot, &ask.facts.pools_of(id), holds);
+}
+
+/// Every server and all data of the system.
+pub(super) fn all_is_well(ask: &Ask<'_>, holds: &mut Holds) {
+    let Some(snapshot) = ask.known(holds) else { return };
+    for sds in snapshot.sds.as_ref().map(|part| part.value.as_slice()).unwrap_or_default() {
+        if let Some(reason) = ailment(sds) {
+            holds.push(reason);
+        }
+        if !sds.maintenance.is(Maintenance::None) {
+            holds.push(Reason::MaintenanceElsewhere { sds: name(sds) });
+        }
+    }
+    let pools = snapshot.pools.iter().flat_map(|part| part.iter().map(|pool| pool.id.clone())).collect();
+    data(ask, snapshot, &pools, holds);
+}

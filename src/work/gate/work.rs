@@ -1,0 +1,206 @@
+//! Is it this task's turn: approval, window, limits, and alerts?
+
+use chrono::TimeDelta;
+
+use super::super::book::Standing;
+use super::super::facts::begun;
+use super::super::record::Duty;
+use super::{Ask, Holds};
+use crate::model::cluster::MdmAlert;
+use crate::model::hold::Reason;
+use crate::model::plan::{Approval, Parallel};
+use crate::model::window::Opening;
+
+/// Alerts of the MDM that nobody may override.
+const GRAVE: [&str; 17] = [
+    "MDM_NOT_CLUSTERED",
+    "MDM_FAILS_OVER_FREQUENTLY",
+    "SDS_DISCONNECTED",
+    "SDS_DISCONNECTS_FREQUENTLY",
+    "DEVICE_FAILED",
+    "STORAGE_POOL_HAS_FAILED_CAPACITY",
+    "STORAGE_POOL_HAS_DEGRADED_CAPACITY",
+    "STORAGE_POOL_HAS_CAPACITY_ERRORS",
+    "STORAGE_POOL_HAS_UNREACHABLE_CAPACITY",
+    "FWD_REBUILD_STUCK",
+    "BKWD_REBUILD_STUCK",
+    "PD_INACTIVE",
+    "NOT_ENOUGH_FAULT_UNITS_IN_SP",
+    "CAPACITY_UTILIZATION_ABOVE_CRITICAL_THRESHOLD",
+    "SPARE_CAPACITY_AND_FREE_CAPACITY_SMALLER_THAN_LARGEST_FAULT_UNIT",
+    "DEGRADED_CAPACITY",
+    "FAILED_CAPACITY",
+];
+
+/// Alerts of the MDM that a person may override, and that were none of ours if
+/// they were there when the run was approved.
+const MILD: [&str; 11] = [
+    "CONFIGURED_SPARE_CAPACITY_SMALLER_THAN_LARGEST_FAULT_UNIT",
+    "SPARE_CAPACITY_BELOW_THRESHOLD",
+    "FAILURE_RECOVERY_CAPACITY_BELOW_THRESHOLD",
+    "REBALANCE_STUCK",
+    "STORAGE_POOL_UNBALANCED",
+    "STORAGE_POOL_EXTREMELY_UNBALANCED",
+    "CAPACITY_UTILIZATION_ABOVE_HIGH_THRESHOLD",
+    "SDC_DISCONNECTED",
+    "SCANNER_COMPARE_ERROR",
+    "FIXED_READ_ERROR_COUNT_ABOVE_THRESHOLD",
+    "DEVICE_PENDING_ACTIVATION",
+];
+
+/// Everything that a task waits for besides the world.
+pub(super) fn may_begin(ask: &Ask<'_>, holds: &mut Holds) {
+    let now = ask.facts.now;
+    holds.seen(Some(now));
+    let run = ask.run;
+    if let Some(by) = &run.paused {
+        holds.push(Reason::Paused { by: by.clone() });
+    }
+    if run.cancelled.is_some() {
+        holds.push(Reason::Cancelled { run: run.id.clone() });
+    }
+    if run.failures >= ask.run.plan.limits.failures || run.halted.is_some() {
+        holds.push(Reason::BudgetSpent { failures: run.failures });
+    }
+    if let Some(until) = ask.book.held.get(&ask.task.node)
+        && until.is_none_or(|until| now < until)
+    {
+        holds.push(Reason::Held { node: ask.task.node.clone(), until: *until });
+    }
+    match &run.approval {
+        Approval::Hash { plan, .. } if *plan != run.plan.id() => {
+            holds.push(Reason::NotApproved { risk: run.plan.risk() });
+        }
+        Approval::Policy { until, .. } if now >= *until => holds.push(Reason::ApprovalOver { at: *until }),
+        Approval::Hash { .. } | Approval::Policy { .. } => {}
+    }
+    based_on(ask, holds);
+    turn(ask, holds);
+    calendar(ask, holds);
+}
+
+/// The system still is what the plan was made for; versions that we changed aside.
+fn based_on(ask: &Ask<'_>, holds: &mut Holds) {
+    let Some(sds) = ask.facts.snapshot().and_then(|snapshot| snapshot.sds.as_ref()) else { return };
+    let basis = &ask.run.plan.based_on.topology;
+    let same = sds.len() == basis.len()
+        && sds.iter().all(|sds| {
+            basis
+                .get(&sds.id)
+                .is_some_and(|(domain, fault_set, _)| *domain == sds.domain && *fault_set == sds.fault_set)
+        });
+    holds.seen(Some(sds.begun_at));
+    if !same {
+        holds.push(Reason::Superseded { run: ask.run.id.clone() });
+    }
+}
+
+/// Nothing else is in work that must not be at the same time.
+fn turn(ask: &Ask<'_>, holds: &mut Holds) {
+    let now = ask.facts.now;
+    holds.seen(Some(now));
+    let Some((stage, at, _)) = ask.run.plan.tasks().nth(ask.number as usize) else { return };
+    let mut beside = 0;
+    for (run, number, task, _) in ask.book.in_work() {
+        if run.id == ask.run.id && number == ask.number {
+            continue;
+        }
+        beside += 1;
+        let together = match at.parallel {
+            Parallel::One => false,
+            Parallel::All => true,
+            Parallel::FaultSet => {
+                task.domain == ask.task.domain && task.fault_set == ask.task.fault_set && task.fault_set.is_some()
+            }
+        };
+        if !together || beside >= at.most || task.node == ask.task.node {
+            holds.push(Reason::InWork { node: task.node.clone() });
+        }
+    }
+    for (_, of, task, state) in ask.run.each() {
+        let over = matches!(state.standing, Standing::Done | Standing::Skipped | Standing::Undone { .. });
+        if of < stage && !over {
+            holds.push(Reason::InWork { node: task.node.clone() });
+        }
+    }
+    if at.canary {
+        let first = ask.run.each().find(|(_, of, _, _)| *of == stage);
+        if let Some((number, _, task, state)) = first
+            && number != ask.number
+            && !matches!(state.standing, Standing::Done | Standing::Skipped)
+        {
+            holds.push(Reason::InWork { node: task.node.clone() });
+        }
+    }
+}
+
+fn calendar(ask: &Ask<'_>, holds: &mut Holds) {
+    let now = ask.facts.now;
+    holds.seen(Some(now));
+    let seconds: i64 = ask.task.steps.iter().map(|step| i64::from(step.predicted_seconds)).sum();
+    match ask.policy.calendar.at(now) {
+        Opening::Open { until: None } => {}
+        Opening::Open { until: Some(ends) } => {
+            let predicted_end = now + TimeDelta::seconds(seconds);
+            if predicted_end > ends {
+                holds.push(Reason::WindowTooShort { ends, predicted_end });
+            }
+        }
+        Opening::Closed { opens } => holds.push(Reason::OutsideWindow { opens }),
+        Opening::Blackout { name, until } => holds.push(Reason::Blackout { name, until }),
+    }
+}
+
+/// No alert holds: neither of the MDM nor of the rules.
+pub(super) fn alerts(ask: &Ask<'_>, holds: &mut Holds) {
+    let Some(snapshot) = ask.facts.snapshot() else {
+        holds.push(Reason::Unseen { what: "the system".into() });
+        return;
+    };
+    if !ask.fresh("the list of alerts", begun(&snapshot.alerts), ask.policy.fresh, holds) {
+        return;
+    }
+    for alert in snapshot.alerts.iter().flat_map(|part| part.value.iter()) {
+        let object = alert.resource_name.clone().or_else(|| alert.resource_id.clone()).unwrap_or_default();
+        let name = alert.name.clone();
+        if GRAVE.contains(&&*name) {
+            if !by_our_work(ask, alert) {
+                holds.push(Reason::MdmAlert { name, object });
+            }
+        } else if MILD.contains(&&*name)
+            && !by_our_work(ask, alert)
+            && !ask.run.baseline.contains(&(name.clone(), object.clone()))
+        {
+            holds.push(Reason::MdmAlertMild { name, object });
+        }
+    }
+    let firing = ask.facts.firing;
+    if firing.seq != snapshot.seq {
+        holds.push(Reason::AlertsBehind { seq: snapshot.seq });
+    }
+    for (name, object) in &firing.critical {
+        holds.push(Reason::Firing { name: name.clone(), object: object.clone() });
+    }
+    for alert in firing.mild.difference(&ask.run.baseline) {
+        holds.push(Reason::FiringMild { name: alert.0.clone(), object: alert.1.clone() });
+    }
+}
+
+/// That a server or client is away is no news while its host is in work, nor
+/// that the MDM cluster misses the member that is.
+fn by_our_work(ask: &Ask<'_>, alert: &MdmAlert) -> bool {
+    let of = |id: &str| alert.resource_id.as_deref() == Some(id);
+    ask.book.in_work().any(|(_, _, task, _)| match &*alert.name {
+        "SDS_DISCONNECTED" => task.sds.as_ref().is_some_and(|id| of(&id.to_string())),
+        "MDM_NOT_CLUSTERED" => task.mdm.is_some(),
+        // What is free on a server in maintenance cannot be used meanwhile.
+        "STORAGE_POOL_HAS_UNREACHABLE_CAPACITY" => task.sds.as_ref().is_some_and(|sds| {
+            let ours = ask.book.obligation(&Duty::Maintenance { sds: sds.clone() }).is_some();
+            ours && ask.facts.pools_of(sds).iter().any(|pool| of(&pool.to_string()))
+        }),
+        "SDC_DISCONNECTED" => {
+            super::super::observe::sdc_of(&ask.facts, task).is_some_and(|sdc| of(&sdc.id.to_string()))
+        }
+        _ => false,
+    })
+}

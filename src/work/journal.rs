@@ -1,0 +1,205 @@
+//! How records are kept so that nobody, not even we, can change what was: each
+//! entry names the hash of the one before it, and replaying all of them gives the book.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::book::{Book, Misfit};
+use super::record::Record;
+use crate::model::unit::Timestamp;
+
+/// The form of an entry that this version writes.
+pub const FORM: u16 = 1;
+
+/// A record at its place in the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Entry {
+    pub form: u16,
+    pub number: u64,
+    pub at: Timestamp,
+    /// Hash of the entry before; empty at the first.
+    pub before: Box<str>,
+    pub record: Record,
+}
+
+/// The book with the end of the chain that it came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Journal {
+    book: Book,
+    next: u64,
+    head: Box<str>,
+}
+
+/// Why entries are no journal.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum Broken {
+    #[error(
+        "entry {number} of the journal has the form {form}, and this version knows forms up to {FORM}; run the newer version that wrote it"
+    )]
+    Newer { number: u64, form: u16 },
+    #[error("entry {number} of the journal cannot be read: {why}")]
+    Unreadable { number: u64, why: String },
+    #[error("entry {number} of the journal is numbered {found}: one was lost or added")]
+    Number { number: u64, found: u64 },
+    #[error("entry {number} of the journal does not follow the one before it: something was changed")]
+    Chain { number: u64 },
+    #[error("entry {number} of the journal: {misfit}")]
+    Misfit { number: u64, misfit: Misfit },
+}
+
+impl Journal {
+    /// What the records add up to.
+    pub const fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// How many entries there are.
+    pub const fn len(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.next == 0
+    }
+
+    /// Hash of the last entry.
+    pub fn head(&self) -> &str {
+        &self.head
+    }
+
+    /// Takes records in, all or none, and gives the entries that must be durable
+    /// before anybody acts on them. Time never goes back in a journal.
+    pub fn append(&mut self, records: &[Record], now: Timestamp) -> Result<Vec<Vec<u8>>, Broken> {
+        let mut next = self.clone();
+        let now = self.book.at.map_or(now, |last| now.max(last));
+        let mut lines = Vec::new();
+        for record in records {
+            let entry =
+                Entry { form: FORM, number: next.next, at: now, before: next.head.clone(), record: record.clone() };
+            let number = entry.number;
+            let line =
+                serde_json::to_vec(&entry).map_err(|error| Broken::Unreadable { number, why: error.to_string() })?;
+            next.take(&entry, &line)?;
+            lines.push(line);
+        }
+        *self = next;
+        Ok(lines)
+    }
+
+    /// Reads all entries. The last one may be torn: it was not acknowledged, so
+    /// nothing was done for it; it is left out, and the answer says so.
+    pub fn replay<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<(Self, bool), Broken> {
+        let mut journal = Self::default();
+        let mut lines = lines.into_iter().peekable();
+        while let Some(line) = lines.next() {
+            let number = journal.next;
+            #[derive(Deserialize)]
+            struct Form {
+                form: u16,
+            }
+            match serde_json::from_slice::<Form>(line) {
+                Ok(Form { form }) if form > FORM => return Err(Broken::Newer { number, form }),
+                Ok(_) => {}
+                Err(_) if lines.peek().is_none() => return Ok((journal, true)),
+                Err(error) => return Err(Broken::Unreadable { number, why: error.to_string() }),
+            }
+            let entry: Entry =
+                serde_json::from_slice(line).map_err(|error| Broken::Unreadable { number, why: error.to_string() })?;
+            journal.take(&entry, line)?;
+        }
+        Ok((journal, false))
+    }
+
+    fn take(&mut self, entry: &Entry, line: &[u8]) -> Result<(), Broken> {
+        let number = self.next;
+        if entry.number != number {
+            return Err(Broken::Number { number, found: entry.number });
+        }
+        if entry.before != self.head {
+            return Err(Broken::Chain { number });
+        }
+        self.book.apply(&entry.record, entry.at).map_err(|misfit| Broken::Misfit { number, misfit })?;
+        self.head = Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
+        self.next += 1;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::NodeName;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_timestamp(second, 0).unwrap()
+    }
+
+    fn three() -> (Journal, Vec<Vec<u8>>) {
+        let mut journal = Journal::default();
+        let mut lines = Vec::new();
+        for name in ["a", "b", "c"] {
+            let record = Record::HeldNode { node: NodeName::new(name), until: None, by: "me".into() };
+            lines.extend(journal.append(&[record], at(5)).unwrap());
+        }
+        (journal, lines)
+    }
+
+    fn read(lines: &[Vec<u8>]) -> Result<(Journal, bool), Broken> {
+        Journal::replay(lines.iter().map(Vec::as_slice))
+    }
+
+    #[test]
+    fn a_replay_gives_the_same_book_and_the_same_end() {
+        let (journal, lines) = three();
+        assert_eq!(read(&lines).unwrap(), (journal, false));
+    }
+
+    #[test]
+    fn a_torn_end_is_left_out_and_a_torn_middle_is_refused() {
+        let (_, mut lines) = three();
+        lines[2].truncate(20);
+        let (journal, torn) = read(&lines).unwrap();
+        assert!(torn && journal.len() == 2);
+        lines[1].truncate(20);
+        assert!(matches!(read(&lines), Err(Broken::Unreadable { number: 1, .. })));
+    }
+
+    #[test]
+    fn a_changed_lost_or_doubled_entry_is_noticed() {
+        let (_, lines) = three();
+        let mut changed = lines.clone();
+        changed[1] = String::from_utf8(changed[1].clone()).unwrap().replace("\"me\"", "\"he\"").into_bytes();
+        assert!(matches!(read(&changed), Err(Broken::Chain { number: 2 })));
+        assert!(matches!(read(&[lines[0].clone(), lines[2].clone()]), Err(Broken::Number { number: 1, found: 2 })));
+        assert!(matches!(read(&[lines[0].clone(), lines[0].clone()]), Err(Broken::Number { number: 1, found: 0 })));
+    }
+
+    #[test]
+    fn an_entry_of_a_newer_version_is_refused_by_its_form() {
+        let (_, mut lines) = three();
+        lines[2] = br#"{"form":7,"what":"ever"}"#.to_vec();
+        assert!(matches!(read(&lines), Err(Broken::Newer { number: 2, form: 7 })));
+    }
+
+    #[test]
+    fn time_does_not_go_back() {
+        let (mut journal, mut lines) = three();
+        let record = Record::Released { node: NodeName::new("a"), by: "me".into() };
+        lines.extend(journal.append(&[record], at(1)).unwrap());
+        assert_eq!(journal.book().at, Some(at(5)));
+        assert_eq!(read(&lines).unwrap().0, journal);
+    }
+
+    #[test]
+    fn records_that_do_not_fit_change_nothing() {
+        let (mut journal, _) = three();
+        let before = journal.clone();
+        let run = crate::model::id::RunId::new("none");
+        let fine = Record::Released { node: NodeName::new("a"), by: "me".into() };
+        assert!(journal.append(&[fine, Record::Began { run, task: 0 }], at(9)).is_err());
+        assert_eq!(journal, before);
+    }
+}

@@ -1,0 +1,30 @@
+//! Was this build told to make a certain mistake, so that tests can show that it is noticed? Never in a release.
+
+#[cfg(any(test, feature = "mutants"))]
+mod told {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static ACTIVE: RefCell<Option<String>> = const { RefCell::new(None) };
+    }
+
+    /// Makes this thread make the mistake of this name, or none.
+    pub fn set(name: Option<&str>) {
+        ACTIVE.with(|active| *active.borrow_mut() = name.map(str::to_owned));
+    }
+
+    /// Whether this thread makes the mistake of this name.
+    pub fn is(name: &str) -> bool {
+        ACTIVE.with(|active| active.borrow().as_deref() == Some(name))
+    }
+}
+
+#[cfg(not(any(test, feature = "mutants")))]
+mod told {
+    /// No mistake is made on purpose.
+    pub const fn is(_: &str) -> bool {
+        false
+    }
+}
+
+pub use told::*;

@@ -1,0 +1,183 @@
+//! Does the world show that a step is done? Decided from what was seen after it was ordered, never from an answer.
+
+use std::collections::BTreeMap;
+
+use super::book::{SETTLE, TaskState};
+use super::facts::{Facts, begun};
+use super::mutant;
+use crate::model::cluster::Sdc;
+use crate::model::node::{AgentState, NodeFacts};
+use crate::model::plan::Task;
+use crate::model::state::{ClusterState, Connection, Maintenance, MdmStatus, Membership, Seen, State, UpgradeState};
+use crate::model::step::{Action, Component, StepKind};
+use crate::model::unit::Timestamp;
+use crate::model::version::ProductVersion;
+
+/// What the world shows of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// It is done.
+    Done,
+    /// It is being done.
+    Doing,
+    /// It is not, as of this moment.
+    NotDone(Timestamp),
+    /// Nothing was seen after the given moment.
+    NotSeen,
+}
+
+/// The SDC that runs on the host of a task, by the address of its SDS or MDM.
+pub(super) fn sdc_of<'a>(facts: &Facts<'a>, task: &Task) -> Option<&'a Sdc> {
+    let sds = task.sds.as_ref().and_then(|id| facts.sds(id)).map(|(sds, _)| sds)?;
+    let sdcs = facts.snapshot()?.sdcs.as_ref()?;
+    sdcs.iter().find(|sdc| sdc.addresses.iter().any(|ip| sds.addresses.iter().any(|own| own.ip == *ip)))
+}
+
+fn told(at: Timestamp, since: Timestamp, done: bool) -> Shown {
+    if at <= since && !mutant::is("observe old") {
+        Shown::NotSeen
+    } else if done {
+        Shown::Done
+    } else {
+        Shown::NotDone(at)
+    }
+}
+
+/// What the world shows of this action of a task, seen after a moment.
+pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action, since: Timestamp) -> Shown {
+    let host = |done: &dyn Fn(&NodeFacts) -> bool| match facts.nodes.get(&task.node) {
+        None => Shown::NotSeen,
+        Some(host) => {
+            let ours = host.working.as_ref().is_some_and(|at| at.place == state.place);
+            if host.seen_at > since && ours { Shown::Doing } else { told(host.seen_at, since, done(host)) }
+        }
+    };
+    match action {
+        Action::Stage { version, components } => host(&|host| has(&host.staged, components, version)),
+        Action::Apply { version, components } | Action::Rollback { version, components } => {
+            host(&|host| installed(host, components, version))
+        }
+        Action::Handwork => Shown::NotSeen,
+        Action::Reboot => host(&|host| {
+            let restarted = state.boot_id.as_ref().is_some_and(|before| *before != host.boot_id);
+            restarted && host.kernel == host.next_kernel
+        }),
+        Action::Drain => match facts.agents.get(&task.node) {
+            None => Shown::NotSeen,
+            Some(agent) if agent.begun_at > since && matches!(agent.state, AgentState::Draining { .. }) => Shown::Doing,
+            Some(agent) => told(agent.begun_at, since, agent.state == AgentState::Drained),
+        },
+        Action::Reactivate => match facts.agents.get(&task.node) {
+            None => Shown::NotSeen,
+            Some(agent) => {
+                told(agent.begun_at, after(state, StepKind::Drain, since), agent.state == AgentState::Active)
+            }
+        },
+        Action::SwitchMdm => match facts.mdm() {
+            None => Shown::NotSeen,
+            Some((cluster, at)) => {
+                let elsewhere = cluster.primary().is_some_and(|primary| Some(&primary.id) != task.mdm.as_ref());
+                told(at, since, elsewhere && cluster.state.is(ClusterState::Normal))
+            }
+        },
+        Action::EnterMaintenance { .. } => maintenance(facts, task, since, Maintenance::In, Maintenance::Entering),
+        Action::ExitMaintenance => {
+            let since = after(state, StepKind::EnterMaintenance, since);
+            maintenance(facts, task, since, Maintenance::None, Maintenance::Exiting)
+        }
+        Action::Verify { version, components } => verified(facts, task, version.as_deref(), components, since),
+        Action::Finalise => match facts.snapshot().and_then(|snapshot| snapshot.array.as_ref()) {
+            None => Shown::NotSeen,
+            Some(array) => match &array.upgrade_state {
+                Some(Seen::Is(UpgradeState::PostProcessing)) if array.begun_at > since => Shown::Doing,
+                seen => {
+                    let over = |state: &Seen<UpgradeState>| {
+                        state.is(UpgradeState::NoUpgrade) || state.is(UpgradeState::PostProcessingDone)
+                    };
+                    told(array.begun_at, since, seen.as_ref().is_none_or(over))
+                }
+            },
+        },
+        // Decided by a gate, or not to be done by this version.
+        Action::AwaitResync
+        | Action::Soak { .. }
+        | Action::AddMember
+        | Action::SwitchClusterMode { .. }
+        | Action::AddSds
+        | Action::AddDevice { .. }
+        | Action::Evacuate => Shown::NotSeen,
+    }
+}
+
+/// An order that was given may arrive for a while; only what is seen after that tells that its effect is gone.
+fn after(state: &TaskState, kind: StepKind, since: Timestamp) -> Timestamp {
+    let settle = if mutant::is("observe settle") { chrono::TimeDelta::zero() } else { SETTLE };
+    state.touched.get(&kind).map_or(since, |ordered| since.max(*ordered + settle))
+}
+
+fn maintenance(
+    facts: &Facts<'_>,
+    task: &Task,
+    since: Timestamp,
+    wanted: Maintenance,
+    on_the_way: Maintenance,
+) -> Shown {
+    let Some((sds, at)) = task.sds.as_ref().and_then(|id| facts.sds(id)) else { return Shown::NotSeen };
+    if at > since && sds.maintenance.is(on_the_way) {
+        return Shown::Doing;
+    }
+    told(at, since, sds.maintenance.is(wanted))
+}
+
+fn has(
+    versions: &BTreeMap<Component, std::collections::BTreeSet<Box<str>>>,
+    components: &[Component],
+    version: &str,
+) -> bool {
+    components.iter().all(|component| versions.get(component).is_some_and(|all| all.contains(version)))
+}
+
+fn installed(host: &NodeFacts, components: &[Component], version: &str) -> bool {
+    components.iter().all(|component| {
+        let only = host.installed.get(component).is_some_and(|all| all.len() == 1 && all.contains(version));
+        only && host.running.contains(component)
+    })
+}
+
+/// Both the MDM and the agent must show it.
+fn verified(
+    facts: &Facts<'_>,
+    task: &Task,
+    version: Option<&str>,
+    components: &[Component],
+    since: Timestamp,
+) -> Shown {
+    let (Some(host), Some(snapshot)) = (facts.nodes.get(&task.node), facts.snapshot()) else { return Shown::NotSeen };
+    let as_wanted =
+        |seen: Option<&ProductVersion>| version.is_none_or(|wanted| seen.is_some_and(|seen| seen.as_str() == wanted));
+    let mut seen_at = host.seen_at;
+    let mut good = version.is_none_or(|version| installed(host, components, version))
+        && components.iter().all(|component| host.running.contains(component));
+    if let Some(id) = &task.sds {
+        let (Some(at), Some((sds, _))) = (begun(&snapshot.sds), facts.sds(id)) else { return Shown::NotSeen };
+        seen_at = seen_at.min(at);
+        good &= sds.connection.is(Connection::Connected) && sds.membership.is(Membership::Joined);
+        good &= !components.contains(&Component::Sds) || as_wanted(sds.version.as_ref());
+    }
+    if let Some(id) = &task.mdm {
+        let Some((cluster, at)) = facts.mdm() else { return Shown::NotSeen };
+        seen_at = seen_at.min(at);
+        let member = cluster.members.iter().find(|member| member.id == *id);
+        good &= cluster.state.is(ClusterState::Normal);
+        good &= member.is_some_and(|member| {
+            member.status.as_ref().is_none_or(|seen| seen.word() == MdmStatus::Normal.word())
+                && (!components.contains(&Component::Mdm) || as_wanted(member.version.as_ref()))
+        });
+    }
+    if let (true, Some(sdc)) = (components.contains(&Component::Sdc), sdc_of(facts, task)) {
+        seen_at = seen_at.min(begun(&snapshot.sdcs).unwrap_or(seen_at));
+        good &= sdc.connection.as_ref().is_some_and(|seen| seen.is(Connection::Connected))
+            && as_wanted(sdc.version.as_ref());
+    }
+    told(seen_at, since, good)
+}

@@ -1,0 +1,53 @@
+//! Which steps lead back from a task that is given up? The same for a failure and a cancellation.
+
+use super::book::{Book, TaskState};
+use super::mutant;
+use super::record::Duty;
+use crate::model::plan::{Risk, Step, Task};
+use crate::model::step::{Action, Component, StepKind};
+
+/// Why a task is given up, as far as the way back depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// What was installed does not work, or a person wants it back.
+    TakeBack,
+    /// The rest of the system needs this node as it is now.
+    Danger,
+}
+
+/// Time for a step that leads back, after which a person is told. Nothing else follows from it.
+const PATIENCE_SECONDS: u32 = 15 * 60;
+
+fn step(action: Action) -> Step {
+    Step { action, deadline_seconds: PATIENCE_SECONDS, predicted_seconds: 60, risk: Risk::Low }
+}
+
+/// The way back.
+pub fn undo(book: &Book, task: &Task, state: &TaskState, cause: Cause) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if mutant::is("undo nothing") {
+        return steps;
+    }
+    let sds = task.sds.clone().map(|sds| Duty::Maintenance { sds });
+    let in_maintenance = sds.is_some_and(|duty| book.obligation(&duty).is_some());
+    let applied = task.steps.iter().find_map(|step| match &step.action {
+        Action::Apply { components, .. } if state.touched.contains_key(&StepKind::Apply) => Some(components),
+        _ => None,
+    });
+    // Outside of maintenance an SDS is never stopped, also not to put back what was.
+    let may = |components: &[Component]| in_maintenance || !components.contains(&Component::Sds);
+    if let (Some(components), Some(version), Cause::TakeBack) = (applied, &task.from, cause)
+        && may(components)
+    {
+        steps.push(step(Action::Rollback { version: version.clone(), components: components.clone() }));
+    }
+    if in_maintenance {
+        steps.push(step(Action::ExitMaintenance));
+        steps.push(step(Action::AwaitResync));
+    }
+    let agent = task.agent.clone().map(|agent| Duty::Deactivated { agent });
+    if agent.is_some_and(|duty| book.obligation(&duty).is_some()) {
+        steps.push(step(Action::Reactivate));
+    }
+    steps
+}
