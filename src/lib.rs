@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod fleet;
 pub mod gateway;
 pub mod keeper;
 pub mod metrics;

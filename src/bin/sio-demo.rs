@@ -164,6 +164,7 @@ fn configuration(world: &Running, folder: &Path, listen: SocketAddr) -> anyhow::
         connect_timeout: Duration::from_secs(3),
         request_timeout: Duration::from_secs(30),
         max_answer_bytes: MAX_ANSWER_BYTES,
+        rollout: None,
     };
     Ok(Config {
         log: Log { level: "info".to_owned(), format: LogFormat::Text },

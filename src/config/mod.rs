@@ -6,6 +6,7 @@
 mod load;
 mod mail;
 mod problem;
+pub mod rollout;
 mod secret;
 mod section;
 mod source;
@@ -178,6 +179,8 @@ pub struct System {
     pub request_timeout: Duration,
     /// The longest answer that is read, unpacked.
     pub max_answer_bytes: u64,
+    /// What the storage shall look like; none: nothing is rolled out.
+    pub rollout: Option<rollout::Rollout>,
 }
 
 /// The base address of a gateway, without a path.

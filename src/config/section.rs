@@ -280,6 +280,21 @@ impl<'a> Section<'a> {
         sections
     }
 
+    /// All texts within, by their free names.
+    pub(super) fn texts(mut self) -> BTreeMap<Box<str>, Box<str>> {
+        let left: BTreeMap<String, Value> = std::mem::take(&mut self.table).into_iter().collect();
+        let mut texts = BTreeMap::new();
+        for (name, value) in left {
+            let full = self.full(&name);
+            let place = self.reader.places.of_value(&full, &value);
+            match (Found { value: &value, place: &place, reader: self.reader }).text() {
+                Ok(text) => drop(texts.insert(name.into(), text.into())),
+                Err(complaint) => self.reader.note(&full, place, complaint),
+            }
+        }
+        texts
+    }
+
     /// Ends the reading: what is left is unknown.
     pub(super) fn finish(self) {
         let left: BTreeMap<&String, &Value> = self.table.iter().collect();

@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod hold;
 pub mod hurt;
 pub mod id;
+pub mod mesos;
 pub mod node;
 pub mod observed;
 pub mod permit;
