@@ -1,5 +1,6 @@
 //! Wiring: which tasks run, what they share, and how they end together.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use crate::alert::rules;
 use crate::alert::run::Evaluator;
 use crate::alert::tell::Teller;
 use crate::config::{self, Config};
+use crate::fleet::preview::preview;
+use crate::fleet::run::{Framework, Seen, Settings as FleetSettings};
 use crate::gateway::{Gateway, Role};
 use crate::keeper::{self, Keeper, Kept};
 use crate::metrics::{Encoder, Exposition, Own};
@@ -31,6 +34,7 @@ use crate::watches::Gallery;
 use crate::web::access::Access;
 use crate::web::api::{self, Shown};
 use crate::web::listener::Listener;
+use crate::web::mesos::{Cluster, LookAhead};
 use crate::{BUILD, VERSION, clock};
 
 /// Tasks get this long to end by themselves: a logout and the last answers.
@@ -80,10 +84,15 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         let folder = config.store.path.with_extension("history");
         Evaluator::new(Arc::new(rules), &folder, desk.clone(), &state, own.clone())
     });
+    let framework = match &config.mesos {
+        Some(mesos) => Some(framework(mesos, &config.systems, &desk, &state, &own)?),
+        None => None,
+    };
     let shown = Shown {
         gallery: gallery.clone(),
         exposition: exposition.subscribe(),
         firing: evaluator.as_ref().map(Evaluator::firing),
+        mesos: framework.as_ref().map(|(_, cluster)| cluster.clone()),
         own: own.clone(),
         started_at: now,
     };
@@ -100,7 +109,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     spawn(&mut tasks, "control socket", socket.serve(api::local(shown), stop.clone()));
     if let Some(evaluator) = evaluator {
         if let Some(mail) = &config.mail {
-            let (postman, teller) = mailing(mail, &state, &desk, now)?;
+            let (postman, teller) = mailing(mail, &state, &desk, &gallery, now)?;
             let postman = postman.run(stop.clone());
             tasks.spawn(async move { ("postman", postman.await.map_err(anyhow::Error::from)) });
             let teller = teller.run(evaluator.verdicts(), stop.clone());
@@ -108,6 +117,10 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         }
         let task = evaluator.run(gallery.clone(), watched, stop.clone());
         tasks.spawn(async move { ("evaluation of alert rules", task.await.map_err(anyhow::Error::from)) });
+    }
+    if let Some((framework, _)) = framework {
+        let task = framework.run(stop.clone());
+        tasks.spawn(async move { ("framework at Mesos", task.await.map_err(anyhow::Error::from)) });
     }
     let keeper = Keeper::new(desk, &state).run(gallery.clone(), kept, stop.clone());
     tasks.spawn(async move { ("keeper", keeper.await.map_err(anyhow::Error::from)) });
@@ -119,7 +132,13 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
 }
 
 /// The way from alerts to mails.
-fn mailing(mail: &config::Mail, state: &State, desk: &Desk, now: Timestamp) -> anyhow::Result<(Postman, Teller)> {
+fn mailing(
+    mail: &config::Mail,
+    state: &State,
+    desk: &Desk,
+    gallery: &Gallery,
+    now: Timestamp,
+) -> anyhow::Result<(Postman, Teller)> {
     let (outbox, unreadable) = Outbox::load(Limits::new(mail), state, now);
     for entry in unreadable {
         warn!(key = entry.key, error = %entry.source, "a stored mail cannot be read and stays where it is");
@@ -128,8 +147,42 @@ fn mailing(mail: &config::Mail, state: &State, desk: &Desk, now: Timestamp) -> a
     let settings = Settings::new(mail, mail.hello.as_deref().unwrap_or(&mail.domain));
     let (postman, post, _) = Postman::new(outbox, settings, desk.clone(), mailer()?, Some(mailer()?));
     let recipients = mail.to.iter().map(ToString::to_string).collect();
-    let teller = Teller::new(Route::default_for(recipients, &mail.domain), post, state);
+    let teller = Teller::new(Route::default_for(recipients, &mail.domain), post, gallery.clone(), state);
     Ok((postman, teller))
+}
+
+/// Our framework at the Mesos cluster, and how others see it.
+fn framework(
+    mesos: &config::Mesos,
+    systems: &BTreeMap<SystemId, config::System>,
+    desk: &Desk,
+    state: &State,
+    own: &Arc<Own>,
+) -> anyhow::Result<(Framework, Cluster)> {
+    let (seen, cluster) = (own.clone(), mesos.cluster.clone());
+    let on_seen = Arc::new(move |what: &Seen<'_>| match what {
+        Seen::Event { kind } => seen.mesos_event(&cluster, kind),
+        Seen::Malformed => seen.mesos_event(&cluster, "malformed"),
+        Seen::Offer { action, reason } => seen.mesos_offer(&cluster, action, reason),
+        Seen::Before { .. } | Seen::After { .. } => {}
+    });
+    let settings = FleetSettings {
+        mesos: mesos.clone(),
+        // Nothing is launched before the controller serves the binary that is to be launched.
+        template: None,
+        systems: systems.keys().cloned().collect(),
+        hostname: None,
+    };
+    let (framework, handles) = Framework::new(settings, desk.clone(), state, on_seen)?;
+    let (rollouts, names): (BTreeMap<_, _>, BTreeSet<_>) = (
+        systems.iter().filter_map(|(name, system)| Some((name.clone(), system.rollout.clone()?))).collect(),
+        systems.keys().cloned().collect(),
+    );
+    let look_ahead: LookAhead = Arc::new(move |system, status, snapshot| {
+        rollouts.get(system).map(|rollout| preview(system, rollout, &names, status, snapshot))
+    });
+    let cluster = Cluster { status: handles.status, orders: handles.orders, look_ahead };
+    Ok((framework, cluster))
 }
 
 fn gateway(system: &SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {

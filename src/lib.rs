@@ -10,6 +10,7 @@ pub mod config;
 pub mod fleet;
 pub mod gateway;
 pub mod keeper;
+pub mod mesos;
 pub mod metrics;
 pub mod model;
 pub mod poll;

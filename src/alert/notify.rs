@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::Verdict;
 use crate::model::alerting::{
-    Affected, Alert, AlertState, Fingerprint, GroupKey, Item, Kind, Links, MessageId, Notification, NotificationId,
-    Outlook, Severity, Thread,
+    Alert, AlertState, Fingerprint, GroupKey, Item, Kind, Links, MessageId, Notification, NotificationId, Outlook,
+    Severity, Thread,
 };
 use crate::model::unit::Timestamp;
 
@@ -98,7 +98,7 @@ pub fn step(now: Timestamp, verdict: &Verdict, told: &Told, route: &Route) -> (O
     let mut next = told.clone();
     let mut firing: BTreeMap<GroupKey, BTreeMap<Fingerprint, &Alert>> = BTreeMap::new();
     for (fingerprint, alert) in verdict.set.alerts.iter().filter(|(_, alert)| alert.is_firing()) {
-        let key = GroupKey { system: alert.system.clone(), area: alert.area.clone() };
+        let key = GroupKey::new(alert.system.clone(), &alert.area);
         next.group(&key, now);
         firing.entry(key).or_default().insert(*fingerprint, alert);
     }
@@ -179,7 +179,7 @@ impl Group {
             thread,
             route: route.name.clone(),
             recipients: route.recipients.clone(),
-            items: alerts.into_iter().map(|alert| Item { alert, hurt: Affected::default() }).collect(),
+            items: alerts.into_iter().map(Item::new).collect(),
             charts: Vec::new(),
             changes: Vec::new(),
             held: Vec::new(),

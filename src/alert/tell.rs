@@ -9,12 +9,14 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::background::Background;
 use super::engine::Verdict;
 use super::mail::run::Post;
 use super::notify::{Route, Told, step};
 use super::outbox::fit;
 use crate::clock;
 use crate::store::{Batch, Key, MAX_VALUE, State, StoreError};
+use crate::watches::Gallery;
 
 /// Where the memory of what was told is in the store, in so many pieces: a value holds no more.
 const PREFIX: &str = "alert/told/";
@@ -29,11 +31,13 @@ pub struct Teller {
     route: Route,
     told: Told,
     post: Post,
+    gallery: Gallery,
+    background: Background,
 }
 
 impl Teller {
     /// Goes on where the last life ended.
-    pub fn new(route: Route, post: Post, state: &State) -> Self {
+    pub fn new(route: Route, post: Post, gallery: Gallery, state: &State) -> Self {
         let pieces = state.entries.iter().filter(|(key, _)| key.as_str().starts_with(PREFIX));
         let bytes: Vec<u8> = pieces.flat_map(|(_, bytes)| bytes.iter().copied()).collect();
         let told = if bytes.is_empty() { Ok(Told::default()) } else { serde_json::from_slice(&bytes) };
@@ -41,7 +45,7 @@ impl Teller {
             error!(%error, "what was told cannot be read; alerts that fire are told anew");
             Told::default()
         });
-        Self { route, told, post }
+        Self { route, told, post, gallery, background: Background::default() }
     }
 
     /// Tells until told to stop. An error means that the disk is in doubt.
@@ -59,6 +63,7 @@ impl Teller {
                 _ = ticks.tick() => {}
             }
             let Some(verdict) = verdicts.borrow_and_update().clone() else { continue };
+            self.background.see(&self.gallery.all());
             match self.tell(&verdict).await {
                 Ok(()) => {}
                 Err(error) if !error.is_fatal() => warn!(%error, "nothing was told; it is tried again"),
@@ -75,11 +80,12 @@ impl Teller {
             if told == self.told {
                 return Ok(());
             }
-            let Some(notification) = notification else {
+            let Some(mut notification) = notification else {
                 // That a group waits is known again at the next start.
                 self.told = told;
                 return Ok(());
             };
+            self.background.fill(&mut notification, &self.gallery.all());
             info!(id = %notification.id, kind = notification.kind.as_str(), group = %notification.group, "people are told");
             let batch = memory(&told)?;
             self.post.add(vec![fit(notification, now)], batch).await?;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -12,13 +13,14 @@ use clap::Parser;
 use scaleio_framework::app;
 use scaleio_framework::clock;
 use scaleio_framework::config::{
-    Alerts, Config, Control, GatewayUrl, Log, LogFormat, Login, Metrics, Poll, Secret, Store, System, Trust, Web,
+    Alerts, Config, Control, GatewayUrl, LinkKey, Log, LogFormat, Login, Mail, MailHost, Metrics, Poll, Secret, Store,
+    System, Trust, Web,
 };
 use scaleio_framework::model::id::SystemId;
 use scaleio_framework::model::status::SystemStatus;
 use scaleio_framework::model::unit::Bytes;
 use scaleio_framework::sim::world::Layout;
-use scaleio_framework::sim::{Options, Release, Running, Scenario, Simulation};
+use scaleio_framework::sim::{Inbox, MailSink, Options, Release, Running, Scenario, Simulation};
 use scaleio_framework::telemetry;
 use scaleio_framework::watches::Gallery;
 use scaleio_framework::web::view;
@@ -26,8 +28,17 @@ use scaleio_framework::web::view;
 /// What the demo plays when no other scenario is given.
 const DEVICE_FAILURE: &str = include_str!("../../config/scenarios/device-failure.toml");
 
+/// Rules about what the scenarios do; nobody wants to watch for the minute that they wait.
+const RULES: [(&str, &str); 2] = [
+    ("device.rules.yml", include_str!("../../alerts/device.rules.yml")),
+    ("sds.rules.yml", include_str!("../../alerts/sds.rules.yml")),
+];
+
 /// Where the page is looked for first.
 const USUAL_PORT: u16 = 9465;
+
+/// Where the mails are looked for first.
+const USUAL_MAIL_PORT: u16 = 9466;
 
 /// The statistics of the huge system have room in it.
 const MAX_ANSWER_BYTES: u64 = 512 << 20;
@@ -57,10 +68,13 @@ struct Arguments {
     /// Port of the page and the metrics; a free one is taken when it is busy.
     #[arg(long, default_value_t = USUAL_PORT)]
     port: u16,
+    /// Port of the page that shows the mails; a free one is taken when it is busy.
+    #[arg(long, default_value_t = USUAL_MAIL_PORT)]
+    mail_port: u16,
     /// Only the simulated system, for a controller of its own: writes sio.toml, password and
     /// certificate into this folder; `sio run --config FOLDER/sio.toml` then watches it.
     /// Nothing happens in it unless --scenario says so.
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["port", "log"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["port", "mail_port", "log"])]
     only_gateway: Option<PathBuf>,
     /// End after this many seconds instead of going on until interrupted.
     #[arg(long)]
@@ -94,12 +108,14 @@ async fn main() -> anyhow::Result<()> {
     }
 
     let folder = tempfile::Builder::new().prefix("sio-demo.").tempdir()?;
-    let (listen, busy) = free_port(arguments.port)?;
-    let config = configuration(&world, folder.path(), listen)?;
+    let listen = free_port(arguments.port)?;
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mails = MailSink::start(any, free_port(arguments.mail_port)?).await?;
+    let config = configuration(&world, &mails, folder.path(), listen)?;
     let controller = app::start(&config).await?;
-    introduce(&arguments, &world, controller.web, busy);
+    introduce(&arguments, &world, &mails, controller.web);
 
-    let story = tokio::spawn(tell(controller.gallery.clone()));
+    let story = tokio::spawn(tell(controller.gallery.clone(), Arc::clone(mails.inbox())));
     let end = ended(arguments.seconds)?;
     let ended = controller.until(end).await;
     story.abort();
@@ -152,7 +168,7 @@ fn hand_over(world: &Running, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn configuration(world: &Running, folder: &Path, listen: SocketAddr) -> anyhow::Result<Config> {
+fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: SocketAddr) -> anyhow::Result<Config> {
     let certificate = folder.join("gateway.pem");
     std::fs::write(&certificate, world.certificate_pem())?;
     let user = world.monitor();
@@ -166,6 +182,12 @@ fn configuration(world: &Running, folder: &Path, listen: SocketAddr) -> anyhow::
         max_answer_bytes: MAX_ANSWER_BYTES,
         rollout: None,
     };
+    let mut rules = Vec::new();
+    for (name, text) in RULES {
+        let path = folder.join(name);
+        std::fs::write(&path, text.replace("for: 1m\n", "for: 5s\n"))?;
+        rules.push(path);
+    }
     Ok(Config {
         log: Log { level: "info".to_owned(), format: LogFormat::Text },
         web: Web { listen, config_file: None },
@@ -179,32 +201,50 @@ fn configuration(world: &Running, folder: &Path, listen: SocketAddr) -> anyhow::
             max_age: Duration::from_secs(120),
         },
         metrics: Metrics::all(2_000_000),
-        alerts: Alerts::default(),
-        mail: None,
+        alerts: Alerts { files: rules, ..Alerts::default() },
+        mail: Some(mail(mails, folder, listen)?),
+        mesos: None,
         systems: [(SystemId::new("demo"), system)].into(),
     })
 }
 
-/// The wanted port, or a free one when it is taken; and whether it was.
-fn free_port(wanted: u16) -> anyhow::Result<(SocketAddr, bool)> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, wanted));
-    if TcpListener::bind(address).is_ok() {
-        return Ok((address, false));
-    }
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-    Ok((free, true))
+/// Mail as a site would have it: STARTTLS by an authority of its own, a login, and links to act.
+fn mail(mails: &MailSink, folder: &Path, listen: SocketAddr) -> anyhow::Result<Mail> {
+    let authority = folder.join("mail-ca.pem");
+    std::fs::write(&authority, mails.authority_pem())?;
+    let host = MailHost { name: mails.smtp().ip().to_string(), port: mails.smtp().port() };
+    let (from, to) = ("Demo storage <sio@demo.test>".parse()?, "operator@demo.test".parse()?);
+    let login = mails.login();
+    Ok(Mail {
+        trust: Trust::CaFile(authority),
+        login: Some(Login { user: login.user.clone(), password: Secret::new(&login.password) }),
+        hello: Some("demo.test".to_owned()),
+        base_url: Some(format!("http://{listen}/").parse()?),
+        link_key: LinkKey::new(&rand::random::<[u8; 32]>()),
+        ..Mail::new(vec![host], from, vec![to])
+    })
 }
 
-fn introduce(arguments: &Arguments, world: &Running, web: SocketAddr, busy: bool) {
+/// The wanted port of this machine, or a free one when it is taken.
+fn free_port(wanted: u16) -> anyhow::Result<SocketAddr> {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, wanted));
+    let bound = bound.or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+    Ok(bound.local_addr()?)
+}
+
+fn introduce(arguments: &Arguments, world: &Running, mails: &MailSink, web: SocketAddr) {
     let user = world.monitor();
     println!(
         "A simulated ScaleIO {} system ({}, seed {}, {} times real speed) and the controller that watches it.\n",
         arguments.release, arguments.size, arguments.seed, arguments.speed
     );
-    if busy {
-        println!("Port {} is busy, so another one was taken.\n", arguments.port);
+    for (wanted, taken) in [(arguments.port, web.port()), (arguments.mail_port, mails.web().port())] {
+        if wanted != 0 && wanted != taken {
+            println!("Port {wanted} is busy, so another one was taken.\n");
+        }
     }
     println!("  page      http://{web}/");
+    println!("  mails     http://{}/", mails.web());
     println!("  metrics   http://{web}/metrics");
     println!("  API       http://{web}/api/v1/status");
     println!("  command   cargo run --quiet -- status --url http://{web}");
@@ -222,21 +262,34 @@ struct Told {
     faults: BTreeSet<String>,
     degraded: bool,
     progress: Option<Instant>,
+    /// The number of the newest mail that was told of.
+    mails: u64,
 }
 
-/// Says what changes, as a person would who looks at the page.
-async fn tell(gallery: Gallery) {
-    let mut pictures = gallery.subscribe();
+/// Says what changes, as a person would who looks at the page and reads the mails.
+async fn tell(gallery: Gallery, inbox: Arc<Inbox>) {
+    let (mut pictures, mut taken) = (gallery.subscribe(), inbox.taken());
     let mut told = Told::default();
-    while pictures.changed().await.is_ok() {
-        let statuses: Vec<SystemStatus> =
-            pictures.borrow_and_update().values().map(|picture| view::system(picture, clock::now())).collect();
-        for status in &statuses {
-            for line in news(&mut told, status, Instant::now()) {
-                // Nobody reads any more: the demo goes on, its page too.
-                if writeln!(std::io::stdout(), "  {}  {line}", clock::now().format("%H:%M:%S")).is_err() {
+    loop {
+        let lines: Vec<String> = tokio::select! {
+            changed = pictures.changed() => {
+                if changed.is_err() {
                     return;
                 }
+                let pictures = pictures.borrow_and_update();
+                let statuses = pictures.values().map(|picture| view::system(picture, clock::now()));
+                statuses.flat_map(|status| news(&mut told, &status, Instant::now())).collect()
+            }
+            _ = taken.changed() => {
+                let known = std::mem::replace(&mut told.mails, *taken.borrow_and_update());
+                let new = inbox.all().into_iter().filter(|mail| mail.number > known);
+                new.map(|mail| format!("mail: {}", mail.subject())).collect()
+            }
+        };
+        for line in lines {
+            // Nobody reads any more: the demo goes on, its page too.
+            if writeln!(std::io::stdout(), "  {}  {line}", clock::now().format("%H:%M:%S")).is_err() {
+                return;
             }
         }
         let _ = std::io::stdout().flush();

@@ -10,6 +10,7 @@
 mod certificate;
 mod check;
 mod dialog;
+mod executor;
 mod export;
 mod init;
 mod status;
@@ -53,6 +54,9 @@ enum Command {
     /// Writes what other programs need to work with this configuration
     #[command(subcommand)]
     Export(export::Export),
+    /// What a Mesos agent starts on a node; not run by hand
+    #[command(hide = true)]
+    Executor,
     /// Shows the release
     Version,
 }
@@ -91,6 +95,14 @@ where
     let mut err = io::stderr();
     let code = match cli.command {
         Command::Version => say(&mut out, &format!("sio {VERSION}")),
+        Command::Executor => {
+            drop(out);
+            let work = || -> anyhow::Result<()> {
+                crate::telemetry::init(&config::Log { level: "info".to_owned(), format: config::LogFormat::Text })?;
+                on_one_thread(executor::executor(variables))?
+            };
+            work().map_or_else(|error| fail(&error), |()| 0)
+        }
         Command::Check => check::check(file, variables, &mut out, &mut err),
         Command::Export(what) => export::export(&what, file, variables, &mut out, &mut err),
         Command::Run => {

@@ -47,6 +47,8 @@ pub struct Mail {
     pub time_zone: Tz,
     /// Where our own pages are reached from; none: mails have no links to act.
     pub base_url: Option<url::Url>,
+    /// Where the dashboards are: the address of Grafana; none: mails have no link to them.
+    pub dashboards_url: Option<url::Url>,
     /// Signs the links to act; none: mails have no such links.
     pub link_key: Option<LinkKey>,
     /// How long a link acts.
@@ -67,6 +69,39 @@ pub struct Mail {
     pub outbox_max: usize,
     /// Bytes of mails that wait, at most; critical ones always find room.
     pub outbox_max_bytes: usize,
+}
+
+impl Mail {
+    /// Mail by STARTTLS through these servers, and the default for everything else.
+    pub fn new(hosts: Vec<MailHost>, from: Mailbox, to: Vec<Address>) -> Self {
+        Self {
+            hosts,
+            tls: MailTls::StartTls,
+            trust: Trust::SystemRoots,
+            certificate: None,
+            login: None,
+            hello: None,
+            domain: from.email.domain().to_owned(),
+            from,
+            envelope_from: None,
+            reply_to: None,
+            to,
+            subject_prefix: String::new(),
+            time_zone: Tz::UTC,
+            base_url: None,
+            dashboards_url: None,
+            link_key: None,
+            link_valid: DEFAULT_LINK_VALID,
+            bulk_headers: true,
+            attach_json: false,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            command_timeout: DEFAULT_COMMAND_TIMEOUT,
+            final_timeout: DEFAULT_FINAL_TIMEOUT,
+            give_up: DEFAULT_GIVE_UP,
+            outbox_max: DEFAULT_OUTBOX_MAX,
+            outbox_max_bytes: DEFAULT_OUTBOX_BYTES,
+        }
+    }
 }
 
 /// A mail server.
@@ -204,7 +239,8 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Mail> {
             complain(format!("{name:?} is no time zone"), "write a name of the IANA list, such as \"Europe/Berlin\"")
         })
     });
-    let base_url = section.take("base_url", |found| base_url(found.text()?));
+    let base_url = section.take("base_url", |found| page_url(found.text()?));
+    let dashboards_url = section.take("dashboards_url", |found| page_url(found.text()?));
     let link_key = section
         .take("link_key_file", |found| read_link_key(&found.path()?).map_err(|(what, mend)| complain(what, mend)));
     let link_valid = section.take("link_valid", |found| found.duration());
@@ -225,35 +261,35 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Mail> {
     let outbox_max = size("outbox_max", DEFAULT_OUTBOX_MAX, 10, "write 10 or more");
     let outbox_max_bytes = size("outbox_max_bytes", DEFAULT_OUTBOX_BYTES, 1 << 20, "write 1048576 or more");
     section.finish();
-    let from = from?;
+    let login = match login {
+        Some(login) => Some(login?),
+        None => None,
+    };
+    let defaults = Mail::new(hosts?, from?, to?);
     Some(Mail {
-        hosts: hosts?,
         tls,
         trust,
         certificate: certificate_file.zip(key_file).map(|(certificate, key)| ClientCertificate { certificate, key }),
-        login: match login {
-            Some(login) => Some(login?),
-            None => None,
-        },
+        login,
         hello,
-        domain: own_domain.unwrap_or_else(|| from.email.domain().to_owned()),
-        from,
+        domain: own_domain.unwrap_or(defaults.domain),
         envelope_from,
         reply_to,
-        to: to?,
-        subject_prefix: subject_prefix.unwrap_or_default(),
-        time_zone: time_zone.unwrap_or(Tz::UTC),
+        subject_prefix: subject_prefix.unwrap_or(defaults.subject_prefix),
+        time_zone: time_zone.unwrap_or(defaults.time_zone),
         base_url,
+        dashboards_url,
         link_key,
-        link_valid: link_valid.unwrap_or(DEFAULT_LINK_VALID),
-        bulk_headers: bulk_headers.unwrap_or(true),
-        attach_json: attach_json.unwrap_or(false),
+        link_valid: link_valid.unwrap_or(defaults.link_valid),
+        bulk_headers: bulk_headers.unwrap_or(defaults.bulk_headers),
+        attach_json: attach_json.unwrap_or(defaults.attach_json),
         connect_timeout,
         command_timeout,
         final_timeout,
         give_up,
         outbox_max,
         outbox_max_bytes,
+        ..defaults
     })
 }
 
@@ -305,7 +341,7 @@ fn domain(found: &Found<'_>) -> Result<String, Complaint> {
     Ok(text.to_owned())
 }
 
-fn base_url(text: &str) -> Result<url::Url, Complaint> {
+fn page_url(text: &str) -> Result<url::Url, Complaint> {
     let mend = "write https://HOST/ as people reach the page";
     let url = url::Url::parse(text).map_err(|error| complain(format!("{text:?} is no address: {error}"), mend))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || url.query().is_some() {

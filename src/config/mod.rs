@@ -3,8 +3,10 @@
 //! `load` reads it from a TOML file and the environment. Only this folder
 //! reads the environment.
 
+mod alerts;
 mod load;
 mod mail;
+mod mesos;
 mod problem;
 pub mod rollout;
 mod secret;
@@ -17,8 +19,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use alerts::{Alerts, Limit, Override};
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
+pub use mesos::{Hidden, MasterUrl, Masters, MastersInZooKeeper, Mesos, is_in_sandbox};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use secret::Secret;
 pub use system::{parse_gateway, parse_name, parse_pin, read_password};
@@ -38,6 +42,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// None: no mail is sent.
     pub mail: Option<Mail>,
+    /// None: no Mesos cluster; systems are only watched.
+    pub mesos: Option<Mesos>,
     pub systems: BTreeMap<SystemId, System>,
 }
 
@@ -143,23 +149,6 @@ pub struct Top {
     pub slowest: usize,
     /// How long one stays that is no longer among them.
     pub keep: Duration,
-}
-
-/// `[alerts]`: which rules are evaluated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alerts {
-    /// Whether rules are evaluated here at all; not where a Prometheus does it.
-    pub enabled: bool,
-    /// Whether the rules that the program brings along are among them.
-    pub shipped: bool,
-    /// More rule files, in Prometheus' format. One with the name of a shipped file replaces it.
-    pub files: Vec<PathBuf>,
-}
-
-impl Default for Alerts {
-    fn default() -> Self {
-        Self { enabled: true, shipped: true, files: Vec::new() }
-    }
 }
 
 /// `[systems.NAME]`: one ScaleIO system.

@@ -22,6 +22,76 @@ pub struct Rollout {
     pub pool: Box<str>,
     /// Which of their disks are taken.
     pub disks: DiskFilter,
+    /// The MDM cluster that is made; none: it is there already.
+    pub mdm: Option<WantedMdm>,
+}
+
+/// `[systems.NAME.rollout.mdm]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedMdm {
+    /// Members that vote.
+    pub members: Members,
+    /// Managers that stand by.
+    pub standby_managers: usize,
+    /// Tie-breakers that stand by.
+    pub standby_tie_breakers: usize,
+    /// Cores that the host of a manager has at least.
+    pub cores: u32,
+    /// Memory that the host of a manager has at least.
+    pub memory: Bytes,
+    /// The attribute of agents that names what fails together.
+    pub rack_attribute: Option<Box<str>>,
+}
+
+impl Default for WantedMdm {
+    fn default() -> Self {
+        Self {
+            members: Members::Three,
+            standby_managers: 0,
+            standby_tie_breakers: 0,
+            // What the original asked of the host of a manager, rounded up.
+            cores: 2,
+            memory: Bytes::from_gib(3),
+            rack_attribute: None,
+        }
+    }
+}
+
+/// How many members vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Members {
+    /// One manager: for trials, nothing survives its loss.
+    One,
+    /// Two managers and a tie-breaker: survives one loss.
+    Three,
+    /// Three managers and two tie-breakers: survives two losses.
+    Five,
+}
+
+impl Members {
+    /// The cluster of that many members; the MDM knows no other sizes.
+    pub const fn of(count: u64) -> Option<Self> {
+        match count {
+            1 => Some(Self::One),
+            3 => Some(Self::Three),
+            5 => Some(Self::Five),
+            _ => None,
+        }
+    }
+
+    /// Members that keep the repository, the owner among them.
+    pub const fn managers(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Three => 2,
+            Self::Five => 3,
+        }
+    }
+
+    /// Members that only vote.
+    pub const fn tie_breakers(self) -> usize {
+        self.managers() - 1
+    }
 }
 
 /// Who decides which disk goes where.
@@ -118,6 +188,7 @@ impl Default for Rollout {
             domain: "default".into(),
             pool: "default".into(),
             disks: DiskFilter::default(),
+            mdm: None,
         }
     }
 }
@@ -127,14 +198,14 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
     let default = Rollout::default();
     let kind = section.take("topology", |found| match found.text()? {
         word @ ("one_pool" | "attributes" | "declared") => Ok(word.to_owned()),
-        other => Err(complain(
-            format!("{other:?} is no topology"),
-            "write \"one_pool\", \"attributes\" or \"declared\"",
-        )),
+        other => {
+            Err(complain(format!("{other:?} is no topology"), "write \"one_pool\", \"attributes\" or \"declared\""))
+        }
     });
     let domain = section.take("domain", name);
     let pool = section.take("pool", name);
     let disks = disks(section.section("disks"));
+    let mdm = section.optional_section("mdm").map(mdm);
     let domains: BTreeMap<Box<str>, DeclaredDomain> =
         section.section("domains").named_sections().into_iter().filter_map(declared_domain).collect();
     let rules: Vec<NodeRule> = section
@@ -147,7 +218,10 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
     if !declared && (!domains.is_empty() || !rules.is_empty()) {
         section.note(
             "topology",
-            complain("domains or nodes are declared, but the topology does not read them", "write topology = \"declared\""),
+            complain(
+                "domains or nodes are declared, but the topology does not read them",
+                "write topology = \"declared\"",
+            ),
         );
     }
     if declared && rules.is_empty() && section.is_well("nodes") {
@@ -159,12 +233,36 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         Some("declared") => Topology::Declared { domains, rules },
         _ => Topology::Attributes,
     };
-    Rollout {
-        topology,
-        domain: domain.unwrap_or(default.domain),
-        pool: pool.unwrap_or(default.pool),
-        disks,
-    }
+    Rollout { topology, domain: domain.unwrap_or(default.domain), pool: pool.unwrap_or(default.pool), disks, mdm }
+}
+
+fn mdm(mut section: Section<'_>) -> WantedMdm {
+    let default = WantedMdm::default();
+    let few = |found: &Found<'_>| match found.number()? {
+        few @ 0..=10 => Ok(few as usize),
+        other => Err(complain(format!("{other} members stand by"), "write a number from 0 to 10")),
+    };
+    let mdm = WantedMdm {
+        members: section
+            .take("members", |found| {
+                let count = found.number()?;
+                Members::of(count)
+                    .ok_or_else(|| complain(format!("an MDM cluster of {count} does not exist"), "write 1, 3 or 5"))
+            })
+            .unwrap_or(default.members),
+        standby_managers: section.take("standby_managers", few).unwrap_or_default(),
+        standby_tie_breakers: section.take("standby_tie_breakers", few).unwrap_or_default(),
+        cores: section
+            .take("cores", |found| {
+                u32::try_from(found.number()?)
+                    .map_err(|_| complain("no host has so many cores", "write a number such as 2"))
+            })
+            .unwrap_or(default.cores),
+        memory: section.take("memory", size).unwrap_or(default.memory),
+        rack_attribute: section.take("rack_attribute", |found| Ok(found.text()?.into())),
+    };
+    section.finish();
+    mdm
 }
 
 fn declared_domain((called, mut section): (String, Section<'_>)) -> Option<(Box<str>, DeclaredDomain)> {
@@ -196,6 +294,7 @@ fn declared_pool(mut section: Section<'_>) -> DeclaredPool {
 fn rule(called: &str, mut section: Section<'_>, domains: &BTreeMap<Box<str>, DeclaredDomain>) -> Option<NodeRule> {
     let hosts = section.take("hosts", patterns).unwrap_or_default();
     let selected = section.section("attributes").texts();
+    let selected = selected.into_iter().map(|(name, pattern)| (name.into(), pattern.into())).collect::<BTreeMap<_, _>>();
     if hosts.is_empty() && selected.is_empty() && section.is_well("hosts") && !section.said("attributes") {
         section.note_self(complain(
             "the rule selects no node",

@@ -98,6 +98,19 @@ impl Found<'_> {
         number.ok_or_else(|| complain("a whole number is expected, not below 0", "write it without quotes and unit"))
     }
 
+    pub(super) fn decimal(&self) -> Result<f64, Complaint> {
+        let number = match &self.value.kind {
+            #[allow(clippy::cast_precision_loss, reason = "nobody means a threshold of more than 2^53")]
+            ValueKind::I64(number) => Some(*number as f64),
+            ValueKind::Float(number) => Some(*number),
+            ValueKind::String(text) if self.is_variable() => text.trim().parse().ok(),
+            _ => None,
+        };
+        number
+            .filter(|number| number.is_finite())
+            .ok_or_else(|| complain("a number is expected", "write it without quotes and unit, such as 0.5"))
+    }
+
     pub(super) fn flag(&self) -> Result<bool, Complaint> {
         let flag = match &self.value.kind {
             ValueKind::Boolean(flag) => Some(*flag),
@@ -240,7 +253,7 @@ impl<'a> Section<'a> {
     }
 
     /// Where the section stands, or the variable that speaks of it.
-    fn place(&self) -> Place {
+    pub(super) fn place(&self) -> Place {
         match self.reader.place_of(&self.path) {
             found @ Place::File { line: Some(_), .. } => found,
             other => self.variable().map_or(other, Place::Variable),
@@ -266,6 +279,43 @@ impl<'a> Section<'a> {
         Some(Section::new(&full, table, self.reader))
     }
 
+    /// The sections of a list, when it is said.
+    pub(super) fn list_of_sections(&mut self, key: &'static str) -> Vec<Section<'a>> {
+        let full = self.full(key);
+        let items = self.take(key, |found| match &found.value.kind {
+            ValueKind::Array(items) => Ok(items.clone()),
+            other => {
+                let what = format!("{} stands where a list of sections is expected", kind(other));
+                Err(complain(what, format!("write [[{full}]] and its keys below, once for each")))
+            }
+        });
+        let mut sections = Vec::new();
+        for (place, item) in items.unwrap_or_default().into_iter().enumerate() {
+            let name = format!("{full}[{place}]");
+            match section_table(&item, &format!("[{full}]")) {
+                Ok(table) => sections.push(Section::new(&name, table, self.reader)),
+                Err(complaint) => self.reader.note(&name, self.reader.place_of(&name), complaint),
+            }
+        }
+        sections
+    }
+
+    /// Texts by free names; a mistake in one is told with its name.
+    pub(super) fn texts(self) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        for (name, value) in self.table {
+            match value.kind {
+                ValueKind::String(text) => drop(texts.insert(name, text)),
+                other => {
+                    let what = format!("{} stands where text is expected", kind(&other));
+                    let full = join(&self.path, &name);
+                    self.reader.note(&full, self.reader.place_of(&full), complain(what, "write one text in quotes"));
+                }
+            }
+        }
+        texts
+    }
+
     /// All sections within, by their free names.
     pub(super) fn named_sections(mut self) -> Vec<(String, Section<'a>)> {
         let mut sections = Vec::new();
@@ -278,21 +328,6 @@ impl<'a> Section<'a> {
             }
         }
         sections
-    }
-
-    /// All texts within, by their free names.
-    pub(super) fn texts(mut self) -> BTreeMap<Box<str>, Box<str>> {
-        let left: BTreeMap<String, Value> = std::mem::take(&mut self.table).into_iter().collect();
-        let mut texts = BTreeMap::new();
-        for (name, value) in left {
-            let full = self.full(&name);
-            let place = self.reader.places.of_value(&full, &value);
-            match (Found { value: &value, place: &place, reader: self.reader }).text() {
-                Ok(text) => drop(texts.insert(name.into(), text.into())),
-                Err(complaint) => self.reader.note(&full, place, complaint),
-            }
-        }
-        texts
     }
 
     /// Ends the reading: what is left is unknown.
@@ -329,7 +364,12 @@ fn section_table(value: &Value, full: &str) -> Result<Map<String, Value>, Compla
         ValueKind::Table(table) => Ok(table.clone()),
         other => {
             let what = format!("{} stands where a section is expected", kind(other));
-            Err(complain(what, format!("write [{full}] and its keys below")))
+            // What is in a list has no header of its own.
+            let mend = match full.rsplit_once("].") {
+                Some((_, key)) => format!("write {key} = {{ name = \"value\" }}"),
+                None => format!("write [{full}] and its keys below"),
+            };
+            Err(complain(what, mend))
         }
     }
 }

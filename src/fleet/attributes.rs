@@ -16,13 +16,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::id::SystemId;
 use crate::model::mesos::AttributeValue;
 
+/// Pools and the devices of each.
+pub type Pools = BTreeMap<Box<str>, Vec<Box<str>>>;
+
 /// What an agent asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placement {
     /// The system it belongs to; none: the default one.
     pub system: Option<SystemId>,
     /// Domains, their pools, and the devices of each.
-    pub provides: BTreeMap<Box<str>, BTreeMap<Box<str>, Vec<Box<str>>>>,
+    pub provides: BTreeMap<Box<str>, Pools>,
     /// Domains and their pools.
     pub consumes: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
     /// The fault set of its server.
@@ -80,15 +83,15 @@ impl Reader<'_> {
 
     fn list(&mut self, name: &str) -> Vec<Box<str>> {
         let Some(text) = self.text(name) else { return Vec::new() };
-        let items: Vec<Box<str>> = text.split(',').map(|item| item.trim().into()).collect();
-        if items.iter().any(|item: &Box<str>| item.is_empty()) {
+        let items: Vec<&str> = text.split(',').map(str::trim).collect();
+        if items.iter().any(|item| item.is_empty()) {
             self.problems.push(format!("attribute {name} has an empty item in {text:?}; leave out the extra comma"));
         }
         let mut seen = BTreeSet::new();
-        if let Some(twice) = items.iter().find(|item| !seen.insert((*item).clone())) {
+        if let Some(twice) = items.iter().find(|item| !seen.insert(**item)) {
             self.problems.push(format!("attribute {name} names {twice} twice; keep one"));
         }
-        items.into_iter().filter(|item| !item.is_empty()).collect()
+        items.into_iter().filter(|item| !item.is_empty()).map(Into::into).collect()
     }
 
     fn system(&mut self, systems: &BTreeSet<SystemId>) -> Option<SystemId> {
@@ -117,7 +120,7 @@ impl Reader<'_> {
         }
     }
 
-    fn provides(&mut self) -> BTreeMap<Box<str>, BTreeMap<Box<str>, Vec<Box<str>>>> {
+    fn provides(&mut self) -> BTreeMap<Box<str>, Pools> {
         let mut domains = BTreeMap::new();
         // A name of a pool says nothing of its domain: in two domains it would be one list of devices.
         let mut pool_of: BTreeMap<Box<str>, Box<str>> = BTreeMap::new();

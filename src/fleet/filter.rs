@@ -51,9 +51,10 @@ pub fn judge(filter: &DiskFilter, disk: &Disk) -> Option<Filtered> {
 /// A rule without either selects none; the configuration refuses it.
 pub fn selects(rule: &NodeRule, host: &Host) -> bool {
     let named = rule.hosts.is_empty() || rule.hosts.iter().any(|pattern| glob(pattern, host.name.as_str()));
-    let said = rule.attributes.iter().all(|(name, pattern)| {
-        host.attributes.get(name).is_some_and(|value| glob(pattern, value))
-    });
+    let said = rule
+        .attributes
+        .iter()
+        .all(|(name, pattern)| host.attributes.get(name).is_some_and(|value| glob(pattern, value)));
     (!rule.hosts.is_empty() || !rule.attributes.is_empty()) && named && said
 }
 

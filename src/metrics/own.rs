@@ -6,6 +6,7 @@ use std::time::Duration;
 use prometheus::core::Collector as Metric;
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
+use crate::model::framework::{FrameworkStatus, Registration};
 use crate::model::id::SystemId;
 use crate::model::picture::FailureReason;
 use crate::model::snapshot::Collector;
@@ -43,11 +44,22 @@ pub struct Own {
     scrapes: HistogramVec,
     scrape_size: GaugeVec,
     certificates: GaugeVec,
+    mesos: Mesos,
     alert_states: GaugeVec,
     rule_failures: IntCounterVec,
     evaluated_at: GaugeVec,
     evaluation_duration: GaugeVec,
     history_size: GaugeVec,
+}
+
+/// Series about our standing in a Mesos cluster.
+struct Mesos {
+    registered: GaugeVec,
+    heartbeat: GaugeVec,
+    events: IntCounterVec,
+    offers: IntCounterVec,
+    tasks: GaugeVec,
+    unanswered: GaugeVec,
 }
 
 impl Own {
@@ -66,6 +78,14 @@ impl Own {
             scrapes: histogram(&registry, "scaleio_exporter_scrape_duration_seconds", &SCRAPE_BOUNDS)?,
             scrape_size: gauge(&registry, "scaleio_exporter_scrape_size_bytes")?,
             certificates: gauge(&registry, "scaleio_certificate_expiry_timestamp_seconds")?,
+            mesos: Mesos {
+                registered: gauge(&registry, "scaleio_mesos_registered")?,
+                heartbeat: gauge(&registry, "scaleio_mesos_heartbeat_timestamp_seconds")?,
+                events: counter(&registry, "scaleio_mesos_events_total")?,
+                offers: counter(&registry, "scaleio_mesos_offers_total")?,
+                tasks: gauge(&registry, "scaleio_mesos_tasks")?,
+                unanswered: gauge(&registry, "scaleio_mesos_tasks_unanswered")?,
+            },
             alert_states: gauge(&registry, "scaleio_alert_state")?,
             rule_failures: counter(&registry, "scaleio_alert_rule_failures_total")?,
             evaluated_at: gauge(&registry, "scaleio_alert_last_evaluation_timestamp_seconds")?,
@@ -111,6 +131,39 @@ impl Own {
     /// A certificate that we use or serve was seen.
     pub fn certificate(&self, component: &str, subject: &str, expires: Timestamp) {
         self.certificates.with_label_values(&[component, subject]).set(expires.timestamp() as f64);
+    }
+
+    /// A Mesos master sent an event.
+    pub fn mesos_event(&self, cluster: &str, event: &str) {
+        self.mesos.events.with_label_values(&[cluster, event]).inc();
+    }
+
+    /// Something became of an offer.
+    pub fn mesos_offer(&self, cluster: &str, action: &str, reason: &str) {
+        self.mesos.offers.with_label_values(&[cluster, action, reason]).inc();
+    }
+
+    /// How the framework stands. Called before each body is written, so that a state which
+    /// no task has any more is gone.
+    pub fn mesos_status(&self, status: &FrameworkStatus) {
+        let cluster = [&*status.cluster];
+        let heard_at = match &status.registration {
+            Registration::Registered { heard_at, .. } => Some(heard_at),
+            Registration::Disconnected { .. } | Registration::Removed { .. } | Registration::Superseded => None,
+        };
+        self.mesos.registered.with_label_values(&cluster).set(f64::from(u8::from(heard_at.is_some())));
+        if let Some(heard_at) = heard_at {
+            self.mesos.heartbeat.with_label_values(&cluster).set(heard_at.timestamp_millis() as f64 / 1000.0);
+        }
+        self.mesos.unanswered.with_label_values(&cluster).set(status.unanswered as f64);
+        let mut states: BTreeMap<&str, u32> = BTreeMap::new();
+        for task in status.tasks.values() {
+            *states.entry(task.state()).or_default() += 1;
+        }
+        self.mesos.tasks.reset();
+        for (state, count) in states {
+            self.mesos.tasks.with_label_values(&[&*status.cluster, state]).set(f64::from(count));
+        }
     }
 
     /// The alert rules were evaluated.

@@ -107,6 +107,14 @@ names! {
     PlanId,
     /// One execution of a plan.
     RunId,
+    /// Our framework as the Mesos masters know it.
+    FrameworkId,
+    /// An offer of Mesos; used once.
+    OfferId,
+    /// A task of Mesos.
+    TaskId,
+    /// An executor on a Mesos agent.
+    ExecutorId,
 }
 
 macro_rules! ids {

@@ -1,59 +1,12 @@
-//! What is said of a Mesos cluster: ids, offers, tasks and their states, and
-//! how our framework stands there.
+//! What is said of a Mesos cluster: offers, tasks and their states.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::id::{AgentId, ExecutorId, OfferId, TaskId};
 use super::unit::Timestamp;
-
-macro_rules! text_ids {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            /// Takes the text of an id as Mesos wrote it.
-            pub fn new(text: &str) -> Self {
-                Self(text.into())
-            }
-
-            /// The text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($name), "({})"), self.0)
-            }
-        }
-    )*};
-}
-
-text_ids! {
-    /// Our framework as the masters know it.
-    FrameworkId,
-    /// An agent; one that lost its work directory comes back under another.
-    AgentId,
-    /// An offer; used once.
-    OfferId,
-    /// A task.
-    TaskId,
-    /// An executor on an agent.
-    ExecutorId,
-}
 
 /// What an agent says of itself; the original framework's way to place nodes.
 #[derive(Clone, Debug, PartialEq)]

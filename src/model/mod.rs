@@ -4,15 +4,20 @@
 
 pub mod alerting;
 pub mod cluster;
+pub mod framework;
+pub mod glance;
 pub mod hold;
 pub mod hurt;
 pub mod id;
 pub mod mesos;
 pub mod node;
 pub mod observed;
+pub mod offer;
+pub mod pattern;
 pub mod permit;
 pub mod picture;
 pub mod plan;
+pub mod rollout;
 pub mod snapshot;
 pub mod state;
 pub mod stats;

@@ -1,5 +1,6 @@
 //! A simulated ScaleIO system: a world that holds the truth, and the REST
-//! face that shows it as a gateway would.
+//! face that shows it as a gateway would. Beside it a mail server, where the
+//! mails of the demo end.
 //!
 //! It is written apart from the client and shares no code with it, so that it
 //! can judge it: only `sio-demo` and tests import this module, and it imports
@@ -7,6 +8,7 @@
 
 pub mod fault;
 mod gateway;
+mod mail;
 mod release;
 mod run;
 pub mod scenario;
@@ -14,6 +16,7 @@ pub mod world;
 
 pub use fault::{Fault, Faults, When, Word};
 pub use gateway::{Exchange, Login, TokenClock};
+pub use mail::{Inbox, Kept, MailSink, SinkError};
 pub use release::{Release, UnknownRelease};
 pub use run::{Options, Running, Simulation, StartError};
 pub use scenario::{Scenario, ScenarioError};

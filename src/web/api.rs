@@ -38,6 +38,8 @@ pub struct Shown {
     pub exposition: watch::Receiver<Arc<Exposition>>,
     /// None: alert rules are not evaluated here.
     pub firing: Option<watch::Receiver<Arc<FiringSet>>>,
+    /// None: no Mesos cluster is configured.
+    pub mesos: Option<super::mesos::Cluster>,
     pub own: Arc<Own>,
     pub started_at: Timestamp,
 }
@@ -58,7 +60,7 @@ pub fn public(shown: Shown, access: Arc<Access>) -> Router {
 
 /// The same for the command line on this host, which the socket's mode guards.
 pub fn local(shown: Shown) -> Router {
-    finish(routes().merge(health()), shown)
+    finish(routes().merge(super::mesos::orders()).merge(health()), shown)
 }
 
 fn routes() -> Router<Shown> {
@@ -68,9 +70,13 @@ fn routes() -> Router<Shown> {
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
         .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/framework", get(super::mesos::framework))
+        .route("/api/v1/agents", get(super::mesos::agents))
+        .route("/api/v1/offers", get(super::mesos::offers))
         .route("/api/v1/systems", get(systems))
         .route("/api/v1/systems/{system}", get(system))
         .route("/api/v1/systems/{system}/hurt", get(hurt))
+        .route("/api/v1/systems/{system}/rollout", get(super::mesos::rollout))
         .route("/api/v1/systems/{system}/{part}", get(part))
 }
 
@@ -169,6 +175,9 @@ async fn metrics(State(shown): State<Shown>, RawQuery(query): RawQuery, headers:
             format!("collect[]={unknown} is no collector; docs/metrics.md names them"),
         )
         .into_response();
+    }
+    if let Some(cluster) = &shown.mesos {
+        shown.own.mesos_status(&cluster.status.borrow());
     }
     let exposition = Arc::clone(&shown.exposition.borrow());
     let own = Arc::clone(&shown.own);
@@ -330,7 +339,7 @@ fn shown_part<T: Serialize>(part: Option<&Part<T>>, name: &str) -> Result<Respon
     }
 }
 
-fn find(shown: &Shown, system: &str) -> Result<Arc<Picture>, Problem> {
+pub(super) fn find(shown: &Shown, system: &str) -> Result<Arc<Picture>, Problem> {
     shown.gallery.of(&SystemId::new(system)).ok_or_else(|| {
         let known: Vec<String> = shown.gallery.all().keys().map(ToString::to_string).collect();
         Problem::not_found(format!("no system {system:?} is configured; there is {}", known.join(", ")))

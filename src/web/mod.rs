@@ -5,6 +5,7 @@ pub mod access;
 pub mod api;
 pub mod discover;
 pub mod listener;
+pub mod mesos;
 pub mod page;
 pub mod problem;
 pub mod view;

@@ -33,6 +33,8 @@ fn every_kind() -> Vec<Notification> {
         plain("digest-1", Kind::Digest),
         plain("flapping-1", Kind::Flapping { changes: 4, since: at("12:48") }),
         plain("storm-1", Kind::Storm { critical: 12, warning: 20, info: 5 }),
+        plain("escalation-1", Kind::Escalation { told: vec!["ops@example.test".to_owned()], since: at("12:30") }),
+        plain("silence-1", Kind::SilenceEnds { silence: silence() }),
         note("heartbeat-1", Kind::Heartbeat, Vec::new()),
         note("test-1", Kind::Test { by: "ops at ctl1".to_owned() }, Vec::new()),
     ]
@@ -69,6 +71,8 @@ fn subjects_begin_with_what_matters() {
             "[DIGEST] prod: 3 open, 0 resolved, 24 Nov",
             "[FLAPPING] prod: SDS, 4 changes in 12 min",
             "[STORM] prod: 37 alerts, 12 critical",
+            "[CRITICAL \u{d7}1, WARNING \u{d7}2, ESCALATED] prod: SDS, not acknowledged for 30 min",
+            "[SILENCE ENDS] prod: sds=\"sds3\" of kim",
             "[HEARTBEAT] prod: alert mails arrive, 24 Nov",
             "[TEST] prod: a mail to try the way",
         ]
@@ -94,11 +98,11 @@ fn a_firing_mail_has_everything_the_reader_needs() {
         "Value: 1.1 TiB (limit 0 B)",
         "Peak: 1.3 TiB",
         "Started: 2026-11-24 13:58 CET (12:58 UTC), 2 min ago",
-        "Hurt volumes: vol-01",
+        "Volumes on it: vol-01",
         "3 more (15)",
-        "Hurt clients: node-7, node-9 (2)",
-        "Hurt tasks: postgres.4c1f (1)",
-        "Hurt apps: /shop/postgres (1)",
+        "Clients: node-7, node-9 (2)",
+        "Tasks: postgres.4c1f (1)",
+        "Apps: /shop/postgres (1)",
         "MDM says: SDS is disconnected from the MDM.",
         "MDM advises: Verify that the SDS service is running",
         "SDS: 4 of 5 connected",
@@ -140,6 +144,56 @@ fn a_resolution_tells_how_long_how_bad_and_what_ended_it() {
         "{}",
         partly.text
     );
+}
+
+#[test]
+fn who_works_on_an_alert_and_who_silenced_it_is_told_with_it() {
+    let note = with(full(), |n| {
+        n.items[0].acknowledged = Some(Acknowledgement {
+            by: "kim".to_owned(),
+            at: at("13:01"),
+            until: Some(at("17:00")),
+            comment: "the cable is on its way".to_owned(),
+            via: Via::Cli,
+        });
+        n.items[1].silences = vec![silence()];
+    });
+    let mail = one(&note);
+    mail.is_well_made();
+    let text = mail.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for fact in [
+        "Acknowledged: by kim at 2026-11-24 14:01 CET (13:01 UTC), until 2026-11-24 18:00 CET (17:00 UTC): the cable is on its way",
+        "Silenced: by kim until 2026-11-24 15:00 CET (14:00 UTC): new cable (s7, sds=\"sds3\")",
+    ] {
+        assert!(text.contains(fact), "{fact:?} is not in\n{}", mail.text);
+    }
+    let report = one(&weekly()).text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for fact in [
+        "Rebuild: went on for 42 min, at most 1.1 TiB at once; nothing is left",
+        "since 2026-11-24 12:00 CET (11:00 UTC), by kim until",
+    ] {
+        assert!(report.contains(fact), "{fact:?} is not in\n{report}");
+    }
+}
+
+#[test]
+fn the_dashboard_opens_at_the_time_and_the_object_of_the_alert() {
+    let mut settings = settings();
+    settings.dashboards_url = Some("https://grafana.example.test/tools/".parse().unwrap());
+    let note = with(full(), |n| {
+        n.items.truncate(1);
+        n.links.dashboard = None;
+        n.items[0].alert.labels.insert("sds".to_owned(), "sds 3&x=1".to_owned());
+    });
+    let mail = read(&[render(&note, &settings, note.created_at).unwrap().formatted()]).remove(0);
+    mail.is_well_made();
+    let from = (at("12:58") - TimeDelta::hours(1)).timestamp_millis();
+    let link = format!(
+        "Dashboard: https://grafana.example.test/tools/d/scaleio-sds?from={from}&to={}&var-system=prod&var-protection_domain=pd1&var-sds=sds+3%26x%3D1",
+        (at("13:00") + TimeDelta::minutes(15)).timestamp_millis()
+    );
+    assert!(mail.text.contains(&link), "{link} is not in\n{}", mail.text);
+    assert!(mail.text.contains("Page: https://sio.example.test/"), "{}", mail.text);
 }
 
 #[test]

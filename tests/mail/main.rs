@@ -3,9 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
+mod background;
 mod content;
 mod crash;
+mod demo;
 mod life;
+#[path = "../support/pictures.rs"]
+mod pictures;
 mod post;
 mod real;
 mod server;

@@ -38,7 +38,7 @@ pub fn alert(name: &str, severity: Severity, summary: &str) -> Alert {
 }
 
 pub fn item(alert: Alert) -> Item {
-    Item { alert, hurt: Affected::default() }
+    Item::new(alert)
 }
 
 pub fn note(id: &str, kind: Kind, items: Vec<Item>) -> Notification {
@@ -46,7 +46,7 @@ pub fn note(id: &str, kind: Kind, items: Vec<Item>) -> Notification {
         id: NotificationId::parse(id).unwrap(),
         created_at: at("13:00"),
         kind,
-        group: GroupKey { system: Some(SystemId::new("prod")), area: "sds".to_owned() },
+        group: GroupKey::new(Some(SystemId::new("prod")), "sds"),
         thread: Thread::Root,
         route: "default".to_owned(),
         recipients: vec!["ops@example.test".to_owned()],
@@ -59,6 +59,18 @@ pub fn note(id: &str, kind: Kind, items: Vec<Item>) -> Notification {
         links: Links::default(),
         commands: Vec::new(),
         left_out: Vec::new(),
+    }
+}
+
+pub fn silence() -> Silence {
+    Silence {
+        id: SilenceId::new(7),
+        matchers: vec![Matcher::parse("sds=\"sds3\"").unwrap()],
+        owner: "kim".to_owned(),
+        reason: "new cable".to_owned(),
+        from: at("11:00"),
+        until: at("14:00"),
+        via: Via::Cli,
     }
 }
 
@@ -102,8 +114,9 @@ pub fn full() -> Notification {
         clients: vec!["node-7".to_owned(), "node-9".to_owned()],
         tasks: vec!["postgres.4c1f".to_owned()],
         apps: vec!["/shop/postgres".to_owned()],
+        ..Affected::default()
     };
-    let items = vec![Item { alert: sds, hurt }, item(degraded), item(vendor)];
+    let items = vec![Item { hurt, ..Item::new(sds) }, item(degraded), item(vendor)];
     let mut note = note("20261124t130000000-7", Kind::Firing, items);
     note.recipients = vec!["ops@example.test".to_owned(), "oncall@example.test".to_owned()];
     note.charts = vec![Chart {
@@ -202,6 +215,8 @@ pub fn weekly() -> Notification {
         ],
         protected: Some(Number(0.9958)),
         answered: Some(Number(1.0)),
+        rebuild: Some(RebuildReport { seconds: Number(2_520.0), most_bytes: Number(1.2e12), left_bytes: Number(0.0) }),
+        silences: vec![silence()],
         advice: vec![
             "Order capacity for pd1/ssd: it is full in 16 days at this growth.".to_owned(),
             "Replace device sdf of sds4: it has been slow for 3 days.".to_owned(),
@@ -257,6 +272,7 @@ pub fn mail(ports: &[u16], tls: MailTls, trust: Trust) -> Mail {
         subject_prefix: String::new(),
         time_zone: chrono_tz::Europe::Berlin,
         base_url: Some("https://sio.example.test/".parse().unwrap()),
+        dashboards_url: None,
         link_key: LinkKey::new(&[7; 32]),
         link_valid: Duration::from_secs(86_400),
         bulk_headers: true,

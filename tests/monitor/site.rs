@@ -91,6 +91,7 @@ impl Site {
             },
             metrics: Metrics::all(1_000_000),
             mail: None,
+            mesos: None,
             alerts: scaleio_framework::config::Alerts::default(),
             systems: systems.collect(),
         };

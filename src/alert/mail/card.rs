@@ -1,12 +1,17 @@
 //! What a mail says of one alert, and of whom it hurts.
 
+use chrono_tz::Tz;
+
 use super::page::{Card, Fact, Link, Tag, Tone, fact};
 use super::{Settings, show, subject};
-use crate::model::alerting::{Affected, Alert, AlertState, Item, Reading, Severity, Source};
+use crate::model::alerting::{Affected, Alert, AlertState, Item, Reading, Severity, Silence, Source};
 use crate::model::unit::Timestamp;
 
 /// More names than this are told by their number.
 const NAMES: usize = 12;
+
+/// Silences of one alert that are told.
+const SILENCES: usize = 3;
 
 /// A name of an object may have any length; a mail shows so much of it.
 const NAME: usize = 120;
@@ -19,6 +24,7 @@ pub(super) fn card(item: &Item, settings: &Settings, at: Timestamp) -> Card {
         reading_facts(&mut facts, reading, alert.is_resolved());
     }
     hurt(&mut facts, &item.hurt);
+    handling(&mut facts, item, settings);
     if let Source::Mdm { text, repair } = &alert.source {
         facts.push(fact("MDM says", show::line(text, 4000)));
         if let Some(repair) = repair {
@@ -97,21 +103,55 @@ fn reading_facts(facts: &mut Vec<Fact>, reading: &Reading, over: bool) {
     }
 }
 
+/// Who depends on it: true whether it is broken already or only close to it.
 fn hurt(facts: &mut Vec<Fact>, hurt: &Affected) {
-    let kinds = [("Volumes", &hurt.volumes), ("Clients", &hurt.clients), ("Tasks", &hurt.tasks), ("Apps", &hurt.apps)];
-    for (kind, names) in kinds {
+    let kinds = [
+        ("Volumes on it", &hurt.volumes, hurt.more_volumes),
+        ("Clients", &hurt.clients, hurt.more_clients),
+        ("Tasks", &hurt.tasks, 0),
+        ("Apps", &hurt.apps, 0),
+    ];
+    for (kind, names, more) in kinds {
         if !names.is_empty() {
-            facts.push(fact(&format!("Hurt {}", kind.to_lowercase()), list(names)));
+            facts.push(fact(kind, list(names, more)));
         }
     }
 }
 
-fn list(names: &[String]) -> String {
+/// Who works on it, and who said that nobody shall hear of it.
+fn handling(facts: &mut Vec<Fact>, item: &Item, settings: &Settings) {
+    let zone = settings.time_zone;
+    if let Some(by) = &item.acknowledged {
+        let mut text = format!("by {} at {}", show::line(&by.by, NAME), show::moment(by.at, zone));
+        if let Some(until) = by.until {
+            text.push_str(&format!(", until {}", show::moment(until, zone)));
+        }
+        if !by.comment.is_empty() {
+            text.push_str(&format!(": {}", show::line(&by.comment, 500)));
+        }
+        facts.push(fact("Acknowledged", text));
+    }
+    facts.extend(item.silences.iter().take(SILENCES).map(|silence| fact("Silenced", silenced(silence, zone))));
+}
+
+/// A silence in one sentence.
+pub(super) fn silenced(silence: &Silence, zone: Tz) -> String {
+    let (owner, reason) = (show::line(&silence.owner, NAME), show::line(&silence.reason, 300));
+    format!(
+        "by {owner} until {}: {reason} ({}, {})",
+        show::moment(silence.until, zone),
+        silence.id,
+        show::line(&silence.what(), 300)
+    )
+}
+
+fn list(names: &[String], more: usize) -> String {
+    let all = names.len() + more;
     let mut shown: Vec<String> = names.iter().take(NAMES).map(|name| show::line(name, NAME)).collect();
-    if let Some(more) = names.len().checked_sub(NAMES).filter(|more| *more > 0) {
+    if let Some(more) = all.checked_sub(NAMES).filter(|more| *more > 0) {
         shown.push(format!("{more} more"));
     }
-    format!("{} ({})", shown.join(", "), names.len())
+    format!("{} ({all})", shown.join(", "))
 }
 
 /// The labels that say more than name, severity and system do, which stand elsewhere.

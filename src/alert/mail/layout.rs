@@ -47,6 +47,8 @@ pub(super) fn page(n: &Notification, settings: &Settings, now: Timestamp) -> Pag
         | Kind::Heartbeat
         | Kind::Test { .. }
         | Kind::Flapping { .. }
+        | Kind::Escalation { .. }
+        | Kind::SilenceEnds { .. }
         | Kind::Storm { .. } => alerts(&mut blocks, n, settings),
     }
     blocks.extend(n.charts.iter().map(|chart| Block::Bars(bars(chart, settings))));
@@ -162,6 +164,22 @@ fn lead(n: &Notification, settings: &Settings) -> Lead {
             let span = show::span(n.created_at - *counted);
             let text = format!("It changed {changes} times in {span}. No more is told until it has been stable.");
             (Tag { word: "FLAPPING".to_owned(), tone: Tone::Warning }, title, vec![since("First"), text])
+        }
+        Kind::Escalation { told, since: first } => {
+            let span = show::span(n.created_at - *first);
+            let text =
+                format!("{} was told {span} ago, and nobody acknowledged it.", show::line(&told.join(", "), 200));
+            (card::severity(n.severity()), title, vec![since("Still firing, since"), text])
+        }
+        Kind::SilenceEnds { silence } => {
+            let end = show::moment(silence.until, zone);
+            let text = format!(
+                "{} silenced {} ({}). The silence ends at {end}, and what it keeps silent still fires.",
+                show::line(&silence.owner, 100),
+                show::line(&silence.what(), 300),
+                show::line(&silence.reason, 300)
+            );
+            (card::severity(n.severity()), "A silence is about to end".to_owned(), vec![text])
         }
         Kind::Storm { critical, warning, info } => {
             let all = critical.saturating_add(*warning).saturating_add(*info);
@@ -290,6 +308,7 @@ fn held_line(held: &Held, settings: &Settings) -> String {
         HoldReason::RateLimit => "more mails than the route takes in an hour".to_owned(),
         HoldReason::QuietHours => "quiet hours".to_owned(),
         HoldReason::Work { what } => format!("explained by {}", show::line(what, 200)),
+        HoldReason::Storm => "too much at once".to_owned(),
         HoldReason::Flapping => "it came and went".to_owned(),
         HoldReason::OutboxFull => "the outbox was full".to_owned(),
     };
@@ -300,8 +319,10 @@ fn held_line(held: &Held, settings: &Settings) -> String {
 /// Where to look and what to press.
 fn act(blocks: &mut Vec<Block>, n: &Notification, settings: &Settings, now: Timestamp) {
     let mut links = Vec::new();
-    let urls = [("Dashboard", &n.links.dashboard), ("Page", &n.links.page)];
-    links.extend(urls.into_iter().filter_map(|(word, url)| Link::new(word, url.as_deref()?)));
+    let dashboard = n.links.dashboard.clone().or_else(|| link::dashboard(settings.dashboards_url.as_ref()?, n));
+    let page = n.links.page.clone().or_else(|| settings.base_url.as_ref().map(ToString::to_string));
+    let urls = [("Dashboard", dashboard), ("Page", page)];
+    links.extend(urls.into_iter().filter_map(|(word, url)| Link::new(word, &url?)));
     let until = now + settings.link_valid;
     if n.firing().next().is_some()
         && let (Some(base), Some(key)) = (&settings.base_url, &settings.link_key)

@@ -7,16 +7,29 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::TimeDelta;
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use url::Url;
 
 use crate::config::LinkKey;
-use crate::model::alerting::{Fingerprint, GroupKey, NotificationId};
+use crate::model::alerting::{Fingerprint, GroupKey, Kind, Notification, NotificationId};
 use crate::model::unit::Timestamp;
 
 /// Keeps a signature from being good for anything else that the key may sign.
 const PURPOSE: &[u8] = b"sio mail link 1\0";
+
+/// What a dashboard shows around the alert.
+const BEFORE: TimeDelta = TimeDelta::hours(1);
+const AFTER: TimeDelta = TimeDelta::minutes(15);
+
+/// Labels of alerts that are variables of the dashboards too.
+const VARIABLES: [&str; 7] =
+    ["protection_domain", "storage_pool", "fault_set", "sds", "sdc", "volume", "consistency_group"];
+
+/// A name may have any length; an address that readers take may not.
+const LONGEST_VARIABLE: usize = 200;
 
 /// Longer than any token we make; more is not even decoded.
 const LONGEST: usize = 2048;
@@ -91,6 +104,40 @@ pub fn verify(key: &LinkKey, token: &str, now: Timestamp) -> Result<Claim, LinkE
     if now >= claim.until { Err(LinkError::Expired { until: claim.until }) } else { Ok(claim) }
 }
 
+/// The dashboard of Grafana for what is told, at its time and with its variables. `base` is where Grafana is reached.
+pub(super) fn dashboard(base: &Url, n: &Notification) -> Option<String> {
+    let uid = match (&n.kind, n.group.area.as_str()) {
+        (Kind::Report(_), _) | (_, "capacity") => "scaleio-capacity",
+        (_, "performance") => "scaleio-performance",
+        (_, "sds") => "scaleio-sds",
+        (_, "device") => "scaleio-devices",
+        (_, "client") => "scaleio-sdc",
+        (_, "protection") => "scaleio-rebuild",
+        (_, "replication") => "scaleio-replication",
+        (_, "exporter" | "mail" | "security") => "scaleio-exporter",
+        _ => "scaleio-health",
+    };
+    let mut url = base.clone();
+    url.path_segments_mut().ok()?.pop_if_empty().extend(["d", uid]);
+    let begun = n.items.iter().map(|item| item.alert.active_since).min().unwrap_or(n.created_at);
+    let (from, to) = (begun - BEFORE, n.created_at + AFTER);
+    let mut query = url.query_pairs_mut();
+    query.append_pair("from", &from.timestamp_millis().to_string());
+    query.append_pair("to", &to.timestamp_millis().to_string());
+    if let Some(system) = &n.group.system {
+        query.append_pair("var-system", system.as_str());
+    }
+    if let [only] = n.items.as_slice() {
+        for name in VARIABLES {
+            if let Some(value) = only.alert.labels.get(name).filter(|value| value.len() <= LONGEST_VARIABLE) {
+                query.append_pair(&format!("var-{name}"), value);
+            }
+        }
+    }
+    drop(query);
+    Some(url.into())
+}
+
 fn sign(key: &LinkKey, body: &[u8]) -> Option<Hmac<Sha256>> {
     // HMAC takes keys of any length, so that this never is nothing.
     let mac = Hmac::<Sha256>::new_from_slice(key.reveal()).ok()?;
@@ -99,8 +146,6 @@ fn sign(key: &LinkKey, body: &[u8]) -> Option<Hmac<Sha256>> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
-
     use super::*;
     use crate::model::id::SystemId;
 
@@ -115,7 +160,7 @@ mod tests {
     fn claim() -> Claim {
         Claim {
             act: Act::Silence { seconds: 4 * 3600 },
-            on: Target::Group(GroupKey { system: Some(SystemId::new("prod")), area: "sds".to_owned() }),
+            on: Target::Group(GroupKey::new(Some(SystemId::new("prod")), "sds")),
             mail: NotificationId::parse("n-1").unwrap(),
             until: now() + TimeDelta::hours(24),
         }

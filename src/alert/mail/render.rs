@@ -24,6 +24,8 @@ pub struct Settings {
     pub time_zone: Tz,
     /// Where our pages are reached from.
     pub base_url: Option<Url>,
+    /// Where Grafana is reached, with our dashboards in it.
+    pub dashboards_url: Option<Url>,
     pub link_key: Option<LinkKey>,
     pub link_valid: TimeDelta,
     pub bulk_headers: bool,
@@ -43,6 +45,7 @@ impl Settings {
             subject_prefix: mail.subject_prefix.clone(),
             time_zone: mail.time_zone,
             base_url: mail.base_url.clone(),
+            dashboards_url: mail.dashboards_url.clone(),
             link_key: mail.link_key.clone(),
             link_valid: TimeDelta::from_std(mail.link_valid).unwrap_or(TimeDelta::days(1)),
             bulk_headers: mail.bulk_headers,

@@ -3,11 +3,14 @@
 use chrono_tz::Tz;
 
 use super::page::{Bar, Bars, Block, Fact, Tone, fact};
-use super::show;
+use super::{card, show};
 use crate::model::alerting::{Incident, Number, PoolReport, Report, Unit};
 
 /// More pools than this are told by their number.
 const POOLS: usize = 40;
+
+/// More silences than this are told by their number.
+const SILENCES: usize = 15;
 
 /// More incidents than this are told by their number.
 const INCIDENTS: usize = 15;
@@ -31,6 +34,17 @@ pub(super) fn blocks(report: &Report, zone: Tz) -> Vec<Block> {
     }
     blocks.push(Block::Heading("Health".to_owned()));
     blocks.push(Block::Facts(health(report)));
+    if !report.silences.is_empty() {
+        blocks.push(Block::Heading("Silences in force, the oldest first".to_owned()));
+        let lines =
+            report.silences.iter().take(SILENCES).map(|silence| {
+                format!("since {}, {}", show::moment(silence.from, zone), card::silenced(silence, zone))
+            });
+        blocks.push(Block::List(lines.collect()));
+        if let Some(more) = report.silences.len().checked_sub(SILENCES).filter(|more| *more > 0) {
+            blocks.push(Block::Text(format!("{} more.", show::count(more, "silence", "silences"))));
+        }
+    }
     if !report.incidents.is_empty() {
         blocks.push(Block::Heading("What was wrong longest".to_owned()));
         blocks.push(Block::List(
@@ -83,7 +97,24 @@ fn growth(pool: &PoolReport) -> Fact {
 fn health(report: &Report) -> Vec<Fact> {
     let share =
         |part: Option<Number>| part.map_or_else(|| "not known".to_owned(), |part| show::value(part, Unit::Ratio));
+    let rebuild = report.rebuild.map_or_else(
+        || "not known".to_owned(),
+        |rebuild| {
+            if rebuild.seconds.0 <= 0.0 {
+                return "nothing had to be rebuilt".to_owned();
+            }
+            let amount = |bytes| show::value(bytes, Unit::Bytes);
+            let left = if rebuild.left_bytes.0 > 0.0 {
+                format!("{} are left", amount(rebuild.left_bytes))
+            } else {
+                "nothing is left".to_owned()
+            };
+            let span = show::value(rebuild.seconds, Unit::Seconds);
+            format!("went on for {span}, at most {} at once; {left}", amount(rebuild.most_bytes))
+        },
+    );
     vec![
+        fact("Rebuild", rebuild),
         fact("Alerts", format!("{} critical, {} warning, {} info", report.critical, report.warning, report.info)),
         fact("Protected", format!("{} of the time all data had all its copies", share(report.protected))),
         fact("Answered", format!("{} of the time", share(report.answered))),

@@ -37,6 +37,13 @@ pub(super) fn write(notification: &Notification, settings: &Settings) -> String 
             let end = format!(", {changes} changes in {}", show::span(n.created_at - *since));
             ("FLAPPING".to_owned(), topic(n), end)
         }
+        Kind::Escalation { since, .. } => {
+            let end = format!(", not acknowledged for {}", show::span(n.created_at - *since));
+            (format!("{}, ESCALATED", severities(n)), topic(n), end)
+        }
+        Kind::SilenceEnds { silence } => {
+            ("SILENCE ENDS".to_owned(), format!("{} of {}", silence.what(), silence.owner), String::new())
+        }
         Kind::Storm { critical, warning, info } => {
             let text =
                 format!("{} alerts, {critical} critical", critical.saturating_add(*warning).saturating_add(*info));

@@ -36,7 +36,6 @@ pub use functions::Function;
 pub use history::{Bounds, History, HistoryStats, Run};
 pub use history_file::{HistoryFile, HistoryFileError, Recovered};
 pub use labels::{Labels, METRIC_NAME};
-pub(crate) use matcher::anywhere;
 pub use matcher::{MatchKind, Matcher};
 pub(crate) use numbers::go_exponent;
 pub use numbers::{STALE, format_float, is_stale};

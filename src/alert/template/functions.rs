@@ -3,7 +3,7 @@
 use super::humanize;
 use super::value::Val;
 use super::{Data, TemplateErrorKind, fmt};
-use crate::alert::promql::anywhere;
+use crate::model::pattern::anywhere;
 
 /// Functions that are called with their arguments; `and` and `or` are the executor's.
 const KNOWN: [&str; 44] = [

@@ -174,9 +174,8 @@ pub fn desired(rollout: &Rollout, hosts: &[Host]) -> Desired {
         };
         if let Some(server) = server {
             if let Some(fault_set) = &server.fault_set {
-                let first = first_of
-                    .entry(fault_set.clone())
-                    .or_insert_with(|| (server.domain.clone(), host.name.clone()));
+                let first =
+                    first_of.entry(fault_set.clone()).or_insert_with(|| (server.domain.clone(), host.name.clone()));
                 if first.0 != server.domain {
                     let refusal = Refusal::FaultSetElsewhere {
                         fault_set: fault_set.clone(),
@@ -244,12 +243,13 @@ impl<'a> Plain<'a> {
     }
 
     fn declared(rule: &'a NodeRule, host: &Host) -> Result<Self, Vec<Refusal>> {
-        let fault_set = match &rule.fault_set_attribute {
-            None => rule.fault_set.clone(),
-            Some(attribute) => Some(host.attributes.get(attribute).cloned().ok_or_else(|| {
-                vec![Refusal::NoFaultSet { rule: rule.name.clone(), attribute: attribute.clone() }]
-            })?),
-        };
+        let fault_set =
+            match &rule.fault_set_attribute {
+                None => rule.fault_set.clone(),
+                Some(attribute) => Some(host.attributes.get(attribute).cloned().ok_or_else(|| {
+                    vec![Refusal::NoFaultSet { rule: rule.name.clone(), attribute: attribute.clone() }]
+                })?),
+            };
         Ok(Self { domain: &rule.domain, pool: &rule.pool, fault_set, disks: &rule.disks })
     }
 }

@@ -32,7 +32,9 @@ fn told(desired: &Desired) -> Vec<String> {
         let devices: Vec<String> = server.devices.iter().map(|(path, pool)| format!("{path}>{pool}")).collect();
         lines.push(format!("{name} {}/{set} {}", server.domain, devices.join(" ")));
     }
-    lines.extend(desired.refused.iter().flat_map(|(name, all)| all.iter().map(move |why| format!("{name} refused: {why}"))));
+    lines.extend(
+        desired.refused.iter().flat_map(|(name, all)| all.iter().map(move |why| format!("{name} refused: {why}"))),
+    );
     lines.extend(desired.idle.iter().map(|(name, why)| format!("{name} idle: {why}")));
     lines
 }
@@ -140,7 +142,12 @@ fn declared_rules_select_by_name_and_attribute_and_contradictions_are_refused() 
 #[test]
 fn a_fault_set_stays_in_one_domain_and_others_go_on() {
     let in_domain = |domain: &'static str| {
-        [("scaleio-fault-set", "rack1"), ("scaleio-sds-domains", domain), (if domain == "d1" { "scaleio-sds-d1" } else { "scaleio-sds-d2" }, "p"), ("scaleio-sds-p", "/dev/sdb")]
+        [
+            ("scaleio-fault-set", "rack1"),
+            ("scaleio-sds-domains", domain),
+            (if domain == "d1" { "scaleio-sds-d1" } else { "scaleio-sds-d2" }, "p"),
+            ("scaleio-sds-p", "/dev/sdb"),
+        ]
     };
     let hosts = [
         host("1", &in_domain("d1"), &["/dev/sdb"]),

@@ -119,7 +119,8 @@ fn server(node: &NodeName, wanted: &Server, actual: &Actual<'_>, difference: &mu
         }
         [sds] => Some(sds),
         _ => {
-            let servers = found.iter().map(|sds| sds.name.clone().unwrap_or_else(|| sds.id.to_string().into())).collect();
+            let servers =
+                found.iter().map(|sds| sds.name.clone().unwrap_or_else(|| sds.id.to_string().into())).collect();
             difference.drift.push(Drift::Twins { node: node.clone(), servers });
             return;
         }
@@ -205,10 +206,8 @@ impl<'a> Actual<'a> {
                 pools_of.entry(domain.into()).or_default().insert(name.clone());
             }
         }
-        let fault_sets_by_name = fault_sets
-            .iter()
-            .filter_map(|set| Some((set.name.clone()?, name_of(&set.domain)?.into())))
-            .collect();
+        let fault_sets_by_name =
+            fault_sets.iter().filter_map(|set| Some((set.name.clone()?, name_of(&set.domain)?.into()))).collect();
         Ok(Self {
             domains: pools_of,
             fault_sets: fault_sets_by_name,
@@ -247,7 +246,9 @@ impl fmt::Display for Drift {
         match self {
             Self::Domain { node, is, wanted } => write!(f, "{node} is in domain {is}, not in {wanted}"),
             Self::FaultSet { node, is, wanted } => {
-                let show = |set: &Option<Box<str>>| set.as_deref().map_or("no fault set".into(), |set| format!("fault set {set}"));
+                let show = |set: &Option<Box<str>>| {
+                    set.as_deref().map_or("no fault set".into(), |set| format!("fault set {set}"))
+                };
                 write!(f, "{node} is in {}, not in {}", show(is), show(wanted))
             }
             Self::FaultSetElsewhere { fault_set, is, wanted } => {

@@ -7,48 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::config::rollout::{Members, WantedMdm};
 use crate::model::id::NodeName;
 use crate::model::node::Carries;
 use crate::model::unit::Bytes;
 
 use super::attributes::Persona;
-
-/// How many members vote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Members {
-    /// One manager: for trials, nothing survives its loss.
-    One,
-    /// Two managers and a tie-breaker: survives one loss.
-    Three,
-    /// Three managers and two tie-breakers: survives two losses.
-    Five,
-}
-
-impl Members {
-    /// The cluster of that many members; the MDM knows no other sizes.
-    pub const fn of(count: u64) -> Option<Self> {
-        match count {
-            1 => Some(Self::One),
-            3 => Some(Self::Three),
-            5 => Some(Self::Five),
-            _ => None,
-        }
-    }
-
-    /// Members that keep the repository, the owner among them.
-    pub const fn managers(self) -> usize {
-        match self {
-            Self::One => 1,
-            Self::Three => 2,
-            Self::Five => 3,
-        }
-    }
-
-    /// Members that only vote.
-    pub const fn tie_breakers(self) -> usize {
-        self.managers() - 1
-    }
-}
 
 /// What a member does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,33 +48,16 @@ impl fmt::Display for Seat {
     }
 }
 
-/// The cluster that is wanted.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    /// Members that vote.
-    pub members: Members,
-    /// Managers that stand by.
-    pub standby_managers: usize,
-    /// Tie-breakers that stand by.
-    pub standby_tie_breakers: usize,
-    /// Cores that the host of a manager has at least.
-    pub cores: u32,
-    /// Memory that the host of a manager has at least.
-    pub memory: Bytes,
-}
-
-impl Wanted {
-    fn seats(&self) -> impl Iterator<Item = Seat> {
-        // Managers first: they ask for more of a host than the others.
-        [
-            (Seat::Manager, self.members.managers()),
-            (Seat::TieBreaker, self.members.tie_breakers()),
-            (Seat::StandbyManager, self.standby_managers),
-            (Seat::StandbyTieBreaker, self.standby_tie_breakers),
-        ]
-        .into_iter()
-        .flat_map(|(seat, count)| std::iter::repeat_n(seat, count))
-    }
+/// The seats of the wanted cluster. Managers first: they ask for more of a host than the others.
+fn seats_of(wanted: &WantedMdm) -> impl Iterator<Item = Seat> {
+    [
+        (Seat::Manager, wanted.members.managers()),
+        (Seat::TieBreaker, wanted.members.tie_breakers()),
+        (Seat::StandbyManager, wanted.standby_managers),
+        (Seat::StandbyTieBreaker, wanted.standby_tie_breakers),
+    ]
+    .into_iter()
+    .flat_map(|(seat, count)| std::iter::repeat_n(seat, count))
 }
 
 /// A node that may carry a member.
@@ -187,10 +134,10 @@ pub enum Warning {
 
 /// Chooses. `held` are the seats of today; those of nodes that are no
 /// candidates are lost.
-pub fn choose(wanted: &Wanted, held: &BTreeMap<NodeName, Seat>, candidates: &[Candidate]) -> Choice {
+pub fn choose(wanted: &WantedMdm, held: &BTreeMap<NodeName, Seat>, candidates: &[Candidate]) -> Choice {
     let by_name: BTreeMap<&NodeName, &Candidate> = candidates.iter().map(|one| (&one.name, one)).collect();
     let mut choice = Choice::default();
-    let mut free: Vec<Seat> = wanted.seats().collect();
+    let mut free: Vec<Seat> = seats_of(wanted).collect();
     for (name, seat) in held {
         // A member beyond the wanted number keeps its seat as well: taking one away is never done unasked.
         if by_name.contains_key(name) {
@@ -221,7 +168,7 @@ pub fn choose(wanted: &Wanted, held: &BTreeMap<NodeName, Seat>, candidates: &[Ca
 }
 
 fn unfit(
-    wanted: &Wanted,
+    wanted: &WantedMdm,
     seat: Seat,
     candidate: &Candidate,
     seats: &BTreeMap<NodeName, Seat>,
@@ -285,7 +232,7 @@ fn rank<'a>(
 }
 
 fn warnings(
-    wanted: &Wanted,
+    wanted: &WantedMdm,
     seats: &BTreeMap<NodeName, Seat>,
     by_name: &BTreeMap<&NodeName, &Candidate>,
 ) -> Vec<Warning> {
@@ -309,8 +256,7 @@ fn warnings(
         }
     }
     for voter in voters {
-        let carries: Vec<Carries> =
-            voter.carries.iter().copied().filter(|other| *other != Carries::Mdm).collect();
+        let carries: Vec<Carries> = voter.carries.iter().copied().filter(|other| *other != Carries::Mdm).collect();
         if !carries.is_empty() {
             told.push(Warning::SharedHost { node: voter.name.clone(), carries });
         }

@@ -2,8 +2,8 @@ use super::*;
 
 use proptest::prelude::*;
 
-fn wanted(members: Members) -> Wanted {
-    Wanted { members, standby_managers: 0, standby_tie_breakers: 0, cores: 2, memory: Bytes::from_gib(3) }
+fn wanted(members: Members) -> WantedMdm {
+    WantedMdm { members, cores: 2, memory: Bytes::from_gib(3), ..WantedMdm::default() }
 }
 
 fn node(name: &str, rack: &str) -> Candidate {
@@ -42,10 +42,7 @@ fn three_members_go_to_three_racks() {
 fn a_rack_whose_loss_stops_the_cluster_is_told() {
     let nodes = [node("a", "r1"), node("b", "r1"), node("c", "r2")];
     let choice = choose(&wanted(Members::Three), &BTreeMap::new(), &nodes);
-    assert_eq!(
-        warned(&choice),
-        ["the loss of rack r1 stops the MDM cluster: it holds a, b; add nodes in other racks"]
-    );
+    assert_eq!(warned(&choice), ["the loss of rack r1 stops the MDM cluster: it holds a, b; add nodes in other racks"]);
     let choice = choose(&wanted(Members::Three), &BTreeMap::new(), &[node("a", ""), node("b", ""), node("c", "")]);
     assert_eq!(choice.warnings, [Warning::NoRacks]);
 }
@@ -132,12 +129,12 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
 proptest! {
     #[test]
     fn whatever_the_nodes_no_host_sits_twice_and_every_free_seat_has_its_reasons(nodes in candidates(), five in any::<bool>()) {
-        let wanted = Wanted { standby_managers: 1, ..wanted(if five { Members::Five } else { Members::Three }) };
+        let wanted = WantedMdm { standby_managers: 1, ..wanted(if five { Members::Five } else { Members::Three }) };
         let choice = choose(&wanted, &BTreeMap::new(), &nodes);
         let of = |name: &NodeName| nodes.iter().find(|node| node.name == *name).unwrap();
         let machines: BTreeSet<&str> = choice.seats.keys().map(|name| &*of(name).machine).collect();
         prop_assert_eq!(machines.len(), choice.seats.len());
-        prop_assert_eq!(choice.seats.len() + choice.missing.len(), wanted.seats().count());
+        prop_assert_eq!(choice.seats.len() + choice.missing.len(), seats_of(&wanted).count());
         for (name, seat) in &choice.seats {
             let node = of(name);
             prop_assert!(node.persona != Some(Persona::Data));

@@ -7,6 +7,7 @@ pub(super) fn families() -> Vec<Family> {
     let area = |labels| Area { scope: Scope::Exporter, labels };
     let system = area(&["system"]);
     let none = area(&[]);
+    let cluster = area(&["cluster"]);
     let mut all = vec![
         system.family(
             Type::Histogram,
@@ -43,6 +44,48 @@ pub(super) fn families() -> Vec<Family> {
             &["kind"],
             "Fields or states of the MDM, by kind of object, that this version does not know.",
             "gateway client",
+            Rule::Registry,
+        ),
+        cluster.gauge(
+            "scaleio_mesos_registered",
+            &[],
+            "1 while the framework is registered with a Mesos master.",
+            "scheduler",
+            Rule::Registry,
+        ),
+        cluster.gauge(
+            "scaleio_mesos_heartbeat_timestamp_seconds",
+            &[],
+            "Moment of the last event or heartbeat of the Mesos master.",
+            "scheduler",
+            Rule::Registry,
+        ),
+        cluster.counter(
+            "scaleio_mesos_events_total",
+            &["event"],
+            "Events of the Mesos master by type; malformed are those that could not be read.",
+            "scheduler",
+            Rule::Registry,
+        ),
+        cluster.counter(
+            "scaleio_mesos_offers_total",
+            &["action", "reason"],
+            "Offers of Mesos by what became of them (accepted, declined, rescinded) and why.",
+            "scheduler",
+            Rule::Registry,
+        ),
+        cluster.gauge(
+            "scaleio_mesos_tasks",
+            &["state"],
+            "Tasks of the framework by the last state that Mesos told (INTENDED: none yet).",
+            "scheduler",
+            Rule::Registry,
+        ),
+        cluster.gauge(
+            "scaleio_mesos_tasks_unanswered",
+            &[],
+            "Tasks of which Mesos has said nothing since the framework subscribed.",
+            "scheduler",
             Rule::Registry,
         ),
         none.gauge(

@@ -7,16 +7,22 @@
 //! may be added with a default, and never change their meaning.
 
 mod alert;
+mod handling;
+mod matcher;
 mod notification;
 mod number;
 mod report;
+mod threshold;
 mod underway;
 
 pub use alert::{Alert, AlertState, Annotations, Fingerprint, FiringSet, Labels, Reading, Severity, Source, Unit};
+pub use handling::{Acknowledgement, Silence, SilenceId, Via};
+pub use matcher::{BadMatcher, Matcher, all_accept};
 pub use notification::{
     Affected, BadId, Change, Chart, GroupKey, Held, HoldReason, Item, Kind, Links, MessageId, Notification,
     NotificationId, Outlook, Thread,
 };
 pub use number::Number;
-pub use report::{Incident, PoolReport, Report};
+pub use report::{Incident, PoolReport, RebuildReport, Report};
+pub use threshold::{Measure, THRESHOLDS, Threshold};
 pub use underway::{StepKind, Touched, Underway};

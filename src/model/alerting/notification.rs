@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Alert, Number, Report, Severity, Unit};
+use super::{Acknowledgement, Alert, Labels, Number, Report, Severity, Silence, Unit};
 use crate::model::id::SystemId;
 use crate::model::status::SystemStatus;
 use crate::model::unit::Timestamp;
@@ -16,6 +16,12 @@ use crate::model::unit::Timestamp;
 pub struct BadId {
     text: String,
     what: &'static str,
+}
+
+impl BadId {
+    pub(super) fn new(text: &str, what: &'static str) -> Self {
+        Self { text: text.chars().take(250).collect(), what }
+    }
 }
 
 /// Names one notification for good; fixed and stored before the first try to
@@ -40,7 +46,7 @@ impl NotificationId {
         if !text.is_empty() && text.len() <= Self::MAX && text.bytes().all(tame) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(BadId { text: text.chars().take(Self::MAX).collect(), what: "id of a notification" })
+            Err(BadId::new(text, "id of a notification"))
         }
     }
 
@@ -97,7 +103,7 @@ impl MessageId {
             Some(inner) if inner.contains('@') && inner.len() <= 250 && inner.bytes().all(tame) => {
                 Ok(Self(text.to_owned()))
             }
-            _ => Err(BadId { text: text.chars().take(250).collect(), what: "id of a mail" }),
+            _ => Err(BadId::new(text, "id of a mail")),
         }
     }
 
@@ -136,22 +142,36 @@ pub enum Thread {
     },
 }
 
-/// What is told together: one system and one area of it.
+/// What is told together: one system and one area of it, unless its route says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GroupKey {
     /// The system; none for the controller itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<SystemId>,
-    /// The area, such as `sds`; a route may put several into one.
+    /// The area, such as `sds`; [`GroupKey::SEVERAL`] where a route puts them into one.
     pub area: String,
+    /// Other labels that the route groups by.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
+}
+
+impl GroupKey {
+    /// The area of what belongs to several areas.
+    pub const SEVERAL: &'static str = "several areas";
+
+    /// A group of one area, by no other labels.
+    pub fn new(system: Option<SystemId>, area: &str) -> Self {
+        Self { system, area: area.to_owned(), labels: Labels::new() }
+    }
 }
 
 impl fmt::Display for GroupKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.system {
-            Some(system) => write!(f, "{system}/{}", self.area),
-            None => f.write_str(&self.area),
+        if let Some(system) = &self.system {
+            write!(f, "{system}/")?;
         }
+        f.write_str(&self.area)?;
+        self.labels.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
     }
 }
 
@@ -187,6 +207,18 @@ pub enum Kind {
         /// Since when they are counted.
         since: Timestamp,
     },
+    /// Nobody said that he works on it, and so more people are told.
+    Escalation {
+        /// Who was told before.
+        told: Vec<String>,
+        /// Since when it is told.
+        since: Timestamp,
+    },
+    /// A silence is about to end, and what it keeps silent still fires.
+    SilenceEnds {
+        /// Which one.
+        silence: Silence,
+    },
     /// Too much at once to tell each.
     Storm {
         /// How many alerts fire, also those that are not listed.
@@ -212,6 +244,8 @@ impl Kind {
             Self::Heartbeat => "heartbeat",
             Self::Test { .. } => "test",
             Self::Flapping { .. } => "flapping",
+            Self::Escalation { .. } => "escalation",
+            Self::SilenceEnds { .. } => "silence_ends",
             Self::Storm { .. } => "storm",
         }
     }
@@ -225,6 +259,19 @@ pub struct Item {
     /// Whom it hurts, as far as known.
     #[serde(default)]
     pub hurt: Affected,
+    /// Who works on it, or worked on it until it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledgement>,
+    /// Silences that mean it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silences: Vec<Silence>,
+}
+
+impl Item {
+    /// An alert of which no more is known.
+    pub fn new(alert: Alert) -> Self {
+        Self { alert, hurt: Affected::default(), acknowledged: None, silences: Vec::new() }
+    }
 }
 
 /// Who depends on what is broken, by name.
@@ -239,6 +286,16 @@ pub struct Affected {
     pub tasks: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub apps: Vec<String>,
+    /// How many there are that are not named.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_volumes: usize,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_clients: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// Recent values, to be drawn as bars.
@@ -294,6 +351,8 @@ pub enum HoldReason {
         /// Which one.
         what: String,
     },
+    /// So much at once that it was told in one mail.
+    Storm,
     /// It comes and goes.
     Flapping,
     /// The outbox was full.
@@ -386,7 +445,9 @@ impl Notification {
             | Kind::Report(_)
             | Kind::Heartbeat
             | Kind::Test { .. }
-            | Kind::Flapping { .. } => None,
+            | Kind::Flapping { .. }
+            | Kind::Escalation { .. }
+            | Kind::SilenceEnds { .. } => None,
         };
         let alerts = self.items.iter().map(|item| item.alert.severity);
         alerts.chain(storm).max().unwrap_or(Severity::Info)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Number, Severity};
+use super::{Number, Severity, Silence};
 use crate::model::unit::Timestamp;
 
 /// Capacity and health over a span, a week as a rule.
@@ -28,6 +28,12 @@ pub struct Report {
     /// Part of the span in which the system answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered: Option<Number>,
+    /// What was rebuilt in the span; none when it was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<RebuildReport>,
+    /// Silences that are in force, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silences: Vec<Silence>,
     /// What should be done, in sentences, the most urgent first.
     pub advice: Vec<String>,
 }
@@ -63,4 +69,15 @@ pub struct Incident {
     /// End; none while it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Timestamp>,
+}
+
+/// Rebuilds over the span.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RebuildReport {
+    /// Seconds in which something was left to rebuild.
+    pub seconds: Number,
+    /// The most that was left at a moment, in bytes.
+    pub most_bytes: Number,
+    /// What is left at the end of the span, in bytes.
+    pub left_bytes: Number,
 }

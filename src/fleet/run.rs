@@ -1,0 +1,445 @@
+//! The loop between the masters, the store, and everybody who wants to know:
+//! it reads events, lets [`Scheduler`] decide, stores, calls and publishes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::offer::{self, Wanted};
+use super::status::Board;
+use crate::backoff::Backoff;
+use crate::clock;
+use crate::config::Mesos;
+use crate::mesos::MesosError;
+use crate::mesos::client::{Caller, Master, Session};
+use crate::mesos::scheduler::{Effect, End, Memory, Notice, Policy, Scheduler, Template, Write};
+use crate::mesos::wire::{Event, FrameworkInfo};
+use crate::model::framework::{ExecutorMessage, FrameworkOrder, FrameworkStatus, Registration};
+use crate::model::id::AgentId;
+use crate::model::id::SystemId;
+use crate::store::{Batch, Desk, Key, State, StoreError};
+
+/// Tries to subscribe. The first one is quick: an election takes moments.
+const RECONNECT: Backoff = Backoff { first: Duration::from_millis(500), ceiling: Duration::from_secs(15) };
+/// Tries that only a person can make succeed.
+const RECONNECT_SLOWLY: Duration = Duration::from_secs(30);
+/// Heartbeats that may be missed. A paused master keeps its connections open.
+const HEARTBEATS: u32 = 5;
+/// What is due is looked for, and what changed is published, this often.
+const TICK: Duration = Duration::from_millis(200);
+/// Changes in one commit; each is at most about 500 bytes.
+const WRITES: usize = 400;
+/// A person may hold the store for a moment.
+const BUSY_PAUSE: Duration = Duration::from_millis(500);
+/// Orders and messages that wait.
+const WAITING: usize = 1024;
+
+/// What happens, for metrics and for tests that end the process at any of these points.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum Seen<'a> {
+    Event {
+        kind: &'static str,
+    },
+    Malformed,
+    Offer {
+        action: &'static str,
+        reason: &'static str,
+    },
+    /// An effect is about to happen.
+    Before {
+        effect: &'a str,
+    },
+    /// An effect has happened.
+    After {
+        effect: &'a str,
+    },
+}
+
+/// Told about everything that happens; must be cheap.
+pub type OnSeen = Arc<dyn Fn(&Seen<'_>) + Send + Sync>;
+
+/// What the framework is started with.
+pub struct Settings {
+    /// The section of the configuration.
+    pub mesos: Mesos,
+    /// What is launched on agents; none: nothing is rolled out.
+    pub template: Option<Template>,
+    /// Systems that an agent may name.
+    pub systems: BTreeSet<SystemId>,
+    /// How the host is called on the masters' page.
+    pub hostname: Option<String>,
+}
+
+/// How others reach the framework.
+pub struct Handles {
+    /// What is asked of it.
+    pub orders: mpsc::Sender<FrameworkOrder>,
+    /// How it stands.
+    pub status: watch::Receiver<Arc<FrameworkStatus>>,
+    /// What executors say.
+    pub messages: mpsc::Receiver<ExecutorMessage>,
+}
+
+/// Our framework at one Mesos cluster.
+pub struct Framework {
+    master: Master,
+    scheduler: Scheduler,
+    info: FrameworkInfo,
+    wanted: Wanted,
+    template: Template,
+    may_go: BTreeSet<AgentId>,
+    desk: Desk,
+    board: Board,
+    orders: mpsc::Receiver<FrameworkOrder>,
+    messages: mpsc::Sender<ExecutorMessage>,
+    on_seen: OnSeen,
+}
+
+/// Why the framework cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// The settings do not work.
+    #[error("the Mesos cluster cannot be used")]
+    Mesos(#[from] MesosError),
+    /// What is stored about it cannot be read.
+    #[error("what is stored about the framework cannot be used")]
+    Memory(#[from] crate::mesos::scheduler::Unreadable),
+    /// The store failed.
+    #[error("the state of the framework cannot be stored")]
+    Store(#[from] StoreError),
+}
+
+/// Why a session is over.
+enum Over {
+    /// The stream or a call failed, or the framework has ended.
+    Session(Option<MesosError>),
+    /// Everything ends.
+    Stopped,
+    Fatal(FleetError),
+}
+
+impl From<FleetError> for Over {
+    fn from(error: FleetError) -> Self {
+        Self::Fatal(error)
+    }
+}
+
+impl Framework {
+    /// Takes up what the store has of it.
+    pub fn new(settings: Settings, desk: Desk, state: &State, on_seen: OnSeen) -> Result<(Self, Handles), FleetError> {
+        let Settings { mesos, template, systems, hostname } = settings;
+        let memory = Memory::read(state.entries.iter().map(|(key, value)| (key.as_str(), value.as_slice())))?;
+        let rollout = template.is_some();
+        let scheduler = Scheduler::new(memory, !rollout);
+        let (board, status) = Board::new(&mesos.cluster, &scheduler);
+        let (orders_in, orders) = mpsc::channel(WAITING);
+        let (messages, messages_out) = mpsc::channel(WAITING);
+        let info = FrameworkInfo {
+            user: mesos.user.clone(),
+            name: mesos.name.clone(),
+            hostname,
+            principal: mesos.login.as_ref().map(|login| login.user.clone()),
+            roles: mesos.roles.clone(),
+            failover_timeout: mesos.failover_timeout,
+            webui_url: mesos.webui_url.clone(),
+        };
+        let wanted = Wanted {
+            rollout,
+            cpus: mesos.executor_cpus,
+            mem: mesos.executor_mem,
+            roles: mesos.roles.iter().cloned().collect(),
+            systems,
+        };
+        let template = template.unwrap_or_else(|| Template {
+            command: String::new(),
+            uris: Vec::new(),
+            environment: Vec::new(),
+            cpus: mesos.executor_cpus,
+            mem: mesos.executor_mem,
+            grace: Duration::ZERO,
+        });
+        let framework = Self {
+            master: Master::new(&mesos)?,
+            scheduler,
+            info,
+            wanted,
+            template,
+            may_go: BTreeSet::new(),
+            desk,
+            board,
+            orders,
+            messages,
+            on_seen,
+        };
+        Ok((framework, Handles { orders: orders_in, status, messages: messages_out }))
+    }
+
+    /// The loop.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), FleetError> {
+        let mut failures = 0_u32;
+        loop {
+            if let Some(end) = self.scheduler.over() {
+                let end = end.clone();
+                if !self.wait_for_person(&end, &stop).await? {
+                    return Ok(());
+                }
+            }
+            let over = self.session(&mut failures, &stop).await;
+            self.scheduler.disconnected();
+            let error = match over {
+                Over::Stopped => return Ok(()),
+                Over::Fatal(error) => return Err(error),
+                Over::Session(error) => error,
+            };
+            if self.scheduler.over().is_some() {
+                continue;
+            }
+            failures = failures.saturating_add(1);
+            let wait = RECONNECT.wait(failures, rand::random());
+            let slow = error.as_ref().is_some_and(|error| !error.may_retry_soon());
+            let wait = if slow { wait.max(RECONNECT_SLOWLY) } else { wait };
+            let told = error.as_ref().map(chain);
+            // One line for each change, not for each try.
+            if failures == 1 || self.board.is_other_error(told.as_deref()) {
+                warn!(
+                    failures,
+                    error = told.as_deref().unwrap_or("the master ended the stream"),
+                    "not registered with Mesos"
+                );
+            }
+            self.board.registration(Registration::Disconnected { error: told.map(Into::into), failures });
+            self.board.publish(&self.scheduler);
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Nothing is tried any more until a person says so; monitoring goes on.
+    async fn wait_for_person(&mut self, end: &End, stop: &CancellationToken) -> Result<bool, FleetError> {
+        let registration = match end {
+            End::Removed { message } => Registration::Removed { error: message.clone() },
+            End::Superseded => Registration::Superseded,
+        };
+        error!(mend = registration.mend(), ?end, "the framework is over");
+        self.board.registration(registration);
+        self.board.publish(&self.scheduler);
+        loop {
+            let order = tokio::select! {
+                () = stop.cancelled() => return Ok(false),
+                order = self.orders.recv() => order,
+            };
+            match order {
+                Some(FrameworkOrder::RegisterAnew) if matches!(end, End::Removed { .. }) => {
+                    info!("the framework registers anew");
+                    let effects = self.scheduler.register_anew();
+                    self.perform(effects, None).await?;
+                    return Ok(true);
+                }
+                Some(FrameworkOrder::MayGo(agents)) => self.may_go = agents,
+                // Nobody is there to take a message.
+                Some(FrameworkOrder::Message { .. } | FrameworkOrder::RegisterAnew) => {}
+                None => {
+                    stop.cancelled().await;
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// From one subscription to its end.
+    async fn session(&mut self, failures: &mut u32, stop: &CancellationToken) -> Over {
+        let framework = self.scheduler.framework().cloned();
+        let subscribing = self.master.subscribe(&self.info, framework.as_ref(), self.scheduler.is_suppressed());
+        let (mut session, caller) = tokio::select! {
+            () = stop.cancelled() => return Over::Stopped,
+            answer = subscribing => match answer {
+                Ok(opened) => opened,
+                Err(error) => return Over::Session(Some(error)),
+            }
+        };
+        match self.listen(&mut session, &caller, failures, stop).await {
+            Ok(never) => match never {},
+            Err(over) => over,
+        }
+    }
+
+    async fn listen(
+        &mut self,
+        session: &mut Session,
+        caller: &Caller,
+        failures: &mut u32,
+        stop: &CancellationToken,
+    ) -> Result<std::convert::Infallible, Over> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut heard = Instant::now();
+        let mut patience = HEARTBEATS * Duration::from_secs(15);
+        let mut orders_open = true;
+        loop {
+            let effects = tokio::select! {
+                () = stop.cancelled() => return Err(Over::Stopped),
+                event = session.event() => {
+                    heard = Instant::now();
+                    match event.map_err(|error| Over::Session(Some(error)))? {
+                        Ok(event) => {
+                            if let Event::Subscribed { heartbeat, .. } = &event {
+                                patience = *heartbeat * HEARTBEATS;
+                                *failures = 0;
+                                info!(master = %session.master, "registered with Mesos");
+                            }
+                            self.board.heard(&session.master.to_string());
+                            self.on_event(event)
+                        }
+                        Err(malformed) => {
+                            (self.on_seen)(&Seen::Malformed);
+                            warn!(error = %malformed, "an event of the master is left out");
+                            Vec::new()
+                        }
+                    }
+                }
+                order = self.orders.recv(), if orders_open => match order {
+                    Some(FrameworkOrder::Message { agent, executor, data }) => {
+                        vec![Effect::Call(crate::mesos::wire::Call::Message { agent, executor, data })]
+                    }
+                    Some(FrameworkOrder::MayGo(agents)) => {
+                        self.may_go = agents;
+                        Vec::new()
+                    }
+                    Some(FrameworkOrder::RegisterAnew) => Vec::new(),
+                    None => {
+                        orders_open = false;
+                        Vec::new()
+                    }
+                },
+                _ = tick.tick() => {
+                    if heard.elapsed() > patience {
+                        return Err(Over::Session(Some(MesosError::Silent { seconds: patience.as_secs() })));
+                    }
+                    self.board.publish(&self.scheduler);
+                    self.scheduler.on_tick(clock::now(), rand::random())
+                }
+            };
+            let failed = self.perform(effects, Some(caller)).await?;
+            if self.scheduler.over().is_some() {
+                return Err(Over::Session(None));
+            }
+            if let Some(error) = failed {
+                return Err(Over::Session(Some(error)));
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) -> Vec<Effect> {
+        (self.on_seen)(&Seen::Event { kind: event.kind() });
+        if let Event::Offers { unreadable, .. } = &event
+            && *unreadable > 0
+        {
+            warn!(unreadable, "offers that cannot be read are left out; Mesos takes them back in time");
+        }
+        let now = clock::now();
+        let wanted = &self.wanted;
+        let judge = |offer: &crate::model::mesos::Offer, known: crate::model::offer::Known<'_>| {
+            offer::judge(offer, known, wanted, now)
+        };
+        let policy = Policy { judge: &judge, template: &self.template, may_go: &self.may_go, random: rand::random() };
+        self.scheduler.on_event(event, now, &policy)
+    }
+
+    /// Does what must be done, in its order. A call that fails ends the
+    /// session; what is to be stored and told is so all the same.
+    async fn perform(
+        &mut self,
+        effects: Vec<Effect>,
+        caller: Option<&Caller>,
+    ) -> Result<Option<MesosError>, FleetError> {
+        let mut failed = None;
+        for effect in effects {
+            match effect {
+                Effect::Save(writes) => {
+                    (self.on_seen)(&Seen::Before { effect: "SAVE" });
+                    self.save(&writes).await?;
+                    (self.on_seen)(&Seen::After { effect: "SAVE" });
+                }
+                Effect::Call(call) => {
+                    let (Some(caller), Some(framework), None) = (caller, self.scheduler.framework(), &failed) else {
+                        continue;
+                    };
+                    (self.on_seen)(&Seen::Before { effect: call.name() });
+                    failed = caller.call(framework, &call).await.err();
+                    (self.on_seen)(&Seen::After { effect: call.name() });
+                }
+                Effect::Tell(notice) => self.tell(notice),
+            }
+        }
+        Ok(failed)
+    }
+
+    async fn save(&self, writes: &[Write]) -> Result<(), FleetError> {
+        for some in writes.chunks(WRITES) {
+            loop {
+                match self.desk.commit(batch(some)?).await {
+                    Ok(()) => break,
+                    // Nothing may go on before it is stored; who holds the store lets go soon.
+                    Err(error) if error.may_retry() => tokio::time::sleep(BUSY_PAUSE).await,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        if let Notice::Judged { verdict, .. } = &notice {
+            let (action, reason) = match verdict {
+                crate::model::offer::Verdict::Accept => ("accepted", "wanted"),
+                crate::model::offer::Verdict::Decline { reason } => ("declined", reason.as_str()),
+            };
+            (self.on_seen)(&Seen::Offer { action, reason });
+        }
+        if let Notice::Rescinded { .. } = &notice {
+            (self.on_seen)(&Seen::Offer { action: "rescinded", reason: "master" });
+        }
+        match notice {
+            Notice::Message { agent, executor, data } => {
+                // Messages may get lost anyway: who sends one repeats it until it is answered.
+                if self.messages.try_send(ExecutorMessage { agent, executor, data }).is_err() {
+                    warn!("a message of an executor is dropped: nobody takes them");
+                }
+            }
+            other => self.board.note(other, clock::now()),
+        }
+    }
+}
+
+fn batch(writes: &[Write]) -> Result<Batch, FleetError> {
+    let mut batch = Batch::new();
+    for write in writes {
+        let name = write.key();
+        let value =
+            write.value().map_err(|source| crate::mesos::scheduler::Unreadable { key: name.clone(), source })?;
+        let key = Key::new(&name)?;
+        batch = match value {
+            Some(value) => batch.put(key, value),
+            None => batch.delete(key),
+        };
+    }
+    Ok(batch)
+}
+
+fn chain(error: &MesosError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}

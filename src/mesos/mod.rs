@@ -1,0 +1,17 @@
+//! What do Mesos masters and agents say, in our words? The v1 HTTP API in JSON.
+//!
+//! [`scheduler`] is the framework's side as a state machine without I/O;
+//! [`client`] carries its calls and the stream of events; [`master`] finds the
+//! leader. [`executor`] is the other side, on an agent.
+
+pub mod client;
+pub mod executor;
+pub mod master;
+pub mod recordio;
+pub mod scheduler;
+pub mod wire;
+mod zookeeper;
+
+mod error;
+
+pub use error::MesosError;

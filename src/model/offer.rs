@@ -1,0 +1,142 @@
+//! What becomes of an offer, and why: the same words for the log, the API and metrics.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::id::TaskId;
+use super::mesos::NodeTask;
+use super::unit::Timestamp;
+
+/// What becomes of an offer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "action")]
+pub enum Verdict {
+    /// The executor is launched there.
+    Accept,
+    /// It goes back.
+    Decline {
+        /// Why.
+        #[serde(flatten)]
+        reason: Refusal,
+    },
+}
+
+/// Why an offer goes back.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "reason")]
+pub enum Refusal {
+    /// Nothing is to be rolled out now.
+    NothingWanted,
+    /// Our task is on that agent already.
+    AlreadyThere {
+        /// Which.
+        task: TaskId,
+    },
+    /// A task was launched there, and Mesos has not said yet what became of it.
+    NotSettled {
+        /// Which.
+        task: TaskId,
+    },
+    /// A task runs on an agent of the same host name; one of them is wrongly named, or not gone yet.
+    NameTaken {
+        /// That task.
+        task: TaskId,
+    },
+    /// The last launches failed; the next one waits.
+    WaitsAfterFailure {
+        /// Launches that failed in a row.
+        failures: u32,
+        /// When it is tried again.
+        until: Timestamp,
+    },
+    /// The agent does not have enough.
+    TooSmall {
+        /// What is missing, `cpus` or `mem`.
+        resource: &'static str,
+        /// How much is offered.
+        offered: f64,
+        /// How much is needed.
+        needed: f64,
+    },
+    /// An operator takes the machine away soon.
+    Maintenance {
+        /// When it begins.
+        start: Timestamp,
+    },
+    /// The attributes of the agent contradict each other or name what is not there.
+    BadAttributes {
+        /// Each problem, with its mend.
+        problems: Vec<String>,
+    },
+    /// The offer was made to a role that is not ours.
+    ForeignRole {
+        /// Which.
+        role: Box<str>,
+    },
+}
+
+impl Refusal {
+    /// Its name in metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NothingWanted => "nothing_wanted",
+            Self::AlreadyThere { .. } => "already_there",
+            Self::NotSettled { .. } => "not_settled",
+            Self::NameTaken { .. } => "name_taken",
+            Self::WaitsAfterFailure { .. } => "waits_after_failure",
+            Self::TooSmall { .. } => "too_small",
+            Self::Maintenance { .. } => "maintenance",
+            Self::BadAttributes { .. } => "bad_attributes",
+            Self::ForeignRole { .. } => "foreign_role",
+        }
+    }
+
+    /// How long Mesos may keep the resources from us. Whatever ends such a
+    /// reason early revives all offers, so that a long span delays nothing.
+    pub const fn refuse_for(&self) -> Duration {
+        Duration::from_secs(match self {
+            // Ends with an answer of the masters, usually within a second.
+            Self::NotSettled { .. } => 2,
+            // The other agent may be declared gone at any moment.
+            Self::NameTaken { .. } => 10,
+            // What other frameworks give back comes as a new offer after this.
+            Self::TooSmall { .. } | Self::Maintenance { .. } => 60,
+            // An agent can change these only by a restart, after which its offers are new.
+            Self::BadAttributes { .. } | Self::ForeignRole { .. } => 600,
+            Self::NothingWanted | Self::AlreadyThere { .. } | Self::WaitsAfterFailure { .. } => 3600,
+        })
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingWanted => f.write_str("nothing is to be rolled out"),
+            Self::AlreadyThere { task } => write!(f, "task {task} is there already"),
+            Self::NotSettled { task } => write!(f, "Mesos has not said yet what became of task {task}"),
+            Self::NameTaken { task } => {
+                write!(f, "task {task} is on another agent of the same host name; give each agent a name of its own")
+            }
+            Self::WaitsAfterFailure { failures, until } => {
+                write!(f, "the last {failures} launches failed; the next one is at {until:?}")
+            }
+            Self::TooSmall { resource, offered, needed } => {
+                write!(f, "{offered} {resource} are offered, and {needed} are needed")
+            }
+            Self::Maintenance { start } => write!(f, "maintenance of the machine is scheduled for {start:?}"),
+            Self::BadAttributes { problems } => f.write_str(&problems.join("; ")),
+            Self::ForeignRole { role } => write!(f, "it was made to role {role:?}, which is not in mesos.roles"),
+        }
+    }
+}
+
+/// What is known when an offer is judged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// Our task on that agent.
+    pub here: Option<&'a NodeTask>,
+    /// Our task on another agent of the same host name.
+    pub namesake: Option<&'a NodeTask>,
+}

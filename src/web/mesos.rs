@@ -1,0 +1,106 @@
+//! What the API says of the Mesos cluster: how the framework stands, its
+//! agents, and what became of their offers.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde::Serialize;
+use tokio::sync::{mpsc, watch};
+
+use super::api::Shown;
+use super::problem::Problem;
+use crate::model::framework::{FrameworkOrder, FrameworkStatus, Registration, SeenAgent};
+use crate::model::id::SystemId;
+use crate::model::mesos::NodeTask;
+use crate::model::rollout::Preview;
+use crate::model::snapshot::Snapshot;
+
+/// How requests reach the framework.
+#[derive(Clone)]
+#[allow(missing_docs)]
+pub struct Cluster {
+    pub status: watch::Receiver<Arc<FrameworkStatus>>,
+    pub orders: mpsc::Sender<FrameworkOrder>,
+    pub look_ahead: LookAhead,
+}
+
+/// What a rollout of a system would do; none: no configuration says how its storage shall look.
+pub type LookAhead = Arc<dyn Fn(&SystemId, &FrameworkStatus, Option<&Snapshot>) -> Option<Preview> + Send + Sync>;
+
+/// Orders, for the command line on this host only.
+pub(super) fn orders() -> Router<Shown> {
+    Router::new().route("/api/v1/framework/register-anew", post(register_anew))
+}
+
+fn status(shown: &Shown) -> Result<Arc<FrameworkStatus>, Problem> {
+    let cluster = shown
+        .mesos
+        .as_ref()
+        .ok_or_else(|| Problem::not_found("no Mesos cluster is configured; write a section [mesos] to have one"))?;
+    Ok(Arc::clone(&cluster.status.borrow()))
+}
+
+/// How the framework stands with the masters.
+pub(super) async fn framework(State(shown): State<Shown>) -> Result<Response, Problem> {
+    Ok(Json(&*status(&shown)?).into_response())
+}
+
+/// Each agent that offered, and our task there.
+pub(super) async fn agents(State(shown): State<Shown>) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct Agent<'a> {
+        #[serde(flatten)]
+        seen: Option<&'a SeenAgent>,
+        task: Option<&'a NodeTask>,
+    }
+    let status = status(&shown)?;
+    let offered = status.agents.iter().map(|(id, seen)| Agent { seen: Some(&**seen), task: status.tasks.get(id) });
+    // One that runs our task and has not offered since we started.
+    let silent = status.tasks.iter().filter(|(id, _)| !status.agents.contains_key(*id));
+    let silent = silent.map(|(_, task)| Agent { seen: None, task: Some(task) });
+    Ok(Json(offered.chain(silent).collect::<Vec<_>>()).into_response())
+}
+
+/// What became of the last offer of each agent, and why.
+pub(super) async fn offers(State(shown): State<Shown>) -> Result<Response, Problem> {
+    let status = status(&shown)?;
+    Ok(Json(status.agents.values().map(|seen| &**seen).collect::<Vec<_>>()).into_response())
+}
+
+/// What a rollout would do now: desired against actual. It changes nothing.
+pub(super) async fn rollout(State(shown): State<Shown>, Path(system): Path<String>) -> Result<Response, Problem> {
+    let status = status(&shown)?;
+    let picture = super::api::find(&shown, &system)?;
+    let look = shown
+        .mesos
+        .as_ref()
+        .and_then(|cluster| (cluster.look_ahead)(&picture.system, &status, picture.snapshot.as_deref()));
+    let preview = look.ok_or_else(|| {
+        let section = format!("[systems.{}.rollout]", picture.system);
+        Problem::not_found(format!("nothing says how the storage of this system shall look; write a section {section}"))
+    })?;
+    Ok(Json(preview).into_response())
+}
+
+/// Lets a framework that the masters have removed register under a new id.
+async fn register_anew(State(shown): State<Shown>) -> Result<Response, Problem> {
+    let status = status(&shown)?;
+    if !matches!(status.registration, Registration::Removed { .. }) {
+        let detail = "the masters have not removed this framework, so it keeps its id";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    let sent = match &shown.mesos {
+        Some(cluster) => cluster.orders.try_send(FrameworkOrder::RegisterAnew).is_ok(),
+        None => false,
+    };
+    if sent {
+        Ok((StatusCode::ACCEPTED, "it registers under a new id\n").into_response())
+    } else {
+        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too much is asked of the framework; try again"))
+    }
+}
