@@ -12,10 +12,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::alert::mail::run::Postman;
+use crate::alert::mail::run::{Post, Postman};
 use crate::alert::mail::{Mailer, Settings};
-use crate::alert::notify::Route;
+use crate::alert::notify::Policy;
+use crate::alert::orders::Desktop;
 use crate::alert::outbox::{Limits, Outbox};
+use crate::alert::reload::Reloader;
 use crate::alert::rules;
 use crate::alert::run::Evaluator;
 use crate::alert::tell::Teller;
@@ -29,7 +31,8 @@ use crate::model::id::SystemId;
 use crate::model::picture::Picture;
 use crate::model::unit::Timestamp;
 use crate::poll::run::Poller;
-use crate::store::{Desk, Owner, SqliteStore, State, Store};
+use crate::store::{Desk, Owner, SqliteStore, State, Store, StoreError, ZooKeeperStore};
+use crate::switchboard::Switchboard;
 use crate::watches::Gallery;
 use crate::web::access::Access;
 use crate::web::api::{self, Shown};
@@ -47,6 +50,7 @@ pub struct Running {
     /// The newest pictures.
     pub gallery: Gallery,
     stop: CancellationToken,
+    reloader: Option<Reloader>,
     tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
 }
 
@@ -62,8 +66,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let web = Listener::tcp(config.web.listen, Arc::clone(&access)).await?;
     let web_address = web.local_addr().context("the web listener has no address")?;
     let socket = Listener::unix(&config.control.socket)?;
-    let mut store = SqliteStore::open(&config.store.path)?;
-    let state = store.load()?;
+    let (store, state) = open_store(&config.store).await?;
     let own = Arc::new(Own::new(BUILD)?);
 
     let now = clock::now();
@@ -79,11 +82,23 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let pictures: Vec<Arc<Picture>> = gallery.all().into_values().collect();
     let exposition = watch::Sender::new(encoder.encode(&pictures, now));
     let kept = watch::Sender::new(keeper::notes(&gallery.all()));
-    let (owner, desk) = Owner::new(Box::new(store), &state);
-    let evaluator = rules.map(|rules| {
+    let (owner, desk) = Owner::new(store, &state);
+    let reloader = rules.map(|rules| Reloader::new(rules, &config.poll, own.clone(), now));
+    let evaluator = reloader.as_ref().map(|reloader| {
         let folder = config.store.path.with_extension("history");
-        Evaluator::new(Arc::new(rules), &folder, desk.clone(), &state, own.clone())
+        Evaluator::new(reloader.rules(), &folder, desk.clone(), &state, own.clone())
     });
+    let (switchboard, calls) = Switchboard::new();
+    let (postman, teller) = match config.mail.as_ref().filter(|_| evaluator.is_some()) {
+        Some(mail) => {
+            let (postman, post) = postman(mail, &state, &desk, now)?;
+            let desktop = Desktop { settings: settings(mail), mail: mail.clone() };
+            let policy = Policy::new(config.notify.clone(), &mail.domain);
+            let teller = Teller::new(policy, post, desk.clone(), desktop, gallery.clone(), calls, own.clone(), &state);
+            (Some(postman), Some(teller))
+        }
+        None => (None, None),
+    };
     let framework = match &config.mesos {
         Some(mesos) => Some(framework(mesos, &config.systems, &desk, &state, &own)?),
         None => None,
@@ -92,6 +107,10 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         gallery: gallery.clone(),
         exposition: exposition.subscribe(),
         firing: evaluator.as_ref().map(Evaluator::firing),
+        handled: teller.as_ref().map(Teller::handled),
+        switchboard: teller.as_ref().map(|_| switchboard),
+        act_without_login: config.notify.act_without_login,
+        rules_problem: reloader.as_ref().map(Reloader::problem),
         mesos: framework.as_ref().map(|(_, cluster)| cluster.clone()),
         own: own.clone(),
         started_at: now,
@@ -108,8 +127,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     spawn(&mut tasks, "web listener", web.serve(api::public(shown.clone(), access), stop.clone()));
     spawn(&mut tasks, "control socket", socket.serve(api::local(shown), stop.clone()));
     if let Some(evaluator) = evaluator {
-        if let Some(mail) = &config.mail {
-            let (postman, teller) = mailing(mail, &state, &desk, &gallery, now)?;
+        if let (Some(postman), Some(teller)) = (postman, teller) {
             let postman = postman.run(stop.clone());
             tasks.spawn(async move { ("postman", postman.await.map_err(anyhow::Error::from)) });
             let teller = teller.run(evaluator.verdicts(), stop.clone());
@@ -128,27 +146,36 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     tasks.spawn(async move { ("store", owner.run().await.map_err(anyhow::Error::from)) });
 
     info!(version = VERSION, web = %web_address, systems = config.systems.len(), "started");
-    Ok(Running { web: web_address, gallery, stop, tasks })
+    Ok(Running { web: web_address, gallery, stop, reloader, tasks })
 }
 
-/// The way from alerts to mails.
-fn mailing(
-    mail: &config::Mail,
-    state: &State,
-    desk: &Desk,
-    gallery: &Gallery,
-    now: Timestamp,
-) -> anyhow::Result<(Postman, Teller)> {
+/// The way from notifications to mail servers.
+fn postman(mail: &config::Mail, state: &State, desk: &Desk, now: Timestamp) -> anyhow::Result<(Postman, Post)> {
     let (outbox, unreadable) = Outbox::load(Limits::new(mail), state, now);
     for entry in unreadable {
         warn!(key = entry.key, error = %entry.source, "a stored mail cannot be read and stays where it is");
     }
     let mailer = || Mailer::new(mail).context("mail cannot be sent");
-    let settings = Settings::new(mail, mail.hello.as_deref().unwrap_or(&mail.domain));
-    let (postman, post, _) = Postman::new(outbox, settings, desk.clone(), mailer()?, Some(mailer()?));
-    let recipients = mail.to.iter().map(ToString::to_string).collect();
-    let teller = Teller::new(Route::default_for(recipients, &mail.domain), post, gallery.clone(), state);
-    Ok((postman, teller))
+    let (postman, post, _) = Postman::new(outbox, settings(mail), desk.clone(), mailer()?, Some(mailer()?));
+    Ok((postman, post))
+}
+
+fn settings(mail: &config::Mail) -> Settings {
+    Settings::new(mail, mail.hello.as_deref().unwrap_or(&mail.domain))
+}
+
+/// Opens the store where the configuration says, and reads all of it.
+async fn open_store(settings: &config::Store) -> anyhow::Result<(Box<dyn Store>, State)> {
+    let settings = settings.clone();
+    let opened = tokio::task::spawn_blocking(move || -> Result<_, StoreError> {
+        let mut store: Box<dyn Store> = match &settings.zookeeper {
+            Some(place) => Box::new(ZooKeeperStore::open(place)?),
+            None => Box::new(SqliteStore::open(&settings.path)?),
+        };
+        let state = store.load()?;
+        Ok((store, state))
+    });
+    Ok(opened.await.context("the store could not be opened")??)
 }
 
 /// Our framework at the Mesos cluster, and how others see it.
@@ -263,6 +290,25 @@ impl Running {
         self.end(told, GRACE).await
     }
 
+    /// From now on SIGHUP makes the alert rules be loaded anew.
+    fn on_hangup(
+        &mut self,
+        again: impl Fn() -> Result<Config, config::ConfigErrors> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut hangup = signal(SignalKind::hangup())?;
+        let (reloader, stop) = (self.reloader.take(), self.stop.clone());
+        spawn(&mut self.tasks, "reload on SIGHUP", async move {
+            while tokio::select! { () = stop.cancelled() => None, told = hangup.recv() => told }.is_some() {
+                match &reloader {
+                    Some(reloader) => reloader.reload(again().map(|config| config.alerts), clock::now()),
+                    None => info!("SIGHUP: alert rules are not evaluated here, so nothing is loaded anew"),
+                }
+            }
+        });
+        Ok(())
+    }
+
     async fn end(mut self, told: impl Future<Output = &'static str>, grace: Duration) -> anyhow::Result<()> {
         let result = tokio::select! {
             why = told => {
@@ -293,9 +339,13 @@ impl Running {
     }
 }
 
-/// Runs until SIGTERM or SIGINT.
-pub async fn run(config: &Config) -> anyhow::Result<()> {
-    let running = start(config).await?;
+/// Runs until SIGTERM or SIGINT; `again` reads the configuration anew.
+pub async fn run(
+    config: &Config,
+    again: impl Fn() -> Result<Config, config::ConfigErrors> + Send + 'static,
+) -> anyhow::Result<()> {
+    let mut running = start(config).await?;
+    running.on_hangup(again)?;
     running.until(signalled()?).await
 }
 
@@ -332,7 +382,7 @@ mod tests {
     use super::*;
 
     fn running(tasks: JoinSet<(&'static str, anyhow::Result<()>)>, stop: CancellationToken) -> Running {
-        Running { web: SocketAddr::from(([127, 0, 0, 1], 0)), gallery: Gallery::new([]), stop, tasks }
+        Running { web: SocketAddr::from(([127, 0, 0, 1], 0)), gallery: Gallery::new([]), stop, reloader: None, tasks }
     }
 
     /// One task that goes on until told to stop, and one of the test's.

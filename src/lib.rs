@@ -1,12 +1,14 @@
 //! scaleio-framework: rolls out, watches and keeps alive Dell EMC ScaleIO
 //! (PowerFlex) storage on Apache Mesos. `ARCHITECTURE.md` is the map.
 
+pub mod agent;
 pub mod alert;
 pub mod app;
 pub mod backoff;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod enrol;
 pub mod fleet;
 pub mod gateway;
 pub mod keeper;
@@ -16,6 +18,7 @@ pub mod model;
 pub mod poll;
 pub mod sim;
 pub mod store;
+pub mod switchboard;
 pub mod telemetry;
 pub mod tls;
 pub mod watches;

@@ -225,8 +225,13 @@ fn known_keys() -> BTreeSet<String> {
                 | "metrics.volumes"
                 | "mail"
                 | "mail.login"
+                | "mesos"
+                | "mesos.login"
                 | "alerts"
                 | "alerts.thresholds"
+                | "notify"
+                | "notify.quiet_hours"
+                | "notify.escalate"
                 | "systems.prod.monitor"
                 | "systems.prod.lifecycle"
                 | "systems.prod.rollout"
@@ -296,9 +301,29 @@ fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_o
     // Sections that are absent until somebody writes them.
     let hidden: Vec<&String> = hidden
         .into_iter()
-        .filter(|key| !["systems.", "mail.", "mesos.", "alerts.override"].iter().any(|absent| key.starts_with(absent)))
+        .filter(|key| {
+            !["systems.", "mail.", "mesos.", "alerts.override", "notify."].iter().any(|absent| key.starts_with(absent))
+        })
         .collect();
-    assert_eq!(hidden, ["web.config_file"]);
+    assert_eq!(
+        hidden,
+        ["store.zookeeper", "store.zookeeper_auth_file", "store.zookeeper_session_timeout", "web.config_file"]
+    );
+}
+
+#[test]
+fn a_short_mesos_section_is_enough_and_its_defaults_are_those_of_the_example() {
+    let load = |more: &str| {
+        let masters = "[mesos]\nmasters = [\"http://m1\"]\n";
+        let folder = Folder::new();
+        folder.file("sio.toml", 0o600, &format!("{masters}{more}"));
+        let variables = SYSTEM_BY_VARIABLES.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        format!("{:?}", Config::load(Some(&folder.path("sio.toml")), variables.into_iter()).unwrap().mesos)
+    };
+    let all = example_with_all();
+    let keys = ["insecure", "cluster", "name", "user", "roles", "failover_timeout", "executor_cpus", "executor_mem"];
+    let lines: String = keys.iter().map(|key| format!("{key} = {}\n", all["mesos"][*key])).collect();
+    assert_eq!(load(""), load(&lines));
 }
 
 const MAIL: &str = r#"
@@ -410,4 +435,89 @@ fn a_bad_mail_section_says_which_key_and_what_to_do() {
     let login = format!("{SYSTEM}{clear}[mail.login]\nuser = \"sio\"\npassword_file = \"password\"\n");
     let said = Folder::new().load(&login, &[]).unwrap_err();
     assert!(said.contains("mail.tls") && said.contains("in the clear"), "{said}");
+}
+
+fn notify(more: &str) -> Result<scaleio_framework::config::Notify, String> {
+    Folder::new().load(&format!("{SYSTEM}{MAIL}{more}"), &[]).map(|config| config.notify)
+}
+
+#[test]
+fn without_a_word_everything_goes_to_the_addresses_of_mail() {
+    let notify = notify("").unwrap();
+    let [default] = notify.routes.as_slice() else { panic!("{notify:?}") };
+    assert_eq!(
+        (default.name.as_str(), default.recipients.as_slice()),
+        ("default", &["ops@example.test".to_owned()][..])
+    );
+    assert!(notify.heartbeat.is_none() && notify.report.is_none() && !notify.act_without_login);
+}
+
+#[test]
+fn a_route_has_what_it_says_and_else_what_holds_for_all() {
+    let more = r#"
+[notify]
+group_interval = "2m"
+report = "mon 07:00"
+heartbeat = "daily 08:30"
+[notify.quiet_hours]
+from = "20:00"
+to = "07:00"
+days = ["mon", "Sunday"]
+[[notify.routes]]
+name = "production"
+match = ['system=~"prod.*"', 'severity!="info"']
+to = ["a@example.test", "b@example.test", "a@example.test"]
+group_wait = "1m"
+group_by = ["system", "storage_pool"]
+continue = true
+escalate = { after = "30m", to = ["boss@example.test"] }
+[[notify.routes]]
+name = "test"
+match = ['system="test"']
+to = ["test@example.test"]
+quiet_hours = { from = "12:00", to = "13:00", time_zone = "Asia/Tokyo" }
+"#;
+    let notify = notify(&more.replace("[notify]", "[notify]\nlongest_silence = \"10d\"")).unwrap();
+    let names: Vec<&str> = notify.routes.iter().map(|route| route.name.as_str()).collect();
+    assert_eq!(names, ["production", "test", "default"]);
+    let [production, test, default] = notify.routes.as_slice() else { panic!() };
+    assert_eq!(production.recipients, ["a@example.test", "b@example.test"]);
+    assert_eq!((production.wait.num_seconds(), production.interval.num_seconds()), (60, 120));
+    assert!(production.go_on && !test.go_on);
+    assert_eq!(production.escalate.as_ref().unwrap().after.num_minutes(), 30);
+    assert_eq!(production.quiet, default.quiet);
+    assert_eq!(default.quiet.as_ref().unwrap().days, BTreeSet::from([0, 6]));
+    assert_eq!(test.quiet.as_ref().unwrap().zone, chrono_tz::Asia::Tokyo);
+    assert_eq!(notify.heartbeat.as_ref().unwrap().days.len(), 7);
+    assert_eq!(notify.longest_silence.num_days(), 10);
+}
+
+#[test]
+fn a_bad_notify_section_says_which_key_and_what_to_do() {
+    let route = "[[notify.routes]]\nname = \"a\"\nmatch = ['a=\"b\"']\nto = [\"a@example.test\"]\n";
+    for (more, key, words) in [
+        ("[notify]\ngroup_wait = \"1\"", "notify.group_wait", "is no duration"),
+        ("[notify]\ngroup_wait = \"30d\"", "notify.group_wait", "write \"7days\" or less"),
+        ("[notify]\ngroup_by = [\"a-b\"]", "notify.group_by", "no name of a label"),
+        ("[notify]\nflap_changes = 1", "notify.flap_changes", "2 to 1000"),
+        ("[notify]\nreport = \"monday\"", "notify.report", "mon 07:00"),
+        ("[notify]\nreport = \"moonday 07:00\"", "notify.report", "is no day"),
+        ("[notify]\nheartbeat = \"daily 7\"", "notify.heartbeat", "is no time of day"),
+        ("[notify.quiet_hours]\nfrom = \"20:00\"", "notify.quiet_hours.to", "the key is missing"),
+        ("[notify.quiet_hours]\nfrom = \"20:00\"\nto = \"20:00\"", "notify.quiet_hours.to", "never end"),
+        ("[notify.escalate]\nafter = \"1h\"\nto = []", "notify.escalate.to", "nobody"),
+        ("[notify.routes]\nname = \"a\"", "notify.routes", "write [[notify.routes]]"),
+        ("[[notify.routes]]\nname = \"a b\"", "notify.routes[0].name", "no name of a route"),
+        ("[[notify.routes]]\nname = \"a\"\nmatch = []", "notify.routes[0].match", "every alert"),
+        ("[[notify.routes]]\nname = \"a\"\nmatch = ['a']", "notify.routes[0].match", "compares no label"),
+        ("[[notify.routes]]\nname = \"a\"\nmatch = ['a=~\"(\"']", "notify.routes[0].match", "unclosed group"),
+        ("[[notify.routes]]\nname = \"a\"\nto = [\"nobody\"]", "notify.routes[0].to", "name@example.com"),
+        ("[[notify.routes]]\nnam = \"a\"", "notify.routes[0].nam", "did you mean `name`"),
+        (&format!("{route}{route}"), "notify.routes[1].name", "is taken"),
+        (&route.replace("\"a\"", "\"default\""), "notify.routes[0].name", "is taken"),
+        ("[[notify.inhibit]]\nsource = ['a=b']", "notify.inhibit[0].target", "the key is missing"),
+    ] {
+        let said = notify(more).unwrap_err();
+        assert!(said.contains(key) && said.contains(words), "{more}: {said}");
+    }
 }

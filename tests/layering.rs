@@ -14,7 +14,7 @@ use syn::visit_mut::{self, VisitMut};
 
 const BASE: &[&str] = &["model", "config", "clock", "backoff", "telemetry", "tls"];
 const ADAPTERS: &[&str] = &["gateway", "mesos", "store"];
-const SHARED: &[&str] = &["work", "metrics", "watches", "enrol"];
+const SHARED: &[&str] = &["work", "metrics", "watches", "switchboard", "enrol"];
 const FEATURES: &[&str] = &["poll", "keeper", "alert", "fleet", "agent", "upgrade", "jobs", "web"];
 
 /// What a part of `src/` may import besides itself.

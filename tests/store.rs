@@ -5,10 +5,14 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
+use scaleio_framework::config::{Hidden, Secret, StoreInZooKeeper};
 use scaleio_framework::store::{
     Batch, Disk, Epoch, Fault, FaultKind, Faulty, Key, MAX_BATCH, MAX_VALUE, OPERATION_COST, SqliteStore, State, Store,
-    StoreError, Version,
+    StoreError, Version, ZooKeeperStore,
 };
 
 /// A place where a store can be opened again and again.
@@ -42,9 +46,68 @@ fn sqlite() -> Sqlite {
     Sqlite(tempfile::tempdir().unwrap())
 }
 
-fn on_both(test: impl Fn(&dyn Place)) {
+/// A folder of its own in a real ZooKeeper.
+struct InZooKeeper(StoreInZooKeeper);
+
+impl Place for InZooKeeper {
+    fn open(&self) -> Result<Box<dyn Store>, StoreError> {
+        Ok(Box::new(ZooKeeperStore::open(&self.0)?))
+    }
+}
+
+/// The port of a ZooKeeper that all tests share. It ends with this process,
+/// whose end it hears by its standard input.
+fn ensemble() -> u16 {
+    static STARTED: OnceLock<(u16, Mutex<std::process::Child>, tempfile::TempDir)> = OnceLock::new();
+    let (port, ..) = STARTED.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real-mesos/real-mesos");
+        let child = Command::new(script)
+            .args(["zookeeper", "--zk-port", &port.to_string(), "--dir", folder.path().to_str().unwrap()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        while !answers(port) {
+            assert!(begun.elapsed() < Duration::from_secs(120), "ZooKeeper does not answer");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        (port, Mutex::new(child), folder)
+    });
+    *port
+}
+
+/// Whether a ZooKeeper says that it serves.
+fn answers(port: u16) -> bool {
+    use std::io::Write;
+    let ask = || -> std::io::Result<String> {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"ruok")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer == "imok")
+}
+
+fn zookeeper() -> InZooKeeper {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let n = COUNT.fetch_add(1, Ordering::SeqCst);
+    InZooKeeper(StoreInZooKeeper {
+        servers: format!("127.0.0.1:{}", ensemble()),
+        path: format!("/tests/{n}"),
+        auth: None,
+        session_timeout: Duration::from_secs(1),
+    })
+}
+
+fn on_all(test: impl Fn(&dyn Place)) {
     test(&Memory(Disk::new()));
     test(&sqlite());
+    test(&zookeeper());
 }
 
 fn key(text: &str) -> Key {
@@ -59,7 +122,7 @@ const E1: Epoch = Epoch(1);
 
 #[test]
 fn what_was_committed_is_there_after_opening_again() {
-    on_both(|place| {
+    on_all(|place| {
         let mut store = place.open().unwrap();
         assert_eq!(store.load().unwrap(), State::default());
         assert_eq!(store.commit(E1, Version(0), &put("a", "1").put(key("b/c"), [0, 255])).unwrap(), Version(1));
@@ -73,7 +136,7 @@ fn what_was_committed_is_there_after_opening_again() {
 
 #[test]
 fn a_commit_on_another_version_is_refused_and_changes_nothing() {
-    on_both(|place| {
+    on_all(|place| {
         let mut store = place.open().unwrap();
         store.commit(E1, Version(0), &put("a", "1")).unwrap();
         for expected in [0, 2] {
@@ -88,7 +151,7 @@ fn a_commit_on_another_version_is_refused_and_changes_nothing() {
 
 #[test]
 fn a_leader_that_was_replaced_is_refused_for_good() {
-    on_both(|place| {
+    on_all(|place| {
         let mut store = place.open().unwrap();
         store.commit(Epoch(7), Version(0), &Batch::new()).unwrap();
         drop(store);
@@ -102,7 +165,7 @@ fn a_leader_that_was_replaced_is_refused_for_good() {
 
 #[test]
 fn limits_are_the_same_everywhere_and_name_key_and_size() {
-    on_both(|place| {
+    on_all(|place| {
         let mut store = place.open().unwrap();
         let mut version = store.commit(E1, Version(0), &put("largest", &"x".repeat(MAX_VALUE))).unwrap();
         let error = store.commit(E1, version, &put("too-large", &"x".repeat(MAX_VALUE + 1))).unwrap_err();
@@ -123,7 +186,7 @@ fn limits_are_the_same_everywhere_and_name_key_and_size() {
 
 #[test]
 fn a_second_controller_on_the_same_state_is_refused() {
-    on_both(|place| {
+    on_all(|place| {
         let store = place.open().unwrap();
         let error = place.open().err().unwrap();
         assert!(matches!(error, StoreError::InUse { .. }), "{error}");
@@ -173,7 +236,7 @@ fn work(store: &mut dyn Store) -> (u64, Result<(), StoreError>) {
 
 #[test]
 fn after_a_fault_at_any_call_the_state_is_one_that_was_committed() {
-    on_both_fresh(|fresh| {
+    on_all_fresh(|fresh| {
         let calls = {
             let mut counted = Faulty::new(fresh().open().unwrap(), None);
             work(&mut counted).1.unwrap();
@@ -205,9 +268,79 @@ fn after_a_fault_at_any_call_the_state_is_one_that_was_committed() {
     });
 }
 
-fn on_both_fresh(test: impl Fn(&dyn Fn() -> Box<dyn Place>)) {
+fn on_all_fresh(test: impl Fn(&dyn Fn() -> Box<dyn Place>)) {
     test(&|| Box::new(Memory(Disk::new())));
     test(&|| Box::new(sqlite()));
+    test(&|| Box::new(zookeeper()));
+}
+
+#[test]
+fn a_controller_whose_session_expired_commits_nothing_more_and_the_next_one_may() {
+    let place = zookeeper();
+    let mut first = ZooKeeperStore::open(&place.0).unwrap();
+    first.commit(E1, Version(0), &put("a", "1")).unwrap();
+    // Another one that got in: as after a pause of the first one's host.
+    let intruder = sessionless(&place.0);
+    intruder.block_on(async |client| client.delete(&format!("{}/lock", place.0.path), None).await.unwrap());
+    let mut second = ZooKeeperStore::open(&place.0).unwrap();
+    let found = second.load().unwrap();
+    second.commit(Epoch(2), found.version, &put("a", "2")).unwrap();
+    let error = first.commit(E1, Version(1), &put("a", "late")).unwrap_err();
+    assert!(matches!(error, StoreError::Fenced { given: E1, stored: Epoch(2) }), "{error}");
+    assert_eq!(second.load().unwrap().entries[&key("a")], b"2");
+}
+
+#[test]
+fn with_a_login_nobody_else_reads_or_writes() {
+    let place = zookeeper();
+    let with = |text: &str| StoreInZooKeeper { auth: Some(Hidden(Secret::new(text))), ..place.0.clone() };
+    let mut store = ZooKeeperStore::open(&with("sio:right")).unwrap();
+    store.commit(E1, Version(0), &put("a", "1")).unwrap();
+    drop(store);
+    for wrong in [place.0.clone(), with("sio:wrong-hunter2")] {
+        let error = ZooKeeperStore::open(&wrong).err().unwrap();
+        let told = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+        assert!(told.contains("not authorized") && !told.contains("hunter2"), "{told}");
+    }
+    assert_eq!(ZooKeeperStore::open(&with("sio:right")).unwrap().load().unwrap().version, Version(1));
+}
+
+#[test]
+fn a_newer_or_strange_store_in_zookeeper_is_left_alone() {
+    for (meta, told) in [
+        (r#"{"format":99}"#, "has format 99, and this release knows formats up to 1"),
+        ("not JSON", "meta cannot be read"),
+        (r#"{"format":1}"#, "meta cannot be read"),
+    ] {
+        let place = zookeeper();
+        drop(place.open().unwrap());
+        let other = sessionless(&place.0);
+        let name = format!("{}/meta", place.0.path);
+        other.block_on(async |client| client.set_data(&name, meta.as_bytes(), None).await.map(drop).unwrap());
+        let error = place.open().err().unwrap().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+    let place = zookeeper();
+    place.open().unwrap().commit(E1, Version(0), &put("a", "1")).unwrap();
+    sessionless(&place.0)
+        .block_on(async |client| client.delete(&format!("{}/meta", place.0.path), None).await.unwrap());
+    let error = place.open().err().unwrap().to_string();
+    assert!(error.contains("is damaged: it has entries, but"), "{error}");
+}
+
+/// A client beside the store.
+struct Beside(tokio::runtime::Runtime, zookeeper_client::Client);
+
+impl Beside {
+    fn block_on<T>(&self, work: impl AsyncFnOnce(zookeeper_client::Client) -> T) -> T {
+        self.0.block_on(work(self.1.clone()))
+    }
+}
+
+fn sessionless(place: &StoreInZooKeeper) -> Beside {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let client = runtime.block_on(zookeeper_client::Client::connect(&place.servers)).unwrap();
+    Beside(runtime, client)
 }
 
 /// The body of the child process of the tests below; nothing in a usual run.

@@ -1,6 +1,7 @@
 //! From what was seen to what people are told: the rules ([`rules`]) with their
 //! expression language ([`promql`]) and texts ([`template`]), what they say of
 //! the newest samples ([`sample`], [`engine`], [`run`]), what of it the work under way
+//! explains ([`explain`]), and the mails with their outbox ([`mail`], [`outbox`]), with what people do about it ([`notify`], [`orders`]).
 //! explains ([`explain`]), and the mails with their outbox ([`mail`], [`outbox`]).
 //! the newest samples ([`sample`], [`engine`], [`run`]), what readers need to know
 //! besides ([`background`]), and the mails with their outbox ([`mail`], [`outbox`]).
@@ -10,8 +11,10 @@ pub mod engine;
 pub mod explain;
 pub mod mail;
 pub mod notify;
+pub mod orders;
 pub mod outbox;
 pub mod promql;
+pub mod reload;
 mod rule_file;
 pub mod rules;
 pub mod run;

@@ -29,6 +29,7 @@ type Counts = BTreeMap<[String; 4], u64>;
 
 /// The engine with all it needs.
 pub struct Evaluator {
+    rules: watch::Receiver<Arc<RuleSet>>,
     judge: Judge,
     desk: Desk,
     written: BTreeMap<Key, Vec<u8>>,
@@ -50,23 +51,25 @@ struct Judge {
 impl Evaluator {
     /// Takes up where the last life ended. `folder` holds the past; when it cannot be used, the past is only kept in
     /// memory, because alerts matter more.
-    pub fn new(rules: Arc<RuleSet>, folder: &Path, desk: Desk, state: &State, own: Arc<Own>) -> Self {
+    pub fn new(rules: watch::Receiver<Arc<RuleSet>>, folder: &Path, desk: Desk, state: &State, own: Arc<Own>) -> Self {
         let now = clock::now();
         let (saved, unreadable) = engine::load(state);
         for key in unreadable {
             warn!(%key, "stored alerts cannot be read; they count as new");
         }
         let (history, file) = past(folder);
-        let sampler = Sampler::new(rules.metrics.clone());
-        let alerts = rules.alerts.len();
-        let engine = Engine::new(rules, history, &saved, now);
+        let mut rules = rules;
+        let in_force = Arc::clone(&rules.borrow_and_update());
+        let sampler = Sampler::new(in_force.metrics.clone());
+        let alerts = in_force.alerts.len();
+        let engine = Engine::new(in_force, history, &saved, now);
         info!(rules = alerts, restored = saved.len(), "alert rules are loaded");
         let nothing = FiringSet { at: now, based_on: BTreeMap::new(), alerts: BTreeMap::new() };
         let firing = watch::Sender::new(Arc::new(nothing));
         let written = state.entries.iter().filter(|(key, _)| key.as_str().starts_with(engine::PREFIX));
         let written = written.map(|(key, value)| (key.clone(), value.clone())).collect();
         let judge = Judge { engine, sampler, file, own, counts: Counts::new(), failed: Vec::new() };
-        Self { judge, desk, written, firing, verdicts: watch::Sender::new(None) }
+        Self { rules, judge, desk, written, firing, verdicts: watch::Sender::new(None) }
     }
 
     /// What is pending or fires.
@@ -97,6 +100,9 @@ impl Evaluator {
                 continue;
             }
             let mut judge = self.judge;
+            if self.rules.has_changed().unwrap_or(false) {
+                judge.replace_rules(Arc::clone(&self.rules.borrow_and_update()));
+            }
             let judged = tokio::task::spawn_blocking(move || {
                 let at = clock::now();
                 let verdict = judge.judge(&exposition, &pictures, at);
@@ -157,6 +163,11 @@ fn past(folder: &Path) -> (History, Option<HistoryFile>) {
 }
 
 impl Judge {
+    fn replace_rules(&mut self, rules: Arc<RuleSet>) {
+        self.sampler = Sampler::new(rules.metrics.clone());
+        self.engine.replace_rules(rules);
+    }
+
     fn judge(&mut self, exposition: &Exposition, pictures: &Pictures, at: Timestamp) -> Verdict {
         let begun = Instant::now();
         let mut latest = self.sampler.samples(exposition, &self.own, at.timestamp_millis());

@@ -12,6 +12,7 @@ shipped![
     "recording.rules.yml",
     "capacity.rules.yml",
     "client.rules.yml",
+    "controller.rules.yml",
     "device.rules.yml",
     "exporter.rules.yml",
     "mdm.rules.yml",

@@ -1,51 +1,100 @@
 //! The loop that tells people: what each evaluation says becomes notifications,
-//! stored in one commit with the memory of what was told.
+//! stored in one commit with the memory of what was told; what people ask is
+//! done in between.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::background::Background;
 use super::engine::Verdict;
 use super::mail::run::Post;
-use super::notify::{Route, Told, step};
+use super::notify::memory::{self, Memory};
+use super::notify::mute::{Seen, View};
+use super::notify::{Policy, next, observe};
+use super::orders::{self, Desktop};
 use super::outbox::fit;
 use crate::clock;
-use crate::store::{Batch, Key, MAX_VALUE, State, StoreError};
+use crate::metrics::Own;
+use crate::model::alerting::{Answer, Fingerprint, Handled, Notification, Order, Refusal};
+use crate::model::unit::Timestamp;
+use crate::store::{Batch, Desk, Key, MAX_BATCH, OPERATION_COST, State, StoreError};
+use crate::switchboard::Call;
 use crate::watches::Gallery;
-
-/// Where the memory of what was told is in the store, in so many pieces: a value holds no more.
-const PREFIX: &str = "alert/told/";
-const PIECES: usize = 4;
-const PIECE: usize = MAX_VALUE - 1024;
 
 /// Waits of groups end between two polls too.
 const TICK: Duration = Duration::from_secs(1);
 
+/// What is remembered without being told is written so often: what is held back, what came and went.
+const SAVE: Duration = Duration::from_secs(60);
+
+/// Room that a notification takes in a batch, at most.
+const MAIL_ROOM: usize = 72 * 1024;
+
+/// How alerts stand with people, for the page and the API.
+pub type HandledNow = Arc<BTreeMap<Fingerprint, Handled>>;
+
 /// Tells people what fires.
 pub struct Teller {
-    route: Route,
-    told: Told,
+    policy: Policy,
+    memory: Memory,
+    /// What the store holds of the memory.
+    written: BTreeMap<Key, Vec<u8>>,
+    saved: Instant,
     post: Post,
+    desk: Desk,
     gallery: Gallery,
     background: Background,
+    desktop: Desktop,
+    calls: mpsc::Receiver<Call>,
+    handled: watch::Sender<HandledNow>,
+    own: Arc<Own>,
 }
 
 impl Teller {
     /// Goes on where the last life ended.
-    pub fn new(route: Route, post: Post, gallery: Gallery, state: &State) -> Self {
-        let pieces = state.entries.iter().filter(|(key, _)| key.as_str().starts_with(PREFIX));
-        let bytes: Vec<u8> = pieces.flat_map(|(_, bytes)| bytes.iter().copied()).collect();
-        let told = if bytes.is_empty() { Ok(Told::default()) } else { serde_json::from_slice(&bytes) };
-        let told = told.unwrap_or_else(|error| {
-            error!(%error, "what was told cannot be read; alerts that fire are told anew");
-            Told::default()
-        });
-        Self { route, told, post, gallery, background: Background::default() }
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        policy: Policy,
+        post: Post,
+        desk: Desk,
+        desktop: Desktop,
+        gallery: Gallery,
+        calls: mpsc::Receiver<Call>,
+        own: Arc<Own>,
+        state: &State,
+    ) -> Self {
+        let (memory, unreadable) = Memory::load(state);
+        for name in unreadable {
+            warn!(name, "a part of what was told cannot be read; it is told anew");
+        }
+        let written = state.entries.iter().filter(|(key, _)| key.as_str().starts_with(memory::PREFIX));
+        let written = written.map(|(key, bytes)| (key.clone(), bytes.clone())).collect();
+        let handled = watch::Sender::new(Arc::default());
+        Self {
+            policy,
+            memory,
+            written,
+            saved: Instant::now(),
+            post,
+            desk,
+            gallery,
+            background: Background::default(),
+            desktop,
+            calls,
+            handled,
+            own,
+        }
+    }
+
+    /// How alerts stand with people.
+    pub fn handled(&self) -> watch::Receiver<HandledNow> {
+        self.handled.subscribe()
     }
 
     /// Tells until told to stop. An error means that the disk is in doubt.
@@ -57,14 +106,20 @@ impl Teller {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let mut call = None;
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => return self.save(Vec::new()).await,
                 changed = verdicts.changed() => if changed.is_err() { return Ok(()) },
+                Some(some) = self.calls.recv() => call = Some(some),
                 _ = ticks.tick() => {}
             }
-            let Some(verdict) = verdicts.borrow_and_update().clone() else { continue };
-            self.background.see(&self.gallery.all());
-            match self.tell(&verdict).await {
+            let verdict = verdicts.borrow_and_update().clone();
+            let done = match (call, &verdict) {
+                (Some(call), verdict) => self.obey(call, verdict.as_deref()).await,
+                (None, Some(verdict)) => self.tell(verdict).await,
+                (None, None) => Ok(()),
+            };
+            match done {
                 Ok(()) => {}
                 Err(error) if !error.is_fatal() => warn!(%error, "nothing was told; it is tried again"),
                 Err(error) => return Err(error),
@@ -74,40 +129,170 @@ impl Teller {
 
     /// One group after the other, each in one commit with the memory of it: after a crash nothing is told twice.
     async fn tell(&mut self, verdict: &Verdict) -> Result<(), StoreError> {
+        let pictures = self.gallery.all();
+        self.background.see(&pictures);
         loop {
             let now = clock::now();
-            let (notification, told) = step(now, verdict, &self.told, &self.route);
-            if told == self.told {
-                return Ok(());
-            }
+            let mut memory = self.memory.clone();
+            let notification = next(now, &seen(verdict), &pictures, &self.policy, &mut memory);
             let Some(mut notification) = notification else {
-                // That a group waits is known again at the next start.
-                self.told = told;
+                self.memory = memory;
+                self.show(now, verdict);
+                if self.saved.elapsed() >= SAVE {
+                    self.save(Vec::new()).await?;
+                }
                 return Ok(());
             };
             self.background.fill(&mut notification, &self.gallery.all());
+            self.background.fill(&mut notification, &pictures);
             info!(id = %notification.id, kind = notification.kind.as_str(), group = %notification.group, "people are told");
-            let batch = memory(&told)?;
-            self.post.add(vec![fit(notification, now)], batch).await?;
-            self.told = told;
+            self.own.told(notification.kind.as_str(), notification.severity().as_str());
+            let before = std::mem::replace(&mut self.memory, memory);
+            if let Err(error) = self.save(vec![fit(notification, now)]).await {
+                self.memory = before;
+                return Err(error);
+            }
         }
+    }
+
+    /// Stores what changed of the memory, in one commit with what is told.
+    async fn save(&mut self, notifications: Vec<Notification>) -> Result<(), StoreError> {
+        let wanted = self.memory.entries()?;
+        let urgent = !notifications.is_empty();
+        let mut changes: Vec<(Key, Option<Vec<u8>>)> = Vec::new();
+        for key in self.written.keys().filter(|key| !wanted.contains_key(*key) && memory::is_ours(key)) {
+            changes.push((key.clone(), None));
+        }
+        for (key, value) in wanted.into_iter().filter(|(key, value)| self.written.get(key) != Some(value)) {
+            // The books of the week are large, and a minute of them may be lost.
+            if !urgent || !memory::is_book(&key) {
+                changes.push((key, Some(value)));
+            }
+        }
+        if urgent || self.saved.elapsed() >= SAVE {
+            self.saved = Instant::now();
+        }
+        let mut notifications = Some(notifications).filter(|some| !some.is_empty());
+        // Nearly always one batch. When it is more, the mail goes with the first one: none is lost, and after a crash
+        // in between one may be told twice.
+        while !changes.is_empty() || notifications.is_some() {
+            let batch = take(&mut changes);
+            let put: Vec<_> = batch.changes().map(|(key, value)| (key.clone(), value.map(<[u8]>::to_vec))).collect();
+            match notifications.take() {
+                Some(notifications) => self.post.add(notifications, batch).await?,
+                None => self.desk.commit(batch).await?,
+            }
+            for (key, value) in put {
+                match value {
+                    Some(value) => drop(self.written.insert(key, value)),
+                    None => drop(self.written.remove(&key)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what somebody asks. What changes is stored before it is said to be done.
+    async fn obey(&mut self, call: Call, verdict: Option<&Verdict>) -> Result<(), StoreError> {
+        let Call { order, answer } = call;
+        match order {
+            Order::Queue | Order::Flush | Order::Test { .. } => {
+                orders::mail(order, answer, &self.post, &self.desktop, &self.policy, clock::now());
+                return Ok(());
+            }
+            Order::Silences
+            | Order::Silence { .. }
+            | Order::Expire { .. }
+            | Order::Acknowledgements
+            | Order::Acknowledge { .. }
+            | Order::Look { .. }
+            | Order::Follow { .. }
+            | Order::Records
+            | Order::Preview { .. } => {}
+        }
+        let Some(verdict) = verdict else {
+            let why = "the alerts were not judged yet since the start; ask again in a moment";
+            let _ = answer.send(Err(Refusal::Unable(why.to_owned())));
+            return Ok(());
+        };
+        let now = clock::now();
+        let mut memory = self.memory.clone();
+        let view = observe(now, &seen(verdict), &self.policy, &mut memory);
+        let done = orders::obey(now, order, &view, &self.policy, &self.desktop, &mut memory);
+        let before = std::mem::replace(&mut self.memory, memory);
+        let kept = if done.is_ok() { self.save(Vec::new()).await } else { Ok(()) };
+        let said: Result<Answer, Refusal> = match &kept {
+            Ok(()) => done,
+            Err(error) => {
+                self.memory = before;
+                Err(Refusal::Unable(format!("it could not be stored, and so is not done: {error}")))
+            }
+        };
+        // Who asked may be gone; what is stored is done all the same.
+        let _ = answer.send(said);
+        self.show(now, verdict);
+        kept
+    }
+
+    /// Shows how alerts stand with people, and counts them.
+    fn show(&mut self, now: Timestamp, verdict: &Verdict) {
+        let view = super::notify::mute::view(now, &seen(verdict), &self.policy, &self.memory);
+        let handled = handled(now, &view, &self.memory);
+        self.own
+            .handling(&counts(&handled), self.memory.silences.values().filter(|k| k.silence.is_active(now)).count());
+        self.handled.send_if_modified(|shown| {
+            let changed = **shown != handled;
+            if changed {
+                *shown = Arc::new(handled);
+            }
+            changed
+        });
     }
 }
 
-fn memory(told: &Told) -> Result<Batch, StoreError> {
-    let bytes = serde_json::to_vec(told).unwrap_or_default();
-    if bytes.len() > PIECES * PIECE {
-        warn!(bytes = bytes.len(), "too much fires at once to remember over a restart that all of it was told");
-        return Ok(Batch::new());
-    }
-    let mut pieces = bytes.chunks(PIECE);
-    let mut batch = Batch::new();
-    for number in 0..PIECES {
-        let key = Key::new(&format!("{PREFIX}{number}"))?;
-        batch = match pieces.next() {
-            Some(piece) => batch.put(key, piece),
-            None => batch.delete(key),
+/// Nothing tells of its work yet; the steps under way will come from the work engine.
+const fn seen(verdict: &Verdict) -> Seen<'_> {
+    Seen { verdict, underway: &[] }
+}
+
+fn handled(now: Timestamp, view: &View<'_>, memory: &Memory) -> BTreeMap<Fingerprint, Handled> {
+    let all = view.firing.keys().map(|fingerprint| {
+        let muted = view.muted.get(fingerprint);
+        let handled = Handled {
+            muted: muted.map(|mute| mute.as_str().to_owned()),
+            by: muted.map(|mute| mute.by()),
+            acknowledged: memory.acknowledged(fingerprint, now).cloned(),
         };
+        (*fingerprint, handled)
+    });
+    all.filter(|(_, handled)| *handled != Handled::default()).collect()
+}
+
+fn counts(handled: &BTreeMap<Fingerprint, Handled>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for handled in handled.values() {
+        let acknowledged = handled.acknowledged.as_ref().map(|_| "acknowledged".to_owned());
+        for state in handled.muted.iter().cloned().chain(acknowledged) {
+            *counts.entry(state).or_default() += 1;
+        }
     }
-    Ok(batch)
+    counts
+}
+
+/// As many changes as fit beside a mail.
+fn take(changes: &mut Vec<(Key, Option<Vec<u8>>)>) -> Batch {
+    let mut room = MAX_BATCH - MAIL_ROOM;
+    let cost = |(key, value): &(Key, Option<Vec<u8>>)| {
+        key.as_str().len() + value.as_ref().map_or(0, Vec::len) + OPERATION_COST
+    };
+    let fits = changes.iter().take_while(|change| {
+        let left = room.checked_sub(cost(change));
+        room = left.unwrap_or(0);
+        left.is_some()
+    });
+    let count = fits.count();
+    changes.drain(..count).fold(Batch::new(), |batch, (key, value)| match value {
+        Some(value) => batch.put(key, value),
+        None => batch.delete(key),
+    })
 }

@@ -13,8 +13,8 @@ use clap::Parser;
 use scaleio_framework::app;
 use scaleio_framework::clock;
 use scaleio_framework::config::{
-    Alerts, Config, Control, GatewayUrl, LinkKey, Log, LogFormat, Login, Mail, MailHost, Metrics, Poll, Secret, Store,
-    System, Trust, Web,
+    Alerts, Config, Control, GatewayUrl, LinkKey, Log, LogFormat, Login, Mail, MailHost, Metrics, Notify, Poll, Secret,
+    Store, System, Trust, Web,
 };
 use scaleio_framework::model::id::SystemId;
 use scaleio_framework::model::status::SystemStatus;
@@ -36,6 +36,9 @@ const RULES: [(&str, &str); 2] = [
 
 /// Where the page is looked for first.
 const USUAL_PORT: u16 = 9465;
+
+/// Whom the mails are for.
+const READER: &str = "operator@demo.test";
 
 /// Where the mails are looked for first.
 const USUAL_MAIL_PORT: u16 = 9466;
@@ -192,7 +195,7 @@ fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: Socke
         log: Log { level: "info".to_owned(), format: LogFormat::Text },
         web: Web { listen, config_file: None },
         control: Control { socket: folder.join("sio.sock") },
-        store: Store { path: folder.join("state.db") },
+        store: Store { path: folder.join("state.db"), zookeeper: None },
         // Quicker than a real system wants to be asked: people watch.
         poll: Poll {
             fast: Duration::from_secs(2),
@@ -202,6 +205,7 @@ fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: Socke
         },
         metrics: Metrics::all(2_000_000),
         alerts: Alerts { files: rules, ..Alerts::default() },
+        notify: Notify::default_for(vec![READER.to_owned()]),
         mail: Some(mail(mails, folder, listen)?),
         mesos: None,
         systems: [(SystemId::new("demo"), system)].into(),
@@ -213,7 +217,7 @@ fn mail(mails: &MailSink, folder: &Path, listen: SocketAddr) -> anyhow::Result<M
     let authority = folder.join("mail-ca.pem");
     std::fs::write(&authority, mails.authority_pem())?;
     let host = MailHost { name: mails.smtp().ip().to_string(), port: mails.smtp().port() };
-    let (from, to) = ("Demo storage <sio@demo.test>".parse()?, "operator@demo.test".parse()?);
+    let (from, to) = ("Demo storage <sio@demo.test>".parse()?, READER.parse()?);
     let login = mails.login();
     Ok(Mail {
         trust: Trust::CaFile(authority),

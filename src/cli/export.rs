@@ -1,4 +1,4 @@
-//! `sio export`: what other programs need to work with this configuration.
+//! `sio export`: what other programs need to work with this controller.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -24,6 +24,14 @@ pub(super) enum Export {
         #[arg(long)]
         http_sd: bool,
     },
+    /// Writes the Grafana dashboards into a folder, for provisioning or import
+    Dashboards {
+        /// The folder to write to; made when it is not there
+        folder: PathBuf,
+        /// Replace files that differ from the shipped ones
+        #[arg(long)]
+        force: bool,
+    },
     /// Writes the alert rules as they are evaluated here, thresholds and overrides included, for a Prometheus to load
     Alerts {
         /// The folder to write to; made when it is not there
@@ -39,38 +47,47 @@ pub(super) fn export(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
-    let config = match Config::load(file, variables.iter().cloned()) {
-        Ok(config) => config,
-        Err(errors) => {
+    let configured = |err: &mut dyn Write| {
+        Config::load(file, variables.iter().cloned()).map_err(|errors| {
             // Without standard error there is nobody to tell.
             let _ = writeln!(err, "sio: {errors}");
-            return super::MISUSED;
-        }
+            super::MISUSED
+        })
     };
-    match what {
+    let written = match what {
         Export::ScrapeConfig { target, http_sd } => {
-            let access = config.web.config_file.as_deref().map_or_else(|| Ok(Access::open()), Access::read);
-            match access {
-                Ok(access) => {
-                    let text = discover::scrape_config(&config, &access.demands(), target.as_deref(), *http_sd);
-                    super::say(out, text.trim_end())
-                }
-                Err(error) => {
-                    let _ = writeln!(err, "sio: the web configuration cannot be used: {error}");
-                    super::MISUSED
-                }
-            }
+            configured(err).map(|config| scrape_config(&config, target.as_deref(), *http_sd, out, err))
         }
-        Export::Alerts { folder } => match rules::texts(&config.alerts, &config.poll) {
-            Ok(files) => match write_all(folder, &files) {
-                Ok(()) => super::say(out, &format!("{} rule files are in {}", files.len(), folder.display())),
-                Err(error) => super::fail(&error),
-            },
-            Err(errors) => {
-                let _ = writeln!(err, "sio: {errors}");
-                super::MISUSED
-            }
+        // They are the same for every configuration, so none needs to be there.
+        Export::Dashboards { folder, force } => Ok(super::dashboards::export(folder, *force, out, err)),
+        Export::Alerts { folder } => configured(err).map(|config| alerts(&config, folder, out, err)),
+    };
+    written.unwrap_or_else(|code| code)
+}
+
+fn scrape_config(config: &Config, target: Option<&str>, http_sd: bool, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    match config.web.config_file.as_deref().map_or_else(|| Ok(Access::open()), Access::read) {
+        Ok(access) => {
+            let text = discover::scrape_config(config, &access.demands(), target, http_sd);
+            super::say(out, text.trim_end())
+        }
+        Err(error) => {
+            let _ = writeln!(err, "sio: the web configuration cannot be used: {error}");
+            super::MISUSED
+        }
+    }
+}
+
+fn alerts(config: &Config, folder: &Path, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    match rules::texts(&config.alerts, &config.poll) {
+        Ok(files) => match write_all(folder, &files) {
+            Ok(()) => super::say(out, &format!("{} rule files are in {}", files.len(), folder.display())),
+            Err(error) => super::fail(&error),
         },
+        Err(errors) => {
+            let _ = writeln!(err, "sio: {errors}");
+            super::MISUSED
+        }
     }
 }
 

@@ -7,12 +7,18 @@
 //! | 2 | wrong arguments, or a wrong configuration |
 //! | 3 | the controller cannot be reached |
 
+mod agent;
 mod certificate;
 mod check;
+mod controller;
+mod dashboards;
 mod dialog;
 mod executor;
 mod export;
+mod framework;
 mod init;
+mod notify;
+mod silence;
 mod status;
 
 use std::ffi::OsString;
@@ -22,7 +28,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigErrors};
+use controller::Asker;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -51,15 +58,31 @@ enum Command {
     Init(init::Arguments),
     /// Shows how all systems are
     Status(status::Arguments),
-    /// Writes what other programs need to work with this configuration
+    /// Works on this node for a controller, as a service
+    Agent(agent::Arguments),
+    /// Tells nobody of some alerts for a while
+    #[command(subcommand)]
+    Silence(silence::Command),
+    /// Says that somebody works on alerts: no more reminders, no escalation
+    Ack(silence::Acknowledge),
+    /// Tries, shows and flushes alert mails
+    #[command(subcommand)]
+    Notify(notify::Command),
+    /// Writes what other programs need to work with this controller
     #[command(subcommand)]
     Export(export::Export),
+    /// Acts on the framework at the Mesos masters
+    #[command(subcommand)]
+    Framework(framework::Framework),
     /// What a Mesos agent starts on a node; not run by hand
     #[command(hide = true)]
     Executor,
     /// Shows the release
     Version,
 }
+
+/// Reads the configuration again, as it was read at the start.
+pub type Again = Box<dyn Fn() -> Result<Config, ConfigErrors> + Send>;
 
 /// What the commands need of the rest of the program.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +100,7 @@ pub fn main<R, P>(
     parts: Parts<R, P>,
 ) -> ExitCode
 where
-    R: AsyncFnOnce(Config) -> anyhow::Result<()>,
+    R: AsyncFnOnce(Config, Again) -> anyhow::Result<()>,
     P: AsyncFn(&config::System) -> Result<String, String>,
 {
     let cli = match Cli::try_parse_from(arguments) {
@@ -105,6 +128,10 @@ where
         }
         Command::Check => check::check(file, variables, &mut out, &mut err),
         Command::Export(what) => export::export(&what, file, variables, &mut out, &mut err),
+        Command::Agent(arguments) => {
+            drop(out);
+            agent::agent(arguments).map_or_else(|error| fail(&error), |()| 0)
+        }
         Command::Run => {
             drop(out);
             run(file, variables, parts.run)
@@ -118,23 +145,50 @@ where
                 .and_then(|done| done)
                 .map_or_else(|error| fail(&error), |()| 0)
         }
-        Command::Status(arguments) => match on_one_thread(status::status(arguments, file, variables, &mut out)) {
-            Ok(Ok(well)) => u8::from(!well),
-            Ok(Err(status::StatusError::Config(errors))) => {
-                fail(&anyhow::Error::new(errors));
-                MISUSED
-            }
-            Ok(Err(error)) => {
-                fail(&anyhow::Error::new(error));
-                UNREACHABLE
-            }
-            Err(error) => fail(&error),
-        },
+        Command::Silence(command) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(silence::silence(command, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Ack(arguments) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(silence::acknowledge(arguments, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Notify(command) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(notify::notify(command, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Framework(what) => {
+            let done =
+                on_one_thread(framework::framework(&what, file, variables, &mut out)).map(|done| done.map(|()| true));
+            settle(done)
+        }
+        Command::Status(arguments) => settle(on_one_thread(status::status(arguments, file, variables, &mut out))),
     };
     code.into()
 }
 
-fn run(file: Option<&Path>, variables: &[(String, String)], run: impl AsyncFnOnce(Config) -> anyhow::Result<()>) -> u8 {
+/// How a command ends that asked the controller.
+fn settle(done: anyhow::Result<Result<bool, controller::AskError>>) -> u8 {
+    match done {
+        Ok(Ok(well)) => u8::from(!well),
+        Ok(Err(controller::AskError::Config(errors))) => {
+            fail(&anyhow::Error::new(errors));
+            MISUSED
+        }
+        Ok(Err(error @ controller::AskError::Refused { .. })) => fail(&anyhow::Error::new(error)),
+        Ok(Err(error)) => {
+            fail(&anyhow::Error::new(error));
+            UNREACHABLE
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn run(
+    file: Option<&Path>,
+    variables: &[(String, String)],
+    run: impl AsyncFnOnce(Config, Again) -> anyhow::Result<()>,
+) -> u8 {
     let config = match Config::load(file, variables.iter().cloned()) {
         Ok(config) => config,
         Err(errors) => {
@@ -142,9 +196,11 @@ fn run(file: Option<&Path>, variables: &[(String, String)], run: impl AsyncFnOnc
             return MISUSED;
         }
     };
+    let (path, said) = (file.map(Path::to_owned), variables.to_vec());
+    let again: Again = Box::new(move || Config::load(path.as_deref(), said.iter().cloned()));
     let start = || -> anyhow::Result<()> {
         crate::telemetry::init(&config.log)?;
-        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(config))
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(config, again))
     };
     start().map_or_else(|error| fail(&error), |()| 0)
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::problem::ConfigErrors;
 use super::section::{Found, Reader, Section, complain};
 use super::{
-    Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, alerts, mail, mesos, source, system,
+    Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, alerts, mail, mesos, notify, source,
+    system,
 };
 use crate::model::id::SystemId;
 
@@ -22,6 +23,11 @@ pub const FILE_VARIABLE: &str = "SIO_CONFIG";
 /// Loopback until the operator opens it.
 const DEFAULT_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9465);
 const DEFAULT_SOCKET: &str = "/run/scaleio-framework/sio.sock";
+/// A controller that was killed is replaced after this at the earliest; a pause
+/// of the host that is longer costs a healthy one its lock.
+const DEFAULT_SESSION: Duration = Duration::from_secs(10);
+const SHORTEST_SESSION: Duration = Duration::from_secs(1);
+const LONGEST_SESSION: Duration = Duration::from_secs(60);
 const DEFAULT_STORE: &str = "/var/lib/scaleio-framework/state.db";
 
 /// The MDM counts over windows of about five seconds: asking more often than
@@ -70,18 +76,23 @@ pub fn control_socket(
 impl Config {
     /// Reads and checks everything. Without a file, the variables alone speak.
     pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
-        let said = source::read(path, env).map_err(|problem| ConfigErrors::new(vec![problem]))?;
+        let env: Vec<(String, String)> = env.collect();
+        let said = source::read(path, env.iter().cloned()).map_err(|problem| ConfigErrors::new(vec![problem]))?;
         let reader = Reader::new(said.places);
         let mut root = Section::new("", said.root, &reader);
+        let mail = root.optional_section("mail").and_then(mail::read);
+        let to = mail.iter().flat_map(|mail| &mail.to).map(ToString::to_string).collect();
+        let zone = mail.as_ref().map_or(chrono_tz::Tz::UTC, |mail| mail.time_zone);
         let config = Self {
             log: log(root.section("log")),
             web: web(root.section("web")),
             control: control(root.section("control")),
-            store: store(root.section("store")),
+            store: store(root.section("store"), &env),
             poll: poll(root.section("poll")),
             metrics: metrics(root.section("metrics")),
             alerts: alerts::read(root.section("alerts")),
-            mail: root.optional_section("mail").and_then(mail::read),
+            notify: notify::read(root.section("notify"), to, zone),
+            mail,
             mesos: root.optional_section("mesos").and_then(mesos::read),
             systems: systems(&mut root),
         };
@@ -140,7 +151,7 @@ fn control(mut section: Section<'_>) -> Control {
     Control { socket: socket.unwrap_or_else(|| DEFAULT_SOCKET.into()) }
 }
 
-fn store(mut section: Section<'_>) -> Store {
+fn store(mut section: Section<'_>, env: &[(String, String)]) -> Store {
     let path = section.take("path", |found| {
         let path = found.path()?;
         if path.is_dir() {
@@ -149,8 +160,23 @@ fn store(mut section: Section<'_>) -> Store {
         }
         Ok(path)
     });
+    let zookeeper = section.take("zookeeper", |found| mesos::parse_zookeeper(found.text()?));
+    let auth = section.take("zookeeper_auth_file", mesos::zookeeper_auth);
+    let timeout = section.take("zookeeper_session_timeout", |found| match found.duration()? {
+        span if (SHORTEST_SESSION..=LONGEST_SESSION).contains(&span) => Ok(span),
+        _ => Err(complain("not between 1s and 1m", "write \"10s\"")),
+    });
+    let path = path.unwrap_or_else(|| DEFAULT_STORE.into());
+    let variable = |name: &str| env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    if !section.said("zookeeper") && mesos::is_in_sandbox(&path, variable) {
+        let what = format!("{} is in the sandbox of this Mesos task, and is thrown away with the task", path.display());
+        let mend = "keep state in ZooKeeper (store.zookeeper), or name a file on a volume that stays";
+        section.note("path", complain(what, mend));
+    }
     section.finish();
-    Store { path: path.unwrap_or_else(|| DEFAULT_STORE.into()) }
+    let session_timeout = timeout.unwrap_or(DEFAULT_SESSION);
+    let zookeeper = zookeeper.map(|(servers, path)| super::StoreInZooKeeper { servers, path, auth, session_timeout });
+    Store { path, zookeeper }
 }
 
 fn poll(mut section: Section<'_>) -> Poll {

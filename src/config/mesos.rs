@@ -99,13 +99,7 @@ const DEFAULT_PORT: u16 = 5050;
 pub(super) fn read(mut section: Section<'_>) -> Option<Mesos> {
     let mend = "write [\"http://MASTER:5050\"], or [\"zk://HOST:2181/mesos\"]";
     let masters = section.require("masters", mend, |found| parse_masters(&found.list()?));
-    let auth = section.take("zookeeper_auth_file", |found| {
-        let secret = read_password(&found.path()?).map_err(|(what, mend)| complain(what, mend))?;
-        if !secret.reveal().contains(':') {
-            return Err(complain("the file holds no USER:PASSWORD", "write both into it, with a colon between them"));
-        }
-        Ok(Hidden(secret))
-    });
+    let auth = section.take("zookeeper_auth_file", zookeeper_auth);
     let zookeeper_tls = section.take("masters_speak_https", |found| found.flag());
     let tame = |found: &super::section::Found<'_>| {
         let text = found.text()?;
@@ -179,6 +173,15 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Mesos> {
     })
 }
 
+/// Reads a file that holds `USER:PASSWORD`.
+pub(super) fn zookeeper_auth(found: &super::section::Found<'_>) -> Result<Hidden, Complaint> {
+    let secret = read_password(&found.path()?).map_err(|(what, mend)| complain(what, mend))?;
+    if !secret.reveal().contains(':') {
+        return Err(complain("the file holds no USER:PASSWORD", "write both into it, with a colon between them"));
+    }
+    Ok(Hidden(secret))
+}
+
 /// The rules of Mesos for the name of a role.
 fn parse_roles(texts: &[&str]) -> Result<Vec<String>, Complaint> {
     if texts.is_empty() {
@@ -199,7 +202,10 @@ fn parse_masters(texts: &[&str]) -> Result<Masters, Complaint> {
     let form = "write [\"http://MASTER:5050\"], or [\"zk://HOST:2181/mesos\"]";
     match texts {
         [] => Err(complain("the list is empty", form)),
-        [one] if one.starts_with("zk://") => parse_zookeeper(one).map(Masters::ZooKeeper),
+        [one] if one.starts_with("zk://") => {
+            let (servers, path) = parse_zookeeper(one)?;
+            Ok(Masters::ZooKeeper(MastersInZooKeeper { servers, path, auth: None, tls: false }))
+        }
         several if several.iter().any(|text| text.starts_with("zk://")) => Err(complain(
             "a zk:// address stands among others",
             "write it alone; its own hosts are separated by commas",
@@ -208,27 +214,29 @@ fn parse_masters(texts: &[&str]) -> Result<Masters, Complaint> {
     }
 }
 
-/// Reads `zk://HOST:PORT,HOST:PORT/PATH`. A password in it is refused: what is
+/// Reads `zk://HOST:PORT,HOST:PORT/PATH` into servers and path. A password in it is refused: what is
 /// written there is shown in logs and pages.
-fn parse_zookeeper(text: &str) -> Result<MastersInZooKeeper, Complaint> {
+pub(super) fn parse_zookeeper(text: &str) -> Result<(String, String), Complaint> {
     let form = "write \"zk://HOST:2181,HOST:2181/mesos\"";
     if text.contains('@') {
         let mend = "write USER:PASSWORD into a file of mode 0600 and name it as zookeeper_auth_file";
         return Err(complain("the address holds a user or a password", mend));
     }
-    let rest = text.strip_prefix("zk://").unwrap_or(text);
+    let Some(rest) = text.strip_prefix("zk://") else {
+        return Err(complain(format!("{text:?} does not begin with zk://"), form));
+    };
     let (servers, path) = match rest.split_once('/') {
         Some((servers, path)) if !path.trim_matches('/').is_empty() => {
             (servers, format!("/{}", path.trim_matches('/')))
         }
-        _ => return Err(complain(format!("{text:?} names no folder, in which the masters stand"), form)),
+        _ => return Err(complain(format!("{text:?} names no folder after its hosts"), form)),
     };
     let servers: Vec<String> = servers
         .split(',')
         .map(|host| with_port(host, 2181))
         .collect::<Option<_>>()
         .ok_or_else(|| complain(format!("{text:?} holds something that is no host with a port"), form))?;
-    Ok(MastersInZooKeeper { servers: servers.join(","), path, auth: None, tls: false })
+    Ok((servers.join(","), path))
 }
 
 fn with_port(host: &str, port: u16) -> Option<String> {

@@ -7,6 +7,7 @@ mod alerts;
 mod load;
 mod mail;
 mod mesos;
+mod notify;
 mod problem;
 pub mod rollout;
 mod secret;
@@ -23,6 +24,7 @@ pub use alerts::{Alerts, Limit, Override};
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
 pub use mesos::{Hidden, MasterUrl, Masters, MastersInZooKeeper, Mesos, is_in_sandbox};
+pub use notify::{Escalate, Inhibit, Notify, Quiet, Route, Weekly};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use secret::Secret;
 pub use system::{parse_gateway, parse_name, parse_pin, read_password};
@@ -40,6 +42,7 @@ pub struct Config {
     pub poll: Poll,
     pub metrics: Metrics,
     pub alerts: Alerts,
+    pub notify: Notify,
     /// None: no mail is sent.
     pub mail: Option<Mail>,
     /// None: no Mesos cluster; systems are only watched.
@@ -84,8 +87,23 @@ pub struct Control {
 /// `[store]`: where state is kept.
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// The SQLite file.
+    /// The SQLite file. With ZooKeeper, only histories are beside it.
     pub path: PathBuf,
+    /// None: state is in the SQLite file.
+    pub zookeeper: Option<StoreInZooKeeper>,
+}
+
+/// State in ZooKeeper, for a controller that may move to another host.
+#[derive(Clone, Debug)]
+pub struct StoreInZooKeeper {
+    /// `host:port,host:port`.
+    pub servers: String,
+    /// The folder, such as `/scaleio-framework`.
+    pub path: String,
+    /// `user:password` of the digest scheme.
+    pub auth: Option<Hidden>,
+    /// How long a controller that is killed keeps its lock.
+    pub session_timeout: Duration,
 }
 
 /// `[poll]`: how often systems are asked.

@@ -55,6 +55,8 @@ pub struct Caller {
 /// HTTP as masters and agents want it.
 pub(super) fn http(settings: Option<&crate::config::Trust>) -> Result<Client, MesosError> {
     let fail = |what: String| MesosError::Settings { what };
+    // The library asks the process for its cryptography; that it was set before is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .no_proxy()
         // Where a redirect leads is decided here: it must not take the password elsewhere.

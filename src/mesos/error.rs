@@ -21,9 +21,7 @@ pub enum MesosError {
     #[error("{call} at {address} was refused with {status}: {text}")]
     Refused { call: &'static str, address: String, status: u16, text: String },
     /// The user or the password is wrong, or is missing.
-    #[error(
-        "{call} at {address} was refused with 401: the master wants another user or password; see mesos.principal and mesos.secret_file"
-    )]
+    #[error("{call} at {address} was refused with 401: the master wants another user or password; see [mesos.login]")]
     Login { call: &'static str, address: String },
     /// Masters that name each other in a circle, or nobody at all.
     #[error("no leading master was found: {why}")]

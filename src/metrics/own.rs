@@ -47,9 +47,15 @@ pub struct Own {
     mesos: Mesos,
     alert_states: GaugeVec,
     rule_failures: IntCounterVec,
+    rules: GaugeVec,
+    rules_loaded: GaugeVec,
+    rules_loaded_at: GaugeVec,
     evaluated_at: GaugeVec,
     evaluation_duration: GaugeVec,
     history_size: GaugeVec,
+    told: IntCounterVec,
+    handled: GaugeVec,
+    silences: GaugeVec,
 }
 
 /// Series about our standing in a Mesos cluster.
@@ -88,9 +94,15 @@ impl Own {
             },
             alert_states: gauge(&registry, "scaleio_alert_state")?,
             rule_failures: counter(&registry, "scaleio_alert_rule_failures_total")?,
+            rules: gauge(&registry, "scaleio_alert_rules")?,
+            rules_loaded: gauge(&registry, "scaleio_alert_rules_last_load_success")?,
+            rules_loaded_at: gauge(&registry, "scaleio_alert_rules_last_load_timestamp_seconds")?,
             evaluated_at: gauge(&registry, "scaleio_alert_last_evaluation_timestamp_seconds")?,
             evaluation_duration: gauge(&registry, "scaleio_alert_last_evaluation_duration_seconds")?,
             history_size: gauge(&registry, "scaleio_alert_history_size_bytes")?,
+            told: counter(&registry, "scaleio_alert_notifications_total")?,
+            handled: gauge(&registry, "scaleio_alert_handled")?,
+            silences: gauge(&registry, "scaleio_alert_silences")?,
             registry,
         };
         gauge(&own.registry, "scaleio_framework_build_info")?
@@ -174,9 +186,31 @@ impl Own {
         self.history_size.with_label_values(&none).set(history_bytes as f64);
     }
 
+    /// Alert rules were loaded, or could not be; so many are in force.
+    pub fn rules_loaded(&self, well: bool, in_force: usize, now: Timestamp) {
+        let none: [&str; 0] = [];
+        self.rules.with_label_values(&none).set(in_force as f64);
+        self.rules_loaded.with_label_values(&none).set(f64::from(u8::from(well)));
+        self.rules_loaded_at.with_label_values(&none).set(now.timestamp() as f64);
+    }
+
     /// A rule could not be evaluated.
     pub fn rule_failed(&self, group: &str, rule: &str) {
         self.rule_failures.with_label_values(&[group, rule]).inc();
+    }
+
+    /// It was decided to tell people something.
+    pub fn told(&self, kind: &str, severity: &str) {
+        self.told.with_label_values(&[kind, severity]).inc();
+    }
+
+    /// How many alerts that fire stand how with people, and how many silences are in force.
+    pub fn handling(&self, alerts: &BTreeMap<String, usize>, silences: usize) {
+        for state in ["silenced", "inhibited", "explained", "flapping", "acknowledged"] {
+            self.handled.with_label_values(&[state]).set(alerts.get(state).copied().unwrap_or(0) as f64);
+        }
+        let none: [&str; 0] = [];
+        self.silences.with_label_values(&none).set(silences as f64);
     }
 
     /// How many alerts there are, by system, name, severity and state; and how many there were before.

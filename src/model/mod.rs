@@ -4,6 +4,7 @@
 
 pub mod alerting;
 pub mod cluster;
+pub mod findings;
 pub mod framework;
 pub mod glance;
 pub mod hold;
@@ -13,6 +14,7 @@ pub mod mesos;
 pub mod node;
 pub mod observed;
 pub mod offer;
+pub mod order;
 pub mod pattern;
 pub mod permit;
 pub mod picture;

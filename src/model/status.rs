@@ -13,12 +13,15 @@ pub struct Status {
     pub version: String,
     pub started_at: Timestamp,
     pub systems: Vec<SystemStatus>,
+    /// What is wrong with the controller itself, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
 }
 
 impl Status {
-    /// Whether every system is well.
+    /// Whether every system is well, and the controller too.
     pub fn is_well(&self) -> bool {
-        self.systems.iter().all(SystemStatus::is_well)
+        self.problems.is_empty() && self.systems.iter().all(SystemStatus::is_well)
     }
 }
 

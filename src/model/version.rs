@@ -57,7 +57,7 @@ impl<'de> Deserialize<'de> for ProductVersion {
 }
 
 /// Releases that speak alike. Later is greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Generation {
     /// ScaleIO 2.0: the first with an MDM cluster of three or five.
     #[serde(rename = "2.0")]

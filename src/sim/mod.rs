@@ -9,6 +9,7 @@
 pub mod fault;
 mod gateway;
 mod mail;
+pub mod node;
 mod release;
 mod run;
 pub mod scenario;

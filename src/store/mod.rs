@@ -2,7 +2,7 @@
 //! and each change of it durable before anybody acts on it.
 //!
 //! [`Store`] is as narrow as the narrowest place that must carry it. SQLite is
-//! one; ZooKeeper will be another, where an entry is a znode below `/entries`,
+//! one; ZooKeeper is another, where an entry is a znode below `entries`,
 //! version and epoch are the data of one more znode, and a commit is one
 //! `multi` that checks and sets that znode and then the entries. So a commit
 //! has no queries, and is limited to half of ZooKeeper's 1 MB for a request.
@@ -22,6 +22,7 @@ mod fault;
 mod memory;
 mod owner;
 mod sqlite;
+mod zookeeper;
 
 pub use batch::{Batch, Key, MAX_BATCH, MAX_KEY, MAX_VALUE, OPERATION_COST};
 pub use error::StoreError;
@@ -29,6 +30,7 @@ pub use fault::{Fault, FaultKind, Faulty};
 pub use memory::{Disk, MemoryStore};
 pub use owner::{Desk, Owner};
 pub use sqlite::{APPLICATION_ID, SqliteStore};
+pub use zookeeper::ZooKeeperStore;
 
 use std::collections::BTreeMap;
 

@@ -300,6 +300,12 @@ fn mark(file: &Path) -> Option<(SystemTime, u64)> {
     seen.ok()
 }
 
+/// Who is logged in. The name is only true behind a guard that checked the password.
+pub fn user_of(headers: &http::HeaderMap) -> Option<String> {
+    let header = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+    basic(header).map(|(user, _)| user)
+}
+
 fn basic(header: &str) -> Option<(String, String)> {
     let encoded = header.strip_prefix("Basic ").or_else(|| header.strip_prefix("basic "))?;
     let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;

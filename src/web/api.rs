@@ -1,5 +1,6 @@
 //! The routes: metrics, health, the page, and the API.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,17 +18,19 @@ use tokio::sync::watch;
 
 use super::access::Access;
 use super::discover;
+use super::handling::{self, Origin};
 use super::page;
 use super::problem::Problem;
 use super::view;
 use crate::clock;
 use crate::metrics::{Exposition, Format, Own, is_scope};
-use crate::model::alerting::FiringSet;
+use crate::model::alerting::{Fingerprint, FiringSet, Handled};
 use crate::model::hurt::{self as hurts, NotOne, Suspect};
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
 use crate::model::snapshot::{Part, Snapshot};
 use crate::model::unit::Timestamp;
+use crate::switchboard::Switchboard;
 use crate::watches::Gallery;
 
 /// What requests read.
@@ -38,6 +41,14 @@ pub struct Shown {
     pub exposition: watch::Receiver<Arc<Exposition>>,
     /// None: alert rules are not evaluated here.
     pub firing: Option<watch::Receiver<Arc<FiringSet>>>,
+    /// How alerts stand with people; none where nobody is told.
+    pub handled: Option<watch::Receiver<Arc<BTreeMap<Fingerprint, Handled>>>>,
+    /// Whom to ask about silences and mails; none where nobody is told.
+    pub switchboard: Option<Switchboard>,
+    /// Whether the links of mails act for people without a login.
+    pub act_without_login: bool,
+    /// Why the newest alert rules are not in force.
+    pub rules_problem: Option<watch::Receiver<Option<String>>>,
     /// None: no Mesos cluster is configured.
     pub mesos: Option<super::mesos::Cluster>,
     pub own: Arc<Own>,
@@ -45,6 +56,15 @@ pub struct Shown {
 }
 
 impl Shown {
+    fn handled(&self) -> Arc<BTreeMap<Fingerprint, Handled>> {
+        self.handled.as_ref().map(|handled| Arc::clone(&handled.borrow())).unwrap_or_default()
+    }
+
+    /// What is wrong with the controller itself.
+    fn problems(&self) -> Vec<String> {
+        self.rules_problem.iter().filter_map(|problem| problem.borrow().clone()).collect()
+    }
+
     fn firing(&self) -> Option<Arc<FiringSet>> {
         self.firing.as_ref().map(|firing| Arc::clone(&firing.borrow()))
     }
@@ -54,13 +74,19 @@ impl Shown {
 pub fn public(shown: Shown, access: Arc<Access>) -> Router {
     let asked = Arc::clone(&access);
     let discovery = get(async move |state: State<Shown>, headers: HeaderMap| discovered(&state, &headers, &asked));
-    let guarded = routes().route("/api/v1/sd", discovery).route_layer(middleware::from_fn_with_state(access, guard));
-    finish(guarded.merge(health()), shown)
+    let guarded = routes().merge(handling::routes(Origin::Network)).route("/api/v1/sd", discovery);
+    let (guarded, open) = if shown.act_without_login {
+        (guarded, health().merge(handling::act()))
+    } else {
+        (guarded.merge(handling::act()), health())
+    };
+    let guarded = guarded.route_layer(middleware::from_fn_with_state(access, guard));
+    finish(guarded.merge(open), shown)
 }
 
 /// The same for the command line on this host, which the socket's mode guards.
 pub fn local(shown: Shown) -> Router {
-    finish(routes().merge(super::mesos::orders()).merge(health()), shown)
+    finish(routes().merge(handling::routes(Origin::Host)).merge(super::mesos::orders()).merge(health()), shown)
 }
 
 fn routes() -> Router<Shown> {
@@ -153,8 +179,8 @@ async fn readyz(State(shown): State<Shown>) -> Response {
 
 async fn home(State(shown): State<Shown>) -> Response {
     let now = clock::now();
-    let status = view::status(&shown.gallery.all(), crate::VERSION, shown.started_at, now);
-    let page = page::page(&status, shown.firing().as_deref()).into_string();
+    let status = view::status(&shown.gallery.all(), shown.problems(), crate::VERSION, shown.started_at, now);
+    let page = page::page(&status, shown.firing().as_deref(), &shown.handled()).into_string();
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
 
@@ -233,13 +259,21 @@ fn discovered(shown: &Shown, headers: &HeaderMap, access: &Access) -> Result<Res
 }
 
 async fn status(State(shown): State<Shown>) -> Response {
-    Json(view::status(&shown.gallery.all(), crate::VERSION, shown.started_at, clock::now())).into_response()
+    Json(view::status(&shown.gallery.all(), shown.problems(), crate::VERSION, shown.started_at, clock::now()))
+        .into_response()
 }
 
 /// What is pending or fires, and which snapshots that was judged from.
 async fn alerts(State(shown): State<Shown>) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct Whole<'a> {
+        #[serde(flatten)]
+        firing: &'a FiringSet,
+        /// How alerts stand with people, by fingerprint; those that nobody did anything about are left out.
+        handled: &'a BTreeMap<Fingerprint, Handled>,
+    }
     match shown.firing() {
-        Some(firing) => Ok(Json(&*firing).into_response()),
+        Some(firing) => Ok(Json(Whole { firing: &firing, handled: &shown.handled() }).into_response()),
         None => Err(Problem::not_found("alert rules are not evaluated here: alerts.enabled is false")),
     }
 }
@@ -255,7 +289,7 @@ async fn system(State(shown): State<Shown>, Path(system): Path<String>) -> Resul
         #[serde(flatten)]
         status: crate::model::status::SystemStatus,
         health: &'a crate::model::picture::PollHealth,
-        gaps: Option<&'a std::collections::BTreeMap<crate::model::snapshot::Collector, crate::model::snapshot::Gap>>,
+        gaps: Option<&'a BTreeMap<crate::model::snapshot::Collector, crate::model::snapshot::Gap>>,
     }
     let picture = find(&shown, &system)?;
     let status = view::system(&picture, clock::now());

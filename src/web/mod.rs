@@ -4,6 +4,7 @@
 pub mod access;
 pub mod api;
 pub mod discover;
+mod handling;
 pub mod listener;
 pub mod mesos;
 pub mod page;

@@ -1,8 +1,10 @@
 //! The page at `/`: how the systems are, in a glance and without script.
 
+use std::collections::BTreeMap;
+
 use maud::{DOCTYPE, Markup, html};
 
-use crate::model::alerting::{Alert, FiringSet};
+use crate::model::alerting::{Alert, Fingerprint, FiringSet, Handled, LinkShown};
 use crate::model::status::{Connected, Status, SystemStatus};
 use crate::model::unit::Bytes;
 
@@ -13,7 +15,7 @@ pub const STYLE: &str = include_str!("page.css");
 const REFRESH: u32 = 10;
 
 /// The page.
-pub fn page(status: &Status, firing: Option<&FiringSet>) -> Markup {
+pub fn page(status: &Status, firing: Option<&FiringSet>, handled: &BTreeMap<Fingerprint, Handled>) -> Markup {
     let unwell = status.systems.iter().filter(|system| !system.up || !system.problems.is_empty()).count();
     html! {
         (DOCTYPE)
@@ -32,9 +34,15 @@ pub fn page(status: &Status, firing: Option<&FiringSet>) -> Markup {
                     nav { a href="metrics" { "Metrics" } a href="api/v1/status" { "Status as JSON" } a href="api/v1/alerts" { "Alerts as JSON" } }
                 }
                 main {
+                    @if !status.problems.is_empty() {
+                        section.unwell {
+                            h2 { "The controller" }
+                            ul.problems { @for problem in &status.problems { li { (problem) } } }
+                        }
+                    }
                     @let others = fired(firing, None);
-                    @if !others.is_empty() { section.unwell { h2 { "Alerts of no single system" } (list(&others)) } }
-                    @for system in &status.systems { (card(system, &fired(firing, Some(&system.system)))) }
+                    @if !others.is_empty() { section.unwell { h2 { "Alerts of no single system" } (list(&others, handled)) } }
+                    @for system in &status.systems { (card(system, &fired(firing, Some(&system.system)), handled)) }
                 }
                 footer { "scaleio-framework " (status.version) ", running since " (status.started_at.format("%Y-%m-%d %H:%M UTC")) }
             }
@@ -61,7 +69,7 @@ fn fired<'a>(firing: Option<&'a FiringSet>, system: Option<&str>) -> Vec<&'a Ale
     alerts
 }
 
-fn list(alerts: &[&Alert]) -> Markup {
+fn list(alerts: &[&Alert], handled: &BTreeMap<Fingerprint, Handled>) -> Markup {
     html! {
         ul.alerts {
             @for alert in alerts {
@@ -70,14 +78,86 @@ fn list(alerts: &[&Alert]) -> Markup {
                     @if let Some(url) = alert.annotations.runbook_url.as_deref().filter(|url| url.starts_with("https://")) {
                         " " a href=(url) rel="noreferrer" { (alert.name) }
                     }
-                    small { " since " (alert.active_since.format("%Y-%m-%d %H:%M UTC")) }
+                    small {
+                        " since " (alert.active_since.format("%Y-%m-%d %H:%M UTC"))
+                        @if let Some(handled) = handled.get(&alert.fingerprint()) { (standing(handled)) }
+                    }
                 }
             }
         }
     }
 }
 
-fn card(system: &SystemStatus, alerts: &[&Alert]) -> Markup {
+/// How an alert stands with people, as the rest of a sentence.
+fn standing(handled: &Handled) -> String {
+    let mut text = String::new();
+    if let Some(ack) = &handled.acknowledged {
+        text.push_str(&format!(", acknowledged by {} at {}", ack.by, ack.at.format("%Y-%m-%d %H:%M UTC")));
+    }
+    if let Some(muted) = &handled.muted {
+        let by = handled.by.as_deref().map(|by| format!(" ({by})")).unwrap_or_default();
+        text.push_str(&format!(", {muted}{by}: nobody is told"));
+    }
+    text
+}
+
+/// What the link of a mail does, and the button that does it.
+pub fn confirm(link: &LinkShown, token: &str) -> Markup {
+    let gone = link.alerts.is_empty() && link.done.is_none();
+    sheet(
+        "Alert",
+        &html! {
+            p { (link.what) }
+            (meant(link))
+            @if let Some(done) = &link.done {
+                p { strong { (done) } }
+            } @else if gone {
+                p { strong { "Nothing of it fires any more." } }
+            } @else {
+                form method="post" action="act" {
+                    input type="hidden" name="token" value=(token);
+                    label { "Your name " input type="text" name="by" maxlength="100" autocomplete="name"; }
+                    " " button type="submit" { "Do it" }
+                }
+            }
+            p { small { "The link acts until " (link.until.format("%Y-%m-%d %H:%M UTC")) "." } }
+        },
+    )
+}
+
+/// What the link of a mail did.
+pub fn done(link: &LinkShown) -> Markup {
+    sheet("Done", &html! { p { strong { (link.done.as_deref().unwrap_or("Done.")) } } (meant(link)) })
+}
+
+/// Why a link does nothing.
+pub fn refused(why: &str) -> Markup {
+    sheet("Nothing was done", &html! { p { (why) } })
+}
+
+fn meant(link: &LinkShown) -> Markup {
+    html! { @if !link.alerts.is_empty() { ul.alerts { @for alert in &link.alerts { li { (alert) } } } } }
+}
+
+/// A small page of one section.
+fn sheet(title: &str, inner: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="robots" content="noindex";
+                title { "ScaleIO: " (title) }
+                link rel="stylesheet" href="style.css";
+            }
+            body { header { h1 { (title) } } main { section { (inner) } } footer { a href="." { "All systems" } } }
+        }
+    }
+}
+
+fn card(system: &SystemStatus, alerts: &[&Alert], handled: &BTreeMap<Fingerprint, Handled>) -> Markup {
     let well = system.up && system.problems.is_empty();
     html! {
         section class=(if well { "well" } else { "unwell" }) {
@@ -88,7 +168,7 @@ fn card(system: &SystemStatus, alerts: &[&Alert]) -> Markup {
             @if !system.problems.is_empty() {
                 ul.problems { @for problem in &system.problems { li { (problem) } } }
             }
-            @if !alerts.is_empty() { (list(alerts)) }
+            @if !alerts.is_empty() { (list(alerts, handled)) }
             dl {
                 @if let Some(mdm) = &system.mdm {
                     (fact("MDM cluster", &html! { (mdm.state) @if let Some(primary) = &mdm.primary { ", primary " (primary) } }))

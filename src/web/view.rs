@@ -5,11 +5,18 @@ use crate::model::status::Status;
 use crate::model::unit::Timestamp;
 use crate::watches::Pictures;
 
-/// The state of everything at `now`.
-pub fn status(pictures: &Pictures, version: &str, started_at: Timestamp, now: Timestamp) -> Status {
+/// The state of everything at `now`; `problems` are those of the controller itself.
+pub fn status(
+    pictures: &Pictures,
+    problems: Vec<String>,
+    version: &str,
+    started_at: Timestamp,
+    now: Timestamp,
+) -> Status {
     Status {
         version: version.to_owned(),
         started_at,
+        problems,
         systems: pictures.values().map(|picture| system(picture, now)).collect(),
     }
 }

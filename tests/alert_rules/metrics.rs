@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use promql_parser::parser::token::{T_LAND, T_LOR, T_LUNLESS};
+use promql_parser::parser::token::{T_BOTTOMK, T_LAND, T_LOR, T_LUNLESS, T_TOPK};
 use promql_parser::parser::{AggregateExpr, BinaryExpr, Expr, Offset, VectorMatchCardinality, VectorSelector};
 
 use super::files::Rules;
@@ -113,9 +113,11 @@ fn labels_of(expr: &Expr, known: &Catalogue) -> BTreeSet<String> {
     match expr {
         Expr::VectorSelector(selector) => metric_labels(selector, known),
         Expr::MatrixSelector(selector) => metric_labels(&selector.vs, known),
-        Expr::Aggregate(AggregateExpr { expr, modifier, .. }) => {
+        Expr::Aggregate(AggregateExpr { op, expr, modifier, .. }) => {
             let inner = labels_of(expr, known);
             match modifier {
+                // These choose among series and leave them as they are.
+                _ if [T_TOPK, T_BOTTOMK].contains(&op.id()) => inner,
                 None => BTreeSet::new(),
                 Some(modifier) => {
                     let named: BTreeSet<String> = modifier.labels().labels.iter().cloned().collect();

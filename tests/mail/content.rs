@@ -1,7 +1,7 @@
 //! What mails say, as a stranger's parser reads it.
 
 use chrono::TimeDelta;
-use scaleio_framework::alert::mail::link::{self, Act, Target};
+use scaleio_framework::alert::mail::link::{self, Act};
 use scaleio_framework::alert::mail::render;
 use scaleio_framework::config::LinkKey;
 use scaleio_framework::model::alerting::*;

@@ -6,7 +6,7 @@ use scaleio_framework::alert::mail::{Mailer, Settings};
 use scaleio_framework::alert::outbox::Outbox;
 use scaleio_framework::clock;
 use scaleio_framework::config::Mail;
-use scaleio_framework::store::{Disk, Fault, Faulty, Owner, State, Store, StoreError};
+use scaleio_framework::store::{Desk, Disk, Fault, Faulty, Owner, State, Store, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ use crate::world::{limits, wait_for};
 
 pub struct Life {
     pub post: Post,
+    pub desk: Desk,
     pub health: watch::Receiver<MailHealth>,
     pub state: State,
     stop: CancellationToken,
@@ -37,11 +38,11 @@ impl Life {
         let mailer = Mailer::new(mail).unwrap();
         let checker = check.then(|| Mailer::new(mail).unwrap());
         let settings = Settings::new(mail, "ctl1.example.test");
-        let (postman, post, health) = Postman::new(outbox, settings, desk, mailer, checker);
+        let (postman, post, health) = Postman::new(outbox, settings, desk.clone(), mailer, checker);
         let stop = CancellationToken::new();
         let postman = tokio::spawn(postman.with_random(|| 0.0).run(stop.clone()));
         let owner = tokio::spawn(owner.run());
-        Ok(Self { post, health, state, stop, postman, owner })
+        Ok(Self { post, desk, health, state, stop, postman, owner })
     }
 
     /// Whether the disk ended it.
@@ -52,7 +53,7 @@ impl Life {
     /// Ends as a service does.
     pub async fn end(self) {
         self.stop.cancel();
-        drop(self.post);
+        drop((self.post, self.desk));
         self.postman.await.unwrap().unwrap();
         self.owner.await.unwrap().unwrap();
     }

@@ -14,4 +14,5 @@ mod post;
 mod real;
 mod server;
 mod smtp;
+mod tell;
 mod world;

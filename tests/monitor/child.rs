@@ -112,8 +112,12 @@ impl Process {
     }
 
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status().unwrap().success());
+        assert!(Command::new("sh").args(["-c", "kill -\"$1\" \"$0\"", &pid, name]).status().unwrap().success());
     }
 
     pub async fn ends(&mut self) -> ExitStatus {

@@ -4,6 +4,7 @@
 // Helpers of tests are tests too: they may panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
+mod alerts;
 mod api;
 mod child;
 mod cli;
@@ -11,6 +12,8 @@ mod crash;
 mod deletion;
 mod ending;
 mod faults;
+mod handling;
+mod live;
 mod prometheus;
 mod releases;
 mod reload;

@@ -12,11 +12,11 @@ use crate::site::{client, eventually, still};
 use crate::truth::truth;
 
 /// A Prometheus that scrapes what it is told; gives where it answers.
-async fn prometheus(folder: &Path, scrape_configs: &str) -> (Process, String) {
+pub async fn prometheus(folder: &Path, scrape_configs: &str) -> (Process, String) {
     let config = folder.join("prometheus.yml");
     std::fs::write(
         &config,
-        format!("global:\n  scrape_interval: 500ms\n  scrape_timeout: 400ms\nscrape_configs:\n{scrape_configs}"),
+        format!("global:\n  scrape_interval: 500ms\n  scrape_timeout: 400ms\n  evaluation_interval: 1s\nscrape_configs:\n{scrape_configs}"),
     )
     .unwrap();
     // It does not tell which port it took, so it is given one that is free now.

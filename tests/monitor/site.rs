@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use scaleio_framework::app;
 use scaleio_framework::config::{
-    Config, Control, GatewayUrl, Log, LogFormat, Login, Metrics, Poll, Secret, Store, System, Trust, Web,
+    Config, Control, GatewayUrl, Log, LogFormat, Login, Metrics, Notify, Poll, Secret, Store, System, Trust, Web,
 };
 use scaleio_framework::model::id::SystemId;
 use scaleio_framework::sim::world::Layout;
@@ -82,7 +82,7 @@ impl Site {
             log: Log { level: "info".to_owned(), format: LogFormat::Text },
             web: Web { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), config_file: None },
             control: Control { socket: folder.path().join("sio.sock") },
-            store: Store { path: folder.path().join("state.db") },
+            store: Store { path: folder.path().join("state.db"), zookeeper: None },
             poll: Poll {
                 fast: Duration::from_millis(100),
                 middle: Duration::from_millis(200),
@@ -93,6 +93,7 @@ impl Site {
             mail: None,
             mesos: None,
             alerts: scaleio_framework::config::Alerts::default(),
+            notify: Notify::default_for(Vec::new()),
             systems: systems.collect(),
         };
         adjust(&mut config);

@@ -2,10 +2,12 @@
 
 use chrono::TimeDelta;
 
-use super::link::{Act, Claim, Target};
+use super::link::{Act, Claim};
 use super::page::{Bar, Bars, Block, Fact, Lead, Link, Page, Tag, Tone, fact};
 use super::{Settings, card, link, report, show, subject};
-use crate::model::alerting::{Chart, Held, HoldReason, Item, Kind, Notification, Number, Outlook, Severity, Unit};
+use crate::model::alerting::{
+    Chart, Held, HoldReason, Item, Kind, Notification, Number, Outlook, Severity, Target, Unit,
+};
 use crate::model::status::SystemStatus;
 use crate::model::unit::Timestamp;
 

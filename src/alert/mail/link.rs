@@ -14,7 +14,7 @@ use sha2::Sha256;
 use url::Url;
 
 use crate::config::LinkKey;
-use crate::model::alerting::{Fingerprint, GroupKey, Kind, Notification, NotificationId};
+use crate::model::alerting::{Kind, Notification, NotificationId, Target};
 use crate::model::unit::Timestamp;
 
 /// Keeps a signature from being good for anything else that the key may sign.
@@ -59,16 +59,6 @@ pub enum Act {
         /// For how long.
         seconds: u32,
     },
-}
-
-/// What a link acts on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Target {
-    /// One alert.
-    Alert(Fingerprint),
-    /// All that is told together.
-    Group(GroupKey),
 }
 
 /// Why a token is not taken.
@@ -147,6 +137,7 @@ fn sign(key: &LinkKey, body: &[u8]) -> Option<Hmac<Sha256>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::alerting::GroupKey;
     use crate::model::id::SystemId;
 
     fn key(byte: u8) -> LinkKey {

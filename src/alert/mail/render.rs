@@ -78,6 +78,21 @@ pub enum RenderError {
     },
 }
 
+/// What a reader sees of a notification.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Parts {
+    pub text: String,
+    pub html: String,
+}
+
+/// The text and the HTML of a notification.
+pub fn parts(notification: &Notification, settings: &Settings, now: Timestamp) -> Parts {
+    let page = layout::page(notification, settings, now);
+    let subject = subject::write(notification, settings);
+    Parts { text: text::write(&page), html: html::write(&subject, &page) }
+}
+
 /// Makes the message of a notification. Recipients that are no addresses are
 /// left out of it; [`addresses`] says which those are.
 pub fn render(notification: &Notification, settings: &Settings, now: Timestamp) -> Result<Message, RenderError> {
@@ -86,13 +101,13 @@ pub fn render(notification: &Notification, settings: &Settings, now: Timestamp) 
         let (id, route) = (notification.id.to_string(), notification.route.clone());
         return Err(RenderError::NoRecipient { id, route });
     }
-    let page = layout::page(notification, settings, now);
+    let Parts { text, html } = parts(notification, settings, now);
     let subject = subject::write(notification, settings);
     let alternatives = MultiPart::builder()
         .kind(MultiPartKind::Alternative)
         .boundary(boundary(notification, "alternative"))
-        .singlepart(part(ContentType::TEXT_PLAIN, text::write(&page)))
-        .singlepart(part(ContentType::TEXT_HTML, html::write(&subject, &page)));
+        .singlepart(part(ContentType::TEXT_PLAIN, text))
+        .singlepart(part(ContentType::TEXT_HTML, html));
     let body = match attachment(notification, settings) {
         Some(json) => MultiPart::builder()
             .kind(MultiPartKind::Mixed)

@@ -245,6 +245,13 @@ fn a_drain_or_a_dead_offer_is_no_failure() {
     world.update("sio-S1-2", "S1", "TASK_KILLED");
     assert_eq!(world.scheduler.tasks()[&AgentId::new("S1")].failures, 0);
     assert_eq!(calls(&world.tick(6)), ["REVIVE"]);
+    // As an agent does that still drains.
+    world.offers(vec![offer("O3", "S1", "a")]);
+    let mut dropped = status("sio-S1-3", "S1", "TASK_DROPPED");
+    dropped.reason = Some("REASON_AGENT_DRAINING".into());
+    world.event(Event::Update(dropped));
+    let task = &world.scheduler.tasks()[&AgentId::new("S1")];
+    assert_eq!((task.failures, task.retry_at), (0, Some(at(world.now + 10))), "it waits all the same");
 }
 
 #[test]

@@ -98,14 +98,20 @@ fn next(known: &NodeTask, phase: TaskPhase, status: &TaskStatus, now: Timestamp,
     }
     let ran = matches!(&known.phase, TaskPhase::Told { state: TaskState::Running, .. })
         && (now - known.changed_at).to_std().is_ok_and(|span| span >= RAN_WELL);
-    // An offer that was gone, an agent that was restarted, a drain: nothing is wrong with the launch.
-    let is_failure = matches!(status.state, TaskState::Failed | TaskState::Error | TaskState::Finished)
-        || (status.state == TaskState::Dropped && status.reason.as_deref() != Some("REASON_INVALID_OFFERS"));
-    next.failures = match (is_failure, ran) {
-        (false, _) => known.failures,
-        (true, true) => 1,
-        (true, false) => known.failures.saturating_add(1),
+    let is_dead_offer = status.reason.as_deref() == Some("REASON_INVALID_OFFERS");
+    next.failures = match status.state {
+        TaskState::Failed | TaskState::Error | TaskState::Finished if ran => 1,
+        TaskState::Failed | TaskState::Error | TaskState::Finished => known.failures.saturating_add(1),
+        // A drain, an agent that was restarted or lost, a launch that never arrived:
+        // nothing is wrong with what was launched.
+        _ => known.failures,
     };
-    next.retry_at = Some(if is_failure { now + RETRY.wait(next.failures, 0.5 + random / 2.0) } else { now });
+    let wait = match status.state {
+        TaskState::Failed | TaskState::Error | TaskState::Finished => RETRY.wait(next.failures, 0.5 + random / 2.0),
+        // Such as by an agent that drains: it offers, and drops what it gets.
+        TaskState::Dropped if !is_dead_offer => RETRY.wait(1, 0.5 + random / 2.0),
+        _ => Duration::ZERO,
+    };
+    next.retry_at = Some(now + wait);
     next
 }

@@ -11,6 +11,7 @@ mod handling;
 mod matcher;
 mod notification;
 mod number;
+mod order;
 mod report;
 mod threshold;
 mod underway;
@@ -23,6 +24,7 @@ pub use notification::{
     NotificationId, Outlook, Thread,
 };
 pub use number::Number;
+pub use order::{Acknowledged, Answer, Handled, LinkShown, Order, Queued, Record, Refusal, Target, TestStep, exactly};
 pub use report::{Incident, PoolReport, RebuildReport, Report};
 pub use threshold::{Measure, THRESHOLDS, Threshold};
 pub use underway::{StepKind, Touched, Underway};

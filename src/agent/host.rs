@@ -1,0 +1,217 @@
+//! What an agent can do to its node: run a program, read and write files.
+//!
+//! The real node is in `real`; the simulated one keeps its files and
+//! packages in memory. Everything above decides, and is the same for both.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::hooks::Owned;
+use crate::model::order::{Artefact, Hidden};
+
+/// How much of a program's output is read; the end of it tells why it failed.
+const OUTPUT: u64 = 256 * 1024;
+
+/// Between two looks whether a program has ended.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A program to be run.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The program, found by `PATH`.
+    pub program: String,
+    /// Its arguments. No secret is among them: everybody on the node can read them.
+    pub args: Vec<String>,
+    /// Variables for it, besides a clean minimum.
+    pub env: BTreeMap<String, Hidden>,
+    /// It is killed, with all it started, after this.
+    pub within: Duration,
+}
+
+impl Call {
+    /// A call for a program that answers soon.
+    pub fn new<'a>(program: &str, args: impl IntoIterator<Item = &'a str>) -> Self {
+        let args = args.into_iter().map(str::to_owned).collect();
+        // Queries take milliseconds; on a node that swaps, seconds.
+        Self { program: program.to_owned(), args, env: BTreeMap::new(), within: Duration::from_secs(60) }
+    }
+
+    /// How people write it.
+    pub fn shown(&self) -> String {
+        std::iter::once(&self.program).chain(&self.args).map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// How a program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Its status; none when a signal ended it.
+    pub status: Option<i32>,
+    /// What it wrote.
+    pub stdout: String,
+    /// What it complained of.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Whether it ended well.
+    pub fn is_good(&self) -> bool {
+        self.status == Some(0)
+    }
+
+    /// The last words, for people.
+    pub fn last_words(&self) -> String {
+        let text = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let last = lines[lines.len().saturating_sub(3)..].join("; ");
+        let status = self.status.map_or_else(|| "ended by a signal".to_owned(), |status| format!("status {status}"));
+        if last.is_empty() { status } else { format!("{status}: {}", last.chars().take(600).collect::<String>()) }
+    }
+}
+
+/// Why the node did not do it.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum HostError {
+    #[error("{program} is not on this node")]
+    Missing { program: String },
+    #[error("{program} did not end within {within:?} and was killed")]
+    TooSlow { program: String, within: Duration },
+    #[error("cannot {operation} {path}: {source}")]
+    Io { operation: &'static str, path: String, source: io::Error },
+    #[error("{0}")]
+    Fetch(String),
+}
+
+/// A node.
+pub trait Host {
+    /// Runs a program to its end.
+    fn run(&mut self, call: &Call) -> Result<Output, HostError>;
+    /// The content of a file; none when there is no such file.
+    fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, HostError>;
+    /// Makes a file durable with its whole content, or leaves the old one.
+    fn write(&mut self, path: &str, content: &[u8], mode: u32) -> Result<(), HostError>;
+    /// Removes a file; it may be gone already.
+    fn remove(&mut self, path: &str) -> Result<(), HostError>;
+    /// The names in a folder; none when there is no such folder.
+    fn list(&mut self, folder: &str) -> Result<Vec<String>, HostError>;
+    /// Whether there is something of this name, a device too.
+    fn exists(&mut self, path: &str) -> bool;
+    /// Whose a program is; none when there is no such file.
+    fn owned(&mut self, path: &str) -> Result<Option<Owned>, HostError>;
+    /// Whether a block device can be opened for oneself alone, right now, and is blank at both ends.
+    fn open_alone(&mut self, device: &str) -> Result<Alone, HostError>;
+    /// Brings a file into the staging folder, and says where it is. It is
+    /// there only when its bytes have the right SHA-256.
+    fn stage(&mut self, artefact: &Artefact) -> Result<String, HostError>;
+    /// Where a file of that name and SHA-256 is staged, when it is.
+    fn staged(&mut self, artefact: &Artefact) -> Result<Option<String>, HostError>;
+    /// The folder where the agent keeps what must survive.
+    fn state_folder(&self) -> String;
+    /// Which boot of the node this is.
+    fn boot_id(&mut self) -> String;
+}
+
+/// What an exclusive opening said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alone {
+    /// Nobody has it.
+    Free {
+        /// Whether its first and last megabyte are zeros.
+        is_blank: bool,
+    },
+    /// Somebody holds it: a mount, a journal, a volume manager, a data server.
+    Held,
+}
+
+/// Runs a program on this machine, with a deadline for it and all it starts.
+///
+/// Its output goes to files, not pipes: a service that a package's script
+/// starts keeps a pipe open long after the script has ended.
+pub fn run_here(call: &Call) -> Result<Output, HostError> {
+    let io = |operation| move |source| HostError::Io { operation, path: call.program.clone(), source };
+    let mut out = tempfile::tempfile().map_err(io("keep the output of"))?;
+    let mut err = tempfile::tempfile().map_err(io("keep the output of"))?;
+    let clean = [
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("HOME", "/root"),
+        ("LC_ALL", "C"),
+        ("DEBIAN_FRONTEND", "noninteractive"),
+    ];
+    let mut child = Command::new(&call.program)
+        .args(&call.args)
+        .env_clear()
+        .envs(clean)
+        .envs(call.env.iter().map(|(name, value)| (name, value.reveal())))
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(out.try_clone().map_err(io("keep the output of"))?)
+        .stderr(err.try_clone().map_err(io("keep the output of"))?)
+        // A group of its own: it can be killed whole, and a signal for the agent does not reach it.
+        .process_group(0)
+        .spawn()
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => HostError::Missing { program: call.program.clone() },
+            _ => io("start")(source),
+        })?;
+    let deadline = Instant::now() + call.within;
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(io("wait for"))? {
+            break status;
+        }
+        if Instant::now() >= deadline {
+            let group = rustix::process::Pid::from_child(&child);
+            // Whoever ended in this moment needs no killing.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            let _ = child.wait();
+            return Err(HostError::TooSlow { program: call.program.clone(), within: call.within });
+        }
+        std::thread::sleep(LOOK);
+    };
+    let read = |file: &mut std::fs::File| -> io::Result<String> {
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(OUTPUT)))?;
+        let mut bytes = Vec::new();
+        file.take(OUTPUT).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let status = if status.signal().is_some() { None } else { status.code() };
+    let stdout = read(&mut out).map_err(io("read the output of"))?;
+    let stderr = read(&mut err).map_err(io("read the output of"))?;
+    Ok(Output { status, stdout, stderr })
+}
+
+/// Writes a file so that after a crash it is the old one or the new one.
+pub fn write_durably(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let folder = path.parent().ok_or_else(|| io::Error::other("it has no folder"))?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+    let name = path.file_name().ok_or_else(|| io::Error::other("it has no name"))?.to_string_lossy();
+    let beside = folder.join(format!(".{name}.new"));
+    // What a crash left there may have another mode.
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// Removes a file for good.
+pub fn remove_durably(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    match path.parent().map(std::fs::File::open) {
+        Some(Ok(folder)) => folder.sync_all(),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,140 @@
+//! How an agent reaches its controllers: reports out, orders and files in.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::Client;
+
+use crate::config::{ClientCertificate, Trust};
+use crate::enrol::endpoint::{Join, Joined, WAIT};
+use crate::model::order::{Answer, Artefact, Report};
+use crate::tls::{self, TlsError};
+
+/// A network that is there answers in this time.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A file that makes no progress for so long is given up; it is begun again with the next try of the step.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Why a controller did not answer.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum LinkError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("cannot reach {url}: {why}")]
+    Unreachable { url: String, why: String },
+    #[error("{url} answered {status}: {why}")]
+    Refused { url: String, status: u16, why: String },
+    #[error("cannot write {}: {why}", path.display())]
+    File { path: PathBuf, why: String },
+}
+
+/// Where an agent has what it shows and trusts.
+#[derive(Clone, Debug)]
+pub struct Papers {
+    /// The authority's certificate.
+    pub ca: PathBuf,
+    /// The agent's certificate and key.
+    pub own: ClientCertificate,
+}
+
+impl Papers {
+    /// The papers of a folder.
+    pub fn of(folder: &Path) -> Self {
+        let own = ClientCertificate { certificate: folder.join("agent.pem"), key: folder.join("agent.key") };
+        Self { ca: folder.join("ca.pem"), own }
+    }
+}
+
+/// Connections to the controllers.
+#[derive(Clone, Debug)]
+pub struct Link {
+    client: Client,
+}
+
+impl Link {
+    /// Reads the papers. Without own ones only joining is possible.
+    pub fn new(ca: &Path, own: Option<&ClientCertificate>) -> Result<Self, LinkError> {
+        let config = tls::client_config(&Trust::CaFile(ca.to_owned()), own)?;
+        let builder =
+            Client::builder().tls_backend_preconfigured(config).connect_timeout(CONNECT).read_timeout(WAIT + SILENCE);
+        let client = builder.https_only(true).redirect(reqwest::redirect::Policy::none()).build();
+        let client = client.map_err(|error| LinkError::Unreachable { url: String::new(), why: root(&error) })?;
+        Ok(Self { client })
+    }
+
+    /// Reports, and waits for the answer.
+    pub async fn report(&self, controller: &str, report: &Report) -> Result<Answer, LinkError> {
+        let url = format!("{controller}/agent/report");
+        let answer = self.client.post(&url).json(report).timeout(WAIT + SILENCE).send().await;
+        read(url, answer).await
+    }
+
+    /// Asks for a certificate with a token.
+    pub async fn join(&self, controller: &str, join: &Join) -> Result<Joined, LinkError> {
+        let url = format!("{controller}/agent/join");
+        let answer = self.client.post(&url).json(join).timeout(SILENCE).send().await;
+        read(url, answer).await
+    }
+
+    /// Brings a file. Its hash is judged by who asked for it.
+    pub async fn fetch(&self, controller: &str, artefact: &Artefact, to: &Path) -> Result<(), LinkError> {
+        let url = artefact.url.clone().unwrap_or_else(|| format!("{controller}/artefacts/{}", artefact.name));
+        let unreachable = |error: reqwest::Error| LinkError::Unreachable { url: url.clone(), why: root(&error) };
+        let file_error = |error: std::io::Error| LinkError::File { path: to.to_owned(), why: error.to_string() };
+        let mut answer = self.client.get(&url).send().await.map_err(unreachable)?;
+        if !answer.status().is_success() {
+            let status = answer.status().as_u16();
+            let why = answer.text().await.unwrap_or_default().chars().take(300).collect();
+            return Err(LinkError::Refused { url, status, why });
+        }
+        let mut file = std::fs::File::create(to).map_err(file_error)?;
+        let mut size = 0;
+        while let Some(piece) = answer.chunk().await.map_err(unreachable)? {
+            size += piece.len() as u64;
+            if size > artefact.size {
+                let why = format!("it is longer than the {} bytes the order says", artefact.size);
+                return Err(LinkError::Refused { url, status: 200, why });
+            }
+            // Pieces are small, and this is the thread that waits for the file.
+            file.write_all(&piece).map_err(file_error)?;
+        }
+        Ok(())
+    }
+}
+
+async fn read<T: serde::de::DeserializeOwned>(
+    url: String,
+    answer: Result<reqwest::Response, reqwest::Error>,
+) -> Result<T, LinkError> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => return Err(LinkError::Unreachable { url, why: root(&error) }),
+    };
+    let status = answer.status();
+    let text = match answer.text().await {
+        Ok(text) => text,
+        Err(error) => return Err(LinkError::Unreachable { url, why: root(&error) }),
+    };
+    let refused = |why: String| LinkError::Refused { url: url.clone(), status: status.as_u16(), why };
+    if !status.is_success() {
+        return Err(refused(text.chars().take(300).collect()));
+    }
+    serde_json::from_str(&text).map_err(|error| refused(format!("what cannot be read: {error}")))
+}
+
+/// The last cause, in our words where TLS refused.
+fn root(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        if let Some(io) = next.downcast_ref::<std::io::Error>()
+            && io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+        {
+            return tls::explain_io(io);
+        }
+        cause = next;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,32 @@
+//! What runs on a node: an agent that takes one order at a time, makes it so,
+//! and remembers over crashes what it did.
+//!
+//! ```text
+//! order -> memory (admit) -> ledger -> walk: check -> act -> check again -> ledger -> report
+//! ```
+//!
+//! `walk` decides, `steps` knows how each task is checked and done, `recipes`
+//! is what is known of the product's packages, `host` is the node itself.
+
+pub mod disks;
+#[cfg(test)]
+mod fixture;
+pub mod hooks;
+pub mod host;
+pub mod ledger;
+pub mod link;
+pub mod memory;
+pub mod real;
+pub mod recipes;
+pub mod run;
+pub mod steps;
+pub mod walk;
+
+/// Bytes as lower-case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,45 @@
+//! What is known of ScaleIO's packages on each operating system and in each
+//! generation: data, and small code that reads what tools say.
+//!
+//! Nothing here touches a node. Each command carries how well it is known.
+
+pub mod component;
+pub mod dpkg;
+pub mod driver;
+pub mod drv_cfg;
+pub mod os;
+pub mod package;
+pub mod prerequisites;
+pub mod release;
+pub mod rpm;
+
+/// How well something is known. What is only concluded needs a person's yes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    /// Concluded from other facts, never seen.
+    Inferred,
+    /// Read in documentation or a report.
+    Documented,
+    /// Seen in a program that people run.
+    Used,
+}
+
+impl Mark {
+    /// Whether a person must accept it before it is used.
+    pub const fn is_unproven(self) -> bool {
+        matches!(self, Self::Inferred)
+    }
+}
+
+/// How an installed package stands in the package manager's own books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Installed {
+    /// It is not there.
+    Absent,
+    /// It is there, once and whole.
+    Whole(release::Release),
+    /// It is there more than once, or not whole.
+    Half(String),
+    /// The books cannot be read.
+    Unclear(String),
+}

@@ -1,0 +1,358 @@
+//! The agent's loops: one talks to the controllers, one walks through steps.
+//!
+//! They share what is (the status) and what came (orders). When no controller
+//! answers, the step under way goes on to its end, and no other is begun,
+//! since orders are not stored ahead.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::ledger::{Ledger, LedgerError};
+use super::link::{Link, LinkError, Papers};
+use super::memory::{Admission, Memory, Record, refused, without_secrets};
+use super::real::{self, RealHost};
+use super::walk::{Around, walk};
+use crate::model::order::{Artefact, Component, Finished, Order, OrderId, PROTOCOL, Report, Secrets, Task};
+use crate::model::unit::Timestamp;
+use crate::{VERSION, clock};
+
+/// So long a started agent waits for its controller to repeat the order of the
+/// step it was in, before it goes on by what it wrote down.
+const REPEAT: Duration = Duration::from_secs(15);
+
+/// Between two tries when no controller answers; a thousand agents do this at once.
+const PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What an agent is started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The controllers, `https://host:port`; the first that answers is talked to.
+    pub controllers: Vec<String>,
+    /// Where papers and ledger are, and files are staged.
+    pub folder: PathBuf,
+}
+
+/// Why an agent ends.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum AgentError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error("cannot use the folder {}", folder.display())]
+    Folder {
+        folder: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the agent's worker ended by a bug: {0}")]
+    Bug(String),
+}
+
+/// What the worker tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Status {
+    epoch: u64,
+    working_on: Option<OrderId>,
+    /// Whether the order of the step must be heard again.
+    wants_order: bool,
+    finished: Vec<Finished>,
+}
+
+impl Status {
+    fn of(memory: &Memory, wants_order: bool) -> Self {
+        let working_on = memory.current().map(|current| current.order.id.clone());
+        Self { epoch: memory.epoch(), working_on, wants_order, finished: memory.unacknowledged() }
+    }
+}
+
+/// What comes from a controller.
+enum Came {
+    Order(Box<Order>),
+    Acknowledged(Vec<OrderId>),
+}
+
+/// The time at the controller, as its last answer said it.
+#[derive(Clone, Default)]
+struct Clock(Arc<AtomicI64>);
+
+impl Clock {
+    fn hear(&self, theirs: Timestamp) {
+        self.0.store((theirs - clock::now()).num_milliseconds(), Ordering::Relaxed);
+    }
+
+    fn now(&self) -> Timestamp {
+        clock::now() + TimeDelta::milliseconds(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Runs until told to stop.
+pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), AgentError> {
+    let papers = Papers::of(&settings.folder);
+    let link = Link::new(&papers.ca, Some(&papers.own))?;
+    let about = about();
+    let path = settings.folder.join("ledger");
+    let ledger = match Ledger::open(&path) {
+        Ok(ledger) => ledger,
+        Err(error @ (LedgerError::Damaged { .. } | LedgerError::Newer { .. })) => {
+            warn!(%error, "the agent takes no orders");
+            let report = Report { out_of_work: Some(error.to_string()), ..about };
+            return complain(&settings, &link, report, stop).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let (status, watched) = watch::channel(Status::of(ledger.memory(), ledger.memory().current().is_some()));
+    let (sender, came) = mpsc::channel(16);
+    let clock = Clock::default();
+    let host = {
+        let (link, controllers, runtime) = (link.clone(), settings.controllers.clone(), Handle::current());
+        let fetch =
+            move |artefact: &Artefact, to: &std::path::Path| runtime.block_on(fetch(&link, &controllers, artefact, to));
+        let fail = |source| AgentError::Folder { folder: settings.folder.clone(), source };
+        RealHost::new(&settings.folder, Box::new(fetch)).map_err(fail)?
+    };
+    info!(version = VERSION, boot_id = about.boot_id, "the agent works");
+    let worker = Worker { ledger, host, came, status, clock: clock.clone(), stop: stop.clone() };
+    let mut worker = tokio::task::spawn_blocking(move || worker.run());
+    let talking = talk(&settings, &link, about, watched, sender, &clock);
+    let ended = tokio::select! {
+        ended = &mut worker => ended,
+        () = talking => return Ok(()),
+        // What is done to the node right now is brought to its end.
+        () = stop.cancelled() => worker.await,
+    };
+    match ended {
+        Ok(ended) => Ok(ended?),
+        Err(panic) => Err(AgentError::Bug(panic.to_string())),
+    }
+}
+
+/// What does not change while an agent runs.
+fn about() -> Report {
+    let read = |path| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+    Report {
+        protocol: PROTOCOL,
+        release: VERSION.to_owned(),
+        program: real::sha256(std::path::Path::new("/proc/self/exe")).unwrap_or_default(),
+        boot_id: read("/proc/sys/kernel/random/boot_id"),
+        kernel: read("/proc/sys/kernel/osrelease"),
+        epoch: 0,
+        working_on: None,
+        finished: Vec::new(),
+        out_of_work: None,
+    }
+}
+
+/// Tells the controller why there is no work to be had here.
+async fn complain(settings: &Settings, link: &Link, report: Report, stop: CancellationToken) -> Result<(), AgentError> {
+    let telling = async {
+        loop {
+            for controller in &settings.controllers {
+                if let Err(error) = link.report(controller, &report).await {
+                    warn!(%error, "no controller could be told");
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        () = telling => Ok(()),
+    }
+}
+
+async fn fetch(link: &Link, controllers: &[String], artefact: &Artefact, to: &std::path::Path) -> Result<(), String> {
+    let mut last = "no controller is known".to_owned();
+    for controller in controllers {
+        match link.fetch(controller, artefact, to).await {
+            Ok(()) => return Ok(()),
+            Err(error) => last = error.to_string(),
+        }
+    }
+    Err(last)
+}
+
+/// Reports at each change and waits for orders, at the first controller that answers.
+async fn talk(
+    settings: &Settings,
+    link: &Link,
+    about: Report,
+    mut status: watch::Receiver<Status>,
+    came: mpsc::Sender<Came>,
+    clock: &Clock,
+) {
+    let (mut at, mut pause) = (0, PAUSE);
+    loop {
+        let now = status.borrow_and_update().clone();
+        // Who wants the order again does not say that it has it.
+        let working_on = now.working_on.filter(|_| !now.wants_order);
+        let report = Report { epoch: now.epoch, working_on, finished: now.finished, ..about.clone() };
+        let Some(controller) = settings.controllers.get(at) else { return };
+        let answer = tokio::select! {
+            answer = link.report(controller, &report) => answer,
+            changed = status.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
+        };
+        match answer {
+            Ok(answer) => {
+                pause = PAUSE;
+                clock.hear(answer.now);
+                let acknowledged = (!answer.acknowledged.is_empty()).then_some(Came::Acknowledged(answer.acknowledged));
+                let order = answer.order.map(|order| Came::Order(Box::new(order)));
+                let waiting = acknowledged.is_some() || order.is_some();
+                for one in acknowledged.into_iter().chain(order) {
+                    if came.send(one).await.is_err() {
+                        return;
+                    }
+                }
+                // Until the worker has taken it in, the next report would say the same.
+                if waiting {
+                    let _ = tokio::time::timeout(PAUSE, status.changed()).await;
+                }
+            }
+            Err(error) => {
+                warn!(%error, "a controller could not be reported to");
+                at = (at + 1) % settings.controllers.len();
+                let jitter = pause.mul_f64(rand::random_range(0.5..1.0));
+                tokio::time::sleep(jitter).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+struct Worker {
+    ledger: Ledger,
+    host: RealHost,
+    came: mpsc::Receiver<Came>,
+    status: watch::Sender<Status>,
+    clock: Clock,
+    stop: CancellationToken,
+}
+
+impl Worker {
+    fn run(mut self) -> Result<(), LedgerError> {
+        self.resume()?;
+        while let Some(came) = self.next(None) {
+            match came {
+                Came::Acknowledged(ids) => self.acknowledge(ids)?,
+                Came::Order(order) => self.take(&order)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What comes next; none when told to stop or when the time is over.
+    fn next(&mut self, within: Option<Duration>) -> Option<Came> {
+        let stop = self.stop.clone();
+        Handle::current().block_on(async {
+            let over = async {
+                match within {
+                    Some(within) => tokio::time::sleep(within).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => None,
+                () = over => None,
+                came = self.came.recv() => came,
+            }
+        })
+    }
+
+    /// Ends the step of the last life. Its order is heard again if a controller is there; a
+    /// password is only in that.
+    fn resume(&mut self) -> Result<(), LedgerError> {
+        while let Some(order) = self.ledger.memory().current().map(|current| current.order.clone()) {
+            let needs = needs_secrets(&order.task);
+            match self.next((!needs).then_some(REPEAT)) {
+                Some(Came::Acknowledged(ids)) => self.acknowledge(ids)?,
+                Some(Came::Order(again)) => self.take(&again)?,
+                None if self.stop.is_cancelled() => return Ok(()),
+                None => {
+                    warn!(order = %order.id, "no controller repeats the order, and the step goes on without");
+                    self.walk(&Secrets::default())?;
+                }
+            }
+            if self.stop.is_cancelled() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, ids: Vec<OrderId>) -> Result<(), LedgerError> {
+        for id in ids {
+            self.ledger.write(Record::Acknowledged { id })?;
+        }
+        self.tell(self.wants_order());
+        Ok(())
+    }
+
+    fn take(&mut self, order: &Order) -> Result<(), LedgerError> {
+        match self.ledger.memory().admit(order, self.clock.now()) {
+            Admission::Begin => {
+                info!(order = %order.id, task = order.task.name(), "a step begins");
+                let begun = Record::Begun { order: without_secrets(order), at: self.clock.now() };
+                self.ledger.write(begun)?;
+                self.walk(&order.secrets)?;
+            }
+            Admission::Continue => self.walk(&order.secrets)?,
+            // It is told with the next report, if it was not acknowledged.
+            Admission::Repeat(_) => self.tell(false),
+            Admission::Refuse(why) => {
+                warn!(order = %order.id, why, "an order is not obeyed");
+                let known = self.ledger.memory().current().is_some_and(|current| current.order.id == order.id);
+                if !known {
+                    let result = refused(order, why, self.clock.now());
+                    let digest = super::memory::digest(order);
+                    self.ledger.write(Record::Finished { epoch: order.epoch, digest, result })?;
+                }
+                self.tell(self.wants_order());
+            }
+        }
+        Ok(())
+    }
+
+    fn walk(&mut self, secrets: &Secrets) -> Result<(), LedgerError> {
+        self.tell(false);
+        let (clock, stop) = (self.clock.clone(), self.stop.clone());
+        let now = || clock.now();
+        let pause = |time: Duration| {
+            std::thread::sleep(time);
+            !stop.is_cancelled()
+        };
+        let around = Around { now: &now, pause: &pause };
+        if let Some(finished) = walk(&mut self.ledger, &mut self.host, secrets, &around)? {
+            info!(order = %finished.id, outcome = ?finished.outcome, "a step is over");
+        }
+        self.tell(false);
+        Ok(())
+    }
+
+    /// A borrow that lasted into `tell` would wait for itself.
+    fn wants_order(&self) -> bool {
+        self.status.borrow().wants_order
+    }
+
+    fn tell(&self, wants_order: bool) {
+        self.status.send_replace(Status::of(self.ledger.memory(), wants_order));
+    }
+}
+
+/// Whether a step cannot be ended without what only the controller has.
+const fn needs_secrets(task: &Task) -> bool {
+    matches!(task, Task::Install(install) if matches!(install.component, Component::Lia | Component::Gateway))
+}

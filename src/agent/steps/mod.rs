@@ -1,0 +1,116 @@
+//! How each task is checked and done on a node.
+//!
+//! `check` only looks. `act` brings a node from wherever it stands to what was
+//! ordered; doing it twice is as good as once.
+
+mod package;
+mod packages_busy;
+mod reboot;
+mod sdc;
+mod service;
+mod stage;
+mod wanted;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::disks;
+use super::hooks;
+use super::host::{Call, Host, HostError, Output};
+use super::recipes::os::Os;
+use super::walk::{State, Trouble};
+use crate::model::order::{Order, Task};
+use crate::model::unit::Timestamp;
+
+/// What was found on the way, for the report.
+type Found = BTreeMap<String, String>;
+
+/// Looks how the node stands to an order.
+pub fn check(order: &Order, host: &mut dyn Host, found: &mut Found, _now: Timestamp) -> State {
+    match &order.task {
+        Task::Stage { artefacts } => stage::check(artefacts, host),
+        Task::Prerequisites { components, generation } => wanted::check(components, *generation, host),
+        Task::Install(install) => package::check_install(install, host, found),
+        Task::Remove { component } => package::check_remove(*component, host),
+        Task::Service { component, running } => service::check_wanted(*component, *running, host),
+        Task::ConnectSdc { systems } => sdc::check(systems, host),
+        Task::Reboot { boot_id } => reboot::check(boot_id, host, found),
+        Task::JudgeDisks { paths } => judge_disks(paths, host, found),
+        Task::Preflight(_) | Task::RenewAgent { .. } => {
+            State::Impossible(format!("this agent cannot do {} yet", order.task.name()))
+        }
+        Task::Unknown => State::Impossible(
+            "this agent does not know the task; it is of another release than the controller".to_owned(),
+        ),
+    }
+}
+
+/// Changes the node.
+pub fn act(order: &Order, host: &mut dyn Host) -> Result<(), Trouble> {
+    let within = Duration::from_secs(u64::from(order.within_s));
+    match &order.task {
+        Task::Stage { artefacts } => stage::act(artefacts, host),
+        Task::Prerequisites { components, generation } => wanted::act(components, *generation, within, host),
+        Task::Install(install) => package::install(install, &order.secrets, within, host),
+        Task::Remove { component } => package::remove(*component, within, host),
+        Task::Service { component, running } => service::act_wanted(*component, *running, within, host),
+        Task::ConnectSdc { systems } => sdc::act(systems, host),
+        Task::Reboot { .. } => reboot::act(host),
+        Task::Preflight(_) | Task::JudgeDisks { .. } | Task::RenewAgent { .. } | Task::Unknown => Ok(()),
+    }
+}
+
+/// The verdicts go into the report, each by its disk's path.
+fn judge_disks(paths: &[String], host: &mut dyn Host, found: &mut Found) -> State {
+    let paths = if paths.is_empty() { disks::all(host) } else { Ok(paths.to_vec()) };
+    let paths = match paths {
+        Ok(paths) => paths,
+        Err(why) => return State::Unclear(why),
+    };
+    for path in paths {
+        let disk = disks::judge(&path, &disks::look(&path, host));
+        match serde_json::to_string(&disk) {
+            Ok(text) => found.insert(path, text),
+            Err(error) => return State::Unclear(format!("the verdict on {path} cannot be written: {error}")),
+        };
+    }
+    State::So
+}
+
+/// What the node's owner wants to be asked before something is done.
+pub fn before(order: &Order, host: &mut dyn Host) -> Result<(), String> {
+    hooks::run(hooks::When::Before, order, host)
+}
+
+/// What the node's owner wants to be told after something was done.
+pub fn after(order: &Order, host: &mut dyn Host) -> Result<(), String> {
+    hooks::run(hooks::When::After, order, host)
+}
+
+/// The node's operating system.
+fn os(host: &mut dyn Host) -> Result<Os, State> {
+    let text = match host.read("/etc/os-release") {
+        Ok(Some(text)) => text,
+        Ok(None) => return Err(State::Impossible("the node has no /etc/os-release".to_owned())),
+        Err(error) => return Err(State::Unclear(error.to_string())),
+    };
+    Os::read(&String::from_utf8_lossy(&text)).map_err(State::Impossible)
+}
+
+/// A state that stopped a check is trouble for an act.
+fn trouble(state: State) -> Trouble {
+    match state {
+        State::Busy(why) | State::Settling(why) => Trouble::Passing(why),
+        State::So => Trouble::Passing("it changed while it was looked at".to_owned()),
+        State::NotSo(why) | State::Half(why) | State::Unclear(why) | State::Impossible(why) => Trouble::Lasting(why),
+    }
+}
+
+/// A query whose answer is needed.
+fn ask(host: &mut dyn Host, call: &Call) -> Result<Output, State> {
+    host.run(call).map_err(|error| State::Unclear(error.to_string()))
+}
+
+fn passing(error: &HostError) -> Trouble {
+    Trouble::Passing(error.to_string())
+}

@@ -1,0 +1,91 @@
+//! `sio agent`: the service on a node, and how a host joins by a token.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use crate::agent::host::write_durably;
+use crate::agent::link::{Link, Papers};
+use crate::agent::run::{Settings, run};
+use crate::config::{Log, LogFormat};
+use crate::enrol::endpoint::Join;
+use crate::enrol::request::Request;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct Arguments {
+    /// A controller, https://HOST:PORT; say it again for each
+    #[arg(long = "controller", value_name = "URL", required = true)]
+    controllers: Vec<String>,
+    /// Where the agent keeps its papers and its ledger
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/sio-agent")]
+    folder: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Gets this host its certificate by a token
+    Join(JoinArguments),
+}
+
+#[derive(Debug, Args)]
+struct JoinArguments {
+    /// A controller, https://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    controller: String,
+    /// The name that the controller has for this host
+    #[arg(long)]
+    node: String,
+    /// The file with the token
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
+    /// The controller's ca.pem, brought here by a way that is trusted
+    #[arg(long, value_name = "FILE")]
+    ca: PathBuf,
+    /// Where the agent keeps its papers and its ledger
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/sio-agent")]
+    folder: PathBuf,
+}
+
+pub(super) fn agent(arguments: Arguments) -> anyhow::Result<()> {
+    crate::telemetry::init(&Log { level: "info".to_owned(), format: LogFormat::Text })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let folder = arguments.folder;
+    if let Some(Command::Join(join)) = arguments.command {
+        return runtime.block_on(join_by_token(&join));
+    }
+    let controllers = arguments.controllers.into_iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let told = crate::app::signalled()?;
+        let stopping = stop.clone();
+        tokio::spawn(async move {
+            let why = told.await;
+            tracing::info!(why, "the agent stops");
+            stopping.cancel();
+        });
+        Ok(run(Settings { controllers, folder }, stop).await?)
+    })
+}
+
+async fn join_by_token(arguments: &JoinArguments) -> anyhow::Result<()> {
+    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+    let (token, ca) = (read(&arguments.token_file)?, read(&arguments.ca)?);
+    let request = Request::new(&arguments.node)?;
+    let link = Link::new(&arguments.ca, None)?;
+    let join = Join { node: arguments.node.clone(), token: token.trim().to_owned(), request: request.pem().to_owned() };
+    let joined = link.join(arguments.controller.trim_end_matches('/'), &join).await?;
+    let papers = Papers::of(&arguments.folder);
+    for (path, text, mode) in [
+        (&papers.ca, &ca, 0o644),
+        (&papers.own.key, &request.key().to_owned(), 0o600),
+        (&papers.own.certificate, &joined.certificate, 0o644),
+    ] {
+        write_durably(path, text.as_bytes(), mode).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}

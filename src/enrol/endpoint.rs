@@ -1,0 +1,275 @@
+//! Where agents come to: mutual TLS, reports in, orders out, files out.
+//!
+//! `POST /agent/report` waits for an order for up to [`WAIT`]; `POST
+//! /agent/join` is the one request without a client's certificate; `GET
+//! /artefacts/NAME` serves a file.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::artefacts::Shelf;
+use super::ca::{Authority, CaError};
+use super::desk::{Closed, Counter};
+use super::token::Tokens;
+use crate::clock;
+use crate::model::order::{Answer, PROTOCOL, Report, common};
+
+/// How long a request waits for an order: below the minute after which
+/// firewalls forget a silent connection.
+pub const WAIT: Duration = Duration::from_secs(30);
+
+/// Each agent holds one connection, and fetches files over another.
+const CONNECTIONS_AT_ONCE: usize = 8_192;
+
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// A report has at most a thousand outcomes of a few hundred bytes.
+const LARGEST_REPORT: usize = 4 << 20;
+
+/// Why the endpoint cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// The authority did not sign its certificate.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// The TLS library refused the settings.
+    #[error("TLS for agents cannot be set up: {0}")]
+    Tls(String),
+    /// The address cannot be had.
+    #[error("cannot listen for agents on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The node that a connection speaks for, by its certificate.
+#[derive(Clone, Debug)]
+struct Peer(Option<Arc<str>>);
+
+struct Shared {
+    authority: Arc<Authority>,
+    counter: Counter,
+    shelf: Shelf,
+    // Held for the moment of a comparison.
+    tokens: Mutex<Tokens>,
+}
+
+/// The endpoint, bound and not yet serving.
+pub struct Endpoint {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    shared: Arc<Shared>,
+}
+
+/// What a host says that joins by a token.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Join {
+    /// The name it has in the configuration.
+    pub node: String,
+    /// The token.
+    pub token: String,
+    /// The request for a certificate, PEM.
+    pub request: String,
+}
+
+/// What it gets.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Joined {
+    /// Its certificate, PEM.
+    pub certificate: String,
+}
+
+impl Endpoint {
+    /// Listens, under names that agents know it by.
+    pub async fn bind(
+        address: SocketAddr,
+        names: &[String],
+        authority: Arc<Authority>,
+        counter: Counter,
+        shelf: Shelf,
+        tokens: Tokens,
+    ) -> Result<Self, EndpointError> {
+        let tls = |error: &dyn std::fmt::Display| EndpointError::Tls(error.to_string());
+        let identity = authority.serve_as(names, clock::now())?;
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.certificate().clone()).map_err(|error| tls(&error))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        // A host that joins has no certificate yet; every other path asks for one.
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .allow_unauthenticated()
+            .build()
+            .map_err(|error| tls(&error))?;
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| tls(&error))?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![identity.certificate], identity.key)
+            .map_err(|error| tls(&error))?;
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|source| EndpointError::Listen { address, source })?;
+        let shared = Shared { authority, counter, shelf, tokens: Mutex::new(tokens) };
+        Ok(Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)), shared: Arc::new(shared) })
+    }
+
+    /// The address that was bound, for port 0.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until told to stop.
+    pub async fn serve(self, stop: CancellationToken) {
+        let router = Router::new()
+            .route("/agent/report", post(report))
+            .route("/agent/join", post(join))
+            .route("/artefacts/{name}", get(artefact))
+            .layer(DefaultBodyLimit::max(LARGEST_REPORT))
+            .with_state(Arc::clone(&self.shared));
+        let places = Arc::new(Semaphore::new(CONNECTIONS_AT_ONCE));
+        let open = GracefulShutdown::new();
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, most likely: waiting gives some back.
+                    warn!(%error, "a connection of an agent could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let (router, acceptor, watcher) = (router.clone(), self.acceptor.clone(), open.watcher());
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                let _place = place;
+                let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
+                let Ok(Ok(stream)) = shaken.await else {
+                    debug!("a handshake with an agent failed");
+                    return;
+                };
+                let peer = Peer(stream.get_ref().1.peer_certificates().and_then(|chain| name_of(chain.first()?)));
+                let router = router.layer(Extension(peer)).layer(Extension(stop));
+                let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+                builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+                let service = TowerToHyperService::new(router);
+                let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+                if let Err(error) = watcher.watch(connection).await {
+                    debug!(%error, "a connection of an agent broke");
+                }
+            });
+        }
+        drop(self.listener);
+        if tokio::time::timeout(LAST_ANSWERS, open.shutdown()).await.is_err() {
+            info!("connections of agents were cut at the end");
+        }
+    }
+}
+
+/// The name in a certificate that was found good.
+fn name_of(certificate: &[u8]) -> Option<Arc<str>> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    certificate.subject().iter_common_name().next()?.as_str().ok().map(Arc::from)
+}
+
+fn refuse(status: StatusCode, why: impl Into<String>) -> Response {
+    (status, Json(serde_json::json!({ "error": why.into() }))).into_response()
+}
+
+async fn report(
+    State(shared): State<Arc<Shared>>,
+    Extension(peer): Extension<Peer>,
+    Extension(stop): Extension<CancellationToken>,
+    Json(report): Json<Report>,
+) -> Response {
+    let Some(node) = peer.0 else {
+        return refuse(StatusCode::FORBIDDEN, "an agent shows its certificate; join first");
+    };
+    let protocol = match common(PROTOCOL, report.protocol) {
+        Ok(version) => version,
+        Err(mismatch) => return refuse(StatusCode::CONFLICT, mismatch.to_string()),
+    };
+    let mut counter = shared.counter.clone();
+    let ending = || refuse(StatusCode::SERVICE_UNAVAILABLE, "the controller is ending");
+    let Ok(acknowledged) = counter.hand_in(&node, report.clone()).await else { return ending() };
+    // What was just taken over is news to the agent, and is told at once.
+    let wait = if acknowledged.is_empty() { WAIT } else { Duration::ZERO };
+    let order = tokio::select! {
+        () = stop.cancelled() => return ending(),
+        order = tokio::time::timeout(wait, counter.next(&node, &report)) => order,
+    };
+    let order = match order {
+        Ok(Ok(order)) => Some(order.as_ref().clone()),
+        Ok(Err(Closed)) => return ending(),
+        Err(_) => None,
+    };
+    Json(Answer { protocol, now: clock::now(), acknowledged, order }).into_response()
+}
+
+async fn join(State(shared): State<Arc<Shared>>, Json(join): Json<Join>) -> Response {
+    if let Err(why) = shared.tokens.lock().await.admit(&join.node, &join.token, clock::now()) {
+        warn!(node = join.node, %why, "a host could not join");
+        return refuse(StatusCode::FORBIDDEN, why.to_string());
+    }
+    match shared.authority.sign(&join.request, &join.node, clock::now()) {
+        Ok(certificate) => {
+            info!(node = join.node, "a host joined by its token");
+            Json(Joined { certificate }).into_response()
+        }
+        Err(why) => refuse(StatusCode::BAD_REQUEST, why.to_string()),
+    }
+}
+
+async fn artefact(
+    State(shared): State<Arc<Shared>>,
+    Extension(peer): Extension<Peer>,
+    Path(name): Path<String>,
+) -> Response {
+    if peer.0.is_none() {
+        return refuse(StatusCode::FORBIDDEN, "an agent shows its certificate; join first");
+    }
+    let Some((artefact, path)) = shared.shelf.find(&name) else {
+        return refuse(StatusCode::NOT_FOUND, format!("{name:?} is not among the artefacts of the controller"));
+    };
+    let file = match tokio::fs::File::open(&path).await {
+        Ok(file) => file,
+        Err(error) => return refuse(StatusCode::INTERNAL_SERVER_ERROR, format!("{name}: {error}")),
+    };
+    let pieces = futures_util::stream::try_unfold(file, async |mut file| {
+        let mut piece = vec![0; 1 << 16];
+        let read = file.read(&mut piece).await?;
+        piece.truncate(read);
+        io::Result::Ok((read > 0).then_some((piece, file)))
+    });
+    ([(header::CONTENT_LENGTH, artefact.size)], Body::from_stream(pieces)).into_response()
+}

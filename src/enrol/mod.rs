@@ -1,0 +1,12 @@
+//! Who may speak as a node, and how orders and files reach its agent.
+//!
+//! The controller is a small certificate authority. An agent shows a
+//! certificate of it, whose name is the node's, in every connection; the
+//! controller shows one too. No password goes between them.
+
+pub mod artefacts;
+pub mod ca;
+pub mod desk;
+pub mod endpoint;
+pub mod request;
+pub mod token;

@@ -1,0 +1,406 @@
+//! What a controller and the agent of a node say to each other: orders, what
+//! became of them, and which versions of that talk go together.
+//!
+//! Both ends may be one release apart, so every struct takes fields it does
+//! not know, and a task it does not know is one it can refuse by name.
+
+use core::net::IpAddr;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::unit::Timestamp;
+use super::version::Generation;
+
+/// The version of the talk that this release speaks.
+pub const PROTOCOL: u16 = 1;
+
+/// Two ends whose versions are too far apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this end speaks version {ours} of the agents' protocol and the other one version {theirs}; only neighbours understand each other, so bring the older end up one release at a time"
+)]
+#[allow(missing_docs)]
+pub struct Mismatch {
+    pub ours: u16,
+    pub theirs: u16,
+}
+
+/// The version in which two ends talk: the older one, when it is at most one behind.
+pub const fn common(ours: u16, theirs: u16) -> Result<u16, Mismatch> {
+    if ours.abs_diff(theirs) > 1 {
+        Err(Mismatch { ours, theirs })
+    } else if ours < theirs {
+        Ok(ours)
+    } else {
+        Ok(theirs)
+    }
+}
+
+/// Which step of a run an order carries out. The controller makes it up, and
+/// never gives two steps the same one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OrderId(String);
+
+impl OrderId {
+    /// Takes the id that the controller made.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A password on its way to the package that needs it. It goes over the wire,
+/// into no log and into no ledger.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(String);
+
+impl Hidden {
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// One step for one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The step.
+    pub id: OrderId,
+    /// Counts the leaders there were; an agent obeys no leader older than one it has heard.
+    pub epoch: u64,
+    /// The step is not begun after this moment.
+    pub expires: Timestamp,
+    /// How long it may take once begun, in seconds.
+    pub within_s: u32,
+    /// What is to be so afterwards.
+    pub task: Task,
+    /// What the task needs and nobody else may read.
+    #[serde(default, skip_serializing_if = "Secrets::is_empty")]
+    pub secrets: Secrets,
+}
+
+/// Passwords that a package's install script asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Secrets {
+    /// For LIA: what the installation manager shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lia_token: Option<Hidden>,
+    /// For the gateway: the password of its administrator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway_admin: Option<Hidden>,
+}
+
+impl Secrets {
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.lia_token.is_none() && self.gateway_admin.is_none()
+    }
+}
+
+/// What is to be so on the node after a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum Task {
+    /// The table of what a node must have is filled in; nothing is changed.
+    Preflight(Preflight),
+    /// Files lie on the node, complete and with the right SHA-256.
+    Stage {
+        /// The files.
+        artefacts: Vec<Artefact>,
+    },
+    /// The operating system's packages that components need are installed.
+    Prerequisites {
+        /// For these components.
+        components: Vec<Component>,
+        /// Of this generation.
+        generation: Generation,
+    },
+    /// A component is installed in the version of a package, and its service runs.
+    Install(Install),
+    /// A component is gone from the node.
+    Remove {
+        /// The component.
+        component: Component,
+    },
+    /// A component's service runs, or does not.
+    Service {
+        /// The component.
+        component: Component,
+        /// Whether it shall run.
+        running: bool,
+    },
+    /// The SDC knows the managers of these systems, now and after a reboot.
+    ConnectSdc {
+        /// The addresses of the managers, one list a system.
+        systems: Vec<Vec<IpAddr>>,
+    },
+    /// Each disk is looked at by every means there is; nothing is changed.
+    JudgeDisks {
+        /// Which disks; none: every disk of the node.
+        #[serde(default)]
+        paths: Vec<String>,
+    },
+    /// The node has booted again since a boot.
+    Reboot {
+        /// The boot that is to be over.
+        boot_id: String,
+    },
+    /// The agent itself is this file.
+    RenewAgent {
+        /// The new program.
+        artefact: Artefact,
+    },
+    /// A task of another release.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Task {
+    /// The name of a task, as hooks, logs and metrics carry it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Preflight(_) => "preflight",
+            Self::Stage { .. } => "stage",
+            Self::Prerequisites { .. } => "prerequisites",
+            Self::Install(_) => "install",
+            Self::Remove { .. } => "remove",
+            Self::Service { .. } => "service",
+            Self::ConnectSdc { .. } => "connect_sdc",
+            Self::JudgeDisks { .. } => "judge_disks",
+            Self::Reboot { .. } => "reboot",
+            Self::RenewAgent { .. } => "renew_agent",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A file that the controller serves, or that lies at a URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artefact {
+    /// Its name, without any folder.
+    pub name: String,
+    /// What its bytes hash to, in lower-case hexadecimal digits.
+    pub sha256: String,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Where it lies when the controller does not serve it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// A package to be installed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Install {
+    /// The component.
+    pub component: Component,
+    /// The package; its name tells the version.
+    pub artefact: Artefact,
+    /// The managers of the system, or its virtual addresses.
+    #[serde(default)]
+    pub mdms: Vec<IpAddr>,
+}
+
+/// What a node is asked to be good for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Preflight {
+    /// The components it shall carry.
+    pub components: Vec<Component>,
+    /// Of which generation.
+    pub generation: Option<Generation>,
+    /// Addresses it must reach, each with a port.
+    pub reach: Vec<String>,
+    /// The smallest MTU on the way to them.
+    pub mtu: Option<u32>,
+    /// The slowest link it may have, in Mbit/s.
+    pub link_mbit: Option<u32>,
+    /// The time at the controller when it asked.
+    pub now: Option<Timestamp>,
+}
+
+/// A part of ScaleIO that a node can carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Component {
+    /// A metadata manager.
+    Mdm,
+    /// A tie-breaker: the manager's package in its smaller role.
+    Tb,
+    /// A data server.
+    Sds,
+    /// A client: a kernel module and what configures it.
+    Sdc,
+    /// The installation agent, by which the vendor's own tools work.
+    Lia,
+    /// The REST gateway.
+    Gateway,
+}
+
+impl Component {
+    /// All of them, in the order in which a node gets them.
+    pub const ALL: [Self; 6] = [Self::Mdm, Self::Tb, Self::Sds, Self::Sdc, Self::Lia, Self::Gateway];
+
+    /// Its word in commands and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mdm => "mdm",
+            Self::Tb => "tb",
+            Self::Sds => "sds",
+            Self::Sdc => "sdc",
+            Self::Lia => "lia",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What became of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was so before; nothing was done.
+    AlreadySo,
+    /// It was done, and seen to be so.
+    Done,
+    /// It is not so. The node stays as the text says.
+    Failed {
+        /// What is wrong, and the mend.
+        why: String,
+    },
+    /// Nothing was begun.
+    Refused {
+        /// Why not.
+        why: String,
+    },
+    /// An outcome of another release.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Outcome {
+    /// Whether what was ordered is so.
+    pub const fn is_good(&self) -> bool {
+        matches!(self, Self::AlreadySo | Self::Done)
+    }
+}
+
+/// An order that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    /// Which.
+    pub id: OrderId,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// When, by the node's clock.
+    pub at: Timestamp,
+    /// What was found, such as a version or a disk's state, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub found: BTreeMap<String, String>,
+}
+
+/// What an agent says each time it asks for orders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The version of the talk that the agent speaks.
+    pub protocol: u16,
+    /// The agent's release.
+    pub release: String,
+    /// The SHA-256 of the agent's program.
+    #[serde(default)]
+    pub program: String,
+    /// Which boot of the node this is.
+    pub boot_id: String,
+    /// The kernel that runs.
+    #[serde(default)]
+    pub kernel: String,
+    /// The highest epoch it obeys.
+    pub epoch: u64,
+    /// The step it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_on: Option<OrderId>,
+    /// What is over and was not acknowledged.
+    #[serde(default)]
+    pub finished: Vec<Finished>,
+    /// Why it takes no orders, when it takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_of_work: Option<String>,
+}
+
+/// What the controller says to a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The version of the talk from here on.
+    pub protocol: u16,
+    /// The time at the controller.
+    pub now: Timestamp,
+    /// Outcomes that the controller has written down.
+    #[serde(default)]
+    pub acknowledged: Vec<OrderId>,
+    /// The next step, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_talk_in_the_older_version_and_others_do_not() {
+        assert_eq!(common(3, 3), Ok(3));
+        assert_eq!(common(3, 2), Ok(2));
+        assert_eq!(common(2, 3), Ok(2));
+        assert_eq!(common(3, 1), Err(Mismatch { ours: 3, theirs: 1 }));
+        assert_eq!(common(1, 3), Err(Mismatch { ours: 1, theirs: 3 }));
+    }
+
+    #[test]
+    fn a_neighbour_s_new_fields_tasks_and_outcomes_are_taken() {
+        let order = r#"{"id":"r1.4","epoch":7,"expires":"2026-01-01T00:00:00Z","within_s":60,"colour":"red",
+            "task":{"task":"polish","cloth":"silk"}}"#;
+        let order: Order = serde_json::from_str(order).unwrap();
+        assert_eq!(order.task, Task::Unknown);
+        let finished = r#"{"id":"r1.4","outcome":"evaporated","at":"2026-01-01T00:00:00Z","mood":"fine"}"#;
+        let finished: Finished = serde_json::from_str(finished).unwrap();
+        assert_eq!((finished.outcome.is_good(), finished.outcome), (false, Outcome::Unknown));
+    }
+
+    #[test]
+    fn a_secret_is_sent_and_not_shown() {
+        let secrets = Secrets { lia_token: Some(Hidden::new("hunter2")), gateway_admin: None };
+        assert!(!format!("{secrets:?}").contains("hunter2"));
+        assert_eq!(serde_json::to_string(&secrets).unwrap(), r#"{"lia_token":"hunter2"}"#);
+    }
+}

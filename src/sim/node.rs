@@ -1,0 +1,236 @@
+//! A simulated node: files, packages, services and boots in memory, with the
+//! manners of the real tools that were seen on real hosts.
+//!
+//! A package file is text: `name`, `version`, `unit`, `port`, one a line, and
+//! `fails` when its last script does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How a program ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Ended {
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+fn ended(status: i32, stdout: impl Into<String>, stderr: impl Into<String>) -> Ended {
+    Ended { status, stdout: stdout.into(), stderr: stderr.into() }
+}
+
+/// A node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SimNode {
+    /// Files by path.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// Services that run, with the port each listens on.
+    pub running: BTreeMap<String, u16>,
+    /// Which MDMs the SDC knows, and whether they answer.
+    pub mdms: Vec<(Vec<String>, bool)>,
+    /// How often it was booted.
+    pub boots: u64,
+    /// How often each effect was asked for.
+    pub effects: BTreeMap<String, u32>,
+    /// What the scripts of packages saw of the variables they know.
+    pub seen: Vec<String>,
+    packages: BTreeMap<String, Package>,
+    is_dpkg: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Package {
+    versions: BTreeSet<String>,
+    is_half: bool,
+    unit: String,
+}
+
+impl SimNode {
+    /// A node with an operating system.
+    pub fn new(id: &str, version: &str) -> Self {
+        let mut node = Self { is_dpkg: matches!(id, "ubuntu" | "debian"), ..Self::default() };
+        node.files.insert("/etc/os-release".to_owned(), format!("ID={id}\nVERSION_ID={version}\n").into_bytes());
+        node
+    }
+
+    /// The kernel's id of this boot.
+    pub fn boot_id(&self) -> String {
+        format!("boot-{}", self.boots)
+    }
+
+    /// The kernel's table of listening sockets.
+    fn sockets(&self) -> String {
+        let mut table = "  sl  local_address rem_address   st\n".to_owned();
+        for port in self.running.values() {
+            table += &format!("   0: 00000000:{port:04X} 00000000:0000 0A\n");
+        }
+        table
+    }
+
+    /// The content of a file.
+    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
+        match path {
+            "/proc/net/tcp" => Some(self.sockets().into_bytes()),
+            _ => self.files.get(path).cloned(),
+        }
+    }
+
+    /// Power is lost and comes back: what is durable stays.
+    pub fn boot(&mut self) {
+        self.boots += 1;
+    }
+
+    fn effect(&mut self, name: &str) {
+        *self.effects.entry(name.to_owned()).or_default() += 1;
+    }
+
+    /// Runs a program. With `killed`, it is killed in its middle: what it began stays half done.
+    pub fn run(&mut self, argv: &[&str], env: &BTreeMap<String, String>, killed: bool) -> Ended {
+        match argv {
+            ["rpm", "-q", "--qf", _, name] if !self.is_dpkg => match self.packages.get(*name) {
+                Some(package) => {
+                    let lines: Vec<String> = package.versions.iter().map(|version| format!("{version}\n")).collect();
+                    ended(0, lines.concat(), "")
+                }
+                None => ended(1, format!("package {name} is not installed\n"), ""),
+            },
+            ["dpkg-query", "-W", "-f", _, name] if self.is_dpkg => match self.packages.get(*name) {
+                Some(package) => {
+                    let state = if package.is_half { "iF " } else { "ii " };
+                    let version = package.versions.last().cloned().unwrap_or_default();
+                    ended(0, format!("{state}|{version}\n"), "")
+                }
+                None => ended(1, "", format!("dpkg-query: no packages found matching {name}\n")),
+            },
+            ["rpm", "-U", rest @ .., file] if !self.is_dpkg => {
+                self.install(file, rest.contains(&"--replacepkgs"), env, killed)
+            }
+            ["dpkg", .., "-i", file] if self.is_dpkg => self.install(file, true, env, killed),
+            ["rpm", "-e", .., name] | ["dpkg", "-P", name] => self.erase(name, env),
+            ["systemctl", "is-active", unit] => match self.running.contains_key(*unit) {
+                true => ended(0, "active\n", ""),
+                false => ended(3, "inactive\n", ""),
+            },
+            ["systemctl", "start", unit] => {
+                self.effect("start");
+                match self.packages.values().find(|package| package.unit == *unit) {
+                    Some(_) => {
+                        let port = self.port(unit);
+                        self.running.insert((*unit).to_owned(), port);
+                        ended(0, "", "")
+                    }
+                    None => ended(5, "", format!("Failed to start {unit}.service: Unit {unit}.service not found.")),
+                }
+            }
+            ["systemctl", "stop", unit] => {
+                self.effect("stop");
+                self.running.remove(*unit);
+                ended(0, "", "")
+            }
+            ["systemctl", "--no-block", "reboot"] => {
+                self.effect("reboot");
+                self.boot();
+                ended(0, "", "")
+            }
+            [program, rest @ ..] if program.ends_with("drv_cfg") => self.drv_cfg(rest),
+            _ => ended(127, "", format!("{}: command not found", argv.join(" "))),
+        }
+    }
+
+    fn port(&self, unit: &str) -> u16 {
+        match unit {
+            "mdm" => 9011,
+            "sds" => 7072,
+            "lia" => 9099,
+            _ => 443,
+        }
+    }
+
+    fn install(&mut self, file: &str, again: bool, env: &BTreeMap<String, String>, killed: bool) -> Ended {
+        let Some(content) = self.files.get(file).map(|bytes| String::from_utf8_lossy(bytes).into_owned()) else {
+            return ended(1, "", format!("error: open of {file} failed: No such file or directory"));
+        };
+        let field = |name: &str| {
+            content.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default().to_owned()
+        };
+        let (name, version, unit) = (field("name"), field("version"), field("unit"));
+        let package = self.packages.entry(name.clone()).or_default();
+        if !again && package.versions.contains(&version) {
+            return ended(1, "", format!("\tpackage {name}-{version} is already installed"));
+        }
+        package.unit.clone_from(&unit);
+        package.versions.insert(version.clone());
+        let fails = content.contains("fails");
+        if killed || (fails && self.is_dpkg) {
+            package.is_half = true;
+            self.effect("install");
+            return ended(1, "", "dpkg: error processing package (--install): post-installation script returned 3");
+        }
+        package.versions = [version].into();
+        package.is_half = false;
+        self.effect("install");
+        for (name, value) in env {
+            self.seen.push(format!("{name}={value}"));
+        }
+        if name.ends_with("sdc") {
+            self.files.insert("/opt/emc/scaleio/sdc/bin/drv_cfg".to_owned(), Vec::new());
+        }
+        if fails {
+            return ended(0, "", format!("warning: %post({name}) scriptlet failed, exit status 3"));
+        }
+        let port = self.port(&unit);
+        self.running.insert(unit, port);
+        ended(0, "", "")
+    }
+
+    fn erase(&mut self, name: &str, env: &BTreeMap<String, String>) -> Ended {
+        if env.get("I_AM_SURE").map(String::as_str) != Some("1") {
+            return ended(1, "", "the package asks for I_AM_SURE=1");
+        }
+        self.effect("erase");
+        match self.packages.remove(name) {
+            Some(package) => {
+                self.running.remove(&package.unit);
+                ended(0, "", "")
+            }
+            None => ended(1, "", format!("error: package {name} is not installed")),
+        }
+    }
+
+    fn drv_cfg(&mut self, args: &[&str]) -> Ended {
+        const FILE: &str = "/etc/emc/scaleio/drv_cfg.txt";
+        let list = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+        match args {
+            ["--query_vols"] => ended(0, "Retrieved 0 volume(s)\n", ""),
+            ["--query_mdms"] => {
+                let mut text = format!("Retrieved {} mdm(s)\n", self.mdms.len());
+                for (ips, answers) in &self.mdms {
+                    let id = if *answers { "4c8a0b2300000001" } else { "0000000000000000" };
+                    let ips: Vec<String> = ips.iter().enumerate().map(|(at, ip)| format!("[{at}]-{ip}")).collect();
+                    text += &format!("MDM-ID {id} SDC ID {id} INSTALLATION ID {id} IPs {}\n", ips.join(" "));
+                }
+                ended(0, text, "")
+            }
+            ["--add_mdm", "--ip", ips, "--file", FILE] => {
+                self.effect("add_mdm");
+                self.mdms.push((list(ips), true));
+                self.keep(FILE)
+            }
+            ["--mod_mdm_ip", "--ip", old, "--new_mdm_ip", ips, "--file", FILE] => {
+                self.effect("mod_mdm");
+                match self.mdms.iter_mut().find(|(known, _)| known.iter().any(|ip| ip == old)) {
+                    Some((known, _)) => *known = list(ips),
+                    None => return ended(1, "", "the MDM is not known"),
+                }
+                self.keep(FILE)
+            }
+            _ => ended(1, "", "usage: drv_cfg ..."),
+        }
+    }
+
+    fn keep(&mut self, file: &str) -> Ended {
+        let lines: Vec<String> = self.mdms.iter().map(|(ips, _)| format!("mdm {}\n", ips.join(","))).collect();
+        self.files.insert(file.to_owned(), lines.concat().into_bytes());
+        ended(0, "", "")
+    }
+}

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Makes the roots of test hosts in a folder, once: base (Debian 12 with systemd,
+# dpkg and rpm), and two layers over it that make it an "el7" and an "Ubuntu".
+set -euo pipefail
+folder=$1
+include=systemd,systemd-sysv,dbus,udev,procps,rpm,util-linux,fdisk,python3-minimal
+# Another list or another script makes another base.
+key=$(cat "$0" | sha256sum | cut -c1-16)
+[[ -e $folder/$key.done ]] && exit 0
+rm -rf "$folder" && mkdir -p "$folder" && cd "$folder"
+mmdebstrap --quiet --variant=minbase --aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' --include=$include bookworm base
+rm -f base/etc/resolv.conf base/etc/hostname
+
+# What the layers have goes through an overlay, so that removals are kept too.
+layer() {
+    mkdir -p "$1" work merged
+    mount -t overlay overlay -o "lowerdir=$PWD/base,upperdir=$PWD/$1,workdir=$PWD/work" merged
+}
+leave() {
+    umount merged
+    rm -rf work merged
+}
+
+layer el7
+rm -f merged/etc/os-release
+cat >merged/etc/os-release <<'OS'
+NAME="CentOS Linux"
+ID="centos"
+VERSION_ID="7"
+ID_LIKE="rhel fedora"
+PRETTY_NAME="CentOS Linux 7 (Core)"
+OS
+# Gone, as on a host of that family.
+rm -rf merged/usr/bin/dpkg* merged/usr/bin/apt* merged/var/lib/dpkg merged/var/lib/apt merged/etc/debian_version
+mkdir -p merged/etc/rpm merged/var/lib/rpm
+echo '%_dbpath /var/lib/rpm' >merged/etc/rpm/macros.dbpath
+# Debian's rpm warns at each call that this is a Debian.
+mv merged/usr/bin/rpm merged/usr/bin/rpm.bin
+printf '#!/bin/sh\nexec /usr/bin/rpm.bin --force-debian "$@"\n' >merged/usr/bin/rpm && chmod 755 merged/usr/bin/rpm
+# Something in the database must provide the shell that scripts ask for.
+build=$(mktemp -d)
+cat >"$build/release.spec" <<'SPEC'
+Name: centos-release
+Version: 7
+Release: 9
+Summary: what scripts need
+License: none
+BuildArch: noarch
+AutoReqProv: no
+Provides: /bin/sh
+%description
+What scripts need.
+%files
+SPEC
+rpmbuild --quiet -bb --define "_topdir $build" --define "_rpmdir $build/RPMS" \
+    --define '_build_name_fmt %%{NAME}.rpm' "$build/release.spec"
+rpm --force-debian --root "$PWD/merged" --dbpath /var/lib/rpm -i "$build/RPMS/centos-release.rpm"
+rm -rf "$build"
+leave
+
+layer ubuntu
+rm -f merged/etc/os-release
+printf 'NAME="Ubuntu"\nID=ubuntu\nVERSION_ID="18.04"\nPRETTY_NAME="Ubuntu 18.04 LTS"\n' >merged/etc/os-release
+leave
+touch "$key.done"

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Builds stub packages of ScaleIO into a folder, as .rpm (el7) and .deb (Ubuntu
+# 18.04): the vendor's names, variables and services, and none of its code.
+set -euo pipefail
+out=$(realpath "$1")
+build=$(mktemp -d)
+trap 'rm -rf "$build"' EXIT
+
+# What is in a component's package, at its place.
+fill() {
+    local root=$1 component=$2
+    mkdir -p "$root/opt/emc/scaleio/$component/bin" "$root/usr/lib/systemd/system"
+    case $component in
+    sds)
+        cat >"$root/opt/emc/scaleio/sds/bin/sds" <<'PY'
+#!/usr/bin/python3
+import socket
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("127.0.0.1", 7072))
+server.listen()
+while True:
+    server.accept()[0].close()
+PY
+        unit=sds service='ExecStart=/opt/emc/scaleio/sds/bin/sds'
+        ;;
+    sdc)
+        cat >"$root/opt/emc/scaleio/sdc/bin/drv_cfg" <<'PY'
+#!/usr/bin/python3
+import os, sys
+PATH = "/etc/emc/scaleio/drv_cfg.txt"
+def lists():
+    lines = open(PATH).read().splitlines() if os.path.exists(PATH) else []
+    return [line[4:].split(",") for line in lines if line.startswith("mdm ")]
+def keep(all):
+    os.makedirs(os.path.dirname(PATH), exist_ok=True)
+    open(PATH, "w").write("ini_guid 0D1E0D1E-0000-0000-0000-000000000001\n" + "".join(f"mdm {','.join(ips)}\n" for ips in all))
+args = sys.argv[1:]
+if args == ["--query_mdms"]:
+    all = lists()
+    print(f"Retrieved {len(all)} mdm(s)")
+    for ips in all:
+        print("MDM-ID 4c8a0b2300000001 SDC ID 5d00000000000001 INSTALLATION ID 1234567890abcdef IPs " + " ".join(f"[{at}]-{ip}" for at, ip in enumerate(ips)))
+elif args == ["--query_vols"]:
+    count = int(open("/run/volumes").read()) if os.path.exists("/run/volumes") else 0
+    print(f"Retrieved {count} volume(s)")
+elif args[:2] == ["--add_mdm", "--ip"]:
+    keep(lists() + [args[2].split(",")])
+elif args[:2] == ["--mod_mdm_ip", "--ip"]:
+    keep([args[4].split(",") if args[2] in ips else ips for ips in lists()])
+else:
+    sys.exit("usage: drv_cfg ...")
+PY
+        unit=scini service=$'Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true'
+        ;;
+    esac
+    chmod 755 "$root/opt/emc/scaleio/$component/bin/"*
+    printf '[Unit]\nDescription=stub\n[Service]\n%s\n[Install]\nWantedBy=multi-user.target\n' "$service" \
+        >"$root/usr/lib/systemd/system/$unit.service"
+}
+
+# The scripts: `wait` makes the last one wait for a file, `fail` makes it fail.
+post() {
+    local unit=$1 kind=$2
+    echo "echo \"MDM_IP=\$MDM_IP\" >>/run/seen"
+    case $kind in
+    wait) echo 'echo $$ >/run/post.pid; i=0; while [ ! -e /run/go ] && [ $i -lt 200 ]; do sleep 0.1; i=$((i+1)); done' ;;
+    fail) echo 'exit 3' ;;
+    esac
+    echo "systemctl daemon-reload; systemctl enable $unit; systemctl restart $unit"
+}
+sure='[ "$I_AM_SURE" = 1 ] || { echo "removal asks for I_AM_SURE=1" >&2; exit 1; }'
+
+make() {
+    local component=$1 version=$2 kind=${3:-} unit
+    local root=$build/$component-$version
+    fill "$root" "$component"
+    [[ $kind == conflict ]] && mkdir -p "$root/opt/emc/scaleio/sds/bin" && echo other >"$root/opt/emc/scaleio/sds/bin/sds"
+    local files
+    files=$(cd "$root" && find . -type f | sed 's/^\.//')
+    mkdir -p "$root/DEBIAN"
+    printf 'Package: emc-scaleio-%s\nVersion: %s\nArchitecture: amd64\nMaintainer: nobody\nDescription: stub\n' \
+        "$component" "$version" >"$root/DEBIAN/control"
+    { echo '#!/bin/sh'; echo 'set -e'; post "$unit" "$kind"; } >"$root/DEBIAN/postinst"
+    { echo '#!/bin/sh'; echo "if [ \"\$1\" = remove ]; then $sure; systemctl disable --now $unit; fi"; } >"$root/DEBIAN/prerm"
+    chmod 755 "$root/DEBIAN/"{postinst,prerm}
+    dpkg-deb --root-owner-group -Zgzip -b "$root" "$out/EMC-ScaleIO-$component-$version.Ubuntu.18.04.x86_64.deb" >/dev/null
+    rm -rf "$root/DEBIAN"
+    # rpmbuild takes the files away when it is done.
+    cat >"$build/$component.spec" <<SPEC
+Name: EMC-ScaleIO-$component
+Version: ${version%%-*}
+Release: ${version#*-}.el7
+Summary: stub
+License: none
+BuildArch: x86_64
+AutoReqProv: no
+%description
+A stub.
+%post
+$(post "$unit" "$kind")
+%preun
+if [ "\$1" = 0 ]; then
+$sure
+systemctl disable --now $unit
+fi
+%files
+$files
+SPEC
+    rpmbuild --quiet -bb --target x86_64-linux --buildroot "$root" --define "_topdir $build" --define "_rpmdir $out" \
+        --define '_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' --define '_binary_payload w1.gzdio' \
+        --define 'debug_package %{nil}' --define '__os_install_post %{nil}' \
+        --define "__spec_install_pre %{nil}" --define '__spec_clean_post %{nil}' --define '_unpackaged_files_terminate_build 0' \
+        "$build/$component.spec"
+    rm -rf "$root"
+}
+
+make sds 3.5-1.1
+make sds 3.6-100.101
+make sds 3.6-200.1 fail
+make sds 3.6-300.1
+make sds 3.6-400.1 wait
+make sds 3.6-500.1 wait
+make sdc 3.6-100.101
+make sdc 3.6-200.1 conflict

@@ -1,0 +1,191 @@
+//! Each task on a simulated node: done, already so, refused, failed.
+
+use scaleio_framework::agent::hooks::{FOLDER, Owned};
+use scaleio_framework::model::order::{Artefact, Component, Finished, Hidden, Install, Order, Outcome, Secrets, Task};
+
+use super::simulated::{SimHost, live, order};
+
+pub(crate) fn package(component: Component, version: &str, os: &str) -> (Artefact, String) {
+    let word = component.as_str();
+    let (books, name, unit) = match (os, component) {
+        ("centos", _) => ("el7.x86_64.rpm", format!("EMC-ScaleIO-{word}"), word),
+        _ => ("Ubuntu.18.04.x86_64.deb", format!("emc-scaleio-{word}"), word),
+    };
+    let unit = if component == Component::Sdc { "scini" } else { unit };
+    let file = format!("EMC-ScaleIO-{word}-{version}.{books}");
+    let tag = if os == "centos" { ".el7" } else { "" };
+    let content = format!("name={name}\nversion={version}{tag}\nunit={unit}\n");
+    (Artefact { name: file, sha256: "0".repeat(64), size: content.len() as u64, url: None }, content)
+}
+
+pub(crate) fn node(os: &str) -> SimHost {
+    SimHost::new(os, if os == "centos" { "7" } else { "18.04" })
+}
+
+/// Orders the installation of a component that the controller serves.
+pub(crate) fn install(host: &mut SimHost, id: &str, component: Component, version: &str, os: &str) -> Order {
+    let (artefact, content) = package(component, version, os);
+    host.served.insert(artefact.name.clone(), content);
+    let mdms = vec!["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
+    let secrets = Secrets { lia_token: Some(Hidden::new("hunter2")), gateway_admin: None };
+    Order { secrets, ..order(id, Task::Install(Install { component, artefact, mdms })) }
+}
+
+pub(crate) struct Place(tempfile::TempDir);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn ledger(&self) -> std::path::PathBuf {
+        self.0.path().join("ledger")
+    }
+
+    pub(crate) fn does(&self, host: &mut SimHost, order: &Order) -> Finished {
+        live(&self.ledger(), host, order).unwrap().unwrap()
+    }
+}
+
+fn why(finished: &Finished) -> &str {
+    match &finished.outcome {
+        Outcome::Failed { why } | Outcome::Refused { why } => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_package_is_installed_once_and_its_version_told() {
+    for os in ["centos", "ubuntu"] {
+        let (place, mut host) = (Place::new(), node(os));
+        let first = install(&mut host, "1", Component::Sds, "3.6-100.101", os);
+        let done = place.does(&mut host, &first);
+        assert_eq!((done.outcome, done.found["version"].as_str()), (Outcome::Done, "3.6-100.101"));
+        let again = Order { id: first.id.clone(), ..first.clone() };
+        assert_eq!(place.does(&mut host, &again).outcome, Outcome::Done, "the stored outcome");
+        let other = install(&mut host, "2", Component::Sds, "3.6-100.101", os);
+        assert_eq!(place.does(&mut host, &other).outcome, Outcome::AlreadySo);
+        assert_eq!(host.node.effects["install"], 1, "{os}");
+    }
+}
+
+#[test]
+fn an_upgrade_is_done_and_a_downgrade_is_refused() {
+    for os in ["centos", "ubuntu"] {
+        let (place, mut host) = (Place::new(), node(os));
+        for (id, version) in [("1", "3.5-1.1"), ("2", "3.6-100.101")] {
+            let order = install(&mut host, id, Component::Sds, version, os);
+            assert_eq!(place.does(&mut host, &order).outcome, Outcome::Done);
+        }
+        let back = install(&mut host, "3", Component::Sds, "3.5-1.1", os);
+        let refused = place.does(&mut host, &back);
+        assert!(
+            matches!(&refused.outcome, Outcome::Refused { why } if why.contains("newer than 3.5-1.1")),
+            "{refused:?}"
+        );
+        assert_eq!(host.node.effects["install"], 2);
+    }
+}
+
+#[test]
+fn a_script_that_fails_is_tried_again_and_then_told_and_a_better_package_mends_it() {
+    for os in ["centos", "ubuntu"] {
+        let (place, mut host) = (Place::new(), node(os));
+        let bad = install(&mut host, "1", Component::Sds, "3.6-1.1", os);
+        let Task::Install(Install { artefact, .. }) = &bad.task else { panic!() };
+        host.served.get_mut(&artefact.name).unwrap().push_str("fails\n");
+        let failed = place.does(&mut host, &bad);
+        assert!(matches!(failed.outcome, Outcome::Failed { .. }), "{failed:?}");
+        assert!(why(&failed).contains("3"), "the status of the script: {}", why(&failed));
+        assert_eq!(host.node.effects["install"], 3, "{os}");
+        let good = install(&mut host, "2", Component::Sds, "3.6-1.1", os);
+        assert_eq!(place.does(&mut host, &good).outcome, Outcome::Done, "not taken for installed: {os}");
+    }
+}
+
+#[test]
+fn a_tool_that_says_nothing_stops_the_step_before_anything_is_touched() {
+    let (place, mut host) = (Place::new(), node("centos"));
+    let order = install(&mut host, "1", Component::Sds, "3.6-1.1", "centos");
+    host.mute.push("rpm");
+    let failed = place.does(&mut host, &order);
+    assert!(why(&failed).contains("nothing was touched"), "{failed:?}");
+    assert!(host.node.effects.is_empty());
+}
+
+#[test]
+fn a_package_manager_at_work_is_waited_for_and_named() {
+    let (place, mut host) = (Place::new(), node("centos"));
+    host.node.files.insert("/proc/4711/comm".to_owned(), b"yum\n".to_vec());
+    let order = install(&mut host, "1", Component::Sds, "3.6-1.1", "centos");
+    assert!(why(&place.does(&mut host, &order)).contains("yum (process 4711)"));
+    assert!(host.node.effects.is_empty());
+}
+
+#[test]
+fn an_order_of_another_release_or_for_another_system_is_refused_by_name() {
+    let (place, mut host) = (Place::new(), node("centos"));
+    assert!(why(&place.does(&mut host, &order("1", Task::Unknown))).contains("another release"));
+    let wrong = install(&mut host, "2", Component::Sds, "3.6-1.1", "ubuntu");
+    assert!(why(&place.does(&mut host, &wrong)).contains("another package manager"));
+    let mut flatcar = SimHost::new("flatcar", "3760.2.0");
+    let order = install(&mut flatcar, "3", Component::Sdc, "3.6-1.1", "centos");
+    assert!(why(&place.does(&mut flatcar, &order)).contains("no package manager"));
+}
+
+#[test]
+fn a_client_is_told_its_managers_once_and_keeps_them_over_a_reboot() {
+    let (place, mut host) = (Place::new(), node("ubuntu"));
+    let sdc = install(&mut host, "1", Component::Sdc, "3.6-1.1", "ubuntu");
+    let early = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap()]] };
+    assert!(why(&place.does(&mut host, &order("0", early.clone()))).contains("install the SDC first"));
+    // The simulated service has no port; a client has none either.
+    assert_eq!(place.does(&mut host, &sdc).outcome, Outcome::Done);
+    assert_eq!(place.does(&mut host, &order("2", early.clone())).outcome, Outcome::Done);
+    assert_eq!(place.does(&mut host, &order("3", early)).outcome, Outcome::AlreadySo);
+    let moved = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap(), "192.0.2.3".parse().unwrap()]] };
+    assert_eq!(place.does(&mut host, &order("4", moved)).outcome, Outcome::Done);
+    assert_eq!((host.node.effects["add_mdm"], host.node.effects["mod_mdm"]), (1, 1));
+    assert_eq!(host.node.files["/etc/emc/scaleio/drv_cfg.txt"], b"mdm 192.0.2.1,192.0.2.3\n");
+    host.node.files.remove("/etc/emc/scaleio/drv_cfg.txt");
+    let again = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap(), "192.0.2.3".parse().unwrap()]] };
+    assert_eq!(place.does(&mut host, &order("5", again)).outcome, Outcome::Done, "what is only in memory is kept too");
+}
+
+#[test]
+fn a_removal_says_that_it_is_sure_and_is_done_once() {
+    for os in ["centos", "ubuntu"] {
+        let (place, mut host) = (Place::new(), node(os));
+        let order_in = install(&mut host, "1", Component::Sds, "3.6-1.1", os);
+        place.does(&mut host, &order_in);
+        let remove = Task::Remove { component: Component::Sds };
+        assert_eq!(place.does(&mut host, &order("2", remove.clone())).outcome, Outcome::Done);
+        assert_eq!(place.does(&mut host, &order("3", remove)).outcome, Outcome::AlreadySo);
+        assert_eq!(host.node.effects["erase"], 1);
+        let back = install(&mut host, "4", Component::Sds, "3.5-1.1", os);
+        assert_eq!(place.does(&mut host, &back).outcome, Outcome::Done, "an older one, since none is there");
+    }
+}
+
+#[test]
+fn a_hook_that_says_no_or_is_not_root_s_stops_the_step() {
+    let good = Owned { by_root_alone: true, is_program: true };
+    for (owned, status, stops) in [
+        (good, 0, None),
+        (good, 1, Some("said no")),
+        (Owned { by_root_alone: false, ..good }, 0, Some("others than root")),
+        (Owned { is_program: false, ..good }, 0, Some("no program")),
+    ] {
+        let (place, mut host) = (Place::new(), node("centos"));
+        host.hooks.insert(format!("{FOLDER}/before-install"), (owned, status));
+        let order = install(&mut host, "1", Component::Sds, "3.6-1.1", "centos");
+        let finished = place.does(&mut host, &order);
+        match stops {
+            None => assert_eq!(finished.outcome, Outcome::Done),
+            Some(words) => {
+                assert!(why(&finished).contains(words), "{finished:?}");
+                assert!(host.node.effects.is_empty(), "{words}");
+            }
+        }
+    }
+}
