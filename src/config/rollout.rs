@@ -294,7 +294,8 @@ fn declared_pool(mut section: Section<'_>) -> DeclaredPool {
 fn rule(called: &str, mut section: Section<'_>, domains: &BTreeMap<Box<str>, DeclaredDomain>) -> Option<NodeRule> {
     let hosts = section.take("hosts", patterns).unwrap_or_default();
     let selected = section.section("attributes").texts();
-    let selected = selected.into_iter().map(|(name, pattern)| (name.into(), pattern.into())).collect::<BTreeMap<_, _>>();
+    let selected =
+        selected.into_iter().map(|(name, pattern)| (name.into(), pattern.into())).collect::<BTreeMap<_, _>>();
     if hosts.is_empty() && selected.is_empty() && section.is_well("hosts") && !section.said("attributes") {
         section.note_self(complain(
             "the rule selects no node",

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::id::NodeName;
 
 /// What would be done now. Nothing of it happens by being looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preview {
     /// What would be added, in this order.
     pub additions: Vec<String>,
@@ -26,7 +26,7 @@ pub struct Preview {
 }
 
 /// Who would carry the MDM cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MdmPreview {
     /// Seats by node.
     pub seats: BTreeMap<NodeName, String>,
