@@ -28,9 +28,9 @@ def boards():
         "scaleio-volumes": ("system", "protection_domain", "storage_pool", "volume"),
         "scaleio-sdc": ("system", "sdc"),
     })
-    from tables import ourselves, overview, storage, work
+    from tables import lifecycle, ourselves, overview, storage, work
 
-    return [*overview.BOARDS, *storage.BOARDS, *work.BOARDS, *ourselves.BOARDS]
+    return [*overview.BOARDS, *storage.BOARDS, *work.BOARDS, *lifecycle.BOARDS, *ourselves.BOARDS]
 
 
 def main():

@@ -98,7 +98,7 @@ NORMAL = words({0: ("not normal", BAD), 1: ("normal", GOOD)})
 YES = words({0: ("no", NEUTRAL), 1: ("yes", BAD)})
 
 
-def panel(kind, title, queries, says, do, alerts, size, config, options, table=False, transformations=()):
+def panel(kind, title, queries, says, do, alerts, size, config, options, table=False, instant=False, transformations=()):
     queries = [(queries, "")] if isinstance(queries, str) else queries
     targets = []
     for number, (text, legend) in enumerate(queries):
@@ -106,7 +106,7 @@ def panel(kind, title, queries, says, do, alerts, size, config, options, table=F
         if table:
             target |= {"format": "table", "instant": True, "range": False}
         elif kind in ("stat", "bargauge"):
-            target |= {"legendFormat": legend or "__auto", "instant": kind == "bargauge", "range": kind == "stat"}
+            target |= {"legendFormat": legend or "__auto", "instant": instant, "range": not instant}
         else:
             target |= {"legendFormat": legend or "__auto", "range": True}
         targets.append(target)
@@ -142,7 +142,8 @@ def stat(title, query, unit, says, do="", alerts=(), warning=None, bad=None, bel
         "showPercentChange": False,
         "wideLayout": True,
     }
-    return panel("stat", title, query, says, do, alerts, size, config, options)
+    # Without a graph only now counts: the newest of older values would go on saying what is over.
+    return panel("stat", title, query, says, do, alerts, size, config, options, instant=not graph)
 
 
 def lines(title, queries, unit, says, do="", alerts=(), warning=None, bad=None, stacked=False, many=False, size=(12, 8), overrides=(), stepped=False, **more):
@@ -207,7 +208,7 @@ def bars(title, query, unit, says, do="", alerts=(), warning=None, bad=None, bel
         # Not as large as the room allows: names would be cut.
         "text": {"titleSize": 13, "valueSize": 15},
     }
-    return panel("bargauge", title, query, says, do, alerts, size, config, options)
+    return panel("bargauge", title, query, says, do, alerts, size, config, options, instant=True)
 
 
 def link(label, value):

@@ -5,18 +5,28 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "judges/coverage.rs"]
+mod coverage;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use scaleio_framework::sim::world::Layout;
-use scaleio_framework::sim::{Exchange, Login, Options, Release, Simulation, TokenClock};
+use scaleio_framework::sim::world::{Device, Layout};
+use scaleio_framework::sim::{Exchange, Login, Options, Release, Running, Simulation, TokenClock};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Child;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 /// The clients, each under a user of its own.
 const CLIENTS: [&str; 3] = ["pypowerflex", "pyscaleio", "siolib"];
 const PASSWORD: &str = "Judge-anything-1";
+/// How often time passes.
+const BEAT: Duration = Duration::from_millis(20);
+/// How fast the simulated world goes.
+const SPEED: u32 = 30;
 /// They wait for data that moves; more than this is no waiting any more.
 const PATIENCE: Duration = Duration::from_secs(500);
 
@@ -51,7 +61,6 @@ async fn judge(release: Release) -> Vec<Exchange> {
     };
     let login = |user: &str| Login { user: user.to_owned(), password: PASSWORD.to_owned() };
     let options = Options {
-        speed: 30.0,
         token_clock: TokenClock::Real,
         more_admins: CLIENTS.into_iter().map(login).collect(),
         journal: true,
@@ -59,6 +68,19 @@ async fn judge(release: Release) -> Vec<Exchange> {
     };
     // Two gateways: what is written at one is read at the other.
     let running = Simulation::start(options.gateways(2)).await.unwrap();
+    if release >= Release::V3_0 {
+        // No client can break a device; that its error can be cleared is theirs to see.
+        running.world(|world| {
+            let sds = world.sds.values().find(|sds| sds.name == "sds-1-1").unwrap().id;
+            let of_sds = |device: &&Device| device.sds == sds;
+            let broken: Vec<String> =
+                world.devices.values().filter(of_sds).take(2).map(|at| at.id.to_string()).collect();
+            for device in broken {
+                world.fail_device(&device).unwrap();
+                world.mend_device(&device).unwrap();
+            }
+        });
+    }
     let addresses: Vec<String> = running.addresses().iter().map(ToString::to_string).collect();
     let work = tokio::process::Command::new("python3")
         .arg(folder().join("tests/judges/judge.py"))
@@ -66,16 +88,41 @@ async fn judge(release: Release) -> Vec<Exchange> {
         .args(&addresses)
         .env("PYTHONPATH", packages)
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
-        .output();
-    let done = tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("{release}: no end")).unwrap();
-    let said = String::from_utf8_lossy(&done.stdout);
-    let wrong = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{release}: the clients do not agree\n{said}\n{wrong}");
+        .spawn()
+        .unwrap();
+    let watched = watch(&running, work);
+    let wrong = tokio::time::timeout(PATIENCE, watched).await.unwrap_or_else(|_| panic!("{release}: no end"));
+    assert!(wrong.is_empty(), "{release}: the clients do not agree\n{wrong}");
     let exchanges = running.exchanges();
     running.stop().await;
     exchanges
+}
+
+/// Lets time pass while the judges work, but for when they say `hold`; what
+/// they have to say in the end.
+async fn watch(running: &Running, mut work: Child) -> String {
+    let mut orders = BufReader::new(work.stdout.take().unwrap()).lines();
+    let mut answers = work.stdin.take().unwrap();
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut held = false;
+    loop {
+        tokio::select! {
+            order = orders.next_line() => {
+                let Some(order) = order.unwrap() else { break };
+                held = order == "hold";
+                answers.write_all(b"done\n").await.unwrap();
+            }
+            _ = beat.tick(), if !held => running.advance(BEAT * SPEED),
+        }
+    }
+    let done = work.wait_with_output().await.unwrap();
+    let wrong = String::from_utf8_lossy(&done.stderr);
+    if done.status.success() { String::new() } else { format!("{}\n{wrong}", done.status) }
 }
 
 /// Compares with a kept file, or writes it.
@@ -100,9 +147,14 @@ async fn clients_that_others_wrote_agree_with_the_simulated_gateways() {
     let mut calls: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     let mut refusals: BTreeSet<String> = BTreeSet::new();
     // All at once: they wait more than they work.
-    let mut judges: JoinSet<Vec<Exchange>> = Release::ALL.into_iter().map(judge).collect();
-    while let Some(exchanges) = judges.join_next().await {
-        for exchange in exchanges.unwrap_or_else(|wrong| panic!("{wrong}")) {
+    let mut judges: JoinSet<(Release, Vec<Exchange>)> =
+        Release::ALL.into_iter().map(|release| async move { (release, judge(release).await) }).collect();
+    let mut sessions = Vec::new();
+    while let Some(session) = judges.join_next().await {
+        sessions.push(session.unwrap_or_else(|wrong| panic!("{wrong}")));
+    }
+    for (_, exchanges) in &sessions {
+        for exchange in exchanges.clone() {
             // The simulator's own users took no part.
             let Some(user) = exchange.user.filter(|user| CLIENTS.contains(&user.as_str())) else { continue };
             let (method, path) = (exchange.method, exchange.path);
@@ -127,4 +179,6 @@ async fn clients_that_others_wrote_agree_with_the_simulated_gateways() {
     }
     kept("judge_refusals.txt", &text);
     assert!(count >= 100, "only {count} distinct calls");
+    let missing = coverage::missing(&sessions, &CLIENTS);
+    assert!(missing.is_empty(), "the judges leave out\n  {}", missing.join("\n  "));
 }

@@ -17,7 +17,9 @@ use exposition::{Read, Sample, read};
 use pictures::{Size, World, event, id, next_poll, poll_time, start};
 use scaleio_framework::config;
 use scaleio_framework::metrics::{Build, Encoder, Exposition, Format, Own, Scope, Type, families, markdown};
-use scaleio_framework::model::id::{DeviceId, ObjectId, SystemId, VolumeId};
+use scaleio_framework::model::framework::{FrameworkStatus, Registration};
+use scaleio_framework::model::id::{AgentId, DeviceId, ExecutorId, ObjectId, SystemId, TaskId, VolumeId};
+use scaleio_framework::model::mesos::{NodeTask, TaskPhase};
 use scaleio_framework::model::observed::Observed;
 use scaleio_framework::model::picture::{FailureReason, Picture};
 use scaleio_framework::model::snapshot::Collector;
@@ -78,6 +80,32 @@ fn an_encoder_moves_to_any_thread_and_an_exposition_is_shared_by_all() {
     is_shared::<Own>();
 }
 
+/// A framework with one task that was launched and of which nothing was heard.
+fn registered() -> FrameworkStatus {
+    let (agent, name) = (AgentId::new("S1"), "sio-S1-1");
+    let task = NodeTask {
+        agent: agent.clone(),
+        hostname: "node1".into(),
+        task: TaskId::new(name),
+        executor: ExecutorId::new(name),
+        attempt: 1,
+        phase: TaskPhase::Intended,
+        failures: 0,
+        retry_at: None,
+        changed_at: start(),
+    };
+    FrameworkStatus {
+        cluster: "mesos".into(),
+        framework: None,
+        registration: Registration::Registered { master: "http://m:5050".into(), heard_at: start() },
+        mend: None,
+        is_suppressed: false,
+        unanswered: 1,
+        tasks: [(agent, task)].into(),
+        agents: BTreeMap::new(),
+    }
+}
+
 #[test]
 fn each_family_of_the_catalogue_appears_with_exactly_its_labels() {
     let mut encoder = encoder(usize::MAX);
@@ -95,6 +123,9 @@ fn each_family_of_the_catalogue_appears_with_exactly_its_labels() {
     own.rule_failed("scaleio-sds", "A");
     own.rules_loaded(true, 65, start());
     own.evaluated(start(), Duration::from_millis(30), 1000);
+    own.mesos_event("mesos", "heartbeat");
+    own.mesos_offer("mesos", "declined", "too_small");
+    own.mesos_status(&registered());
     let read = read(&full_body(&exposition, Format::Text, &own));
 
     for family in families() {

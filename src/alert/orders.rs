@@ -47,7 +47,7 @@ pub fn obey(
             let wanted = Wanted { matchers, owner, reason, seconds, via };
             handle::silence(now, wanted, policy, memory).map(Answer::Silence)
         }
-        Order::Expire { id, by, via } => handle::expire(now, &id, &by, via, memory).map(Answer::Silence),
+        Order::Expire { id, by, via } => handle::expire(now, &id, &by, &via, memory).map(Answer::Silence),
         Order::Acknowledgements => {
             let acks = memory.acks.values().map(|acked| Acknowledged {
                 acknowledgement: acked.ack.clone(),
@@ -56,7 +56,7 @@ pub fn obey(
             Ok(Answer::Acknowledgements(acks.collect()))
         }
         Order::Acknowledge { on, by, comment, seconds, via } => {
-            handle::acknowledge(now, &on, &by, &comment, seconds, via, view, policy, memory).map(Answer::Acknowledged)
+            handle::acknowledge(now, &on, &by, &comment, seconds, &via, view, policy, memory).map(Answer::Acknowledged)
         }
         Order::Look { token } => {
             let claim = verify(desktop, &token, now)?;

@@ -18,6 +18,7 @@ shipped![
     "exporter.json",
     "fleet.json",
     "health.json",
+    "lifecycle.json",
     "performance.json",
     "pool.json",
     "rebuild.json",

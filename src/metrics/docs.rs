@@ -44,3 +44,20 @@ pub fn markdown() -> String {
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('*', "\\*")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_that_was_promised_and_can_be_known_is_there() {
+        let promised = include_str!("../../tests/expected/promised.txt");
+        let lines = promised.lines().filter(|line| !line.starts_with('#'));
+        let missing: Vec<&str> = lines
+            .filter_map(|line| line.strip_suffix(": present"))
+            .filter(|name| families().iter().all(|family| family.name != *name))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        assert_eq!(promised.matches("\nscaleio_").count(), 186);
+    }
+}

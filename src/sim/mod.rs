@@ -21,3 +21,8 @@ pub use mail::{Inbox, Kept, MailSink, SinkError};
 pub use release::{Release, UnknownRelease};
 pub use run::{Options, Running, Simulation, StartError};
 pub use scenario::{Scenario, ScenarioError};
+
+/// Type, name and first release of every action that a gateway serves.
+pub fn served_actions() -> impl Iterator<Item = (&'static str, &'static str, Release)> {
+    gateway::served()
+}

@@ -2,8 +2,10 @@
 
 import collections
 import collections.abc
+import contextlib
 import logging
 import re
+import sys
 import time
 
 # pyscaleio was written when these still lived here.
@@ -68,6 +70,21 @@ def until(what, question, seconds=60):
         if time.monotonic() > deadline:
             raise Disagreement("%s never came; last: %s" % (what, last))
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def time_held():
+    """No time passes in the simulated world meanwhile."""
+    order("hold")
+    try:
+        yield
+    finally:
+        order("go")
+
+
+def order(what):
+    print(what, flush=True)
+    sys.stdin.readline()
 
 
 def refused(code, call, *args, **kwargs):

@@ -6,6 +6,7 @@ from PyPowerFlex.objects.gen1.sds import SdsIp
 from PyPowerFlex.objects.common.sdt import SdtIp
 from PyPowerFlex.objects.common.system import SnapshotDef
 
+import by_hand
 from clients import agree, powerflex, refused, scaleio, until
 
 
@@ -34,6 +35,11 @@ class Judge:
         return done(system.send_post_request(
             system.base_action_url, entity=kind, entity_id=of, action=action, params=params))
 
+    def create(self, kind, **params):
+        """An object that the client has no method for, or not with all of this."""
+        system = self.pf.system
+        return done(system.send_post_request("/types/{entity}/instances", entity=kind, params=params))
+
     def order(self, action, **params):
         system = self.pf.system
         return done(system.send_post_request(
@@ -50,20 +56,29 @@ def done(answer):
 
 def judge(release, first, second):
     j = Judge(release, first, second)
+    by_hand.devices_with_errors(j)
     domain = domains(j)
     pool = pools(j, domain)
+    by_hand.pool(j, pool)
     sds = nodes(j, domain, pool)
     devices(j, sds, pool)
+    by_hand.tested_devices(j, sds, pool)
     taken_apart(j, domain, pool, sds)
+    by_hand.removals_given_up(j)
     volumes(j)
+    by_hand.volumes(j)
     policies(j)
     clients(j)
+    by_hand.system(j)
+    by_hand.acceleration(j)
     statistics(j)
     maintenance(j)
     upgrade(j)
     cluster(j)
+    by_hand.cluster(j)
     if release >= "3.5":
         replication(j)
+        by_hand.peers(j)
     if release >= "4.0":
         nvme(j)
         manager(j)
@@ -126,6 +141,7 @@ def pools(j, domain):
     sp.set_rebuild_rebalance_parallelism_limit(pool, 5)
     see(numOfParallelRebuildRebalanceJobsPerDevice=5)
     sp.set_use_rmcache(pool, True)
+    see(useRmcache=True)
     sp.set_use_rfcache(pool, True)
     sp.set_checksum_enabled(pool, True)
     sp.set_rmcache_write_handling_mode(pool, "Passthrough")
@@ -134,6 +150,7 @@ def pools(j, domain):
     sp.set_fragmentation_enabled(pool, False)
     see(fragmentationEnabled=False, useRfcache=False)
     sp.set_fragmentation_enabled(pool, True)
+    see(fragmentationEnabled=True)
     sp.set_compression_method(pool, "Normal")
     sp.set_external_acceleration_type(pool, "Read")
     sp.set_media_type(pool, "HDD")
@@ -181,13 +198,15 @@ def nodes(j, domain, pool):
     refused(193, nodes.remove_ip, sds, "10.78.0.1")
     nodes.set_port(sds, 7073)
     nodes.set_rfcache_enabled(sds, True)
+    j.seen("Sds", sds, port=7073, rfcacheEnabled=True)
     nodes.set_rmcache_enabled(sds, False)
     nodes.set_rmcache_size(sds, 256)
     nodes.set_performance_parameters(sds, "Compact")
-    j.seen("Sds", sds, port=7073, rfcacheEnabled=True, rmcacheEnabled=False, rmcacheSizeInKb=256 << 10,
+    j.seen("Sds", sds, rmcacheEnabled=False, rmcacheSizeInKb=256 << 10,
            perfProfile="Compact")
     nodes.set_rfcache_enabled(sds, False)
     refused(143, j.pf.protection_domain.delete, domain)
+    j.seen("Sds", sds, rfcacheEnabled=False)
     until("joined", lambda: all(j.read("Sds", one)["membershipState"] == "Joined" for one in all_of_it))
     return all_of_it
 
@@ -227,7 +246,9 @@ def taken_apart(j, domain, pool, sds):
         j.pf.sds.delete(one, force=True)
     until("SDSs gone", lambda: not set(sds) & {one["id"] for one in j.ps.get_instances_of("Sds")})
     j.pf.fault_set.clear(fault_set)
+    agree("empty", [one for one in j.ps.get_instances_of("Sds") if one.get("faultSetId") == fault_set], [])
     j.pf.fault_set.delete(fault_set)
+    refused(265, j.ps.get_instance_of, "FaultSet", fault_set)
     j.pf.storage_pool.delete(pool)
     refused(171, j.ps.get_instance_of, "StoragePool", pool)
     j.pf.protection_domain.delete(domain)
@@ -299,13 +320,25 @@ def policies(j):
     policy.pause(made)
     see(name="judged-policy", autoSnapshotCreationCadenceInMin=120, snapshotPolicyState="Paused")
     policy.resume(made)
+    see(snapshotPolicyState="Active")
     volume = j.pf.volume.create(j.named("StoragePool", "pool-1"), 8, name="judged-source")["id"]
     policy.add_source_volume(made, volume)
     see(snapshotPolicyState="Active", numOfSourceVolumes=1)
     refused(882, policy.add_source_volume, made, volume)
     refused(885, policy.delete, made)
     refused(897, j.pf.volume.delete, volume, "ONLY_ME")
-    policy.remove_source_volume(made, volume, "Detach")
+    # Of a cadence of five minutes, which are ten seconds here.
+    policy.modify(made, 5, [2])
+    until("a snapshot", lambda: j.read("SnapshotPolicy", made)["numOfAutoSnapshots"] > 0)
+    (snapshot,) = [one["id"] for one in j.ps.get_instances_of("Volume") if one.get("snplIdOfAutoSnapshot") == made]
+    j.pf.volume.lock_auto_snapshot(snapshot)
+    j.seen("Volume", snapshot, lockedAutoSnapshot=True, ancestorVolumeId=volume, volumeType="Snapshot")
+    see(numOfLockedSnapshots=1)
+    j.pf.volume.unlock_auto_snapshot(snapshot)
+    j.seen("Volume", snapshot, lockedAutoSnapshot=False)
+    policy.remove_source_volume(made, volume, "Remove")
+    refused(79, j.ps.get_instance_of, "Volume", snapshot)
+    refused(886, policy.remove_source_volume, made, volume, "Detach")
     see(numOfSourceVolumes=0)
     policy.get_statistics(made)
     policy.delete(made)
@@ -391,8 +424,14 @@ def upgrade(j):
     refused(368, j.order, "startUpgrade")
     refused(638, j.order, "addStandbyMdm", ips=["10.79.0.1"], role="Manager")
     j.order("allowCommandsDuringUpgrade")
+    by_hand.upgrading(j)
     j.order("abortUpgrade")
     agree("given up", state(), "NoUpgrade")
+    # Everything runs one version already: the MDM finds it done, and works on for a while.
+    j.order("startUpgrade")
+    j.order("finalizeUpgrade")
+    agree("finishing", state(), "UpgradePostProcessingInProgress")
+    until("finished", lambda: state() != "UpgradePostProcessingInProgress")
 
 
 def cluster(j):
@@ -457,6 +496,7 @@ def replication(j):
     rcg.inactivate(made)
     see(localActivityState="Inactive")
     rcg.activate(made)
+    see(localActivityState="Active")
     rcg.create_snapshot(made)
     volume = j.pf.volume.create(j.named("StoragePool", "pool-1"), 8, name="judged-pair")["id"]
     pair = j.pf.replication_pair.add(volume, volume, made, "OnlineCopy", name="judged")["id"]
@@ -467,10 +507,12 @@ def replication(j):
     j.pf.replication_pair.pause(pair)
     j.seen("ReplicationPair", pair, userRequestedPauseTransmitInitCopy=True)
     j.pf.replication_pair.resume(pair)
+    j.seen("ReplicationPair", pair, userRequestedPauseTransmitInitCopy=False)
     j.pf.replication_pair.get_statistics(pair)
     rcg.get_statistics(made)
     rcg.query_selected_statistics(["numOfRplPairs"])
     j.pf.replication_pair.remove(pair)
+    refused(3, j.ps.get_instance_of, "ReplicationPair", pair)
     rcg.delete(made)
     refused(3, j.ps.get_instance_of, "ReplicationConsistencyGroup", made)
     j.pf.volume.delete(volume, "ONLY_ME")
@@ -479,6 +521,7 @@ def replication(j):
     j.seen("Sdr", sdr, maintenanceState="InMaintenance")
     refused(425, j.act, "Sdr", sdr, "enterSdrMaintenanceMode")
     j.act("Sdr", sdr, "exitSdrMaintenanceMode")
+    j.seen("Sdr", sdr, maintenanceState="NoMaintenance")
 
 
 def nvme(j):
@@ -489,15 +532,17 @@ def nvme(j):
     see(name="judged", storagePort=12200)
     refused(200, sdt.create, [SdtIp("10.80.0.1", "StorageAndHost")], "other", domain)
     sdt.rename(made, "judged-sdt")
+    see(name="judged-sdt")
     sdt.set_storage_port(made, 12201)
     sdt.set_nvme_port(made, 4421)
     sdt.set_discovery_port(made, 8010)
+    see(name="judged-sdt", storagePort=12201, nvmePort=4421, discoveryPort=8010)
     sdt.add_ip(made, "10.80.0.2", "HostOnly")
     sdt.set_ip_role(made, "10.80.0.2", "StorageOnly")
-    see(name="judged-sdt", storagePort=12201, nvmePort=4421, discoveryPort=8010)
     agree("roles", [one["role"] for one in j.read("Sdt", made)["ipList"]], ["StorageAndHost", "StorageOnly"])
     sdt.remove_ip(made, "10.80.0.2")
     refused(187, sdt.remove_ip, made, "10.80.0.1")
+    by_hand.targets(j, made)
     sdt.enter_maintenance_mode(made)
     see(maintenanceState="InMaintenance")
     refused(425, sdt.enter_maintenance_mode, made)
@@ -509,6 +554,7 @@ def nvme(j):
     j.pf.host.modify_max_num_paths(host, 6)
     j.pf.host.modify_max_num_sys_ports(host, 8)
     j.seen("Host", host, name="judged", maxNumPaths=6, maxNumSysPorts=8)
+    by_hand.hosts(j, host)
 
 
 def manager(j):

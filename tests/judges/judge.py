@@ -9,4 +9,3 @@ release, first, second = sys.argv[1:]
 volumes.judge(release, first, second)
 if release >= "3.0":
     everything.judge(release, first, second)
-print("agreed")

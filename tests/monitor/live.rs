@@ -52,7 +52,7 @@ fn next(world: &Running, phase: u32) {
             world.fail_device("dev-1-1-1").unwrap();
         }
         2 => world.return_mdm("mdm-2").unwrap(),
-        _ => world.mend_device("dev-1-1-1").unwrap(),
+        _ => world.return_device("dev-1-1-1").unwrap(),
     });
     if phase % 4 == 2 {
         world.faults().add(Fault::always(Word::Status(503), "*"));

@@ -132,7 +132,7 @@ def until(what, condition, process, seconds=300):
     return value
 
 
-def measure(size, bin_folder, fast, release):
+def measure(size, bin_folder, fast, release, alerts):
     with tempfile.TemporaryDirectory(prefix="sio-measure.") as folder:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -152,6 +152,7 @@ def measure(size, bin_folder, fast, release):
                 "SIO__POLL__MIDDLE": f"{4 * fast}s",
                 "SIO__POLL__SLOW": f"{20 * fast}s",
                 "SIO__POLL__MAX_AGE": f"{60 * fast}s",
+                "SIO__ALERTS__ENABLED": "true" if alerts else "false",
                 **every_object(),
             }
             controller = subprocess.Popen(
@@ -197,12 +198,16 @@ def follow(size, controller, port, fast, folder):
     serve_packed = sorted(Scrape(port, True, keep=False).seconds for _ in range(5))[2]
     plain = Scrape(port, False)
     series = sum(1 for line in plain.body.splitlines() if not line.startswith(b"#"))
+    evaluation = re.search(rb"^scaleio_alert_last_evaluation_duration_seconds\{\} (\S+)", plain.body, re.M)
+    history = re.search(rb"^scaleio_alert_history_size_bytes\{\} (\S+)", plain.body, re.M)
     instances, statistics = gateway(folder)
     polls = last_seq - first_seq
     return {
         "size": size, "polls": polls, "series": series, "mean": total / max(polls, 1), "worst": worst,
         "memory": peak, "start_up": start_up, "resident": resident, "serve": serve, "serve_packed": serve_packed,
         "plain": plain.length, "packed": packed, "instances": instances, "statistics": statistics,
+        "evaluation": float(evaluation.group(1)) if evaluation else None,
+        "history": float(history.group(1)) / 2**20 if history else None,
     }
 
 
@@ -217,12 +222,13 @@ def main():
     parser.add_argument("sizes", nargs="*", help="small, large, huge; all of them when none is named")
     parser.add_argument("--fast", type=int, help="seconds of the fast beat; the others are 4 and 20 times that")
     parser.add_argument("--release", default="3.6", help="release of the simulated system")
+    parser.add_argument("--no-alerts", action="store_true", help="without the alert engine, as beside a Prometheus")
     parser.add_argument("--bin", default="target/release", help="folder of the two programs")
     arguments = parser.parse_args()
     missed = False
     for size in arguments.sizes or SIZES:
         budget = SIZES[size]
-        m = measure(size, arguments.bin, arguments.fast or budget["fast"], arguments.release)
+        m = measure(size, arguments.bin, arguments.fast or budget["fast"], arguments.release, not arguments.no_alerts)
         for key in ("mean", "worst", "memory", "serve"):
             missed |= budget[key] is not None and m[key] > budget[key]
         print(f"{size}: {m['series']} series, {m['polls']} polls")
@@ -232,6 +238,8 @@ def main():
         print(f"  CPU a poll, worst  {shown(budget['worst'], m['worst'], 's')}")
         print(f"  per series, mean   {m['mean'] / m['series'] * 1e9:.0f} ns")
         print(f"  peak memory        {shown(budget['memory'], m['memory'], 'MiB')}, {m['start_up']:.1f} after two polls, {m['resident']:.1f} now")
+        if m["evaluation"] is not None:
+            print(f"  alert evaluation   {m['evaluation']:.3f} s, history {m['history']:.1f} MiB")
         print(f"  a ready body       {shown(budget['serve'], m['serve'], 's')}, packed {m['serve_packed']:.3f} s", flush=True)
     sys.exit(1 if missed else 0)
 

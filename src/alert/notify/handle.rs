@@ -82,7 +82,7 @@ pub fn silence(now: Timestamp, wanted: Wanted, policy: &Policy, memory: &mut Mem
 ///
 /// # Errors
 /// There is none of this name, or it has ended.
-pub fn expire(now: Timestamp, id: &SilenceId, by: &str, via: Via, memory: &mut Memory) -> Result<Silence, Refusal> {
+pub fn expire(now: Timestamp, id: &SilenceId, by: &str, via: &Via, memory: &mut Memory) -> Result<Silence, Refusal> {
     let by = line(by, 100, "name", "say who ends it")?;
     let Some(kept) = memory.silences.get_mut(id) else {
         return Err(Refusal::Missing(format!("there is no silence {id}; `sio silence list` shows those there are")));
@@ -92,7 +92,7 @@ pub fn expire(now: Timestamp, id: &SilenceId, by: &str, via: Via, memory: &mut M
     }
     kept.silence.until = now;
     let ended = kept.silence.clone();
-    record(now, &by, &via, format!("end of silence {id} of {}", ended.what()), memory);
+    record(now, &by, via, format!("end of silence {id} of {}", ended.what()), memory);
     Ok(ended)
 }
 
@@ -107,7 +107,7 @@ pub fn acknowledge(
     by: &str,
     comment: &str,
     seconds: Option<u64>,
-    via: Via,
+    via: &Via,
     view: &View<'_>,
     policy: &Policy,
     memory: &mut Memory,
@@ -140,7 +140,7 @@ pub fn acknowledge(
     let more = alerts.len().saturating_sub(1);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let what = format!("acknowledgement of {:?}{more}", first.unwrap_or_default());
-    record(now, &by, &via, what, memory);
+    record(now, &by, via, what, memory);
     memory.acks.insert(memory.head.acts, Acked { ack: acknowledgement.clone(), alerts: alerts.clone() });
     Ok(Acknowledged { acknowledgement, alerts: alerts.into_iter().collect() })
 }
@@ -199,7 +199,7 @@ pub fn follow(
     let via = Via::Mail { mail: claim.mail.clone() };
     match claim.act {
         Act::Acknowledge => {
-            let acked = acknowledge(now, &claim.on, by, "", None, via, view, policy, memory)?;
+            let acked = acknowledge(now, &claim.on, by, "", None, &via, view, policy, memory)?;
             let count = acked.alerts.len();
             let alerts = if count == 1 { "1 alert is".to_owned() } else { format!("{count} alerts are") };
             Ok(format!("{alerts} acknowledged by {}.", acked.acknowledgement.by))

@@ -170,7 +170,7 @@ impl Story {
     fn acknowledge(&mut self, names: &[&str], name: &str, seconds: Option<u64>) {
         let on = Target::Alert(alert(name).fingerprint());
         self.act(names, |now, view, policy, memory| {
-            handle::acknowledge(now, &on, "anna", "", seconds, Via::Cli, view, policy, memory)
+            handle::acknowledge(now, &on, "anna", "", seconds, &Via::Cli, view, policy, memory)
         })
         .unwrap();
     }

@@ -1,3 +1,5 @@
+//! Tests of the verdict on offers.
+
 use std::collections::BTreeMap;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of the scheduler, with a store that survives restarts.
+
 use proptest::prelude::*;
 
 use super::*;

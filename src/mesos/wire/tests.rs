@@ -1,3 +1,5 @@
+//! Tests with events as a real master sent them.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -5,6 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use axum::http::{Method, StatusCode};
 
 use super::refusal::Symbol;
+use crate::sim::world::Id;
+
+/// The id of what an answer says was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made(pub Id);
 
 /// A request and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +20,10 @@ pub struct Exchange {
     pub method: String,
     /// The path, with ids and names of objects left open.
     pub path: String,
+    /// The object in the path, as it was written.
+    pub object: Option<String>,
+    /// The id of what was made.
+    pub made: Option<String>,
     pub status: u16,
     /// The MDM's symbol and number, when it refused.
     pub refusal: Option<(&'static str, u32)>,
@@ -39,13 +48,15 @@ impl Journal {
         method: &Method,
         segments: &[&str],
         status: StatusCode,
-        symbol: Option<Symbol>,
+        (symbol, made): (Option<Symbol>, Option<Made>),
     ) {
         let Some(kept) = &self.0 else { return };
         let exchange = Exchange {
             user,
             method: method.to_string(),
             path: template(segments),
+            object: segments.iter().find_map(|segment| segment.split_once("::")).map(|(_, id)| id.to_owned()),
+            made: made.map(|Made(id)| id.to_string()),
             status: status.as_u16(),
             refusal: symbol.map(|Symbol(symbol, number)| (symbol, number)),
         };

@@ -199,7 +199,8 @@ impl Kind {
             Self::Sdt => world.sdts.keys().copied().collect(),
             Self::Host => world.hosts.keys().chain(world.sdcs.keys()).copied().collect(),
             // Nobody in the simulated system uses these, and alerts are no objects of the world.
-            Self::SpSds | Self::RfcacheDevice | Self::AccelerationPool | Self::User | Self::Alert => Vec::new(),
+            Self::AccelerationPool => world.acceleration_pools.keys().copied().collect(),
+            Self::SpSds | Self::RfcacheDevice | Self::User | Self::Alert => Vec::new(),
         }
     }
 
@@ -221,7 +222,8 @@ impl Kind {
             Self::ReplicationConsistencyGroup => world.groups.contains_key(&id),
             Self::ReplicationPair => world.pairs.contains_key(&id),
             Self::Sdt => world.sdts.contains_key(&id),
-            Self::SpSds | Self::RfcacheDevice | Self::AccelerationPool | Self::User | Self::Alert => false,
+            Self::AccelerationPool => world.acceleration_pools.contains_key(&id),
+            Self::SpSds | Self::RfcacheDevice | Self::User | Self::Alert => false,
         }
     }
 
@@ -237,6 +239,7 @@ impl Kind {
             Self::Device => world.devices.values().find_map(|at| found(at.name == name, at.id)),
             Self::Sdc => world.sdcs.values().find_map(|at| found(at.name.as_deref() == Some(name), at.id)),
             Self::Volume => world.volumes.values().find_map(|at| found(at.name == name, at.id)),
+            Self::AccelerationPool => world.acceleration_pools.values().find_map(|at| found(at.name == name, at.id)),
             Self::SnapshotPolicy => world.policies.values().find_map(|at| found(at.name == name, at.id)),
             Self::Sdr => world.sdrs.values().find_map(|at| found(at.name == name, at.id)),
             Self::PeerMdm => world.peers.values().find_map(|at| found(at.name == name, at.id)),
@@ -278,11 +281,17 @@ pub(super) fn related(world: &World, of: Kind, id: Id, kind: Kind) -> Vec<Id> {
             .map(|at| at.id)
             .collect(),
         Kind::Volume => match of {
-            Kind::Sdc | Kind::Host => world.sdcs.get(&id).map(|sdc| sdc.mapped.clone()).unwrap_or_default(),
+            Kind::Sdc | Kind::Host => {
+                let sdc = world.sdcs.get(&id).map(|sdc| &sdc.mapped);
+                sdc.or_else(|| world.hosts.get(&id).map(|host| &host.mapped)).cloned().unwrap_or_default()
+            }
             Kind::VTree => world.volumes.values().filter(|at| at.vtree == id).map(|at| at.id).collect(),
             _ => world.volumes.values().filter(|at| pool_in(at.pool)).map(|at| at.id).collect(),
         },
         Kind::VTree => world.vtrees.values().filter(|at| pool_in(at.pool)).map(|at| at.id).collect(),
+        Kind::AccelerationPool => {
+            world.acceleration_pools.values().filter(|at| domain_in(at.domain)).map(|at| at.id).collect()
+        }
         Kind::Sdr => world.sdrs.values().filter(|at| domain_in(at.domain)).map(|at| at.id).collect(),
         Kind::Sdt => world.sdts.values().filter(|at| domain_in(at.domain)).map(|at| at.id).collect(),
         Kind::ReplicationConsistencyGroup => {

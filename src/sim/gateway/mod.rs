@@ -36,6 +36,7 @@ use refusal::Refused;
 use session::{ACCESS_LIFE, Credentials, Pair, REFRESH_LIFE, Role, Sessions, User};
 use statistics::Catalogue;
 
+pub(super) use actions::served;
 pub use journal::Exchange;
 pub(super) use journal::Journal;
 pub(super) use wire::serve;
@@ -178,7 +179,8 @@ impl Gateway {
         };
         let mut answer = answer.unwrap_or_else(IntoResponse::into_response);
         let symbol = answer.extensions_mut().remove::<refusal::Symbol>();
-        self.journal.note(who, &asked.method, &segments, answer.status(), symbol);
+        let made = answer.extensions_mut().remove::<journal::Made>();
+        self.journal.note(who, &asked.method, &segments, answer.status(), (symbol, made));
         answer
     }
 

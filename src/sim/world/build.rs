@@ -67,6 +67,7 @@ pub(super) fn build(layout: &Layout, release: Release, seed: u64) -> World {
         volumes: BTreeMap::new(),
         vtrees: BTreeMap::new(),
         policies: BTreeMap::new(),
+        acceleration_pools: BTreeMap::new(),
         peers: BTreeMap::new(),
         sdrs: BTreeMap::new(),
         groups: BTreeMap::new(),
@@ -344,6 +345,7 @@ fn volumes(world: &mut World, layout: &Layout) {
                 mapped,
                 limits: BTreeMap::new(),
                 group: None,
+                taken_by: None,
                 created: EPOCH - age,
                 replicated: false,
                 profile,
@@ -363,6 +365,9 @@ fn volumes(world: &mut World, layout: &Layout) {
             retained: vec![24, 7],
             sources,
             paused: false,
+            taken: 0,
+            last: Some(Duration::ZERO),
+            next: Duration::from_secs(3600),
         },
     );
 }
@@ -420,7 +425,7 @@ fn replication(world: &mut World, layout: &Layout) {
     let (peers, sdrs, groups, pairs) = (Ids::new(rng), Ids::new(rng), Ids::new(rng), Ids::new(rng));
     let peer = peers.at(0);
     let peer_system = Id(rng.random::<u64>() | 1 << 60);
-    world.peers.insert(peer, PeerMdm { id: peer, name: "far-site".to_owned(), peer_system, ip: ip(90, 0) });
+    world.peers.insert(peer, PeerMdm { id: peer, name: "far-site".to_owned(), peer_system, ips: vec![ip(90, 0)] });
     let Some(domain) = world.domains.keys().next().copied() else { return };
     for at in 0..2 {
         let id = sdrs.at(at);
@@ -483,6 +488,6 @@ fn nvme(world: &mut World, layout: &Layout) {
             &hex[16..20],
             &hex[20..]
         );
-        world.hosts.insert(host, NvmeHost { id: host, name: format!("host-{}", at + 1), nqn });
+        world.hosts.insert(host, NvmeHost { id: host, name: format!("host-{}", at + 1), nqn, mapped: Vec::new() });
     }
 }

@@ -25,6 +25,7 @@ mod load;
 mod mdm;
 mod moving;
 mod object;
+mod policy;
 mod setting;
 mod storage;
 mod upgrade;
@@ -38,19 +39,19 @@ use rand_chacha::ChaCha8Rng;
 pub use alert::{Alert, AlertKind, Event, Severity, Subject};
 pub use code::{Code, Proof};
 pub use command::{
-    ClusterCommand, Command, DeviceCommand, DomainCommand, FaultSetCommand, GroupCommand, MaintenanceCommand,
-    MdmMembership, NetworkLimits, NewDevice, NewGroup, NewMdm, NewPool, NewSds, NewSnapshot, NewVolume, PairCommand,
-    PolicyCommand, PoolCommand, Refusal, RemoveMode, Reply, Scope, SdcCommand, SdsCommand, SdtCommand, Test,
-    UpgradeCommand, VolumeCommand, VolumeRequest,
+    AccelerationCommand, ClusterCommand, Command, DeviceCommand, DomainCommand, FaultSetCommand, GroupCommand,
+    MaintenanceCommand, MdmMembership, NetworkLimits, NewDevice, NewGroup, NewMdm, NewPool, NewSds, NewSnapshot,
+    NewVolume, PairCommand, PeerCommand, PolicyCommand, PoolCommand, Refusal, RemoveMode, Reply, Scope, SdcCommand,
+    SdsCommand, SdtCommand, Test, UpgradeCommand, VolumeCommand, VolumeRequest,
 };
 pub use figures::{DeviceFigures, Movement, Moving, PoolFigures, Protection};
 pub use layout::Layout;
 pub use load::{Io, Profile, Traffic, WINDOW};
 pub use mdm::{Mdm, MdmCluster, MdmRole};
 pub use object::{
-    Access, Address, ConsistencyGroup, Device, DeviceState, Domain, DomainState, FaultSet, Id, Limits, Maintenance,
-    Membership, Migration, Mode, NvmeHost, PeerMdm, Pool, ReplicationPair, Sdc, Sdr, Sds, Sdt, Setting, Settings,
-    SnapshotPolicy, System, VTree, Volume, VolumeKind,
+    AccelerationPool, Access, Address, ConsistencyGroup, Device, DeviceState, Domain, DomainState, FaultSet, Id,
+    Limits, Maintenance, Membership, Migration, Mode, NvmeHost, PeerMdm, Pool, ReplicationPair, Sdc, Sdr, Sds, Sdt,
+    Setting, Settings, SnapshotPolicy, System, Taken, VTree, Volume, VolumeKind,
 };
 pub use upgrade::{Component, Upgrade};
 
@@ -91,6 +92,7 @@ pub struct World {
     pub volumes: BTreeMap<Id, Volume>,
     pub vtrees: BTreeMap<Id, VTree>,
     pub policies: BTreeMap<Id, SnapshotPolicy>,
+    pub acceleration_pools: BTreeMap<Id, AccelerationPool>,
     pub peers: BTreeMap<Id, PeerMdm>,
     pub sdrs: BTreeMap<Id, Sdr>,
     pub groups: BTreeMap<Id, ConsistencyGroup>,
@@ -189,6 +191,7 @@ impl World {
         self.carry_on_maintenance();
         self.carry_on_upgrade();
         self.migrate(STEP.as_secs());
+        self.carry_on_policies();
         if self.now.as_secs().is_multiple_of(WINDOW.as_secs()) {
             self.close_windows();
         }

@@ -264,6 +264,8 @@ pub struct Volume {
     pub limits: BTreeMap<Id, Limits>,
     /// Snapshots that were taken together.
     pub group: Option<Id>,
+    /// The policy that took it, if one did.
+    pub taken_by: Option<Taken>,
     /// Seconds since 1970.
     pub created: i64,
     pub replicated: bool,
@@ -321,6 +323,22 @@ pub struct SnapshotPolicy {
     pub retained: Vec<u64>,
     pub sources: Vec<Id>,
     pub paused: bool,
+    /// Snapshots it took, as far as they count for the levels.
+    pub taken: u64,
+    /// When it last took one, and when it takes the next, in world time.
+    pub last: Option<Duration>,
+    pub next: Duration,
+}
+
+/// What a policy knows of a snapshot that it took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Taken {
+    pub policy: Id,
+    /// Which of the policy's levels keeps it.
+    pub level: usize,
+    /// Stays when it is too old to be kept.
+    pub locked: bool,
 }
 
 /// Another system that data is copied to (3.5 and later).
@@ -330,7 +348,18 @@ pub struct PeerMdm {
     pub id: Id,
     pub name: String,
     pub peer_system: Id,
-    pub ip: String,
+    pub ips: Vec<String>,
+}
+
+/// Fast devices in front of those of pools (3.0 and later). None has devices here.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct AccelerationPool {
+    pub id: Id,
+    pub name: String,
+    pub domain: Id,
+    pub nvdimm: bool,
+    pub rfcache: bool,
 }
 
 /// A server that sends changes to the other system (3.5 and later).
@@ -391,4 +420,5 @@ pub struct NvmeHost {
     pub id: Id,
     pub name: String,
     pub nqn: String,
+    pub mapped: Vec<Id>,
 }

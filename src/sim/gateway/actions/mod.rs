@@ -5,53 +5,25 @@ mod args;
 mod cluster;
 mod nodes;
 mod remote;
+mod served;
 mod storage;
 mod volumes;
 
 use axum::response::Response;
 
 pub(super) use args::Args;
+pub(in crate::sim) use served::served;
 
+use super::journal::Made;
 use super::json::Json;
 use super::kind::Kind;
 use super::ok;
 use super::refusal::Refused;
-use crate::sim::release::Release;
 use crate::sim::world::{Code, Command, Id, Reply, World};
-
-/// Since when an action exists, where it is younger than its type.
-fn since(kind: Kind, action: &str) -> Release {
-    match action {
-        "enterProtectedMaintenanceMode"
-        | "exitProtectedMaintenanceMode"
-        | "setProtectedMaintenanceModeIoPriorityPolicy"
-        | "setReplicationJournalCapacity"
-        | "enablePersistentChecksum"
-        | "disablePersistentChecksum"
-        | "modifyPersistentChecksum" => Release::V3_6,
-        "setVTreeMigrationIoPriorityPolicy"
-        | "modifyCompressionMethod"
-        | "enableFragmentation"
-        | "disableFragmentation"
-        | "migrateVTree"
-        | "pauseVTreeMigration"
-        | "resumeVTreeMigration"
-        | "overwriteVolumeContent"
-        | "setSnapshotSecurity"
-        | "setVolumeAccessModeLimit"
-        | "setVolumeMappingAccessMode"
-        | "setAllVolumeMappingsAccessMode"
-        | "lockAutoSnapshot"
-        | "unlockAutoSnapshot" => Release::V3_0,
-        "setMediaType" if kind == Kind::StoragePool => Release::V3_0,
-        "addMappedHost" | "removeMappedHost" => Release::V4_5,
-        _ => Release::V2_0,
-    }
-}
 
 /// The command that an action of an object is, if there is such an action.
 pub(super) fn command(world: &World, kind: Kind, id: Id, action: &str, args: &Args) -> Result<Command, Refused> {
-    if world.release < since(kind, action) {
+    if !served::is_served(kind, action, world.release) {
         return Err(Refused::not_found());
     }
     let found = match kind {
@@ -68,13 +40,11 @@ pub(super) fn command(world: &World, kind: Kind, id: Id, action: &str, args: &Ar
         Kind::ReplicationPair => remote::pair(action).map(|command| Command::Pair(id, command)),
         Kind::Sdr => remote::sdr(action).map(|enter| Command::SdrMaintenance(id, enter)),
         Kind::Sdt => remote::sdt(action, args)?.map(|command| Command::Sdt(id, command)),
-        Kind::VTree
-        | Kind::SpSds
-        | Kind::RfcacheDevice
-        | Kind::AccelerationPool
-        | Kind::PeerMdm
-        | Kind::User
-        | Kind::Alert => None,
+        Kind::AccelerationPool => {
+            storage::acceleration_pool(action, args)?.map(|command| Command::Acceleration(id, command))
+        }
+        Kind::PeerMdm => remote::peer(action, args)?.map(|command| Command::Peer(id, command)),
+        Kind::VTree | Kind::SpSds | Kind::RfcacheDevice | Kind::User | Kind::Alert => None,
     };
     found.ok_or_else(Refused::not_found)
 }
@@ -89,6 +59,8 @@ pub(super) fn creation(world: &World, kind: Kind, args: &Args) -> Result<Command
         Kind::Device => nodes::new_device(args),
         Kind::Volume => volumes::new_volume(args),
         Kind::SnapshotPolicy => volumes::new_policy(args),
+        Kind::AccelerationPool => storage::new_acceleration_pool(args),
+        Kind::PeerMdm => remote::new_peer(args),
         Kind::ReplicationConsistencyGroup => remote::new_group(args),
         Kind::ReplicationPair => remote::new_pair(args),
         Kind::Sdt => remote::new_sdt(args),
@@ -98,9 +70,7 @@ pub(super) fn creation(world: &World, kind: Kind, args: &Args) -> Result<Command
         | Kind::VTree
         | Kind::SpSds
         | Kind::RfcacheDevice
-        | Kind::AccelerationPool
         | Kind::Sdr
-        | Kind::PeerMdm
         | Kind::User
         | Kind::Alert => Err(Refused::not_found()),
     }
@@ -112,7 +82,11 @@ pub(super) fn answer(action: &str, reply: &Reply) -> Response {
         // These two alone answer nothing at all.
         Reply::Done if matches!(action, "removeStandbyMdm" | "switchClusterMode") => ok(""),
         Reply::Done => ok("{}"),
-        Reply::Created(id) => ok(format!("{{\"id\":\"{id}\"}}")),
+        Reply::Created(id) => {
+            let mut answer = ok(format!("{{\"id\":\"{id}\"}}"));
+            answer.extensions_mut().insert(Made(*id));
+            answer
+        }
         Reply::Snapshots { group, volumes } => {
             let mut json = Json::default();
             json.object(|json| {

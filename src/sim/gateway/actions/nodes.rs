@@ -133,6 +133,7 @@ pub(super) fn sdc(action: &str, args: &Args, id: Id) -> Found<Command> {
     let set = |name, value| Ok(Some(Command::Set { object: id, settings: vec![(name, value)] }));
     let command = match action {
         "setSdcName" => SdcCommand::Rename(args.needed("sdcName")?),
+        "renameHost" => SdcCommand::Rename(args.needed("newName")?),
         "removeSdc" => SdcCommand::Remove,
         "setSdcPerformanceParameters" => {
             args.need(&["perfProfile"])?;

@@ -2,7 +2,7 @@
 
 use super::args::{Args, Changes};
 use crate::sim::gateway::refusal::Refused;
-use crate::sim::world::{Address, Command, GroupCommand, Id, NewGroup, PairCommand, SdtCommand, Setting};
+use crate::sim::world::{Address, Command, GroupCommand, Id, NewGroup, PairCommand, PeerCommand, SdtCommand, Setting};
 
 type Found<T> = Result<Option<T>, Refused>;
 
@@ -142,6 +142,38 @@ pub(super) fn sdt(action: &str, args: &Args) -> Found<SdtCommand> {
         "enterMaintenanceMode" => SdtCommand::Maintenance(true),
         "exitMaintenanceMode" => SdtCommand::Maintenance(false),
         "removeSdt" => SdtCommand::Remove,
+        _ => return Ok(None),
+    }))
+}
+
+pub(super) fn new_peer(args: &Args) -> Result<Command, Refused> {
+    args.need(&["peerSystemId", "peerSystemIps"])?;
+    let add = PeerCommand::Add {
+        system: args.needed_id("peerSystemId")?,
+        ips: args.addresses("peerSystemIps"),
+        name: args.text("name"),
+        port: args.port("port")?.map(u64::from),
+    };
+    Ok(Command::Peer(Id(0), add))
+}
+
+pub(super) fn peer(action: &str, args: &Args) -> Found<PeerCommand> {
+    Ok(Some(match action {
+        "modifyPeerMdmName" => PeerCommand::Rename(args.needed("newName")?),
+        "modifyPeerMdmIp" => {
+            args.need(&["newPeerSystemIps"])?;
+            PeerCommand::Ips(args.addresses("newPeerSystemIps"))
+        }
+        "modifyPeerMdmPort" => {
+            let port = args.port("newPort")?.ok_or_else(|| Refused::missing(&["newPort"]))?;
+            PeerCommand::Set(vec![("port", Setting::Number(port.into()))])
+        }
+        "setPeerMdmPerformanceParameters" => {
+            args.need(&["perfProfile"])?;
+            let profile = args.word("perfProfile", &["Compact", "HighPerformance", "Custom"])?;
+            PeerCommand::Set(profile.into_iter().collect())
+        }
+        "removePeerMdm" => PeerCommand::Remove,
         _ => return Ok(None),
     }))
 }

@@ -3,7 +3,10 @@
 use super::args::{Args, Changes};
 use crate::sim::gateway::refusal::Refused;
 use crate::sim::release::Release;
-use crate::sim::world::{Command, DomainCommand, FaultSetCommand, NetworkLimits, NewPool, PoolCommand, Setting, World};
+use crate::sim::world::{
+    AccelerationCommand, Command, DomainCommand, FaultSetCommand, Id, NetworkLimits, NewPool, PoolCommand, Setting,
+    World,
+};
 
 type Found<T> = Result<Option<T>, Refused>;
 
@@ -208,4 +211,23 @@ pub(super) fn pool(world: &World, action: &str, args: &Args) -> Found<PoolComman
 fn kept(args: &Args, field: &'static str, valid: &[&str]) -> Result<PoolCommand, Refused> {
     args.need(&[field])?;
     Ok(PoolCommand::Set(args.word(field, valid)?.into_iter().collect()))
+}
+
+pub(super) fn new_acceleration_pool(args: &Args) -> Result<Command, Refused> {
+    args.need(&["protectionDomainId", "mediaType"])?;
+    let create = AccelerationCommand::Create {
+        domain: args.needed_id("protectionDomainId")?,
+        name: args.text("name"),
+        nvdimm: args.choice("mediaType", &[("SSD", false), ("NVDIMM", true)])?.unwrap_or(false),
+        rfcache: args.flag("isRfcache")?,
+    };
+    Ok(Command::Acceleration(Id(0), create))
+}
+
+pub(super) fn acceleration_pool(action: &str, args: &Args) -> Found<AccelerationCommand> {
+    Ok(Some(match action {
+        "setAccelerationPoolName" => AccelerationCommand::Rename(args.needed("newName")?),
+        "removeAccelerationPool" => AccelerationCommand::Remove,
+        _ => return Ok(None),
+    }))
 }

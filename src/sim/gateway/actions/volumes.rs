@@ -44,6 +44,10 @@ fn client(world: &World, args: &Args) -> Found<Id> {
         let found = world.sdcs.values().find(|sdc| sdc.guid.eq_ignore_ascii_case(&guid));
         return Ok(Some(found.ok_or_else(|| Refused::code(Code::SdcNotFound))?.id));
     }
+    if let Some(nqn) = args.text("nqn") {
+        let found = world.hosts.values().find(|host| host.nqn == nqn);
+        return Ok(Some(found.ok_or_else(|| Refused::code(Code::SdcNotFound))?.id));
+    }
     Ok(None)
 }
 
@@ -164,8 +168,9 @@ pub(super) fn policy(action: &str, args: &Args) -> Found<PolicyCommand> {
         "addSourceVolumeToSnapshotPolicy" => PolicyCommand::AddVolume(args.needed_id("sourceVolumeId")?),
         "removeSourceVolumeFromSnapshotPolicy" => {
             args.need(&["sourceVolumeId", "autoSnapshotRemovalAction"])?;
-            args.word("autoSnapshotRemovalAction", &["Detach", "Remove"])?;
-            PolicyCommand::RemoveVolume(args.needed_id("sourceVolumeId")?)
+            let snapshots = args.choice("autoSnapshotRemovalAction", &[("Detach", false), ("Remove", true)])?;
+            let volume = args.needed_id("sourceVolumeId")?;
+            PolicyCommand::RemoveVolume { volume, snapshots: snapshots.unwrap_or(false) }
         }
         "removeSnapshotPolicy" => PolicyCommand::Remove,
         _ => return Ok(None),

@@ -2,7 +2,7 @@
 
 use super::{Json, Kind, Writer};
 use crate::sim::release::Release;
-use crate::sim::world::{Access, Id, Limits, Sdc, VolumeKind, World};
+use crate::sim::world::{Access, Id, Limits, NvmeHost, Sdc, VolumeKind, World};
 
 impl Writer {
     pub(super) fn sdc(&self, json: &mut Json, world: &World, id: Id) {
@@ -50,8 +50,13 @@ impl Writer {
                 json.raw("null");
             } else {
                 json.array(|json| {
-                    for sdc in volume.mapped.iter().filter_map(|id| world.sdcs.get(id)) {
-                        self.mapping(json, sdc, volume.limits.get(&sdc.id).copied().unwrap_or_default());
+                    for id in &volume.mapped {
+                        let limits = volume.limits.get(id).copied().unwrap_or_default();
+                        if let Some(sdc) = world.sdcs.get(id) {
+                            self.mapping(json, sdc, limits);
+                        } else if let Some(host) = world.hosts.get(id) {
+                            host_mapping(json, host, limits);
+                        }
                     }
                 });
             }
@@ -86,11 +91,7 @@ impl Writer {
             json.key("limitBwInMbps").number(limits.kbps / 1024);
             if self.release >= Release::V3_0 {
                 json.key("sdcName").opt_string(sdc.name.as_deref());
-                json.key("accessMode").string(match limits.access {
-                    Access::ReadWrite => "ReadWrite",
-                    Access::ReadOnly => "ReadOnly",
-                    Access::NoAccess => "NoAccess",
-                });
+                json.key("accessMode").string(access_mode(limits.access));
             }
             if self.release >= Release::V4_5 {
                 json.key("isDirectBufferMapping").bool(false);
@@ -130,9 +131,7 @@ impl Writer {
 
     pub(super) fn policy(&self, json: &mut Json, world: &World, id: Id) {
         let Some(policy) = world.policies.get(&id) else { return };
-        let cadence = policy.cadence_minutes * 60;
-        let now = u64::try_from(world.wall(world.now()).timestamp()).unwrap_or(0);
-        let last = now / cadence.max(1) * cadence;
+        let seconds = |at| u64::try_from(world.wall(at).timestamp()).unwrap_or(0);
         json.object(|json| {
             self.fixed(Kind::SnapshotPolicy, world, id, json);
             json.key("snapshotPolicyState").string(if policy.paused { "Paused" } else { "Active" });
@@ -143,12 +142,34 @@ impl Writer {
                 }
             });
             json.key("numOfSourceVolumes").number(policy.sources.len() as u64);
-            json.key("timeOfLastAutoSnapshot").number(last);
-            json.key("nextAutoSnapshotCreationTime").number(last + cadence);
+            json.key("timeOfLastAutoSnapshot").number(policy.last.map_or(0, seconds));
+            json.key("nextAutoSnapshotCreationTime").number(seconds(policy.next));
             json.key("systemId").shown(world.system.id);
             json.key("name").string(&policy.name);
             json.key("id").shown(id);
             self.links(json, Kind::SnapshotPolicy, id, &[("systemId", Kind::System, world.system.id)]);
         });
     }
+}
+
+fn access_mode(access: Access) -> &'static str {
+    match access {
+        Access::ReadWrite => "ReadWrite",
+        Access::ReadOnly => "ReadOnly",
+        Access::NoAccess => "NoAccess",
+    }
+}
+
+fn host_mapping(json: &mut Json, host: &NvmeHost, limits: Limits) {
+    json.object(|json| {
+        json.key("sdcId").shown(host.id);
+        json.key("sdcIp").raw("null");
+        json.key("limitIops").number(limits.iops);
+        json.key("limitBwInMbps").number(limits.kbps / 1024);
+        json.key("sdcName").string(&host.name);
+        json.key("accessMode").string(access_mode(limits.access));
+        json.key("isDirectBufferMapping").bool(false);
+        json.key("nqn").string(&host.nqn);
+        json.key("hostType").string("NVMeHost");
+    });
 }

@@ -106,7 +106,8 @@ impl Writer {
             Kind::PeerMdm => self.peer(json, world, id),
             Kind::ReplicationConsistencyGroup => self.group(json, world, id),
             Kind::ReplicationPair => self.pair(json, world, id),
-            Kind::SpSds | Kind::RfcacheDevice | Kind::AccelerationPool | Kind::User | Kind::Alert => {}
+            Kind::AccelerationPool => self.acceleration_pool(json, world, id),
+            Kind::SpSds | Kind::RfcacheDevice | Kind::User | Kind::Alert => {}
         }
     }
 

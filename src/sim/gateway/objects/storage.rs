@@ -32,6 +32,19 @@ impl Writer {
         });
     }
 
+    pub(super) fn acceleration_pool(&self, json: &mut Json, world: &World, id: Id) {
+        let Some(pool) = world.acceleration_pools.get(&id) else { return };
+        json.object(|json| {
+            json.key("mediaType").string(if pool.nvdimm { "NVDIMM" } else { "SSD" });
+            json.key("isRfcache").bool(pool.rfcache);
+            json.key("protectionDomainId").shown(pool.domain);
+            json.key("name").opt_string(Some(pool.name.as_str()).filter(|name| !name.is_empty()));
+            json.key("id").shown(id);
+            let parents = [("protectionDomainId", Kind::ProtectionDomain, pool.domain)];
+            self.links(json, Kind::AccelerationPool, id, &parents);
+        });
+    }
+
     pub(super) fn pool(&self, json: &mut Json, world: &World, id: Id) {
         let Some(pool) = world.pools.get(&id) else { return };
         json.object(|json| {

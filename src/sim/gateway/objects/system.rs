@@ -117,7 +117,11 @@ impl Writer {
             self.fixed(Kind::PeerMdm, world, id, json);
             json.key("peerSystemId").shown(peer.peer_system);
             json.key("systemId").shown(world.system.id);
-            json.key("ipList").array(|json| json.object(|json| json.key("ip").string(&peer.ip)));
+            json.key("ipList").array(|json| {
+                for ip in &peer.ips {
+                    json.object(|json| json.key("ip").string(ip));
+                }
+            });
             json.key("softwareVersionInfo").string(self.release.component());
             json.key("name").string(&peer.name);
             json.key("id").shown(id);

@@ -174,6 +174,9 @@ impl World {
         if self.fault_sets.values().any(|set| set.domain == id) {
             return Err(Code::DomainHasFaultSets);
         }
+        if self.acceleration_pools.values().any(|pool| pool.domain == id) {
+            return Err(Code::DomainHasAccelerationPools);
+        }
         self.domains.remove(&id);
         self.settings.remove(&id);
         Ok(Reply::Done)

@@ -4,11 +4,13 @@
 //! refused leaves no trace. What takes time only begins here; the steps of the
 //! world carry it on.
 
+mod acceleration;
 mod cluster;
 mod device;
 mod domain;
 mod fault;
 mod maintenance;
+mod peer;
 mod policy;
 mod pool;
 mod remote;
@@ -18,11 +20,13 @@ mod snapshot;
 mod upgrade;
 mod volume;
 
+pub use acceleration::AccelerationCommand;
 pub use cluster::{ClusterCommand, Membership as MdmMembership, NewMdm};
 pub use device::{DeviceCommand, NewDevice, Test};
 pub use domain::{DomainCommand, FaultSetCommand, NetworkLimits};
 pub use fault::VolumeRequest;
 pub use maintenance::{MaintenanceCommand, Scope};
+pub use peer::PeerCommand;
 pub use policy::PolicyCommand;
 pub use pool::{NewPool, PoolCommand};
 pub use remote::{GroupCommand, NewGroup, PairCommand, SdtCommand};
@@ -79,6 +83,8 @@ pub enum Command {
     Cluster(ClusterCommand),
     Maintenance(MaintenanceCommand),
     Upgrade(UpgradeCommand),
+    Acceleration(Id, AccelerationCommand),
+    Peer(Id, PeerCommand),
     CreateGroup(NewGroup),
     Group(Id, GroupCommand),
     CreatePair {
@@ -179,6 +185,8 @@ impl World {
             Command::Cluster(command) => self.cluster_command(command),
             Command::Maintenance(command) => self.maintenance_command(command),
             Command::Upgrade(command) => self.upgrade_command(command),
+            Command::Acceleration(id, command) => self.acceleration_command(id, command),
+            Command::Peer(id, command) => self.peer_command(id, command),
             Command::CreateGroup(new) => self.create_group(new),
             Command::Group(id, command) => self.group_command(id, command),
             Command::CreatePair { group, name, volume, remote_volume } => {

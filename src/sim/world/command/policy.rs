@@ -3,7 +3,8 @@
 use super::{Answer, Reply, fits, next};
 use crate::sim::world::World;
 use crate::sim::world::code::Code;
-use crate::sim::world::object::{Id, SnapshotPolicy};
+use crate::sim::world::object::{Id, Setting, SnapshotPolicy};
+use crate::sim::world::policy::cadence;
 
 /// Minutes between snapshots that a policy may have: five to a week.
 const CADENCE: std::ops::RangeInclusive<u64> = 5..=7 * 24 * 60;
@@ -13,10 +14,17 @@ const CADENCE: std::ops::RangeInclusive<u64> = 5..=7 * 24 * 60;
 #[allow(missing_docs)]
 pub enum PolicyCommand {
     Rename(String),
-    Modify { cadence_minutes: u64, retained: Vec<u64> },
+    Modify {
+        cadence_minutes: u64,
+        retained: Vec<u64>,
+    },
     Pause(bool),
     AddVolume(Id),
-    RemoveVolume(Id),
+    /// What it took of the volume is removed with it, or becomes like any other snapshot.
+    RemoveVolume {
+        volume: Id,
+        snapshots: bool,
+    },
     Remove,
 }
 
@@ -36,7 +44,18 @@ impl World {
             return Err(Code::PolicyCadence);
         }
         let id = next(self.policies.keys(), 0x2d0a);
-        self.policies.insert(id, SnapshotPolicy { id, name, cadence_minutes, retained, sources: Vec::new(), paused });
+        let policy = SnapshotPolicy {
+            id,
+            name,
+            cadence_minutes,
+            retained,
+            sources: Vec::new(),
+            paused,
+            taken: 0,
+            last: None,
+            next: self.now + cadence(cadence_minutes),
+        };
+        self.policies.insert(id, policy);
         Ok(Reply::Created(id))
     }
 
@@ -61,8 +80,10 @@ impl World {
                 if !CADENCE.contains(&cadence_minutes) {
                     return Err(Code::PolicyCadence);
                 }
+                let next = self.now + cadence(cadence_minutes);
                 change(self, &|policy| {
                     policy.cadence_minutes = cadence_minutes;
+                    policy.next = policy.next.min(next);
                     policy.retained.clone_from(&retained);
                 })
             }
@@ -74,19 +95,38 @@ impl World {
                 if self.policies.values().any(|policy| policy.sources.contains(&volume)) {
                     return Err(Code::VolumeInPolicy);
                 }
+                self.set(volume, "snplIdOfSourceVolume", Setting::Text(id.to_string()));
                 change(self, &|policy| policy.sources.push(volume))
             }
-            PolicyCommand::RemoveVolume(volume) => {
+            PolicyCommand::RemoveVolume { volume, snapshots } => {
                 if !policy.sources.contains(&volume) {
                     return Err(Code::VolumeNotInPolicy);
                 }
+                let taken: Vec<Id> = self.taken(id).filter(|at| at.ancestor == Some(volume)).map(|at| at.id).collect();
+                if snapshots {
+                    self.may_remove(&taken)?;
+                }
+                for one in taken {
+                    if snapshots {
+                        self.take_out(one);
+                    } else {
+                        self.let_go(one);
+                    }
+                }
+                self.settings.entry(volume).or_default().remove("snplIdOfSourceVolume");
+                self.count_snapshots(id);
                 change(self, &|policy| policy.sources.retain(|source| *source != volume))
             }
             PolicyCommand::Remove => {
                 if !policy.sources.is_empty() {
                     return Err(Code::PolicyHasVolumes);
                 }
+                let left: Vec<Id> = self.taken(id).map(|at| at.id).collect();
+                for one in left {
+                    self.let_go(one);
+                }
                 self.policies.remove(&id);
+                self.settings.remove(&id);
                 Ok(Reply::Done)
             }
         }

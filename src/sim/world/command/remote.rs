@@ -239,7 +239,7 @@ impl World {
             return Err(Code::SdcNameInUse);
         }
         let id = next(self.hosts.keys(), 0x2d0e);
-        self.hosts.insert(id, NvmeHost { id, name, nqn });
+        self.hosts.insert(id, NvmeHost { id, name, nqn, mapped: Vec::new() });
         Ok(Reply::Created(id))
     }
 }

@@ -50,12 +50,13 @@ impl World {
     }
 
     fn sdc_name_is_free(&self, name: &str) -> Result<(), Code> {
-        let taken = self.sdcs.values().any(|sdc| sdc.name.as_deref() == Some(name));
+        let taken = self.sdcs.values().any(|sdc| sdc.name.as_deref() == Some(name))
+            || self.hosts.values().any(|host| host.name == name);
         if taken { Err(Code::SdcNameInUse) } else { Ok(()) }
     }
 
     pub(super) fn sdc_command(&mut self, id: Id, command: SdcCommand) -> Answer {
-        let sdc = self.sdcs.get(&id).ok_or(Code::SdcNotFound)?;
+        let Some(sdc) = self.sdcs.get(&id) else { return self.host_command(id, command) };
         match command {
             SdcCommand::Rename(name) => {
                 fits(&name)?;
@@ -75,6 +76,27 @@ impl World {
                     return Err(Code::SdcMustBeAway);
                 }
                 self.sdcs.remove(&id);
+                self.settings.remove(&id);
+            }
+        }
+        Ok(Reply::Done)
+    }
+
+    /// NVMe hosts are clients too, though nothing of ours runs on them.
+    fn host_command(&mut self, id: Id, command: SdcCommand) -> Answer {
+        let host = self.hosts.get(&id).ok_or(Code::SdcNotFound)?;
+        match command {
+            SdcCommand::Rename(name) => {
+                fits(&name)?;
+                self.sdc_name_is_free(&name)?;
+                self.hosts.entry(id).and_modify(|host| host.name = name);
+            }
+            SdcCommand::Set(_) => return Err(Code::NotSupported),
+            SdcCommand::Remove => {
+                if !host.mapped.is_empty() {
+                    return Err(Code::SdcHasMappings);
+                }
+                self.hosts.remove(&id);
                 self.settings.remove(&id);
             }
         }

@@ -34,7 +34,7 @@ impl World {
         if of_tree > self.most_snapshots() { Err(Code::TooManySnapshots) } else { Ok(()) }
     }
 
-    pub(super) fn snapshot_volumes(&mut self, wanted: Vec<NewSnapshot>) -> Result<Reply, Refusal> {
+    pub(in crate::sim::world) fn snapshot_volumes(&mut self, wanted: Vec<NewSnapshot>) -> Result<Reply, Refusal> {
         let mut wrong: Vec<Code> = wanted.iter().filter_map(|one| self.may_snapshot(one).err()).collect();
         let names: Vec<&String> = wanted.iter().filter_map(|one| one.name.as_ref()).collect();
         if names.iter().collect::<BTreeSet<_>>().len() < names.len() {
@@ -61,6 +61,7 @@ impl World {
                 mapped: Vec::new(),
                 limits: BTreeMap::new(),
                 group: Some(group),
+                taken_by: None,
                 created: self.wall(self.now).timestamp(),
                 replicated: false,
                 // Nobody uses it until it is mapped and somebody does.

@@ -153,6 +153,7 @@ impl World {
             mapped: Vec::new(),
             limits: BTreeMap::new(),
             group: None,
+            taken_by: None,
             created: self.wall(self.now).timestamp(),
             replicated: false,
             profile: Profile::random(&mut self.rng, self.iops_per_volume),
@@ -195,7 +196,7 @@ impl World {
                 });
             }
             VolumeCommand::Map { sdc, multiple, access } => {
-                if !self.sdcs.contains_key(&sdc) {
+                if !self.is_client(sdc) {
                     return Err(Code::SdcNotFound);
                 }
                 if volume.mapped.contains(&sdc) {
@@ -213,7 +214,7 @@ impl World {
                 }
             }
             VolumeCommand::Unmap(from) => {
-                if from.is_some_and(|sdc| !self.sdcs.contains_key(&sdc)) {
+                if from.is_some_and(|sdc| !self.is_client(sdc)) {
                     return Err(Code::SdcNotFound);
                 }
                 if volume.mapped.is_empty() || from.is_some_and(|sdc| !volume.mapped.contains(&sdc)) {
@@ -266,7 +267,7 @@ impl World {
                 let vtree = volume.vtree;
                 self.resume_migration(vtree)?;
             }
-            VolumeCommand::Lock(_) => return Err(Code::NotAutoSnapshot),
+            VolumeCommand::Lock(lock) => return self.lock_snapshot(id, lock),
             VolumeCommand::Set(settings) => {
                 for (name, value) in settings {
                     self.set(id, name, value);
@@ -277,11 +278,18 @@ impl World {
         Ok(Reply::Done)
     }
 
+    /// Whether volumes can be mapped to it: an SDC or an NVMe host.
+    fn is_client(&self, id: Id) -> bool {
+        self.sdcs.contains_key(&id) || self.hosts.contains_key(&id)
+    }
+
     fn map(&mut self, id: Id, sdc: Id, access: Access) {
-        if let (Some(volume), Some(client)) = (self.volumes.get_mut(&id), self.sdcs.get_mut(&sdc)) {
+        let sdcs = self.sdcs.get_mut(&sdc).map(|sdc| &mut sdc.mapped);
+        let client = sdcs.or_else(|| self.hosts.get_mut(&sdc).map(|host| &mut host.mapped));
+        if let (Some(volume), Some(mapped)) = (self.volumes.get_mut(&id), client) {
             volume.mapped.push(sdc);
             volume.mapped.sort_unstable();
-            client.mapped.push(id);
+            mapped.push(id);
             if access != Access::ReadWrite {
                 volume.limits.entry(sdc).or_default().access = access;
             }
@@ -297,6 +305,9 @@ impl World {
         }
         for sdc in self.sdcs.values_mut().filter(|sdc| !keeps(sdc.id)) {
             sdc.mapped.retain(|mapped| *mapped != id);
+        }
+        for host in self.hosts.values_mut().filter(|host| !keeps(host.id)) {
+            host.mapped.retain(|mapped| *mapped != id);
         }
     }
 
@@ -335,7 +346,7 @@ impl World {
         Ok(Reply::Done)
     }
 
-    pub(super) fn may_remove(&self, gone: &[Id]) -> Result<(), Code> {
+    pub(in crate::sim::world) fn may_remove(&self, gone: &[Id]) -> Result<(), Code> {
         let volumes = gone.iter().filter_map(|id| self.volumes.get(id));
         if volumes.clone().any(|volume| !volume.mapped.is_empty()) {
             return Err(Code::Mapped);
@@ -351,7 +362,7 @@ impl World {
 
     /// Removes a volume that may be removed, and its data. Snapshots of it stay,
     /// and hang where it hung.
-    pub(super) fn take_out(&mut self, id: Id) {
+    pub(in crate::sim::world) fn take_out(&mut self, id: Id) {
         let Some(volume) = self.volumes.remove(&id) else { return };
         self.settings.remove(&id);
         self.pool_shelf(volume.pool, |shelf| shelf.free(2 * volume.allocated_kb));
@@ -365,6 +376,9 @@ impl World {
                 self.vtrees.remove(&volume.vtree);
             }
             _ => {}
+        }
+        if let Some(by) = volume.taken_by {
+            self.count_snapshots(by.policy);
         }
     }
 

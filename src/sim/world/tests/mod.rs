@@ -1,6 +1,7 @@
 //! The laws of the world, over seeds and random faults.
 
 mod commands;
+mod policies;
 mod random;
 
 use std::time::Duration;
