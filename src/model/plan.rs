@@ -107,6 +107,9 @@ pub struct Stage {
     pub tasks: Vec<Task>,
 }
 
+/// The domain, fault set and version of an SDS.
+pub type Place = (Option<ProtectionDomainId>, Option<FaultSetId>, Box<str>);
+
 /// What a plan was made from. A run begins only if it still holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -114,7 +117,7 @@ pub struct Basis {
     pub snapshot_seq: u64,
     pub taken_at: Option<Timestamp>,
     /// The SDSs there were, each with its domain, fault set and version.
-    pub topology: BTreeMap<SdsId, (Option<ProtectionDomainId>, Option<FaultSetId>, Box<str>)>,
+    pub topology: BTreeMap<SdsId, Place>,
     /// The members of the MDM cluster and their versions.
     pub mdms: BTreeMap<MdmId, Box<str>>,
 }
