@@ -1,6 +1,6 @@
 //! Wiring: which tasks run, what they share, and how they end together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use crate::alert::rules;
 use crate::alert::run::Evaluator;
 use crate::alert::tell::Teller;
 use crate::config::{self, Config};
+use crate::fleet::preview::preview;
 use crate::fleet::run::{Framework, Seen, Settings as FleetSettings};
 use crate::gateway::{Gateway, Role};
 use crate::keeper::{self, Keeper, Kept};
@@ -36,7 +37,7 @@ use crate::watches::Gallery;
 use crate::web::access::Access;
 use crate::web::api::{self, Shown};
 use crate::web::listener::Listener;
-use crate::web::mesos::Cluster;
+use crate::web::mesos::{Cluster, LookAhead};
 use crate::{BUILD, VERSION, clock};
 
 /// Tasks get this long to end by themselves: a logout and the last answers.
@@ -200,7 +201,14 @@ fn framework(
         hostname: None,
     };
     let (framework, handles) = Framework::new(settings, desk.clone(), state, on_seen)?;
-    let cluster = Cluster { status: handles.status, orders: handles.orders };
+    let (rollouts, names): (BTreeMap<_, _>, BTreeSet<_>) = (
+        systems.iter().filter_map(|(name, system)| Some((name.clone(), system.rollout.clone()?))).collect(),
+        systems.keys().cloned().collect(),
+    );
+    let look_ahead: LookAhead = Arc::new(move |system, status, snapshot| {
+        rollouts.get(system).map(|rollout| preview(system, rollout, &names, status, snapshot))
+    });
+    let cluster = Cluster { status: handles.status, orders: handles.orders, look_ahead };
     Ok((framework, cluster))
 }
 

@@ -233,8 +233,16 @@ fn known_keys() -> BTreeSet<String> {
                 | "notify.quiet_hours"
                 | "notify.escalate"
                 | "systems.prod.monitor"
-                | "systems.prod.lifecycle" => sections.push(full),
+                | "systems.prod.lifecycle"
+                | "systems.prod.rollout"
+                | "systems.prod.rollout.disks"
+                | "systems.prod.rollout.mdm"
+                | "systems.prod.rollout.nodes.storage.disks" => sections.push(full),
                 "systems" => sections.push("systems.prod".to_owned()),
+                "systems.prod.rollout.domains" => sections.push(full + ".d1"),
+                "systems.prod.rollout.domains.d1.pools" => sections.push(full + ".ssd"),
+                "systems.prod.rollout.nodes" => sections.push(full + ".storage"),
+                "systems.prod.rollout.nodes.storage.attributes" => assert!(known.insert(full + ".kind")),
                 _ => assert!(known.insert(full)),
             }
         }

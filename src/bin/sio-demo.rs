@@ -237,6 +237,7 @@ fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: Socke
         connect_timeout: Duration::from_secs(3),
         request_timeout: Duration::from_secs(30),
         max_answer_bytes: MAX_ANSWER_BYTES,
+        rollout: None,
     };
     let mut rules = Vec::new();
     for (name, text) in RULES {

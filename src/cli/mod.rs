@@ -18,6 +18,7 @@ mod export;
 mod framework;
 mod init;
 mod notify;
+mod plan;
 mod silence;
 mod status;
 
@@ -71,6 +72,9 @@ enum Command {
     /// Writes what other programs need to work with this controller
     #[command(subcommand)]
     Export(export::Export),
+    /// Shows what would be done, before anything is
+    #[command(subcommand)]
+    Plan(plan::Plan),
     /// Acts on the framework at the Mesos masters
     #[command(subcommand)]
     Framework(framework::Framework),
@@ -152,6 +156,10 @@ where
         Command::Ack(arguments) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(silence::acknowledge(arguments, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Plan(what) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(plan::plan(what, &mut asker)).unwrap_or_else(|error| fail(&error))
         }
         Command::Notify(command) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use reqwest::Method;
 use serde_json::json;
 
-use super::controller::{Asker, Question, Where, table, tame};
+use super::controller::{Asker, Question, Where, path_part, table, tame};
 use crate::model::alerting::{Acknowledged, Fingerprint, GroupKey, Matcher, Silence};
 use crate::model::id::SystemId;
 use crate::model::unit::Timestamp;
@@ -172,9 +172,4 @@ fn acknowledged(all: &[Acknowledged]) -> String {
 
 fn shown(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-/// A text as one part of a path.
-fn path_part(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }

@@ -9,6 +9,7 @@ mod mail;
 mod mesos;
 mod notify;
 mod problem;
+pub mod rollout;
 mod secret;
 mod section;
 mod source;
@@ -185,6 +186,8 @@ pub struct System {
     pub request_timeout: Duration,
     /// The longest answer that is read, unpacked.
     pub max_answer_bytes: u64,
+    /// What the storage shall look like; none: nothing is rolled out.
+    pub rollout: Option<rollout::Rollout>,
 }
 
 /// The base address of a gateway, without a path.

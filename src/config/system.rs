@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::load::readable;
 use super::section::{Complaint, Section, complain};
-use super::{GatewayUrl, Login, Secret, System, Trust};
+use super::{GatewayUrl, Login, Secret, System, Trust, rollout};
 
 /// TCP and TLS to a gateway in the same data centre take milliseconds; a
 /// gateway that is being restarted answers a SYN within a few seconds.
@@ -37,6 +37,7 @@ impl System {
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             request_timeout: DEFAULT_REQUEST_TIMEOUT,
             max_answer_bytes: DEFAULT_MAX_ANSWER,
+            rollout: None,
         }
     }
 }
@@ -64,6 +65,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<System> {
         );
         section.note("connect_timeout", complain(what, format!("set it to {} or less", show(request_timeout))));
     }
+    let rollout = section.optional_section("rollout").map(rollout::read);
     section.finish();
     Some(System {
         gateways: gateways?,
@@ -76,6 +78,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<System> {
         connect_timeout,
         request_timeout,
         max_answer_bytes: max_answer_bytes.unwrap_or(DEFAULT_MAX_ANSWER),
+        rollout,
     })
 }
 

@@ -1,11 +1,18 @@
 //! Which agents carry ScaleIO, and how do they come to it?
 //!
 //! [`run`] is the loop between the masters, the store and everybody who wants
-//! to know; [`offer`] judges offers; [`attributes`] reads what agents say of
-//! themselves.
+//! to know; [`launch`] says what is launched; [`offer`] judges offers;
+//! [`attributes`] reads what agents say of themselves; [`status`] is what is
+//! published. [`desired`] lays the topology over the nodes, [`roles`] seats the
+//! MDM cluster, [`diff`] says what is missing, and [`preview`] tells people.
 
 pub mod attributes;
+pub mod desired;
+pub mod diff;
+pub mod filter;
 pub mod launch;
 pub mod offer;
+pub mod preview;
+pub mod roles;
 pub mod run;
 mod status;

@@ -19,6 +19,7 @@ pub mod pattern;
 pub mod permit;
 pub mod picture;
 pub mod plan;
+pub mod rollout;
 pub mod snapshot;
 pub mod state;
 pub mod stats;

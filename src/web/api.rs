@@ -102,6 +102,7 @@ fn routes() -> Router<Shown> {
         .route("/api/v1/systems", get(systems))
         .route("/api/v1/systems/{system}", get(system))
         .route("/api/v1/systems/{system}/hurt", get(hurt))
+        .route("/api/v1/systems/{system}/rollout", get(super::mesos::rollout))
         .route("/api/v1/systems/{system}/{part}", get(part))
 }
 
@@ -372,7 +373,7 @@ fn shown_part<T: Serialize>(part: Option<&Part<T>>, name: &str) -> Result<Respon
     }
 }
 
-fn find(shown: &Shown, system: &str) -> Result<Arc<Picture>, Problem> {
+pub(super) fn find(shown: &Shown, system: &str) -> Result<Arc<Picture>, Problem> {
     shown.gallery.of(&SystemId::new(system)).ok_or_else(|| {
         let known: Vec<String> = shown.gallery.all().keys().map(ToString::to_string).collect();
         Problem::not_found(format!("no system {system:?} is configured; there is {}", known.join(", ")))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -15,7 +15,10 @@ use tokio::sync::{mpsc, watch};
 use super::api::Shown;
 use super::problem::Problem;
 use crate::model::framework::{FrameworkOrder, FrameworkStatus, Registration, SeenAgent};
+use crate::model::id::SystemId;
 use crate::model::mesos::NodeTask;
+use crate::model::rollout::Preview;
+use crate::model::snapshot::Snapshot;
 
 /// How requests reach the framework.
 #[derive(Clone)]
@@ -23,7 +26,11 @@ use crate::model::mesos::NodeTask;
 pub struct Cluster {
     pub status: watch::Receiver<Arc<FrameworkStatus>>,
     pub orders: mpsc::Sender<FrameworkOrder>,
+    pub look_ahead: LookAhead,
 }
+
+/// What a rollout of a system would do; none: no configuration says how its storage shall look.
+pub type LookAhead = Arc<dyn Fn(&SystemId, &FrameworkStatus, Option<&Snapshot>) -> Option<Preview> + Send + Sync>;
 
 /// Orders, for the command line on this host only.
 pub(super) fn orders() -> Router<Shown> {
@@ -63,6 +70,21 @@ pub(super) async fn agents(State(shown): State<Shown>) -> Result<Response, Probl
 pub(super) async fn offers(State(shown): State<Shown>) -> Result<Response, Problem> {
     let status = status(&shown)?;
     Ok(Json(status.agents.values().map(|seen| &**seen).collect::<Vec<_>>()).into_response())
+}
+
+/// What a rollout would do now: desired against actual. It changes nothing.
+pub(super) async fn rollout(State(shown): State<Shown>, Path(system): Path<String>) -> Result<Response, Problem> {
+    let status = status(&shown)?;
+    let picture = super::api::find(&shown, &system)?;
+    let look = shown
+        .mesos
+        .as_ref()
+        .and_then(|cluster| (cluster.look_ahead)(&picture.system, &status, picture.snapshot.as_deref()));
+    let preview = look.ok_or_else(|| {
+        let section = format!("[systems.{}.rollout]", picture.system);
+        Problem::not_found(format!("nothing says how the storage of this system shall look; write a section {section}"))
+    })?;
+    Ok(Json(preview).into_response())
 }
 
 /// Lets a framework that the masters have removed register under a new id.

@@ -62,6 +62,7 @@ pub fn settings(folder: &Path, name: &str, world: &Running) -> System {
         connect_timeout: Duration::from_secs(10),
         request_timeout: Duration::from_secs(30),
         max_answer_bytes: 4 << 20,
+        rollout: None,
     }
 }
 

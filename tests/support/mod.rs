@@ -285,6 +285,7 @@ pub fn settings(servers: &[&Server]) -> System {
         connect_timeout: Duration::from_secs(5),
         request_timeout: Duration::from_secs(10),
         max_answer_bytes: 1 << 20,
+        rollout: None,
     }
 }
 

@@ -99,7 +99,7 @@ impl Story {
             }
             // Every hundredth look is a restart. What waits to be told, and what fired before, is not stored.
             self.looks += 1;
-            if self.looks % 100 == 0 {
+            if self.looks.is_multiple_of(100) {
                 let before = self.memory.before.take();
                 let (mut loaded, unreadable) = Memory::load(&stored(&self.memory));
                 assert!(unreadable.is_empty(), "{unreadable:?}");

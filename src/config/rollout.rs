@@ -1,0 +1,418 @@
+//! How `[systems.NAME.rollout]` is read: what the storage of a system shall look like.
+
+use std::collections::BTreeMap;
+
+use super::section::{Complaint, Found, Section, complain};
+use crate::model::unit::Bytes;
+
+/// Smaller devices are refused by the MDM.
+const SMALLEST_DISK: Bytes = Bytes::from_gib(100);
+
+/// Longer names are refused by the MDM.
+const LONGEST_NAME: usize = 31;
+
+/// `[systems.NAME.rollout]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rollout {
+    /// Who decides which disk goes where.
+    pub topology: Topology,
+    /// The domain of nodes that nothing else is said of.
+    pub domain: Box<str>,
+    /// Their pool.
+    pub pool: Box<str>,
+    /// Which of their disks are taken.
+    pub disks: DiskFilter,
+    /// The MDM cluster that is made; none: it is there already.
+    pub mdm: Option<WantedMdm>,
+}
+
+/// `[systems.NAME.rollout.mdm]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedMdm {
+    /// Members that vote.
+    pub members: Members,
+    /// Managers that stand by.
+    pub standby_managers: usize,
+    /// Tie-breakers that stand by.
+    pub standby_tie_breakers: usize,
+    /// Cores that the host of a manager has at least.
+    pub cores: u32,
+    /// Memory that the host of a manager has at least.
+    pub memory: Bytes,
+    /// The attribute of agents that names what fails together.
+    pub rack_attribute: Option<Box<str>>,
+}
+
+impl Default for WantedMdm {
+    fn default() -> Self {
+        Self {
+            members: Members::Three,
+            standby_managers: 0,
+            standby_tie_breakers: 0,
+            // What the original asked of the host of a manager, rounded up.
+            cores: 2,
+            memory: Bytes::from_gib(3),
+            rack_attribute: None,
+        }
+    }
+}
+
+/// How many members vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Members {
+    /// One manager: for trials, nothing survives its loss.
+    One,
+    /// Two managers and a tie-breaker: survives one loss.
+    Three,
+    /// Three managers and two tie-breakers: survives two losses.
+    Five,
+}
+
+impl Members {
+    /// The cluster of that many members; the MDM knows no other sizes.
+    pub const fn of(count: u64) -> Option<Self> {
+        match count {
+            1 => Some(Self::One),
+            3 => Some(Self::Three),
+            5 => Some(Self::Five),
+            _ => None,
+        }
+    }
+
+    /// Members that keep the repository, the owner among them.
+    pub const fn managers(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Three => 2,
+            Self::Five => 3,
+        }
+    }
+
+    /// Members that only vote.
+    pub const fn tie_breakers(self) -> usize {
+        self.managers() - 1
+    }
+}
+
+/// Who decides which disk goes where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Topology {
+    /// Every free disk of every node goes to one pool.
+    OnePool,
+    /// The attributes of the nodes say it.
+    Attributes,
+    /// The configuration says it.
+    #[allow(missing_docs)]
+    Declared { domains: BTreeMap<Box<str>, DeclaredDomain>, rules: Vec<NodeRule> },
+}
+
+/// `[systems.NAME.rollout.domains.NAME]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeclaredDomain {
+    /// Its pools.
+    pub pools: BTreeMap<Box<str>, DeclaredPool>,
+}
+
+/// `[systems.NAME.rollout.domains.NAME.pools.NAME]`: what a new pool is made with. A pool that is
+/// there already is left as it is; the difference is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeclaredPool {
+    /// Its media; needed from 3.0 on.
+    pub media: DiskMedia,
+    /// Spare capacity in percent; the MDM's own choice when not said.
+    pub spare_percent: Option<u8>,
+    /// Can only be chosen while the pool is empty.
+    pub zero_padding: Option<bool>,
+    /// Checksums of data in flight and at rest.
+    pub checksum: Option<bool>,
+}
+
+/// `[systems.NAME.rollout.nodes.NAME]`: which nodes give their disks to which pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRule {
+    /// Its name.
+    pub name: Box<str>,
+    /// Patterns of names of nodes; none: any.
+    pub hosts: Vec<Box<str>>,
+    /// Patterns of values by attribute; all must fit.
+    pub attributes: BTreeMap<Box<str>, Box<str>>,
+    /// Where their disks go.
+    pub domain: Box<str>,
+    /// Where their disks go.
+    pub pool: Box<str>,
+    /// Their fault set.
+    pub fault_set: Option<Box<str>>,
+    /// The attribute whose value names their fault set.
+    pub fault_set_attribute: Option<Box<str>>,
+    /// Which of their disks are taken.
+    pub disks: DiskFilter,
+}
+
+/// Which disks may be taken. Only disks that a node found free are asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskFilter {
+    /// Patterns of paths; none: any. Every path of a disk counts, those below /dev/disk too.
+    pub allow: Vec<Box<str>>,
+    /// Patterns of paths; stronger than `allow`.
+    pub deny: Vec<Box<str>>,
+    /// The smallest disk.
+    pub min_size: Bytes,
+    /// The largest disk.
+    pub max_size: Option<Bytes>,
+    /// Of what kind.
+    pub media: DiskMedia,
+}
+
+impl Default for DiskFilter {
+    fn default() -> Self {
+        Self { allow: Vec::new(), deny: Vec::new(), min_size: SMALLEST_DISK, max_size: None, media: DiskMedia::Any }
+    }
+}
+
+/// Kinds of disks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DiskMedia {
+    /// Both.
+    #[default]
+    Any,
+    /// Those that turn.
+    Hdd,
+    /// Those that do not.
+    Ssd,
+}
+
+impl Default for Rollout {
+    fn default() -> Self {
+        Self {
+            topology: Topology::Attributes,
+            domain: "default".into(),
+            pool: "default".into(),
+            disks: DiskFilter::default(),
+            mdm: None,
+        }
+    }
+}
+
+/// Reads the section.
+pub(super) fn read(mut section: Section<'_>) -> Rollout {
+    let default = Rollout::default();
+    let kind = section.take("topology", |found| match found.text()? {
+        word @ ("one_pool" | "attributes" | "declared") => Ok(word.to_owned()),
+        other => {
+            Err(complain(format!("{other:?} is no topology"), "write \"one_pool\", \"attributes\" or \"declared\""))
+        }
+    });
+    let domain = section.take("domain", name);
+    let pool = section.take("pool", name);
+    let disks = disks(section.section("disks"));
+    let mdm = section.optional_section("mdm").map(mdm);
+    let domains: BTreeMap<Box<str>, DeclaredDomain> =
+        section.section("domains").named_sections().into_iter().filter_map(declared_domain).collect();
+    let rules: Vec<NodeRule> = section
+        .section("nodes")
+        .named_sections()
+        .into_iter()
+        .filter_map(|(name, section)| rule(&name, section, &domains))
+        .collect();
+    let declared = kind.as_deref() == Some("declared");
+    if !declared && (!domains.is_empty() || !rules.is_empty()) {
+        section.note(
+            "topology",
+            complain(
+                "domains or nodes are declared, but the topology does not read them",
+                "write topology = \"declared\"",
+            ),
+        );
+    }
+    if declared && rules.is_empty() && section.is_well("nodes") {
+        section.note("topology", complain("no rule says which nodes give disks", "add a section nodes.NAME"));
+    }
+    section.finish();
+    let topology = match kind.as_deref() {
+        Some("one_pool") => Topology::OnePool,
+        Some("declared") => Topology::Declared { domains, rules },
+        _ => Topology::Attributes,
+    };
+    Rollout { topology, domain: domain.unwrap_or(default.domain), pool: pool.unwrap_or(default.pool), disks, mdm }
+}
+
+fn mdm(mut section: Section<'_>) -> WantedMdm {
+    let default = WantedMdm::default();
+    let few = |found: &Found<'_>| match found.number()? {
+        few @ 0..=10 => Ok(few as usize),
+        other => Err(complain(format!("{other} members stand by"), "write a number from 0 to 10")),
+    };
+    let mdm = WantedMdm {
+        members: section
+            .take("members", |found| {
+                let count = found.number()?;
+                Members::of(count)
+                    .ok_or_else(|| complain(format!("an MDM cluster of {count} does not exist"), "write 1, 3 or 5"))
+            })
+            .unwrap_or(default.members),
+        standby_managers: section.take("standby_managers", few).unwrap_or_default(),
+        standby_tie_breakers: section.take("standby_tie_breakers", few).unwrap_or_default(),
+        cores: section
+            .take("cores", |found| {
+                u32::try_from(found.number()?)
+                    .map_err(|_| complain("no host has so many cores", "write a number such as 2"))
+            })
+            .unwrap_or(default.cores),
+        memory: section.take("memory", size).unwrap_or(default.memory),
+        rack_attribute: section.take("rack_attribute", |found| Ok(found.text()?.into())),
+    };
+    section.finish();
+    mdm
+}
+
+fn declared_domain((called, mut section): (String, Section<'_>)) -> Option<(Box<str>, DeclaredDomain)> {
+    let pools = section
+        .section("pools")
+        .named_sections()
+        .into_iter()
+        .filter_map(|(called, section)| Some((named(&called, &section)?, declared_pool(section))))
+        .collect();
+    let called = named(&called, &section);
+    section.finish();
+    Some((called?, DeclaredDomain { pools }))
+}
+
+fn declared_pool(mut section: Section<'_>) -> DeclaredPool {
+    let pool = DeclaredPool {
+        media: section.take("media", media).unwrap_or_default(),
+        spare_percent: section.take("spare_percent", |found| match found.number()? {
+            percent @ 0..=100 => Ok(percent as u8),
+            other => Err(complain(format!("{other} is no percentage"), "write a number from 0 to 100")),
+        }),
+        zero_padding: section.take("zero_padding", |found| found.flag()),
+        checksum: section.take("checksum", |found| found.flag()),
+    };
+    section.finish();
+    pool
+}
+
+fn rule(called: &str, mut section: Section<'_>, domains: &BTreeMap<Box<str>, DeclaredDomain>) -> Option<NodeRule> {
+    let hosts = section.take("hosts", patterns).unwrap_or_default();
+    let selected = section.section("attributes").texts();
+    let selected =
+        selected.into_iter().map(|(name, pattern)| (name.into(), pattern.into())).collect::<BTreeMap<_, _>>();
+    if hosts.is_empty() && selected.is_empty() && section.is_well("hosts") && !section.said("attributes") {
+        section.note_self(complain(
+            "the rule selects no node",
+            "add hosts = [\"PATTERN\"] or attributes = { NAME = \"PATTERN\" }; [\"*\"] is every node",
+        ));
+    }
+    let domain = section.require("domain", "name a section of domains", name);
+    let pool = section.require("pool", "name a pool of that domain", name);
+    if let (Some(domain), Some(pool)) = (&domain, &pool) {
+        match domains.get(domain) {
+            None => section.note(
+                "domain",
+                complain(format!("domain {domain} is not declared"), format!("add a section domains.{domain}")),
+            ),
+            Some(declared) if !declared.pools.contains_key(pool) => section.note(
+                "pool",
+                complain(
+                    format!("domain {domain} has no pool {pool}"),
+                    format!("add a section domains.{domain}.pools.{pool}"),
+                ),
+            ),
+            Some(_) => {}
+        }
+    }
+    let fault_set = section.take("fault_set", name);
+    let fault_set_attribute = section.take("fault_set_attribute", |found| Ok(found.text()?.into()));
+    if fault_set.is_some() && fault_set_attribute.is_some() {
+        section.note("fault_set", complain("the fault set is given twice", "keep fault_set or fault_set_attribute"));
+    }
+    let disks = disks(section.section("disks"));
+    section.finish();
+    Some(NodeRule {
+        name: called.into(),
+        hosts,
+        attributes: selected,
+        domain: domain?,
+        pool: pool?,
+        fault_set,
+        fault_set_attribute,
+        disks,
+    })
+}
+
+fn disks(mut section: Section<'_>) -> DiskFilter {
+    let default = DiskFilter::default();
+    let min_size = section.take("min_size", size).unwrap_or(default.min_size);
+    let max_size = section.take("max_size", size);
+    if max_size.is_some_and(|max| max < min_size) {
+        section.note("max_size", complain("no disk is that small and that large", "make max_size the larger one"));
+    }
+    let filter = DiskFilter {
+        allow: section.take("allow", patterns).unwrap_or_default(),
+        deny: section.take("deny", patterns).unwrap_or_default(),
+        min_size,
+        max_size,
+        media: section.take("media", media).unwrap_or_default(),
+    };
+    section.finish();
+    filter
+}
+
+fn patterns(found: &Found<'_>) -> Result<Vec<Box<str>>, Complaint> {
+    let patterns = found.list()?;
+    if patterns.iter().any(|pattern| pattern.is_empty()) {
+        return Err(complain("a pattern is empty", "write a name, with * for any characters and ? for one"));
+    }
+    Ok(patterns.into_iter().map(Into::into).collect())
+}
+
+fn media(found: &Found<'_>) -> Result<DiskMedia, Complaint> {
+    match found.text()? {
+        "any" => Ok(DiskMedia::Any),
+        "hdd" => Ok(DiskMedia::Hdd),
+        "ssd" => Ok(DiskMedia::Ssd),
+        other => Err(complain(format!("{other:?} is no media type"), "write \"any\", \"hdd\" or \"ssd\"")),
+    }
+}
+
+/// `100GiB`, `2TiB`.
+fn size(found: &Found<'_>) -> Result<Bytes, Complaint> {
+    let text = found.text()?;
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
+    let unit = match text[digits.len()..].trim_start() {
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1_u64 << 40,
+        _ => 0,
+    };
+    match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)) {
+        Some(bytes) if bytes > 0 => Ok(Bytes::new(bytes)),
+        _ => Err(complain(format!("{text:?} is no size"), "write a whole number and its unit: MiB, GiB or TiB")),
+    }
+}
+
+fn name(found: &Found<'_>) -> Result<Box<str>, Complaint> {
+    let text = found.text()?;
+    judge_name(text)?;
+    Ok(text.into())
+}
+
+fn named(called: &str, section: &Section<'_>) -> Option<Box<str>> {
+    match judge_name(called) {
+        Ok(()) => Some(called.into()),
+        Err(complaint) => {
+            section.note_self(complaint);
+            None
+        }
+    }
+}
+
+fn judge_name(text: &str) -> Result<(), Complaint> {
+    let plain = |c: char| c.is_ascii_graphic();
+    if text.is_empty() || text.len() > LONGEST_NAME || !text.chars().all(plain) {
+        return Err(complain(
+            format!("{text:?} is no name that the MDM takes"),
+            format!("choose 1 to {LONGEST_NAME} letters, digits and signs without blanks"),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,356 @@
+//! What shall the storage look like? The topology that a person decided, laid
+//! over the nodes that are there.
+//!
+//! | topology | who provides what |
+//! |---|---|
+//! | one pool | each node gives every free disk that the filter lets through to one pool |
+//! | attributes | each node says it by its attributes; one that says nothing is as in one pool |
+//! | declared | the configuration says it, by selectors; a node that none selects only consumes |
+//!
+//! A node whose wishes contradict each other is left out with the reasons, and
+//! no other node waits for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::config::rollout::{DiskFilter, NodeRule, Rollout, Topology};
+use crate::model::id::NodeName;
+use crate::model::unit::Bytes;
+
+use super::attributes::Placement;
+use super::filter::{self, Filtered};
+
+/// A disk of a node that its agent found free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// The path that stays the same over restarts, where there is one.
+    pub path: Box<str>,
+    /// Other paths of the same disk.
+    pub aliases: BTreeSet<Box<str>>,
+    /// Its size.
+    pub size: Bytes,
+    /// Whether it turns.
+    pub rotational: bool,
+}
+
+/// A node, as far as it matters here.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Its name.
+    pub name: NodeName,
+    /// All of its Mesos attributes, as text.
+    pub attributes: BTreeMap<Box<str>, Box<str>>,
+    /// What its attributes of ours say, or what is wrong with them.
+    pub placement: Result<Placement, Vec<String>>,
+    /// Its addresses, each with whom it serves.
+    pub addresses: Vec<Address>,
+    /// Its free disks, and those that are devices of ours already. None: its agent has not said yet.
+    pub disks: Option<Vec<Disk>>,
+}
+
+/// An address of an SDS.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address {
+    /// The address.
+    pub ip: Box<str>,
+    /// Whom it serves.
+    pub serves: Serves,
+}
+
+/// Whom an address of an SDS serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Serves {
+    /// Clients and servers.
+    All,
+    /// Only other servers.
+    Servers,
+    /// Only clients.
+    Clients,
+}
+
+impl Serves {
+    /// The word of the REST API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Servers => "sdsOnly",
+            Self::Clients => "sdcOnly",
+        }
+    }
+}
+
+/// What shall be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// Domains by name.
+    pub domains: BTreeMap<Box<str>, Domain>,
+    /// Nodes that provide.
+    pub servers: BTreeMap<NodeName, Server>,
+    /// Nodes that consume; that is every node without a reason against it.
+    pub clients: BTreeSet<NodeName>,
+    /// Nodes that are left out.
+    pub refused: BTreeMap<NodeName, Vec<Refusal>>,
+    /// Nodes that would provide, but have nothing to give, with the reason.
+    pub idle: BTreeMap<NodeName, Idle>,
+}
+
+/// A protection domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Domain {
+    /// Names of its fault sets.
+    pub fault_sets: BTreeSet<Box<str>>,
+    /// Names of its pools.
+    pub pools: BTreeSet<Box<str>>,
+}
+
+/// A node that provides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its protection domain; one server serves one.
+    pub domain: Box<str>,
+    /// Its fault set; it can only be chosen when the server is added.
+    pub fault_set: Option<Box<str>>,
+    /// Its addresses.
+    pub addresses: Vec<Address>,
+    /// Its devices by path, with the pool of each.
+    pub devices: BTreeMap<Box<str>, Box<str>>,
+}
+
+/// Why a node is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its attributes are wrong.
+    Attributes(String),
+    /// It provides to several domains, which one server cannot.
+    Domains(Vec<Box<str>>),
+    /// Several rules of the configuration select it.
+    Rules(Vec<Box<str>>),
+    /// A rule takes the fault set from an attribute that the node has not.
+    #[allow(missing_docs)]
+    NoFaultSet { rule: Box<str>, attribute: Box<str> },
+    /// Another server of the same fault set is in another domain, and a fault set is in one.
+    #[allow(missing_docs)]
+    FaultSetElsewhere { fault_set: Box<str>, domain: Box<str>, other: NodeName },
+    /// It names disks that it does not have, or that are not free.
+    Devices(Vec<Box<str>>),
+    /// No address of it is known.
+    NoAddress,
+}
+
+/// Why a node that would provide gives nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// Its agent has not yet said what disks there are.
+    NotAsked,
+    /// None of its disks is free.
+    NoDisks,
+    /// None of its free disks passes the filter: each with the reason.
+    Filtered(BTreeMap<Box<str>, Filtered>),
+}
+
+/// What shall be, from what a person decided and what nodes there are.
+pub fn desired(rollout: &Rollout, hosts: &[Host]) -> Desired {
+    let mut desired = Desired::default();
+    if let Topology::Declared { domains, .. } = &rollout.topology {
+        // Declared domains are made even before a node has joined them.
+        for (name, domain) in domains {
+            let made = desired.domains.entry(name.clone()).or_default();
+            made.pools.extend(domain.pools.keys().cloned());
+        }
+    }
+    let mut first_of: BTreeMap<Box<str>, (Box<str>, NodeName)> = BTreeMap::new();
+    for host in hosts {
+        let server = match wish(rollout, host) {
+            Ok(Wish::Consumes) => None,
+            Ok(Wish::Idle(reason)) => {
+                desired.idle.insert(host.name.clone(), reason);
+                None
+            }
+            Ok(Wish::Provides(server)) => Some(server),
+            Err(refusals) => {
+                desired.refused.insert(host.name.clone(), refusals);
+                continue;
+            }
+        };
+        if let Some(server) = server {
+            if let Some(fault_set) = &server.fault_set {
+                let first =
+                    first_of.entry(fault_set.clone()).or_insert_with(|| (server.domain.clone(), host.name.clone()));
+                if first.0 != server.domain {
+                    let refusal = Refusal::FaultSetElsewhere {
+                        fault_set: fault_set.clone(),
+                        domain: first.0.clone(),
+                        other: first.1.clone(),
+                    };
+                    desired.refused.insert(host.name.clone(), vec![refusal]);
+                    continue;
+                }
+            }
+            let domain = desired.domains.entry(server.domain.clone()).or_default();
+            domain.fault_sets.extend(server.fault_set.clone());
+            domain.pools.extend(server.devices.values().cloned());
+            desired.servers.insert(host.name.clone(), server);
+        }
+        desired.clients.insert(host.name.clone());
+    }
+    desired
+}
+
+enum Wish {
+    Consumes,
+    Idle(Idle),
+    Provides(Server),
+}
+
+fn wish(rollout: &Rollout, host: &Host) -> Result<Wish, Vec<Refusal>> {
+    let placement = host
+        .placement
+        .as_ref()
+        .map_err(|problems| problems.iter().cloned().map(Refusal::Attributes).collect::<Vec<_>>())?;
+    match &rollout.topology {
+        Topology::OnePool => provide(host, &Plain::of(rollout, placement)),
+        Topology::Attributes if !placement.provides.is_empty() => by_attributes(host, placement),
+        // Who only consumes says so: it never becomes a server.
+        Topology::Attributes if !placement.consumes.is_empty() => Ok(Wish::Consumes),
+        Topology::Attributes => provide(host, &Plain::of(rollout, placement)),
+        Topology::Declared { rules, .. } => {
+            let fitting: Vec<&NodeRule> = rules.iter().filter(|rule| filter::selects(rule, host)).collect();
+            match fitting[..] {
+                [] => Ok(Wish::Consumes),
+                [rule] => provide(host, &Plain::declared(rule, host)?),
+                _ => Err(vec![Refusal::Rules(fitting.iter().map(|rule| rule.name.clone()).collect())]),
+            }
+        }
+    }
+}
+
+/// Where all disks of a node go.
+struct Plain<'a> {
+    domain: &'a str,
+    pool: &'a str,
+    fault_set: Option<Box<str>>,
+    disks: &'a DiskFilter,
+}
+
+impl<'a> Plain<'a> {
+    fn of(rollout: &'a Rollout, placement: &Placement) -> Self {
+        Self {
+            domain: &rollout.domain,
+            pool: &rollout.pool,
+            fault_set: placement.fault_set.clone(),
+            disks: &rollout.disks,
+        }
+    }
+
+    fn declared(rule: &'a NodeRule, host: &Host) -> Result<Self, Vec<Refusal>> {
+        let fault_set =
+            match &rule.fault_set_attribute {
+                None => rule.fault_set.clone(),
+                Some(attribute) => Some(host.attributes.get(attribute).cloned().ok_or_else(|| {
+                    vec![Refusal::NoFaultSet { rule: rule.name.clone(), attribute: attribute.clone() }]
+                })?),
+            };
+        Ok(Self { domain: &rule.domain, pool: &rule.pool, fault_set, disks: &rule.disks })
+    }
+}
+
+fn provide(host: &Host, plain: &Plain<'_>) -> Result<Wish, Vec<Refusal>> {
+    let Some(disks) = &host.disks else { return Ok(Wish::Idle(Idle::NotAsked)) };
+    if disks.is_empty() {
+        return Ok(Wish::Idle(Idle::NoDisks));
+    }
+    let mut devices = BTreeMap::new();
+    let mut filtered = BTreeMap::new();
+    for disk in disks {
+        match filter::judge(plain.disks, disk) {
+            None => drop(devices.insert(disk.path.clone(), plain.pool.into())),
+            Some(reason) => drop(filtered.insert(disk.path.clone(), reason)),
+        }
+    }
+    if devices.is_empty() {
+        return Ok(Wish::Idle(Idle::Filtered(filtered)));
+    }
+    server(host, plain.domain, plain.fault_set.clone(), devices)
+}
+
+fn by_attributes(host: &Host, placement: &Placement) -> Result<Wish, Vec<Refusal>> {
+    let mut domains = placement.provides.iter();
+    let (Some((domain, pools)), None) = (domains.next(), domains.next()) else {
+        return Err(vec![Refusal::Domains(placement.provides.keys().cloned().collect())]);
+    };
+    let Some(disks) = &host.disks else { return Ok(Wish::Idle(Idle::NotAsked)) };
+    let mut devices = BTreeMap::new();
+    let mut absent = Vec::new();
+    for (pool, paths) in pools {
+        for path in paths {
+            match disks.iter().find(|disk| disk.path == *path || disk.aliases.contains(path)) {
+                Some(disk) => drop(devices.insert(disk.path.clone(), pool.clone())),
+                None => absent.push(path.clone()),
+            }
+        }
+    }
+    if !absent.is_empty() {
+        return Err(vec![Refusal::Devices(absent)]);
+    }
+    if devices.is_empty() {
+        return Ok(Wish::Idle(Idle::NoDisks));
+    }
+    server(host, domain, placement.fault_set.clone(), devices)
+}
+
+fn server(
+    host: &Host,
+    domain: &str,
+    fault_set: Option<Box<str>>,
+    devices: BTreeMap<Box<str>, Box<str>>,
+) -> Result<Wish, Vec<Refusal>> {
+    if host.addresses.is_empty() {
+        return Err(vec![Refusal::NoAddress]);
+    }
+    Ok(Wish::Provides(Server { domain: domain.into(), fault_set, addresses: host.addresses.clone(), devices }))
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attributes(problem) => f.write_str(problem),
+            Self::Domains(domains) => {
+                let names = domains.join(", ");
+                write!(f, "provides to the domains {names}, but one server serves one domain; keep one of them")
+            }
+            Self::Rules(rules) => {
+                let names = rules.join(", ");
+                write!(f, "is selected by the rules {names}; change their selectors so that one fits")
+            }
+            Self::NoFaultSet { rule, attribute } => {
+                write!(f, "rule {rule} takes the fault set from attribute {attribute}, which the node has not; set it")
+            }
+            Self::FaultSetElsewhere { fault_set, domain, other } => write!(
+                f,
+                "fault set {fault_set} is in domain {domain}, where {other} put it, and a fault set is in one domain; \
+                 name another one"
+            ),
+            Self::Devices(paths) => {
+                let paths = paths.join(", ");
+                write!(f, "names {paths}, which it does not have or which is not free; `sio check node` tells which")
+            }
+            Self::NoAddress => f.write_str("has no address that others could reach it by"),
+        }
+    }
+}
+
+impl fmt::Display for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAsked => f.write_str("its agent has not yet said what disks there are"),
+            Self::NoDisks => f.write_str("it has no free disk"),
+            Self::Filtered(disks) => {
+                let told: Vec<String> = disks.iter().map(|(path, reason)| format!("{path} {reason}")).collect();
+                write!(f, "no disk passes the filter: {}", told.join("; "))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+//! What is missing between what is and what shall be?
+//!
+//! Only additions come out of here, in the order in which the MDM takes them:
+//! a domain before its fault sets and pools, a server after its fault set
+//! (which cannot be chosen later), a device after its server and pool. What is
+//! there but differs is told as drift and left alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::model::cluster::{Device, Sds};
+use crate::model::id::{FaultSetId, NodeName, ProtectionDomainId, StoragePoolId};
+use crate::model::snapshot::{Collector, Snapshot};
+
+use super::desired::{Address, Desired, Server};
+
+/// One addition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Addition {
+    Domain { name: Box<str> },
+    FaultSet { domain: Box<str>, name: Box<str> },
+    Pool { domain: Box<str>, name: Box<str> },
+    Server { node: NodeName, domain: Box<str>, fault_set: Option<Box<str>>, addresses: Vec<Address> },
+    Device { node: NodeName, path: Box<str>, pool: Box<str> },
+}
+
+/// What is there, but not as it was wished. It is never changed unasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Drift {
+    /// A server is in one domain and should be in another: it would have to be removed and added again.
+    Domain { node: NodeName, is: Box<str>, wanted: Box<str> },
+    /// A server is in another fault set, or in none: it would have to be removed and added again.
+    FaultSet { node: NodeName, is: Option<Box<str>>, wanted: Option<Box<str>> },
+    /// A fault set of that name is in another domain.
+    FaultSetElsewhere { fault_set: Box<str>, is: Box<str>, wanted: Box<str> },
+    /// A device is in another pool: it would have to be removed and added again.
+    Pool { node: NodeName, path: Box<str>, is: Box<str>, wanted: Box<str> },
+    /// A device of the server that nobody wishes any more.
+    Device { node: NodeName, path: Box<str> },
+    /// Its addresses differ.
+    Addresses { node: NodeName, is: BTreeSet<Box<str>>, wanted: BTreeSet<Box<str>> },
+    /// Two servers have an address of the node; which one is its own is not known.
+    Twins { node: NodeName, servers: Vec<Box<str>> },
+}
+
+/// What is to be done, and what is left alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// What is added, in this order.
+    pub additions: Vec<Addition>,
+    /// What differs and stays.
+    pub drift: Vec<Drift>,
+}
+
+/// Parts of the snapshot that are missing, without which nothing can be said:
+/// what is not seen would be added a second time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unseen(pub Vec<Collector>);
+
+/// Compares with what the MDM shows.
+pub fn difference(desired: &Desired, snapshot: &Snapshot) -> Result<Difference, Unseen> {
+    let mut difference = Difference::default();
+    let actual = Actual::of(snapshot)?;
+    for (name, wanted) in &desired.domains {
+        let domain = actual.domains.get(name);
+        if domain.is_none() {
+            difference.additions.push(Addition::Domain { name: name.clone() });
+        }
+        for fault_set in &wanted.fault_sets {
+            match actual.fault_sets.get(fault_set) {
+                None => {
+                    let (domain, name) = (name.clone(), fault_set.clone());
+                    difference.additions.push(Addition::FaultSet { domain, name });
+                }
+                Some(is) if is == name => {}
+                Some(is) => difference.drift.push(Drift::FaultSetElsewhere {
+                    fault_set: fault_set.clone(),
+                    is: is.clone(),
+                    wanted: name.clone(),
+                }),
+            }
+        }
+        for pool in &wanted.pools {
+            if !domain.is_some_and(|pools| pools.contains(pool)) {
+                difference.additions.push(Addition::Pool { domain: name.clone(), name: pool.clone() });
+            }
+        }
+    }
+    for (node, wanted) in &desired.servers {
+        server(node, wanted, &actual, &mut difference);
+    }
+    difference.additions.sort();
+    Ok(difference)
+}
+
+fn server(node: &NodeName, wanted: &Server, actual: &Actual<'_>, difference: &mut Difference) {
+    let ours: BTreeSet<&str> = wanted.addresses.iter().map(|address| &*address.ip).collect();
+    let found: Vec<&Sds> = actual
+        .servers
+        .iter()
+        .copied()
+        .filter(|sds| sds.addresses.iter().any(|address| ours.contains(&*address.ip)))
+        .collect();
+    let sds = match found[..] {
+        [] => {
+            if actual.misplaced(wanted) {
+                // The fault set is in another domain: the drift above says it, and the server would be refused.
+                return;
+            }
+            difference.additions.push(Addition::Server {
+                node: node.clone(),
+                domain: wanted.domain.clone(),
+                fault_set: wanted.fault_set.clone(),
+                addresses: wanted.addresses.clone(),
+            });
+            None
+        }
+        [sds] => Some(sds),
+        _ => {
+            let servers =
+                found.iter().map(|sds| sds.name.clone().unwrap_or_else(|| sds.id.to_string().into())).collect();
+            difference.drift.push(Drift::Twins { node: node.clone(), servers });
+            return;
+        }
+    };
+    let mut there: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+    if let Some(sds) = sds {
+        let is = sds.domain.as_ref().and_then(|id| actual.domain_names.get(id).copied()).unwrap_or_default();
+        if is != &*wanted.domain {
+            difference.drift.push(Drift::Domain { node: node.clone(), is: is.into(), wanted: wanted.domain.clone() });
+            return;
+        }
+        let fault_set = sds.fault_set.as_ref().and_then(|id| actual.fault_set_names.get(id).copied());
+        if fault_set != wanted.fault_set.as_deref() {
+            let is = fault_set.map(Into::into);
+            difference.drift.push(Drift::FaultSet { node: node.clone(), is, wanted: wanted.fault_set.clone() });
+        }
+        let has: BTreeSet<Box<str>> = sds.addresses.iter().map(|address| address.ip.clone()).collect();
+        let wants: BTreeSet<Box<str>> = ours.iter().map(|ip| (*ip).into()).collect();
+        if has != wants {
+            difference.drift.push(Drift::Addresses { node: node.clone(), is: has, wanted: wants });
+        }
+        for device in actual.devices.iter().filter(|device| device.sds.as_ref() == Some(&sds.id)) {
+            if let Some(path) = device.path.as_deref() {
+                there.insert(path, device.pool.as_ref().and_then(|id| actual.pool_names.get(id).copied()));
+            }
+        }
+    }
+    for (path, pool) in &wanted.devices {
+        match there.remove(&**path) {
+            None => difference.additions.push(Addition::Device {
+                node: node.clone(),
+                path: path.clone(),
+                pool: pool.clone(),
+            }),
+            Some(Some(is)) if is == &**pool => {}
+            Some(is) => difference.drift.push(Drift::Pool {
+                node: node.clone(),
+                path: path.clone(),
+                is: is.unwrap_or("no pool").into(),
+                wanted: pool.clone(),
+            }),
+        }
+    }
+    for path in there.into_keys() {
+        difference.drift.push(Drift::Device { node: node.clone(), path: path.into() });
+    }
+}
+
+/// The part of a snapshot that matters here, by names: people wish by names.
+struct Actual<'a> {
+    /// Pools by domain.
+    domains: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
+    /// Domains by fault set.
+    fault_sets: BTreeMap<Box<str>, Box<str>>,
+    domain_names: BTreeMap<&'a ProtectionDomainId, &'a str>,
+    fault_set_names: BTreeMap<&'a FaultSetId, &'a str>,
+    pool_names: BTreeMap<&'a StoragePoolId, &'a str>,
+    servers: Vec<&'a Sds>,
+    devices: &'a [Device],
+}
+
+impl<'a> Actual<'a> {
+    fn of(snapshot: &'a Snapshot) -> Result<Self, Unseen> {
+        let (Some(domains), Some(fault_sets), Some(pools), Some(servers), Some(devices)) =
+            (&snapshot.domains, &snapshot.fault_sets, &snapshot.pools, &snapshot.sds, &snapshot.devices)
+        else {
+            let there = [
+                (Collector::ProtectionDomains, snapshot.domains.is_some()),
+                (Collector::FaultSets, snapshot.fault_sets.is_some()),
+                (Collector::StoragePools, snapshot.pools.is_some()),
+                (Collector::Sds, snapshot.sds.is_some()),
+                (Collector::Devices, snapshot.devices.is_some()),
+            ];
+            return Err(Unseen(there.into_iter().filter(|(_, there)| !there).map(|(part, _)| part).collect()));
+        };
+        let domain_names: BTreeMap<_, _> =
+            domains.iter().map(|domain| (&domain.id, domain.name.as_deref().unwrap_or_default())).collect();
+        let name_of = |id: &Option<ProtectionDomainId>| id.as_ref().and_then(|id| domain_names.get(id).copied());
+        let mut pools_of: BTreeMap<Box<str>, BTreeSet<Box<str>>> =
+            domain_names.values().map(|name| ((*name).into(), BTreeSet::new())).collect();
+        for pool in pools.iter() {
+            if let (Some(domain), Some(name)) = (name_of(&pool.domain), &pool.name) {
+                pools_of.entry(domain.into()).or_default().insert(name.clone());
+            }
+        }
+        let fault_sets_by_name =
+            fault_sets.iter().filter_map(|set| Some((set.name.clone()?, name_of(&set.domain)?.into()))).collect();
+        Ok(Self {
+            domains: pools_of,
+            fault_sets: fault_sets_by_name,
+            fault_set_names: fault_sets.iter().filter_map(|set| Some((&set.id, set.name.as_deref()?))).collect(),
+            pool_names: pools.iter().filter_map(|pool| Some((&pool.id, pool.name.as_deref()?))).collect(),
+            domain_names,
+            servers: servers.iter().collect(),
+            devices,
+        })
+    }
+
+    /// Whether the fault set that a server wishes is in another domain.
+    fn misplaced(&self, wanted: &Server) -> bool {
+        wanted.fault_set.as_ref().and_then(|name| self.fault_sets.get(name)).is_some_and(|is| *is != wanted.domain)
+    }
+}
+
+impl fmt::Display for Addition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Domain { name } => write!(f, "add protection domain {name}"),
+            Self::FaultSet { domain, name } => write!(f, "add fault set {name} to domain {domain}"),
+            Self::Pool { domain, name } => write!(f, "add storage pool {name} to domain {domain}"),
+            Self::Server { node, domain, fault_set: None, .. } => write!(f, "add {node} as SDS to domain {domain}"),
+            Self::Server { node, domain, fault_set: Some(set), .. } => {
+                write!(f, "add {node} as SDS to domain {domain}, fault set {set}")
+            }
+            Self::Device { node, path, pool } => write!(f, "add {path} of {node} to pool {pool}"),
+        }
+    }
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let join = |addresses: &BTreeSet<Box<str>>| addresses.iter().map(|ip| &**ip).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Domain { node, is, wanted } => write!(f, "{node} is in domain {is}, not in {wanted}"),
+            Self::FaultSet { node, is, wanted } => {
+                let show = |set: &Option<Box<str>>| {
+                    set.as_deref().map_or("no fault set".into(), |set| format!("fault set {set}"))
+                };
+                write!(f, "{node} is in {}, not in {}", show(is), show(wanted))
+            }
+            Self::FaultSetElsewhere { fault_set, is, wanted } => {
+                write!(f, "fault set {fault_set} is in domain {is}, not in {wanted}")
+            }
+            Self::Pool { node, path, is, wanted } => write!(f, "{path} of {node} is in {is}, not in {wanted}"),
+            Self::Device { node, path } => write!(f, "{path} of {node} is a device that nobody wishes"),
+            Self::Addresses { node, is, wanted } => {
+                write!(f, "{node} has the addresses {}, not {}", join(is), join(wanted))
+            }
+            Self::Twins { node, servers } => {
+                write!(f, "addresses of {node} belong to several SDSs: {}", servers.join(", "))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<&str> = self.0.iter().map(|part| part.as_str()).collect();
+        write!(f, "the gateway has not answered for {}; nothing is added until it does", parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests;

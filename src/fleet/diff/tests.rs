@@ -1,0 +1,290 @@
+use super::*;
+
+use std::sync::Arc;
+
+use crate::fleet::desired::{Domain, Serves};
+use crate::model::cluster::{FaultSet, ProtectionDomain, SdsAddress, StoragePool};
+use crate::model::id::{ObjectId, SystemId};
+use crate::model::snapshot::{Keyed, Part, Slot, Table};
+use crate::model::state::Seen;
+use crate::model::unit::Timestamp;
+use crate::model::version::Generation;
+
+/// What an MDM would hold after the additions, by their names.
+#[derive(Clone, Debug, Default)]
+struct Mdm {
+    domains: Vec<ProtectionDomain>,
+    fault_sets: Vec<FaultSet>,
+    pools: Vec<StoragePool>,
+    sds: Vec<Sds>,
+    devices: Vec<Device>,
+    made: u64,
+}
+
+impl Mdm {
+    fn id<T: From<ObjectId>>(&mut self) -> T {
+        self.made += 1;
+        ObjectId::from_number(self.made).into()
+    }
+
+    fn domain(&self, name: &str) -> Option<ProtectionDomainId> {
+        self.domains.iter().find(|one| one.name.as_deref() == Some(name)).map(|one| one.id.clone())
+    }
+
+    /// Does it, or says why an MDM would not.
+    fn add(&mut self, addition: &Addition) -> Result<(), String> {
+        let needs = |what: Option<_>| what.ok_or_else(|| format!("too early: {addition}"));
+        match addition {
+            Addition::Domain { name } => {
+                let id = self.id();
+                self.domains.push(ProtectionDomain {
+                    id,
+                    name: Some(name.clone()),
+                    state: Seen::Other("".into()),
+                    throttling: BTreeMap::new(),
+                });
+            }
+            Addition::FaultSet { domain, name } => {
+                let domain = needs(self.domain(domain))?;
+                let id = self.id();
+                self.fault_sets.push(FaultSet { id, name: Some(name.clone()), domain: Some(domain) });
+            }
+            Addition::Pool { domain, name } => {
+                let domain = needs(self.domain(domain))?;
+                let id = self.id();
+                self.pools.push(pool(id, name, domain));
+            }
+            Addition::Server { node, domain, fault_set, addresses } => {
+                let domain = needs(self.domain(domain))?;
+                let fault_set = match fault_set {
+                    None => None,
+                    Some(name) => {
+                        let set = self.fault_sets.iter().find(|set| set.name.as_ref() == Some(name));
+                        Some(set.ok_or_else(|| format!("too early: {addition}"))?.id.clone())
+                    }
+                };
+                let id = self.id();
+                self.sds.push(sds(id, node, domain, fault_set, addresses));
+            }
+            Addition::Device { node, path, pool } => {
+                let server = self.sds.iter().find(|one| one.name.as_deref() == Some(node.as_str()));
+                let server = server.ok_or_else(|| format!("too early: {addition}"))?;
+                let (server, domain) = (server.id.clone(), server.domain.clone());
+                let pool = self.pools.iter().find(|one| one.name.as_ref() == Some(pool) && one.domain == domain);
+                let pool = pool.ok_or_else(|| format!("too early: {addition}"))?.id.clone();
+                let id = self.id();
+                self.devices.push(device(id, server, path, pool));
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        fn slot<T: Keyed + Clone>(objects: &[T]) -> Slot<Table<T>> {
+            let at = Timestamp::UNIX_EPOCH;
+            Some(Part { begun_at: at, taken_at: at, value: Arc::new(Table::new(objects.to_vec())) })
+        }
+        Snapshot {
+            domains: slot(&self.domains),
+            fault_sets: slot(&self.fault_sets),
+            pools: slot(&self.pools),
+            sds: slot(&self.sds),
+            devices: slot(&self.devices),
+            ..Snapshot::empty(SystemId::new("prod"), Generation::V3_5, 1, Timestamp::UNIX_EPOCH)
+        }
+    }
+}
+
+fn pool(id: StoragePoolId, name: &str, domain: ProtectionDomainId) -> StoragePool {
+    StoragePool {
+        id,
+        name: Some(name.into()),
+        domain: Some(domain),
+        media: None,
+        layout: None,
+        spare: None,
+        rebuild_enabled: None,
+        rebalance_enabled: None,
+        zero_padding: None,
+        checksum: None,
+        usage: None,
+        capacity_alert_high: None,
+        capacity_alert_critical: None,
+    }
+}
+
+fn sds(
+    id: crate::model::id::SdsId,
+    node: &NodeName,
+    domain: ProtectionDomainId,
+    fault_set: Option<FaultSetId>,
+    addresses: &[Address],
+) -> Sds {
+    Sds {
+        id,
+        name: Some(node.as_str().into()),
+        domain: Some(domain),
+        fault_set,
+        addresses: addresses.iter().map(|one| SdsAddress { ip: one.ip.clone(), role: None }).collect(),
+        port: None,
+        state: Seen::Other("".into()),
+        membership: Seen::Other("".into()),
+        connection: Seen::Other("".into()),
+        maintenance: Seen::Other("".into()),
+        maintenance_type: None,
+        version: None,
+        drl_mode: None,
+        authentication_error: None,
+        restarts: None,
+        rmcache: None,
+        certificate_expires: None,
+        oscillating: Vec::new(),
+    }
+}
+
+fn device(id: crate::model::id::DeviceId, server: crate::model::id::SdsId, path: &str, pool: StoragePoolId) -> Device {
+    Device {
+        id,
+        name: None,
+        sds: Some(server),
+        pool: Some(pool),
+        acceleration_pool: None,
+        path: Some(path.into()),
+        state: Seen::Other("".into()),
+        error: Seen::Other("".into()),
+        media: None,
+        size: None,
+        vendor: None,
+        model: None,
+        serial: None,
+        firmware: None,
+        temperature: None,
+        end_of_life: None,
+        smart: None,
+        long_operations: None,
+    }
+}
+
+fn server(domain: &str, fault_set: &str, ips: &[&str], devices: &[(&str, &str)]) -> Server {
+    Server {
+        domain: domain.into(),
+        fault_set: (!fault_set.is_empty()).then(|| fault_set.into()),
+        addresses: ips.iter().map(|ip| Address { ip: (*ip).into(), serves: Serves::All }).collect(),
+        devices: devices.iter().map(|(path, pool)| ((*path).into(), (*pool).into())).collect(),
+    }
+}
+
+fn wished(servers: &[(&str, Server)]) -> Desired {
+    let mut desired = Desired::default();
+    for (name, server) in servers {
+        let domain: &mut Domain = desired.domains.entry(server.domain.clone()).or_default();
+        domain.fault_sets.extend(server.fault_set.clone());
+        domain.pools.extend(server.devices.values().cloned());
+        desired.servers.insert(NodeName::new(name), server.clone());
+    }
+    desired
+}
+
+fn two() -> Desired {
+    wished(&[
+        ("n1", server("d1", "r1", &["10.0.0.1"], &[("/dev/sdb", "p1"), ("/dev/sdc", "p2")])),
+        ("n2", server("d1", "r2", &["10.0.0.2"], &[("/dev/sdb", "p1")])),
+    ])
+}
+
+fn shown(difference: &Difference) -> (Vec<String>, Vec<String>) {
+    (
+        difference.additions.iter().map(ToString::to_string).collect(),
+        difference.drift.iter().map(ToString::to_string).collect(),
+    )
+}
+
+/// The MDM after everything that was wished was added in the given order.
+fn built(desired: &Desired) -> Mdm {
+    let mut mdm = Mdm::default();
+    for addition in difference(desired, &mdm.snapshot()).unwrap().additions {
+        mdm.add(&addition).unwrap();
+    }
+    mdm
+}
+
+#[test]
+fn all_is_added_in_the_order_in_which_the_mdm_takes_it_and_then_nothing_is_left() {
+    let (additions, drift) = shown(&difference(&two(), &Mdm::default().snapshot()).unwrap());
+    assert_eq!(
+        additions,
+        [
+            "add protection domain d1",
+            "add fault set r1 to domain d1",
+            "add fault set r2 to domain d1",
+            "add storage pool p1 to domain d1",
+            "add storage pool p2 to domain d1",
+            "add n1 as SDS to domain d1, fault set r1",
+            "add n2 as SDS to domain d1, fault set r2",
+            "add /dev/sdb of n1 to pool p1",
+            "add /dev/sdc of n1 to pool p2",
+            "add /dev/sdb of n2 to pool p1",
+        ]
+    );
+    assert!(drift.is_empty());
+    assert_eq!(difference(&two(), &built(&two()).snapshot()).unwrap(), Difference::default());
+}
+
+#[test]
+fn an_interrupted_addition_goes_on_where_it_stopped() {
+    let all = difference(&two(), &Mdm::default().snapshot()).unwrap().additions;
+    for stop in 0..all.len() {
+        let mut mdm = Mdm::default();
+        for addition in &all[..stop] {
+            mdm.add(addition).unwrap();
+        }
+        assert_eq!(difference(&two(), &mdm.snapshot()).unwrap().additions, all[stop..], "stopped after {stop}");
+    }
+}
+
+#[test]
+fn what_differs_is_told_and_left_alone() {
+    let mdm = built(&two());
+    let changed = wished(&[
+        ("n1", server("d1", "r2", &["10.0.0.1", "10.0.1.1"], &[("/dev/sdb", "p2")])),
+        ("n2", server("d2", "", &["10.0.0.2"], &[("/dev/sdb", "p9")])),
+    ]);
+    let (additions, drift) = shown(&difference(&changed, &mdm.snapshot()).unwrap());
+    assert_eq!(additions, ["add protection domain d2", "add storage pool p9 to domain d2"]);
+    assert_eq!(
+        drift,
+        [
+            "n1 is in fault set r1, not in fault set r2",
+            "n1 has the addresses 10.0.0.1, not 10.0.0.1, 10.0.1.1",
+            "/dev/sdb of n1 is in p1, not in p2",
+            "/dev/sdc of n1 is a device that nobody wishes",
+            "n2 is in domain d1, not in d2",
+        ]
+    );
+}
+
+#[test]
+fn a_server_is_not_added_to_a_fault_set_of_another_domain_nor_a_second_time() {
+    let mut mdm = built(&two());
+    let elsewhere = wished(&[("n3", server("d2", "r1", &["10.0.0.3"], &[]))]);
+    let (additions, drift) = shown(&difference(&elsewhere, &mdm.snapshot()).unwrap());
+    assert_eq!(additions, ["add protection domain d2"]);
+    assert_eq!(drift, ["fault set r1 is in domain d1, not in d2"]);
+    // One host seen as two servers: nobody knows which one is meant.
+    mdm.sds[1].addresses = mdm.sds[0].addresses.clone();
+    let (additions, drift) = shown(&difference(&two(), &mdm.snapshot()).unwrap());
+    assert!(!additions.iter().any(|one| one.contains("n1")), "{additions:?}");
+    assert!(drift.contains(&"addresses of n1 belong to several SDSs: n1, n2".to_owned()), "{drift:?}");
+}
+
+#[test]
+fn nothing_is_added_while_a_part_is_not_seen() {
+    let mut snapshot = Mdm::default().snapshot();
+    snapshot.devices = None;
+    snapshot.pools = None;
+    let unseen = difference(&two(), &snapshot).unwrap_err();
+    assert_eq!(
+        unseen.to_string(),
+        "the gateway has not answered for storage_pools, devices; nothing is added until it does"
+    );
+}
