@@ -11,10 +11,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::alert::mail::run::Postman;
+use crate::alert::mail::run::{Carrier, Post, Postman};
 use crate::alert::mail::{Mailer, Settings};
 use crate::alert::notify::Route;
 use crate::alert::outbox::{Limits, Outbox};
+use crate::alert::receiver::alertmanager::Caller;
+use crate::alert::receiver::webhook::Webhook;
 use crate::alert::rules;
 use crate::alert::run::Evaluator;
 use crate::alert::tell::Teller;
@@ -24,6 +26,7 @@ use crate::keeper::{self, Keeper, Kept};
 use crate::metrics::{Encoder, Exposition, Own};
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
+use crate::model::status::ReceiverStatus;
 use crate::model::unit::Timestamp;
 use crate::poll::run::Poller;
 use crate::store::{Desk, Owner, SqliteStore, State, Store};
@@ -80,12 +83,18 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         let folder = config.store.path.with_extension("history");
         Evaluator::new(Arc::new(rules), &folder, desk.clone(), &state, own.clone())
     });
+    let mut told = match &evaluator {
+        Some(_) => telling(config, &state, &desk, &gallery, &own, now)?,
+        None => Told::default(),
+    };
+    let statuses = std::mem::take(&mut told.statuses);
     let shown = Shown {
         gallery: gallery.clone(),
         exposition: exposition.subscribe(),
         firing: evaluator.as_ref().map(Evaluator::firing),
         own: own.clone(),
         started_at: now,
+        receivers: Arc::new(move |now| statuses.iter().map(|status| status(now)).collect()),
     };
 
     let stop = CancellationToken::new();
@@ -99,12 +108,16 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     spawn(&mut tasks, "web listener", web.serve(api::public(shown.clone(), access), stop.clone()));
     spawn(&mut tasks, "control socket", socket.serve(api::local(shown), stop.clone()));
     if let Some(evaluator) = evaluator {
-        if let Some(mail) = &config.mail {
-            let (postman, teller) = mailing(mail, &state, &desk, &gallery, now)?;
+        for postman in told.postmen {
             let postman = postman.run(stop.clone());
             tasks.spawn(async move { ("postman", postman.await.map_err(anyhow::Error::from)) });
+        }
+        if let Some(teller) = told.teller {
             let teller = teller.run(evaluator.verdicts(), stop.clone());
             tasks.spawn(async move { ("notification", teller.await.map_err(anyhow::Error::from)) });
+        }
+        for caller in told.callers {
+            spawn(&mut tasks, "Alertmanager's caller", caller.run(evaluator.verdicts(), stop.clone()));
         }
         let task = evaluator.run(gallery.clone(), watched, stop.clone());
         tasks.spawn(async move { ("evaluation of alert rules", task.await.map_err(anyhow::Error::from)) });
@@ -118,24 +131,63 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     Ok(Running { web: web_address, gallery, stop, tasks })
 }
 
-/// The way from alerts to mails.
-fn mailing(
-    mail: &config::Mail,
+/// Everybody who is told of alerts.
+#[derive(Default)]
+struct Told {
+    postmen: Vec<Postman>,
+    teller: Option<Teller>,
+    callers: Vec<Caller>,
+    statuses: Vec<Box<dyn Fn(Timestamp) -> ReceiverStatus + Send + Sync>>,
+}
+
+/// The ways from alerts to people and programs.
+fn telling(
+    config: &Config,
     state: &State,
     desk: &Desk,
     gallery: &Gallery,
+    own: &Arc<Own>,
     now: Timestamp,
-) -> anyhow::Result<(Postman, Teller)> {
-    let (outbox, unreadable) = Outbox::load(Limits::new(mail), state, now);
-    for entry in unreadable {
-        warn!(key = entry.key, error = %entry.source, "a stored mail cannot be read and stays where it is");
+) -> anyhow::Result<Told> {
+    let mut told = Told::default();
+    let page = config.mail.as_ref().and_then(|mail| mail.base_url.as_ref());
+    let open = |limits: Limits, carrier: Carrier, checker: Option<Mailer>, told: &mut Told| {
+        let (outbox, unreadable) = Outbox::load(limits, state, now);
+        for entry in unreadable {
+            warn!(key = entry.key, error = %entry.source, "a stored message cannot be read and stays where it is");
+        }
+        let (postman, post, health) = Postman::new(outbox, desk.clone(), carrier, checker);
+        let name = postman.channel();
+        told.postmen.push(postman.counted_by(Arc::clone(own)));
+        told.statuses.push(Box::new(move |now| health.borrow().status(name, now)));
+        post
+    };
+    let mut post: Option<Post> = None;
+    let mut route = Route::default_for(Vec::new(), "webhook");
+    if let Some(mail) = &config.mail {
+        let mailer = || Mailer::new(mail).context("mail cannot be sent");
+        let settings = Settings::new(mail, mail.hello.as_deref().unwrap_or(&mail.domain));
+        let carrier = Carrier::Mail(Box::new(mailer()?), Box::new(settings));
+        post = Some(open(Limits::new(mail), carrier, Some(mailer()?), &mut told));
+        route = Route::default_for(mail.to.iter().map(ToString::to_string).collect(), &mail.domain);
     }
-    let mailer = || Mailer::new(mail).context("mail cannot be sent");
-    let settings = Settings::new(mail, mail.hello.as_deref().unwrap_or(&mail.domain));
-    let (postman, post, _) = Postman::new(outbox, settings, desk.clone(), mailer()?, Some(mailer()?));
-    let recipients = mail.to.iter().map(ToString::to_string).collect();
-    let teller = Teller::new(Route::default_for(recipients, &mail.domain), post, gallery.clone(), state);
-    Ok((postman, teller))
+    if let Some(webhook) = &config.webhook {
+        let carrier = Carrier::Webhook(Webhook::new(webhook, page).context("the webhook cannot be used")?);
+        let other = open(Limits::posts(), carrier, None, &mut told);
+        post = Some(match post {
+            Some(post) => post.and(other),
+            None => other,
+        });
+    }
+    told.teller = post.map(|post| Teller::new(route, post, gallery.clone(), state));
+    if let Some(alertmanager) = &config.alertmanager {
+        let callers = Caller::all(alertmanager, page, own).context("the Alertmanager cannot be told")?;
+        for (caller, status) in callers {
+            told.callers.push(caller);
+            told.statuses.push(Box::new(move |_| status.borrow().clone()));
+        }
+    }
+    Ok(told)
 }
 
 fn gateway(system: &SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {

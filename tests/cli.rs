@@ -291,3 +291,35 @@ fn the_exported_scrape_configuration_fits_what_is_configured() {
     assert_eq!(code(&wrong), 2);
     assert!(err(&wrong).contains("no bcrypt hash"), "{}", err(&wrong));
 }
+
+/// What the built-in engine evaluates is what a Prometheus gets.
+#[test]
+fn the_rules_are_exported_as_they_are_evaluated_and_promtool_takes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sio.toml");
+    let mut toml = String::from("[systems.prod]\ninsecure = true\n[alerts.thresholds]\nslo_latency = \"10ms\"\n");
+    toml += "[[alerts.override]]\nalert = \"ScaleioPoolHigh\"\nmatch = { storage_pool = \"a \\\"b\\\"\" }\nthreshold = 0.95\n";
+    toml +=
+        "[[alerts.override]]\nalert = \"ScaleioDeviceError\"\nmatch = { system = \"prod\", sds = \"x\" }\noff = true\n";
+    std::fs::write(&file, &toml).unwrap();
+    let rules = folder.path().join("rules");
+    let export = || sio(&["export", "alerts", rules.to_str().unwrap(), "--config", file.to_str().unwrap()], &SYSTEM);
+    let output = export();
+    assert_eq!((code(&output), err(&output).as_str()), (0, ""));
+    assert_eq!(out(&output), format!("11 rule files are in {}\n", rules.display()));
+    let text = |name: &str| std::fs::read_to_string(rules.join(name)).unwrap();
+    assert_eq!(text("client.rules.yml"), include_str!("../alerts/client.rules.yml"), "nothing of it is changed");
+    assert_eq!(text("capacity.rules.yml").matches("alert: ScaleioPoolHigh\n").count(), 2);
+    let files = std::fs::read_dir(&rules).unwrap().map(|entry| entry.unwrap().path());
+    let promtool = Command::new("promtool").args(["check", "rules"]).args(files).output();
+    let promtool = promtool.unwrap_or_else(|error| panic!("promtool: {error}; install the Debian package prometheus"));
+    assert!(promtool.status.success(), "{}", err(&promtool));
+
+    toml += "[[alerts.override]]\nalert = \"ScaleioPoolHihg\"\noff = true\n";
+    std::fs::write(&file, &toml).unwrap();
+    let said = format!("{}:13: rule ScaleioPoolHihg: no loaded rule has this alert; did you mean", file.display());
+    for output in [export(), sio(&["check", "--config", file.to_str().unwrap()], &SYSTEM)] {
+        assert_eq!(code(&output), 2);
+        assert!(err(&output).contains(&said), "{}", err(&output));
+    }
+}

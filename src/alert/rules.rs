@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use promql_parser::util::parse_duration;
-use serde::Deserialize;
-use serde_saphyr::Spanned;
-
 use super::promql::{MetricShape, Query, Reach, check_query};
+use super::rule_file::{self, File, RawRule};
 use super::shipped::SHIPPED;
 use super::template::Template;
+use super::tune::tune;
 use crate::config;
 use crate::metrics::{Type, families};
+use promql_parser::util::parse_duration;
 
 /// The labels that a scrape adds to every series: the rules are written for a
 /// Prometheus that scrapes us under these, see `docs/alerts.md`.
@@ -79,6 +78,8 @@ pub struct AlertRule {
     pub annotations: BTreeMap<String, Template>,
     /// How many alerts it may yield; 0 is any number.
     pub limit: usize,
+    /// The labels that its expression may yield, if that can be told.
+    pub yields: Option<BTreeSet<String>>,
 }
 
 /// A mistake in a rule file.
@@ -117,47 +118,42 @@ impl fmt::Display for Mistake {
 #[error("the alert rules cannot be used: {}", .0.iter().map(|mistake| format!("\n  {mistake}")).collect::<String>())]
 pub struct RuleErrors(pub Vec<Mistake>);
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    groups: Vec<Group>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Group {
-    name: Spanned<String>,
-    interval: Option<String>,
-    query_offset: Option<String>,
-    #[serde(default)]
-    limit: usize,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    #[serde(default)]
-    rules: Vec<RawRule>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRule {
-    alert: Option<String>,
-    record: Option<String>,
-    expr: Spanned<String>,
-    r#for: Option<String>,
-    keep_firing_for: Option<String>,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-}
-
-/// Reads the files that the configuration names, and the shipped ones unless it says otherwise. A file with the name
-/// of a shipped one replaces it.
+/// Reads the files that the configuration names, and the shipped ones unless it says otherwise, with the changes that
+/// it asks for.
 ///
 /// # Errors
-/// Every mistake of every file.
+/// Every mistake of every file, or of every change.
 pub fn load(settings: &config::Alerts, poll: &config::Poll) -> Result<RuleSet, RuleErrors> {
+    Ok(load_with_texts(settings, poll)?.0)
+}
+
+/// Name and text of each file as it is evaluated, for a Prometheus to load.
+///
+/// # Errors
+/// Every mistake of every file, or of every change.
+pub fn texts(settings: &config::Alerts, poll: &config::Poll) -> Result<Vec<(String, String)>, RuleErrors> {
+    Ok(load_with_texts(settings, poll)?.1)
+}
+
+fn load_with_texts(
+    settings: &config::Alerts,
+    poll: &config::Poll,
+) -> Result<(RuleSet, Vec<(String, String)>), RuleErrors> {
+    let poll_ms = i64::try_from(poll.fast.as_millis()).unwrap_or(i64::MAX);
+    let (files, mistakes) = named(settings);
+    match (read(&files, poll_ms), mistakes.is_empty()) {
+        (Ok(rules), true) => match tune(&files, &rules, settings).map_err(RuleErrors)? {
+            // Nothing is changed.
+            None => Ok((rules, files)),
+            Some(changed) => Ok((read(&changed, poll_ms)?, changed)),
+        },
+        (Ok(_), false) => Err(RuleErrors(mistakes)),
+        (Err(RuleErrors(more)), _) => Err(RuleErrors([mistakes, more].concat())),
+    }
+}
+
+/// Name and text of each file. A file with the name of a shipped one replaces it.
+fn named(settings: &config::Alerts) -> (Vec<(String, String)>, Vec<Mistake>) {
     let mut mistakes = Vec::new();
     let mut files: Vec<(String, String)> = Vec::new();
     if settings.shipped {
@@ -175,12 +171,7 @@ pub fn load(settings: &config::Alerts, poll: &config::Poll) -> Result<RuleSet, R
             }),
         }
     }
-    let poll_ms = i64::try_from(poll.fast.as_millis()).unwrap_or(i64::MAX);
-    match (read(&files, poll_ms), mistakes.is_empty()) {
-        (Ok(rules), true) => Ok(rules),
-        (Ok(_), false) => Err(RuleErrors(mistakes)),
-        (Err(RuleErrors(more)), _) => Err(RuleErrors([mistakes, more].concat())),
-    }
+    (files, mistakes)
 }
 
 fn put(files: &mut Vec<(String, String)>, path: &Path, text: String) {
@@ -199,7 +190,7 @@ fn put(files: &mut Vec<(String, String)>, path: &Path, text: String) {
 pub fn read(files: &[(String, String)], poll_ms: i64) -> Result<RuleSet, RuleErrors> {
     let mut reading = Reading { mistakes: Vec::new(), rules: RuleSet::default(), lines: Vec::new() };
     for (name, text) in files {
-        match serde_saphyr::from_str::<File>(text) {
+        match rule_file::parse(text) {
             Ok(file) => reading.file(name, file),
             Err(error) => reading.mistakes.push(Mistake {
                 file: name.clone(),
@@ -352,7 +343,16 @@ impl Reading {
             self.rules.recordings.push(Recording { name, query, labels, limit });
         } else {
             let labels = label_templates;
-            self.rules.alerts.push(AlertRule { name, query, hold_ms, keep_firing_ms, labels, annotations, limit });
+            self.rules.alerts.push(AlertRule {
+                name,
+                query,
+                hold_ms,
+                keep_firing_ms,
+                labels,
+                annotations,
+                limit,
+                yields: None,
+            });
         }
     }
 
@@ -393,8 +393,9 @@ impl Reading {
             let (findings, _) = check_query(&rule.query, lookup, poll_ms);
             found.extend(findings.into_iter().map(|finding| (rule.name.clone(), finding.to_string())));
         }
-        for rule in &self.rules.alerts {
+        for rule in &mut self.rules.alerts {
             let (findings, labels) = check_query(&rule.query, lookup, poll_ms);
+            rule.yields.clone_from(&labels);
             found.extend(findings.into_iter().map(|finding| (rule.name.clone(), finding.to_string())));
             let Some(labels) = labels else { continue };
             let texts = rule.labels.iter().map(|(key, text)| ("label", key, text));
@@ -434,7 +435,8 @@ fn catalogue() -> BTreeMap<String, MetricShape> {
 }
 
 fn duration_ms(text: &str) -> Result<i64, String> {
-    if text == "0" {
+    // The parser takes no zero; Prometheus does, with any unit.
+    if matches!(text, "0" | "0ms" | "0s" | "0m" | "0h" | "0d") {
         return Ok(0);
     }
     let duration = parse_duration(text).map_err(|error| format!("{text:?} is no duration: {error}"))?;

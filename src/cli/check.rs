@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use crate::alert::rules;
 use crate::config::{Config, Trust};
 
 /// Tells what will be done, or every problem.
@@ -14,6 +15,11 @@ pub(super) fn check(
 ) -> u8 {
     match Config::load(file, variables.iter().cloned()) {
         Ok(config) => {
+            let rules = if config.alerts.enabled { rules::load(&config.alerts, &config.poll).err() } else { None };
+            if let Some(errors) = rules {
+                let _ = writeln!(err, "sio: {errors}");
+                return super::MISUSED;
+            }
             let from = file.map_or_else(|| "the environment".to_owned(), |file| file.display().to_string());
             super::say(out, &format!("{from} is good\n{}", summary(&config).join("\n")))
         }

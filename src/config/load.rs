@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::problem::ConfigErrors;
 use super::section::{Found, Reader, Section, complain};
-use super::{Alerts, Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, mail, source, system};
+use super::{
+    Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, alerts, mail, receiver, source, system,
+};
 use crate::model::id::SystemId;
 
 /// Where the configuration is looked for when nobody names it.
@@ -78,8 +80,10 @@ impl Config {
             store: store(root.section("store")),
             poll: poll(root.section("poll")),
             metrics: metrics(root.section("metrics")),
-            alerts: alerts(root.section("alerts")),
+            alerts: alerts::read(root.section("alerts")),
             mail: root.optional_section("mail").and_then(mail::read),
+            alertmanager: root.optional_section("alertmanager").and_then(receiver::alertmanager),
+            webhook: root.optional_section("webhook").and_then(receiver::webhook),
             systems: systems(&mut root),
         };
         root.finish();
@@ -195,19 +199,6 @@ fn poll(mut section: Section<'_>) -> Poll {
     }
     section.finish();
     Poll { fast, middle, slow, max_age }
-}
-
-fn alerts(mut section: Section<'_>) -> Alerts {
-    let default = Alerts::default();
-    let enabled = section.take("enabled", |found| found.flag());
-    let shipped = section.take("shipped", |found| found.flag());
-    let files = section.take("files", |found| found.paths());
-    section.finish();
-    Alerts {
-        enabled: enabled.unwrap_or(default.enabled),
-        shipped: shipped.unwrap_or(default.shipped),
-        files: files.unwrap_or(default.files),
-    }
 }
 
 fn metrics(mut section: Section<'_>) -> Metrics {

@@ -3,9 +3,11 @@
 //! `load` reads it from a TOML file and the environment. Only this folder
 //! reads the environment.
 
+mod alerts;
 mod load;
 mod mail;
 mod problem;
+mod receiver;
 mod secret;
 mod section;
 mod source;
@@ -16,9 +18,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use alerts::{Alerts, Limit, Override};
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
 pub use problem::{ConfigErrors, Place, Problem};
+pub use receiver::{Alertmanager, Credentials, HttpWay, Webhook};
 pub use secret::Secret;
 pub use system::{parse_gateway, parse_name, parse_pin, read_password};
 
@@ -37,6 +41,10 @@ pub struct Config {
     pub alerts: Alerts,
     /// None: no mail is sent.
     pub mail: Option<Mail>,
+    /// None: no Alertmanager is told.
+    pub alertmanager: Option<Alertmanager>,
+    /// None: no webhook is told.
+    pub webhook: Option<Webhook>,
     pub systems: BTreeMap<SystemId, System>,
 }
 
@@ -142,23 +150,6 @@ pub struct Top {
     pub slowest: usize,
     /// How long one stays that is no longer among them.
     pub keep: Duration,
-}
-
-/// `[alerts]`: which rules are evaluated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alerts {
-    /// Whether rules are evaluated here at all; not where a Prometheus does it.
-    pub enabled: bool,
-    /// Whether the rules that the program brings along are among them.
-    pub shipped: bool,
-    /// More rule files, in Prometheus' format. One with the name of a shipped file replaces it.
-    pub files: Vec<PathBuf>,
-}
-
-impl Default for Alerts {
-    fn default() -> Self {
-        Self { enabled: true, shipped: true, files: Vec::new() }
-    }
 }
 
 /// `[systems.NAME]`: one ScaleIO system.

@@ -98,6 +98,17 @@ impl Found<'_> {
         number.ok_or_else(|| complain("a whole number is expected, not below 0", "write it without quotes and unit"))
     }
 
+    pub(super) fn decimal(&self) -> Result<f64, Complaint> {
+        let number = match &self.value.kind {
+            #[allow(clippy::cast_precision_loss, reason = "nobody means a threshold of more than 2^53")]
+            ValueKind::I64(number) => Some(*number as f64),
+            ValueKind::Float(number) => Some(*number),
+            ValueKind::String(text) if self.is_variable() => text.trim().parse().ok(),
+            _ => None,
+        };
+        number.ok_or_else(|| complain("a number is expected", "write it without quotes and unit, such as 0.85"))
+    }
+
     pub(super) fn flag(&self) -> Result<bool, Complaint> {
         let flag = match &self.value.kind {
             ValueKind::Boolean(flag) => Some(*flag),
@@ -240,7 +251,7 @@ impl<'a> Section<'a> {
     }
 
     /// Where the section stands, or the variable that speaks of it.
-    fn place(&self) -> Place {
+    pub(super) fn place(&self) -> Place {
         match self.reader.place_of(&self.path) {
             found @ Place::File { line: Some(_), .. } => found,
             other => self.variable().map_or(other, Place::Variable),
@@ -264,6 +275,43 @@ impl<'a> Section<'a> {
         let full = self.full(key);
         let table = self.take(key, |found| section_table(found.value, &full))?;
         Some(Section::new(&full, table, self.reader))
+    }
+
+    /// The sections of a list, when it is said.
+    pub(super) fn list_of_sections(&mut self, key: &'static str) -> Vec<Section<'a>> {
+        let full = self.full(key);
+        let items = self.take(key, |found| match &found.value.kind {
+            ValueKind::Array(items) => Ok(items.clone()),
+            other => {
+                let what = format!("{} stands where a list of sections is expected", kind(other));
+                Err(complain(what, format!("write [[{full}]] and its keys below, once for each")))
+            }
+        });
+        let mut sections = Vec::new();
+        for (place, item) in items.unwrap_or_default().into_iter().enumerate() {
+            let name = format!("{full}[{place}]");
+            match section_table(&item, &format!("[{full}]")) {
+                Ok(table) => sections.push(Section::new(&name, table, self.reader)),
+                Err(complaint) => self.reader.note(&name, self.reader.place_of(&name), complaint),
+            }
+        }
+        sections
+    }
+
+    /// Texts by free names; a mistake in one is told with its name.
+    pub(super) fn texts(self) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        for (name, value) in self.table {
+            match value.kind {
+                ValueKind::String(text) => drop(texts.insert(name, text)),
+                other => {
+                    let what = format!("{} stands where text is expected", kind(&other));
+                    let full = join(&self.path, &name);
+                    self.reader.note(&full, self.reader.place_of(&full), complain(what, "write one text in quotes"));
+                }
+            }
+        }
+        texts
     }
 
     /// All sections within, by their free names.
@@ -314,7 +362,12 @@ fn section_table(value: &Value, full: &str) -> Result<Map<String, Value>, Compla
         ValueKind::Table(table) => Ok(table.clone()),
         other => {
             let what = format!("{} stands where a section is expected", kind(other));
-            Err(complain(what, format!("write [{full}] and its keys below")))
+            // What is in a list has no header of its own.
+            let mend = match full.rsplit_once("].") {
+                Some((_, key)) => format!("write {key} = {{ name = \"value\" }}"),
+                None => format!("write [{full}] and its keys below"),
+            };
+            Err(complain(what, mend))
         }
     }
 }

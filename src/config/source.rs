@@ -100,8 +100,18 @@ fn note_lines(text: &str, path: &str, table: &DeTable<'_>, lines: &mut BTreeMap<
     for (key, value) in table {
         let full = join(path, key.get_ref());
         lines.insert(full.clone(), line_of(text, Spanned::span(key).start));
-        if let DeValue::Table(inner) = value.get_ref() {
-            note_lines(text, &full, inner, lines);
+        match value.get_ref() {
+            DeValue::Table(inner) => note_lines(text, &full, inner, lines),
+            DeValue::Array(items) => {
+                for (place, item) in items.iter().enumerate() {
+                    if let DeValue::Table(inner) = item.get_ref() {
+                        let full = format!("{full}[{place}]");
+                        lines.insert(full.clone(), line_of(text, Spanned::span(item).start));
+                        note_lines(text, &full, inner, lines);
+                    }
+                }
+            }
+            _ => {}
         }
     }
 }

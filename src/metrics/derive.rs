@@ -118,8 +118,7 @@ pub(crate) fn pair_state(pair: &ReplicationPair) -> String {
 }
 
 /// Upper bounds of the latency histogram in seconds.
-pub(crate) const LATENCY_BOUNDS: [f64; 11] =
-    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
+pub const LATENCY_BOUNDS: [f64; 11] = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
 
 /// One cumulative histogram.
 #[derive(Clone, Debug, Default, PartialEq)]

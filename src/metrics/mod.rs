@@ -18,6 +18,7 @@ mod own;
 mod view;
 
 pub use catalog::{Family, Scope, Type, families, is_scope};
+pub use derive::LATENCY_BOUNDS;
 pub use docs::markdown;
 pub use encode::{Body, Encoder, Exposition, Format};
 pub use own::{Build, Own};

@@ -11,5 +11,6 @@ pub fn status(pictures: &Pictures, version: &str, started_at: Timestamp, now: Ti
         version: version.to_owned(),
         started_at,
         systems: pictures.values().map(|picture| system(picture, now)).collect(),
+        receivers: Vec::new(),
     }
 }

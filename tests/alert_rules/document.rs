@@ -9,8 +9,19 @@ const BEGIN: &str = "<!-- table: written by `UPDATE_DOCS=1 cargo test --test ale
 const END: &str = "<!-- end of table -->\n";
 
 /// Areas in the order in which people look at them.
-const AREAS: [&str; 10] =
-    ["exporter", "mdm", "sds", "capacity", "protection", "device", "performance", "client", "replication", "security"];
+const AREAS: [&str; 11] = [
+    "exporter",
+    "mdm",
+    "sds",
+    "capacity",
+    "protection",
+    "device",
+    "performance",
+    "client",
+    "replication",
+    "security",
+    "notification",
+];
 
 fn table(rules: &Rules) -> String {
     let mut text = String::new();

@@ -90,6 +90,8 @@ impl Site {
             },
             metrics: Metrics::all(1_000_000),
             mail: None,
+            alertmanager: None,
+            webhook: None,
             alerts: scaleio_framework::config::Alerts::default(),
             systems: systems.collect(),
         };

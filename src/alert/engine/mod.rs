@@ -26,7 +26,7 @@ use chrono::{DateTime, Utc};
 use super::promql::{EvalError, History, Labels, Latest, METRIC_NAME, Query, Sample, Source, Value};
 use super::rules::{AlertRule, Recording, RuleName, RuleSet};
 use super::template::{Data, Template};
-use crate::model::alerting::{self, Alert, Annotations, Fingerprint, FiringSet, Severity};
+use crate::model::alerting::{self, Alert, AlertState, Annotations, Fingerprint, FiringSet, Severity};
 use crate::model::id::SystemId;
 use crate::model::unit::Timestamp;
 use active::{Active, Phase};
@@ -95,14 +95,22 @@ impl Engine {
     pub fn new(rules: Arc<RuleSet>, history: History, saved: &[Saved], now: Timestamp) -> Self {
         let mut active: Vec<_> = rules.alerts.iter().map(|_| BTreeMap::new()).collect();
         for saved in saved {
-            let place = rules.alerts.iter().position(|rule| saved.is_of(&rule.name));
-            // A rule that is no more has no alerts.
-            if let Some(alerts) = place.and_then(|place| active.get_mut(place)) {
-                let entry = saved.restored(now);
-                alerts.insert(entry.fingerprint(), entry);
-            }
+            let entry = saved.restored(now);
+            give(&rules, &mut active, |rule| saved.is_of(&rule.name), &entry);
         }
         Self { rules, history, active }
+    }
+
+    /// Goes on with other rules. Alerts of a rule that is still there stay as they are.
+    pub fn replace_rules(&mut self, rules: Arc<RuleSet>) {
+        let mut active: Vec<_> = rules.alerts.iter().map(|_| BTreeMap::new()).collect();
+        for (old, alerts) in self.rules.alerts.iter().zip(&self.active) {
+            let same = |rule: &AlertRule| rule.name.group == old.name.group && rule.name.rule == old.name.rule;
+            for alert in alerts.values() {
+                give(&rules, &mut active, same, alert);
+            }
+        }
+        (self.rules, self.active) = (rules, active);
     }
 
     /// The past that is kept.
@@ -175,9 +183,21 @@ impl Engine {
             }
         }
         resolved.retain(|alert| !alerts.contains_key(&alert.fingerprint()));
+        newest_of_each(&mut resolved);
         let set = FiringSet { at: moment(at), based_on: seen.based_on.clone(), alerts };
         Verdict { set, resolved, heartbeats, errors }
     }
+}
+
+/// Of alerts with the same labels, the one that was over last.
+fn newest_of_each(resolved: &mut Vec<Alert>) {
+    let over = |alert: &Alert| match alert.state {
+        AlertState::Resolved { resolved_at, .. } => Some(resolved_at),
+        AlertState::Pending | AlertState::Firing { .. } => None,
+    };
+    resolved.sort_by_key(|alert| std::cmp::Reverse(over(alert)));
+    let mut seen = BTreeSet::new();
+    resolved.retain(|alert| seen.insert(alert.fingerprint()));
 }
 
 /// The gravity that labels tell; none for `none`. A word we do not know is taken for a warning: somebody must look.
@@ -187,6 +207,20 @@ fn severity(labels: &alerting::Labels) -> Option<Severity> {
         Some("critical") => Some(Severity::Critical),
         Some("info") => Some(Severity::Info),
         Some(_) | None => Some(Severity::Warning),
+    }
+}
+
+/// Gives an alert to each rule that it may be of. An override makes several rules of one name; in those whose condition
+/// it does not meet, it is over with the next evaluation, which tells nobody while another one has it.
+fn give(
+    rules: &RuleSet,
+    active: &mut [BTreeMap<Fingerprint, Active>],
+    is_of: impl Fn(&AlertRule) -> bool,
+    alert: &Active,
+) {
+    let places = rules.alerts.iter().zip(active).filter(|(rule, _)| is_of(rule));
+    for (_, alerts) in places {
+        alerts.insert(alert.fingerprint(), alert.clone());
     }
 }
 

@@ -126,9 +126,7 @@ fn what_is_over_after_a_restart_is_told_with_its_texts() {
     let mut second = Engine::new(rules, History::new(Bounds::default()), &saved, moment(STEP));
     let verdict = step(&mut second, 1, &[("s", 1.0)]);
     assert_eq!(verdict.resolved[0].annotations.summary, "down s");
-    assert!(
-        matches!(verdict.resolved[0].state, alerting::AlertState::Resolved { fired_at, .. } if fired_at == moment(0))
-    );
+    assert!(matches!(verdict.resolved[0].state, AlertState::Resolved { fired_at, .. } if fired_at == moment(0)));
 }
 
 #[test]
@@ -195,4 +193,50 @@ fn an_alert_says_what_was_measured_how_bad_it_is_and_what_the_vendor_says() {
     assert_eq!((alert.severity, alert.area.as_str()), (Severity::Critical, "sds"));
     assert!(matches!(&alert.source, alerting::Source::Mdm { text, .. } if text == "it is bad"));
     assert!(verdict.set.alerts.values().any(|alert| alert.name == "O" && alert.severity == Severity::Warning));
+}
+
+#[test]
+fn new_rules_keep_the_alerts_of_those_that_stay() {
+    let mut engine =
+        engine("  - {alert: A, expr: 'scaleio_up == 0', for: 2m}\n  - {alert: B, expr: 'scaleio_up == 0'}\n");
+    assert_eq!(step(&mut engine, 0, &[("s", 0.0)]).set.alerts.len(), 2);
+    step(&mut engine, 1, &[("s", 0.0)]);
+    engine.replace_rules(rules(
+        "  - {alert: C, expr: 'scaleio_up == 0'}\n  - {alert: A, expr: 'scaleio_up < 1', for: 2m}\n",
+    ));
+    let verdict = step(&mut engine, 2, &[("s", 0.0)]);
+    let said: Vec<(&str, bool, i64)> = verdict
+        .set
+        .alerts
+        .values()
+        .map(|alert| (alert.name.as_str(), alert.is_firing(), alert.active_since.timestamp() / 60))
+        .collect();
+    assert!(said.contains(&("A", true, 0)), "it waited under both: {said:?}");
+    assert!(said.contains(&("C", true, 2)) && said.len() == 2, "{said:?}");
+}
+
+/// An override makes two rules of one name, of which each object is in one.
+#[test]
+fn two_rules_of_one_name_take_up_each_its_own_alerts_and_tell_the_end_once() {
+    let text = "  - {alert: A, expr: 'scaleio_up == 0 unless scaleio_up{system=\"b\"}', for: 2m}\n  \
+                - {alert: A, expr: 'scaleio_up{system=\"b\"} == 0', for: 1m}\n";
+    let mut first = engine(text);
+    for at in 0..3 {
+        step(&mut first, at, &[("a", 0.0), ("b", 0.0)]);
+    }
+    let saved = through_the_store(&first, 2);
+    let mut second = Engine::new(rules(text), History::new(Bounds::default()), &saved, moment(3 * STEP));
+    let ended = |verdict: &Verdict| -> Vec<String> {
+        verdict.resolved.iter().map(|alert| alert.labels["system"].clone()).collect()
+    };
+    let firing = |verdict: &Verdict| verdict.set.alerts.values().filter(|alert| alert.is_firing()).count();
+    let verdict = step(&mut second, 3, &[("a", 0.0), ("b", 0.0)]);
+    assert_eq!((firing(&verdict), ended(&verdict)), (2, vec![]));
+    let verdict = step(&mut second, 4, &[("a", 0.0), ("b", 1.0)]);
+    assert_eq!((firing(&verdict), ended(&verdict)), (1, vec!["b".to_owned()]));
+    let over = match verdict.resolved[0].state {
+        AlertState::Resolved { resolved_at, .. } => resolved_at,
+        _ => panic!("it is over"),
+    };
+    assert_eq!(over, moment(4 * STEP));
 }

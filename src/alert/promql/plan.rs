@@ -50,9 +50,16 @@ impl Query {
         out
     }
 
-    /// What its results are beyond, when it compares something with a number at the very end.
+    /// What its results are beyond, when they come of a comparison with a number. `and` and `unless` let results through
+    /// as they are.
     pub fn bound(&self) -> Option<Bound> {
-        let Node::Binary(binary) = &self.root else { return None };
+        let mut node = &self.root;
+        while let Node::Binary(binary) = node
+            && matches!(binary.op, BinaryOp::And | BinaryOp::Unless)
+        {
+            node = &binary.left;
+        }
+        let Node::Binary(binary) = node else { return None };
         let above = match binary.op {
             BinaryOp::Greater | BinaryOp::GreaterEqual => true,
             BinaryOp::Less | BinaryOp::LessEqual => false,

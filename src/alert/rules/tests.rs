@@ -89,10 +89,11 @@ fn a_file_with_the_name_of_a_shipped_one_replaces_it_and_others_are_added() {
     let names = |settings: &config::Alerts| -> BTreeSet<String> {
         load(settings, &poll).unwrap().alerts.iter().map(|rule| rule.name.rule.clone()).collect()
     };
-    let all = names(&config::Alerts { enabled: true, shipped: true, files: files.clone() });
+    let all = names(&config::Alerts { files: files.clone(), ..config::Alerts::default() });
     assert!(all.contains("Mine") && all.contains("More") && all.contains("ScaleioSdsDisconnected"));
     assert!(!all.contains("ScaleioWatchdog"));
-    assert_eq!(names(&config::Alerts { enabled: true, shipped: false, files }).len(), 2);
-    let missing = config::Alerts { enabled: true, shipped: false, files: vec![folder.path().join("none.yml")] };
+    assert_eq!(names(&config::Alerts { shipped: false, files, ..config::Alerts::default() }).len(), 2);
+    let missing =
+        config::Alerts { shipped: false, files: vec![folder.path().join("none.yml")], ..config::Alerts::default() };
     assert!(load(&missing, &poll).unwrap_err().to_string().contains("none.yml: cannot be read"));
 }

@@ -12,6 +12,8 @@ mod matcher;
 mod notification;
 mod number;
 mod report;
+mod threshold;
+mod underway;
 
 pub use alert::{Alert, AlertState, Annotations, Fingerprint, FiringSet, Labels, Reading, Severity, Source, Unit};
 pub use handling::{Acknowledgement, Silence, SilenceId, Via};
@@ -22,3 +24,5 @@ pub use notification::{
 };
 pub use number::Number;
 pub use report::{Incident, PoolReport, RebuildReport, Report};
+pub use threshold::{Measure, THRESHOLDS, Threshold};
+pub use underway::{StepKind, Touched, Underway};
