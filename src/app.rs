@@ -12,11 +12,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::alert::mail::run::{Post, Postman};
+use crate::alert::mail::run::{Carrier, Post, Postman};
 use crate::alert::mail::{Mailer, Settings};
 use crate::alert::notify::Policy;
 use crate::alert::orders::Desktop;
 use crate::alert::outbox::{Limits, Outbox};
+use crate::alert::receiver::alertmanager::Caller;
+use crate::alert::receiver::webhook::Webhook;
 use crate::alert::reload::Reloader;
 use crate::alert::rules;
 use crate::alert::run::Evaluator;
@@ -29,6 +31,7 @@ use crate::keeper::{self, Keeper, Kept};
 use crate::metrics::{Encoder, Exposition, Own};
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
+use crate::model::status::ReceiverStatus;
 use crate::model::unit::Timestamp;
 use crate::poll::run::Poller;
 use crate::store::{Desk, Owner, SqliteStore, State, Store, StoreError, ZooKeeperStore};
@@ -89,16 +92,11 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         Evaluator::new(reloader.rules(), &folder, desk.clone(), &state, own.clone())
     });
     let (switchboard, calls) = Switchboard::new();
-    let (postman, teller) = match config.mail.as_ref().filter(|_| evaluator.is_some()) {
-        Some(mail) => {
-            let (postman, post) = postman(mail, &state, &desk, now)?;
-            let desktop = Desktop { settings: settings(mail), mail: mail.clone() };
-            let policy = Policy::new(config.notify.clone(), &mail.domain);
-            let teller = Teller::new(policy, post, desk.clone(), desktop, gallery.clone(), calls, own.clone(), &state);
-            (Some(postman), Some(teller))
-        }
-        None => (None, None),
+    let mut told = match &evaluator {
+        Some(_) => telling(config, &state, &desk, &gallery, calls, &own, now)?,
+        None => Told::default(),
     };
+    let statuses = std::mem::take(&mut told.statuses);
     let framework = match &config.mesos {
         Some(mesos) => Some(framework(mesos, &config.systems, &desk, &state, &own)?),
         None => None,
@@ -107,13 +105,14 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         gallery: gallery.clone(),
         exposition: exposition.subscribe(),
         firing: evaluator.as_ref().map(Evaluator::firing),
-        handled: teller.as_ref().map(Teller::handled),
-        switchboard: teller.as_ref().map(|_| switchboard),
+        handled: told.teller.as_ref().map(Teller::handled),
+        switchboard: told.teller.as_ref().map(|_| switchboard),
         act_without_login: config.notify.act_without_login,
         rules_problem: reloader.as_ref().map(Reloader::problem),
         mesos: framework.as_ref().map(|(_, cluster)| cluster.clone()),
         own: own.clone(),
         started_at: now,
+        receivers: Arc::new(move |now| statuses.iter().map(|status| status(now)).collect()),
     };
 
     let stop = CancellationToken::new();
@@ -127,11 +126,16 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     spawn(&mut tasks, "web listener", web.serve(api::public(shown.clone(), access), stop.clone()));
     spawn(&mut tasks, "control socket", socket.serve(api::local(shown), stop.clone()));
     if let Some(evaluator) = evaluator {
-        if let (Some(postman), Some(teller)) = (postman, teller) {
+        for postman in told.postmen {
             let postman = postman.run(stop.clone());
             tasks.spawn(async move { ("postman", postman.await.map_err(anyhow::Error::from)) });
+        }
+        if let Some(teller) = told.teller {
             let teller = teller.run(evaluator.verdicts(), stop.clone());
             tasks.spawn(async move { ("notification", teller.await.map_err(anyhow::Error::from)) });
+        }
+        for caller in told.callers {
+            spawn(&mut tasks, "Alertmanager's caller", caller.run(evaluator.verdicts(), stop.clone()));
         }
         let task = evaluator.run(gallery.clone(), watched, stop.clone());
         tasks.spawn(async move { ("evaluation of alert rules", task.await.map_err(anyhow::Error::from)) });
@@ -149,15 +153,69 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     Ok(Running { web: web_address, gallery, stop, reloader, tasks })
 }
 
-/// The way from notifications to mail servers.
-fn postman(mail: &config::Mail, state: &State, desk: &Desk, now: Timestamp) -> anyhow::Result<(Postman, Post)> {
-    let (outbox, unreadable) = Outbox::load(Limits::new(mail), state, now);
-    for entry in unreadable {
-        warn!(key = entry.key, error = %entry.source, "a stored mail cannot be read and stays where it is");
+/// Everybody who is told of alerts.
+#[derive(Default)]
+struct Told {
+    postmen: Vec<Postman>,
+    teller: Option<Teller>,
+    callers: Vec<Caller>,
+    statuses: Vec<Box<dyn Fn(Timestamp) -> ReceiverStatus + Send + Sync>>,
+}
+
+/// The ways from alerts to people and programs.
+fn telling(
+    config: &Config,
+    state: &State,
+    desk: &Desk,
+    gallery: &Gallery,
+    calls: tokio::sync::mpsc::Receiver<crate::switchboard::Call>,
+    own: &Arc<Own>,
+    now: Timestamp,
+) -> anyhow::Result<Told> {
+    let mut told = Told::default();
+    let page = config.mail.as_ref().and_then(|mail| mail.base_url.as_ref());
+    let open = |limits: Limits, carrier: Carrier, checker: Option<Mailer>, told: &mut Told| {
+        let (outbox, unreadable) = Outbox::load(limits, state, now);
+        for entry in unreadable {
+            warn!(key = entry.key, error = %entry.source, "a stored message cannot be read and stays where it is");
+        }
+        let (postman, post, health) = Postman::new(outbox, desk.clone(), carrier, checker);
+        let name = postman.channel();
+        told.postmen.push(postman.counted_by(Arc::clone(own)));
+        told.statuses.push(Box::new(move |now| health.borrow().status(name, now)));
+        post
+    };
+    let mut post: Option<Post> = None;
+    if let Some(mail) = &config.mail {
+        let mailer = || Mailer::new(mail).context("mail cannot be sent");
+        let carrier = Carrier::Mail(Box::new(mailer()?), Box::new(settings(mail)));
+        post = Some(open(Limits::new(mail), carrier, Some(mailer()?), &mut told));
     }
-    let mailer = || Mailer::new(mail).context("mail cannot be sent");
-    let (postman, post, _) = Postman::new(outbox, settings(mail), desk.clone(), mailer()?, Some(mailer()?));
-    Ok((postman, post))
+    if let Some(webhook) = &config.webhook {
+        if config.mail.is_none() {
+            anyhow::bail!("[webhook] posts what people are told by mail, so it needs a section [mail] too");
+        }
+        let carrier = Carrier::Webhook(Webhook::new(webhook, page).context("the webhook cannot be used")?);
+        let other = open(Limits::posts(), carrier, None, &mut told);
+        post = Some(match post {
+            Some(post) => post.and(other),
+            None => other,
+        });
+    }
+    if let (Some(post), Some(mail)) = (post, &config.mail) {
+        let desktop = Desktop { settings: settings(mail), mail: mail.clone() };
+        let policy = Policy::new(config.notify.clone(), &mail.domain);
+        told.teller =
+            Some(Teller::new(policy, post, desk.clone(), desktop, gallery.clone(), calls, Arc::clone(own), state));
+    }
+    if let Some(alertmanager) = &config.alertmanager {
+        let callers = Caller::all(alertmanager, page, own).context("the Alertmanager cannot be told")?;
+        for (caller, status) in callers {
+            told.callers.push(caller);
+            told.statuses.push(Box::new(move |_| status.borrow().clone()));
+        }
+    }
+    Ok(told)
 }
 
 fn settings(mail: &config::Mail) -> Settings {

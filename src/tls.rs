@@ -194,6 +194,25 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
     Sha256::digest(certificate).into()
 }
 
+/// Finds an error of a type in a chain, also inside of I/O errors, which hide
+/// what they wrap from `source`.
+pub fn find<'e, E: std::error::Error + 'static>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            // An I/O error that only wraps says less than what it wraps.
+            return Some(found);
+        }
+        if let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref)
+            && let Some(found) = find::<E>(inner)
+        {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
 /// The words for a failed handshake.
 pub fn explain(error: &rustls::Error) -> String {
     if let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) = error

@@ -225,6 +225,10 @@ fn known_keys() -> BTreeSet<String> {
                 | "metrics.volumes"
                 | "mail"
                 | "mail.login"
+                | "alertmanager"
+                | "alertmanager.login"
+                | "webhook"
+                | "webhook.login"
                 | "mesos"
                 | "mesos.login"
                 | "alerts"
@@ -294,17 +298,15 @@ fn the_values_of_the_example_are_the_defaults() {
 
 #[test]
 fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_out() {
+    const ABSENT: [&str; 7] =
+        ["systems.", "mail.", "mesos.", "alertmanager.", "webhook.", "alerts.override", "notify."];
     let (mut live, mut shown) = (BTreeSet::new(), BTreeSet::new());
     flat("", &example().parse().unwrap(), &mut live);
     flat("", &example_with_all(), &mut shown);
     let hidden: Vec<&String> = shown.difference(&live).collect();
     // Sections that are absent until somebody writes them.
-    let hidden: Vec<&String> = hidden
-        .into_iter()
-        .filter(|key| {
-            !["systems.", "mail.", "mesos.", "alerts.override", "notify."].iter().any(|absent| key.starts_with(absent))
-        })
-        .collect();
+    let hidden: Vec<&String> =
+        hidden.into_iter().filter(|key| !ABSENT.iter().any(|absent| key.starts_with(absent))).collect();
     assert_eq!(
         hidden,
         ["store.zookeeper", "store.zookeeper_auth_file", "store.zookeeper_session_timeout", "web.config_file"]
@@ -435,6 +437,35 @@ fn a_bad_mail_section_says_which_key_and_what_to_do() {
     let login = format!("{SYSTEM}{clear}[mail.login]\nuser = \"sio\"\npassword_file = \"password\"\n");
     let said = Folder::new().load(&login, &[]).unwrap_err();
     assert!(said.contains("mail.tls") && said.contains("in the clear"), "{said}");
+}
+
+#[test]
+fn receivers_are_read_and_send_no_password_in_the_clear() {
+    let folder = Folder::new();
+    folder.file("token", 0o600, "t0ken-word");
+    let load = |more: &str| folder.load(&format!("{SYSTEM}{more}"), &[]);
+    let way = "token_file = \"token\"\ntimeout = \"3s\"\n";
+    let both = format!(
+        "[alertmanager]\nurls = [\"https://a.example.test\", \"https://b.example.test/am/\"]\nresend = \"30s\"\n{way}\
+         [webhook]\nurl = \"http://127.0.0.1:8080/hook\"\n{way}"
+    );
+    let config = load(&both).unwrap();
+    let alertmanager = config.alertmanager.unwrap();
+    assert_eq!(
+        (alertmanager.urls.len(), alertmanager.resend.as_secs(), alertmanager.way.timeout.as_secs()),
+        (2, 30, 3)
+    );
+    assert_eq!(config.webhook.unwrap().url.as_str(), "http://127.0.0.1:8080/hook");
+    for (text, says) in [
+        ("[webhook]\nurl = \"ftp://a.example.test\"\n", "is no address of a receiver"),
+        ("[webhook]\nurl = \"https://u:secret@a.example.test\"\n", "user and password belong into the section login"),
+        ("[alertmanager]\nurls = []\n", "the list is empty"),
+        ("[alertmanager]\nurls = [\"http://a.example.test\"]\ntoken_file = \"token\"\n", "in the clear"),
+        ("[alertmanager]\nurls = [\"http://a.example.test\"]\nresend = \"10ms\"\n", "shorter than a second"),
+    ] {
+        let error = load(text).err().unwrap_or_else(|| panic!("taken: {text}"));
+        assert!(error.contains(says) && !error.contains("secret"), "{text}: {error}");
+    }
 }
 
 fn notify(more: &str) -> Result<scaleio_framework::config::Notify, String> {

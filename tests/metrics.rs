@@ -121,6 +121,9 @@ fn each_family_of_the_catalogue_appears_with_exactly_its_labels() {
     own.certificate("gateway", "CN=gateway", start());
     own.alerts(&[(["prod", "A", "info", "firing"].map(str::to_owned), 1)].into(), &BTreeMap::new());
     own.rule_failed("scaleio-sds", "A");
+    own.notified("mail", "critical", "firing", "sent");
+    own.delivered("mail", Duration::from_secs(2));
+    own.spool("mail", 1, Some(start()), 0, 0);
     own.rules_loaded(true, 65, start());
     own.evaluated(start(), Duration::from_millis(30), 1000);
     own.told("firing", "critical");

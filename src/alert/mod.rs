@@ -1,10 +1,9 @@
 //! From what was seen to what people are told: the rules ([`rules`]) with their
 //! expression language ([`promql`]) and texts ([`template`]), what they say of
 //! the newest samples ([`sample`], [`engine`], [`run`]), what of it the work under way
-//! explains ([`explain`]), and the mails with their outbox ([`mail`], [`outbox`]), with what people do about it ([`notify`], [`orders`]).
-//! explains ([`explain`]), and the mails with their outbox ([`mail`], [`outbox`]).
-//! the newest samples ([`sample`], [`engine`], [`run`]), what readers need to know
-//! besides ([`background`]), and the mails with their outbox ([`mail`], [`outbox`]).
+//! explains ([`explain`]), what readers need to know besides ([`background`]), the mails
+//! with their outbox ([`mail`], [`outbox`]), what people do about it ([`notify`], [`orders`]), and
+//! programs that are told too ([`receiver`]).
 
 pub mod background;
 pub mod engine;
@@ -14,6 +13,7 @@ pub mod notify;
 pub mod orders;
 pub mod outbox;
 pub mod promql;
+pub mod receiver;
 pub mod reload;
 mod rule_file;
 pub mod rules;

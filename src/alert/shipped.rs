@@ -16,6 +16,7 @@ shipped![
     "device.rules.yml",
     "exporter.rules.yml",
     "mdm.rules.yml",
+    "notification.rules.yml",
     "performance.rules.yml",
     "protection.rules.yml",
     "replication.rules.yml",

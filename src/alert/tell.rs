@@ -143,7 +143,6 @@ impl Teller {
                 }
                 return Ok(());
             };
-            self.background.fill(&mut notification, &self.gallery.all());
             self.background.fill(&mut notification, &pictures);
             info!(id = %notification.id, kind = notification.kind.as_str(), group = %notification.group, "people are told");
             self.own.told(notification.kind.as_str(), notification.severity().as_str());

@@ -13,8 +13,8 @@ use clap::Parser;
 use scaleio_framework::app;
 use scaleio_framework::clock;
 use scaleio_framework::config::{
-    Alerts, Config, Control, GatewayUrl, LinkKey, Log, LogFormat, Login, Mail, MailHost, Metrics, Notify, Poll, Secret,
-    Store, System, Trust, Web,
+    Alerts, Config, Control, GatewayUrl, LinkKey, Log, LogFormat, Login, Mail, MailHost, Metrics, Notify, Override,
+    Place, Poll, Secret, Store, System, Trust, Web,
 };
 use scaleio_framework::model::id::SystemId;
 use scaleio_framework::model::status::SystemStatus;
@@ -29,11 +29,8 @@ use scaleio_framework::web::view;
 /// What the demo plays when no other scenario is given.
 const DEVICE_FAILURE: &str = include_str!("../../config/scenarios/device-failure.toml");
 
-/// Rules about what the scenarios do; nobody wants to watch for the minute that they wait.
-const RULES: [(&str, &str); 2] = [
-    ("device.rules.yml", include_str!("../../alerts/device.rules.yml")),
-    ("sds.rules.yml", include_str!("../../alerts/sds.rules.yml")),
-];
+/// Alerts about what the scenarios do; nobody wants to watch for the minutes that they wait.
+const QUICK: [&str; 2] = ["ScaleioDeviceError", "ScaleioSdsDisconnected"];
 
 /// Where the page is looked for first.
 const USUAL_PORT: u16 = 9465;
@@ -239,12 +236,15 @@ fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: Socke
         max_answer_bytes: MAX_ANSWER_BYTES,
         rollout: None,
     };
-    let mut rules = Vec::new();
-    for (name, text) in RULES {
-        let path = folder.join(name);
-        std::fs::write(&path, text.replace("for: 1m\n", "for: 5s\n"))?;
-        rules.push(path);
-    }
+    let quick = |alert: &str| Override {
+        alert: alert.to_owned(),
+        matches: BTreeMap::new(),
+        off: false,
+        threshold: None,
+        hold: Some(Duration::from_secs(5)),
+        severity: None,
+        place: Place::Nowhere,
+    };
     Ok(Config {
         log: Log { level: "info".to_owned(), format: LogFormat::Text },
         web: Web { listen, config_file: None },
@@ -258,9 +258,11 @@ fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: Socke
             max_age: Duration::from_secs(120),
         },
         metrics: Metrics::all(2_000_000),
-        alerts: Alerts { files: rules, ..Alerts::default() },
+        alerts: Alerts { overrides: QUICK.map(quick).to_vec(), ..Alerts::default() },
         notify: Notify::default_for(vec![READER.to_owned()]),
         mail: Some(mail(mails, folder, listen)?),
+        alertmanager: None,
+        webhook: None,
         mesos: None,
         systems: [(SystemId::new("demo"), system)].into(),
     })

@@ -59,6 +59,12 @@ fn render(status: &Status, now: Timestamp) -> String {
             let _ = writeln!(text, "controller: {}", tame(problem));
         }
     }
+    for to in status.receivers.iter().filter(|to| !to.problems.is_empty()) {
+        text.push('\n');
+        for problem in &to.problems {
+            let _ = writeln!(text, "alerts by {}: {}", tame(&to.name), tame(problem));
+        }
+    }
     for system in status.systems.iter().filter(|system| !system.problems.is_empty()) {
         text.push('\n');
         for problem in &system.problems {
@@ -128,7 +134,8 @@ mod tests {
             {"system":"west","up":true,"sds":{"connected":11,"total":12},"devices":{"errors":1,"total":48},
              "rebuild":{"left_bytes":10737418240,"bytes_per_second":104857600},
              "snapshot":{"seq":9,"age_seconds":125},"problems":["sds \u001b[2J3 is not connected","1 device failed"]},
-            {"system":"lost","up":false,"problems":["no gateway answers"]}]}"#,
+            {"system":"lost","up":false,"problems":["no gateway answers"]}],
+            "receivers":[{"name":"mail","waiting":2,"failed":0,"problems":["2 messages wait"]},{"name":"webhook","problems":[]}]}"#,
         )
         .unwrap()
     }
@@ -144,6 +151,8 @@ mod tests {
              east    ok      R3_6.0   ThreeNodes ClusteredNormal (3 good)  12/12  48             1.0 TiB of 4.0 TiB (25%)  0 B                      3s\n\
              west    UNWELL  -        -                                    11/12  48 (1 failed)  -                         10.0 GiB at 100.0 MiB/s  2m 5s\n\
              lost    DOWN    -        -                                    -      -              -                         -                        -\n\
+             \n\
+             alerts by mail: 2 messages wait\n\
              \n\
              west: sds ?[2J3 is not connected\n\
              west: 1 device failed\n\

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::problem::ConfigErrors;
 use super::section::{Found, Reader, Section, complain};
 use super::{
-    Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, alerts, mail, mesos, notify, source,
-    system,
+    Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, alerts, mail, mesos, notify, receiver,
+    source, system,
 };
 use crate::model::id::SystemId;
 
@@ -93,6 +93,8 @@ impl Config {
             alerts: alerts::read(root.section("alerts")),
             notify: notify::read(root.section("notify"), to, zone),
             mail,
+            alertmanager: root.optional_section("alertmanager").and_then(receiver::alertmanager),
+            webhook: root.optional_section("webhook").and_then(receiver::webhook),
             mesos: root.optional_section("mesos").and_then(mesos::read),
             systems: systems(&mut root),
         };

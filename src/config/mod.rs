@@ -9,6 +9,7 @@ mod mail;
 mod mesos;
 mod notify;
 mod problem;
+mod receiver;
 pub mod rollout;
 mod secret;
 mod section;
@@ -26,6 +27,7 @@ pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_ke
 pub use mesos::{Hidden, MasterUrl, Masters, MastersInZooKeeper, Mesos, is_in_sandbox};
 pub use notify::{Escalate, Inhibit, Notify, Quiet, Route, Weekly};
 pub use problem::{ConfigErrors, Place, Problem};
+pub use receiver::{Alertmanager, Credentials, HttpWay, Webhook};
 pub use secret::Secret;
 pub use system::{parse_gateway, parse_name, parse_pin, read_password};
 
@@ -45,6 +47,10 @@ pub struct Config {
     pub notify: Notify,
     /// None: no mail is sent.
     pub mail: Option<Mail>,
+    /// None: no Alertmanager is told.
+    pub alertmanager: Option<Alertmanager>,
+    /// None: no webhook is told.
+    pub webhook: Option<Webhook>,
     /// None: no Mesos cluster; systems are only watched.
     pub mesos: Option<Mesos>,
     pub systems: BTreeMap<SystemId, System>,

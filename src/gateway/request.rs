@@ -179,7 +179,7 @@ impl Http {
             Why::Late => GatewayError::Timeout { call, address, after },
             Why::TooLarge => GatewayError::TooLarge { call, address, limit: self.max_bytes },
             Why::Reqwest(error) => {
-                if let Some(refused) = find::<rustls::Error>(&error) {
+                if let Some(refused) = tls::find::<rustls::Error>(&error) {
                     GatewayError::Tls { call, address, why: tls::explain(refused).into() }
                 } else if error.is_connect() {
                     let why = if error.is_timeout() {
@@ -190,7 +190,7 @@ impl Http {
                     GatewayError::Connect { call, address, why: why.into() }
                 } else if error.is_timeout() {
                     GatewayError::Timeout { call, address, after }
-                } else if answering && find::<io::Error>(&error).is_some_and(unpacking) {
+                } else if answering && tls::find::<io::Error>(&error).is_some_and(unpacking) {
                     GatewayError::Parse { call, address, source: ParseError::Packing }
                 } else {
                     broken = !answering && error.is_request();
@@ -224,25 +224,6 @@ fn same_origin(attempt: redirect::Attempt<'_>) -> redirect::Action {
 
 fn unpacking(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
-}
-
-/// Finds an error of a type in a chain, also inside of I/O errors, which hide
-/// what they wrap from `source`.
-fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            // An I/O error that only wraps says less than what it wraps.
-            return Some(found);
-        }
-        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
-            && let Some(found) = find::<E>(inner)
-        {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
 }
 
 /// The innermost cause. Chains of HTTP clients repeat themselves, and their

@@ -22,6 +22,9 @@ const REQUEST_BOUNDS: [f64; 8] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 /// Bounds of a scrape; Prometheus gives up after 10 s.
 const SCRAPE_BOUNDS: [f64; 8] = [0.001, 0.005, 0.01, 0.05, 0.15, 0.5, 2.0, 10.0];
 
+/// Bounds from the decision to tell people to the receiver's yes: at once, after some tries, after an outage.
+const DELIVERY_BOUNDS: [f64; 8] = [0.5, 1.0, 5.0, 30.0, 300.0, 1_800.0, 14_400.0, 86_400.0];
+
 /// Which build of the framework runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Build<'a> {
@@ -53,6 +56,12 @@ pub struct Own {
     evaluated_at: GaugeVec,
     evaluation_duration: GaugeVec,
     history_size: GaugeVec,
+    notifications: IntCounterVec,
+    spool: GaugeVec,
+    spool_oldest: GaugeVec,
+    spool_failed: GaugeVec,
+    refused_recipients: GaugeVec,
+    deliveries: HistogramVec,
     told: IntCounterVec,
     handled: GaugeVec,
     silences: GaugeVec,
@@ -100,6 +109,12 @@ impl Own {
             evaluated_at: gauge(&registry, "scaleio_alert_last_evaluation_timestamp_seconds")?,
             evaluation_duration: gauge(&registry, "scaleio_alert_last_evaluation_duration_seconds")?,
             history_size: gauge(&registry, "scaleio_alert_history_size_bytes")?,
+            notifications: counter(&registry, "scaleio_notifications_total")?,
+            spool: gauge(&registry, "scaleio_notification_spool_messages")?,
+            spool_oldest: gauge(&registry, "scaleio_notification_spool_oldest_timestamp_seconds")?,
+            spool_failed: gauge(&registry, "scaleio_notification_spool_failed_messages")?,
+            refused_recipients: gauge(&registry, "scaleio_notification_refused_recipients")?,
+            deliveries: histogram(&registry, "scaleio_notification_delivery_seconds", &DELIVERY_BOUNDS)?,
             told: counter(&registry, "scaleio_alert_notifications_total")?,
             handled: gauge(&registry, "scaleio_alert_handled")?,
             silences: gauge(&registry, "scaleio_alert_silences")?,
@@ -197,6 +212,28 @@ impl Own {
     /// A rule could not be evaluated.
     pub fn rule_failed(&self, group: &str, rule: &str) {
         self.rule_failures.with_label_values(&[group, rule]).inc();
+    }
+
+    /// A notification was taken, given up or dropped, or alerts were.
+    pub fn notified(&self, channel: &str, severity: &str, kind: &str, result: &str) {
+        self.notifications.with_label_values(&[channel, severity, kind, result]).inc();
+    }
+
+    /// A receiver took a notification so long after it was decided.
+    pub fn delivered(&self, channel: &str, waited: Duration) {
+        self.deliveries.with_label_values(&[channel]).observe(waited.as_secs_f64());
+    }
+
+    /// What waits for a receiver, since when, what was given up, and how many recipients are refused.
+    pub fn spool(&self, channel: &str, waiting: usize, oldest: Option<Timestamp>, failed: usize, refused: usize) {
+        self.spool.with_label_values(&[channel]).set(waiting as f64);
+        self.spool_failed.with_label_values(&[channel]).set(failed as f64);
+        self.refused_recipients.with_label_values(&[channel]).set(refused as f64);
+        match oldest {
+            Some(at) => self.spool_oldest.with_label_values(&[channel]).set(at.timestamp_millis() as f64 / 1000.0),
+            // What is not there needs no removal.
+            None => drop(self.spool_oldest.remove_label_values(&[channel])),
+        }
     }
 
     /// It was decided to tell people something.

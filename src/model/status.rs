@@ -13,15 +13,48 @@ pub struct Status {
     pub version: String,
     pub started_at: Timestamp,
     pub systems: Vec<SystemStatus>,
+    /// Who is told of alerts, and whether that works.
+    #[serde(default)]
+    pub receivers: Vec<ReceiverStatus>,
     /// What is wrong with the controller itself, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
 }
 
+/// A way on which alerts are told.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReceiverStatus {
+    /// Its name.
+    pub name: String,
+    /// What waits to be told.
+    #[serde(default)]
+    pub waiting: usize,
+    /// Since when the oldest of it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<Timestamp>,
+    /// What was given up and is kept.
+    #[serde(default)]
+    pub failed: usize,
+    /// When something was taken last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_sent: Option<Timestamp>,
+    /// What is wrong, in sentences; empty when all is well.
+    pub problems: Vec<String>,
+}
+
+impl ReceiverStatus {
+    /// One of which nothing is known yet.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+}
+
 impl Status {
-    /// Whether every system is well, and the controller too.
+    /// Whether every system is well, the controller too, and people hear when one is not.
     pub fn is_well(&self) -> bool {
-        self.problems.is_empty() && self.systems.iter().all(SystemStatus::is_well)
+        self.problems.is_empty()
+            && self.systems.iter().all(SystemStatus::is_well)
+            && self.receivers.iter().all(|to| to.problems.is_empty())
     }
 }
 

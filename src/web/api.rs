@@ -29,6 +29,7 @@ use crate::model::hurt::{self as hurts, NotOne, Suspect};
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
 use crate::model::snapshot::{Part, Snapshot};
+use crate::model::status::{ReceiverStatus, Status};
 use crate::model::unit::Timestamp;
 use crate::switchboard::Switchboard;
 use crate::watches::Gallery;
@@ -53,9 +54,20 @@ pub struct Shown {
     pub mesos: Option<super::mesos::Cluster>,
     pub own: Arc<Own>,
     pub started_at: Timestamp,
+    /// How those go that are told of alerts.
+    pub receivers: Receivers,
 }
 
+/// Asked for how those go that are told of alerts, at a moment.
+pub type Receivers = Arc<dyn Fn(Timestamp) -> Vec<ReceiverStatus> + Send + Sync>;
+
 impl Shown {
+    fn status(&self) -> Status {
+        let now = clock::now();
+        let receivers = (self.receivers)(now);
+        Status { receivers, ..view::status(&self.gallery.all(), self.problems(), crate::VERSION, self.started_at, now) }
+    }
+
     fn handled(&self) -> Arc<BTreeMap<Fingerprint, Handled>> {
         self.handled.as_ref().map(|handled| Arc::clone(&handled.borrow())).unwrap_or_default()
     }
@@ -178,9 +190,7 @@ async fn readyz(State(shown): State<Shown>) -> Response {
 }
 
 async fn home(State(shown): State<Shown>) -> Response {
-    let now = clock::now();
-    let status = view::status(&shown.gallery.all(), shown.problems(), crate::VERSION, shown.started_at, now);
-    let page = page::page(&status, shown.firing().as_deref(), &shown.handled()).into_string();
+    let page = page::page(&shown.status(), shown.firing().as_deref(), &shown.handled()).into_string();
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
 
@@ -259,8 +269,7 @@ fn discovered(shown: &Shown, headers: &HeaderMap, access: &Access) -> Result<Res
 }
 
 async fn status(State(shown): State<Shown>) -> Response {
-    Json(view::status(&shown.gallery.all(), shown.problems(), crate::VERSION, shown.started_at, clock::now()))
-        .into_response()
+    Json(shown.status()).into_response()
 }
 
 /// What is pending or fires, and which snapshots that was judged from.

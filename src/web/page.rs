@@ -42,6 +42,12 @@ pub fn page(status: &Status, firing: Option<&FiringSet>, handled: &BTreeMap<Fing
                     }
                     @let others = fired(firing, None);
                     @if !others.is_empty() { section.unwell { h2 { "Alerts of no single system" } (list(&others, handled)) } }
+                    @for to in status.receivers.iter().filter(|to| !to.problems.is_empty()) {
+                        section.unwell {
+                            h2 { "Alerts may not be heard: " (to.name) }
+                            ul { @for problem in &to.problems { li { (problem) } } }
+                        }
+                    }
                     @for system in &status.systems { (card(system, &fired(firing, Some(&system.system)), handled)) }
                 }
                 footer { "scaleio-framework " (status.version) ", running since " (status.started_at.format("%Y-%m-%d %H:%M UTC")) }

@@ -18,5 +18,6 @@ pub fn status(
         started_at,
         problems,
         systems: pictures.values().map(|picture| system(picture, now)).collect(),
+        receivers: Vec::new(),
     }
 }

@@ -20,6 +20,7 @@ const AREAS: [&str; 11] = [
     "client",
     "replication",
     "security",
+    "notification",
     "controller",
 ];
 

@@ -1,7 +1,7 @@
 //! A life of the process: store, outbox and loop, from its start to its end or its death.
 
 use scaleio_framework::alert::mail::health::MailHealth;
-use scaleio_framework::alert::mail::run::{Post, Postman};
+use scaleio_framework::alert::mail::run::{Carrier, Post, Postman};
 use scaleio_framework::alert::mail::{Mailer, Settings};
 use scaleio_framework::alert::outbox::Outbox;
 use scaleio_framework::clock;
@@ -37,8 +37,8 @@ impl Life {
         let (owner, desk) = Owner::new(Box::new(store), &state);
         let mailer = Mailer::new(mail).unwrap();
         let checker = check.then(|| Mailer::new(mail).unwrap());
-        let settings = Settings::new(mail, "ctl1.example.test");
-        let (postman, post, health) = Postman::new(outbox, settings, desk.clone(), mailer, checker);
+        let carrier = Carrier::Mail(Box::new(mailer), Box::new(Settings::new(mail, "ctl1.example.test")));
+        let (postman, post, health) = Postman::new(outbox, desk.clone(), carrier, checker);
         let stop = CancellationToken::new();
         let postman = tokio::spawn(postman.with_random(|| 0.0).run(stop.clone()));
         let owner = tokio::spawn(owner.run());

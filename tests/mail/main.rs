@@ -12,6 +12,7 @@ mod life;
 mod pictures;
 mod post;
 mod real;
+mod receivers;
 mod server;
 mod smtp;
 mod tell;

@@ -125,7 +125,7 @@ async fn a_server_that_was_down_gets_everything_once_it_is_back() {
     let trouble = wait_for("trouble", || health.borrow().trouble.clone()).await;
     assert!(trouble.contains("cannot be reached"), "{trouble}");
     let late = health.borrow().problems(clock::now() + TimeDelta::minutes(16));
-    assert!(late[0].contains("20 alert mails wait"), "{late:?}");
+    assert!(late[0].contains("20 messages wait"), "{late:?}");
     let server = Server::on(port, Style::StartTls, &certificates, well()).await;
     life.is_empty().await;
     assert_eq!(server.mails().len(), 20);

@@ -163,6 +163,10 @@ impl Certificates {
         self.folder.path().join(name)
     }
 
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.server))
+    }
+
     pub fn trust(&self) -> Trust {
         Trust::CaFile(self.path("ca.pem"))
     }

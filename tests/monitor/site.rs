@@ -91,6 +91,8 @@ impl Site {
             },
             metrics: Metrics::all(1_000_000),
             mail: None,
+            alertmanager: None,
+            webhook: None,
             mesos: None,
             alerts: scaleio_framework::config::Alerts::default(),
             notify: Notify::default_for(Vec::new()),

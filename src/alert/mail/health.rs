@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::show;
 use crate::alert::outbox::{Event, Outbox, Progress};
 use crate::model::alerting::Severity;
+use crate::model::status::ReceiverStatus;
 use crate::model::unit::Timestamp;
 
 /// A mail that waits longer means that nobody hears of alerts.
@@ -73,16 +74,28 @@ impl MailHealth {
         }
     }
 
+    /// As the API and the page show it.
+    pub fn status(&self, name: &str, now: Timestamp) -> ReceiverStatus {
+        ReceiverStatus {
+            name: name.to_owned(),
+            waiting: self.waiting,
+            oldest: self.oldest,
+            failed: self.failed,
+            last_sent: self.last_sent,
+            problems: self.problems(now),
+        }
+    }
+
     /// What is wrong, in sentences; empty when all is well.
     pub fn problems(&self, now: Timestamp) -> Vec<String> {
         let mut problems = Vec::new();
         if let Some(oldest) = self.oldest.filter(|oldest| now - *oldest > LONG) {
             let why = self.trouble.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            let mails = show::count(self.waiting, "alert mail waits", "alert mails wait");
+            let mails = show::count(self.waiting, "message waits", "messages wait");
             problems.push(format!("{mails}, the oldest for {}{why}", show::span(now - oldest)));
         }
         if self.failed > 0 {
-            let mails = show::count(self.failed, "alert mail was", "alert mails were");
+            let mails = show::count(self.failed, "message was", "messages were");
             let why = self.trouble.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
             problems.push(format!("{mails} given up{why}; they are kept in the store; mend the cause"));
         }

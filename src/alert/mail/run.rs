@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Duration, sleep, timeout};
@@ -13,8 +14,10 @@ use super::health::MailHealth;
 use super::outcome::{Outcome, Scope, Stage, Trouble};
 use super::render::{Settings, addresses, render};
 use super::smtp::Mailer;
-use crate::alert::outbox::{Event, Input, Outbox, Step, Wait};
+use crate::alert::outbox::{Event, Input, Limits, Outbox, Step, Wait};
+use crate::alert::receiver::webhook::{self, Webhook};
 use crate::clock;
+use crate::metrics::Own;
 use crate::model::alerting::{Notification, NotificationId};
 use crate::model::unit::Timestamp;
 use crate::store::{Batch, Desk, StoreError};
@@ -59,54 +62,119 @@ pub enum Command {
     },
 }
 
-/// Speaks to the loop.
+/// Speaks to the loop, and to those of other receivers that are told the same.
 #[derive(Clone, Debug)]
-pub struct Post(mpsc::Sender<Command>);
+pub struct Post {
+    sender: mpsc::Sender<Command>,
+    limits: Limits,
+    /// Whether it only hears what is for programs.
+    is_program: bool,
+    others: Vec<Post>,
+}
 
 impl Post {
-    /// Has notifications told; when this returns, they and their cause are on disk.
+    /// Has the webhook told too of what is for programs.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.others.push(other);
+        self
+    }
+
+    /// Has notifications told; when this returns, they and their cause are on disk, for every receiver.
     pub async fn add(&self, notifications: Vec<Notification>, with: Batch) -> Result<(), StoreError> {
+        let now = clock::now();
+        let mut whole = with;
+        let posts: Vec<Notification> = notifications.iter().filter_map(as_post).collect();
+        for other in &self.others {
+            whole = Outbox::new(other.limits.clone()).step(now, Input::Add(posts.clone())).put_into(whole)?;
+        }
+        self.add_own(if self.is_program { posts.clone() } else { notifications }, whole).await?;
+        for other in &self.others {
+            // On disk already: should this fail, they go out after the next start.
+            if let Err(error) = other.add_own(posts.clone(), Batch::new()).await {
+                if error.is_fatal() {
+                    return Err(error);
+                }
+                warn!(%error, "what the webhook has to hear waits for the next start");
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_own(&self, notifications: Vec<Notification>, with: Batch) -> Result<(), StoreError> {
         let (done, answer) = oneshot::channel();
         let command = Command::Add { notifications, with, done };
-        self.0.send(command).await.map_err(|_| StoreError::Closed)?;
+        self.sender.send(command).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Has everything tried now; tells how many mails that are.
     pub async fn flush(&self) -> Option<usize> {
         let (done, answer) = oneshot::channel();
-        self.0.send(Command::Flush { done }).await.ok()?;
+        self.sender.send(Command::Flush { done }).await.ok()?;
         answer.await.ok()
     }
 
     /// Throws an entry away; tells whether it was there.
     pub async fn remove(&self, id: NotificationId) -> Option<bool> {
         let (done, answer) = oneshot::channel();
-        self.0.send(Command::Remove { id, done }).await.ok()?;
+        self.sender.send(Command::Remove { id, done }).await.ok()?;
         answer.await.ok()
     }
 
     /// What waits or was given up.
     pub async fn list(&self) -> Option<Vec<crate::alert::outbox::Entry>> {
         let (done, answer) = oneshot::channel();
-        self.0.send(Command::List { done }).await.ok()?;
+        self.sender.send(Command::List { done }).await.ok()?;
         answer.await.ok()
+    }
+}
+
+/// By which way notifications go.
+pub enum Carrier {
+    /// By mail.
+    Mail(Box<Mailer>, Box<Settings>),
+    /// By a post to a program.
+    Webhook(Webhook),
+}
+
+impl Carrier {
+    async fn carry(&mut self, n: &Notification, recipients: &[String], now: Timestamp) -> Outcome {
+        match self {
+            Self::Mail(mailer, settings) => hand_over(mailer, n, recipients, settings, now).await,
+            Self::Webhook(webhook) => webhook.send(n).await,
+        }
+    }
+
+    async fn close(&mut self) {
+        match self {
+            Self::Mail(mailer, _) => mailer.close().await,
+            Self::Webhook(_) => {}
+        }
+    }
+
+    const fn channel(&self) -> &'static str {
+        match self {
+            Self::Mail(..) => "mail",
+            Self::Webhook(_) => webhook::NAME,
+        }
     }
 }
 
 /// The loop with all it owns.
 pub struct Postman {
     outbox: Outbox,
-    settings: Settings,
     desk: Desk,
-    mailer: Option<Mailer>,
+    carrier: Option<Carrier>,
+    channel: &'static str,
+    own: Option<Arc<Own>>,
     checker: Option<Mailer>,
     commands: mpsc::Receiver<Command>,
     health: watch::Sender<MailHealth>,
     random: fn() -> f64,
 }
 
-type Handing = Pin<Box<dyn Future<Output = (Mailer, NotificationId, Outcome)> + Send>>;
+type Handing = Pin<Box<dyn Future<Output = (Carrier, NotificationId, Outcome)> + Send>>;
 type Checking = Pin<Box<dyn Future<Output = Vec<(String, Result<(), Trouble>)>> + Send>>;
 
 impl Postman {
@@ -114,19 +182,34 @@ impl Postman {
     /// whether they would let us in, beside the first mails.
     pub fn new(
         outbox: Outbox,
-        settings: Settings,
         desk: Desk,
-        mailer: Mailer,
+        carrier: Carrier,
         checker: Option<Mailer>,
     ) -> (Self, Post, watch::Receiver<MailHealth>) {
         let (sender, commands) = mpsc::channel(WAITING);
         let mut health = MailHealth::default();
         health.look(&outbox);
         let (health, receiver) = watch::channel(health);
-        let mailer = Some(mailer);
+        let channel = carrier.channel();
+        let is_program = matches!(carrier, Carrier::Webhook(_));
+        let post = Post { sender, limits: outbox.limits().clone(), is_program, others: Vec::new() };
         let random = rand::random::<f64>;
-        let postman = Self { outbox, settings, desk, mailer, checker, commands, health, random };
-        (postman, Post(sender), receiver)
+        let carrier = Some(carrier);
+        let postman = Self { outbox, desk, carrier, channel, own: None, checker, commands, health, random };
+        (postman, post, receiver)
+    }
+
+    /// How its receiver is called.
+    pub const fn channel(&self) -> &'static str {
+        self.channel
+    }
+
+    /// Counts what becomes of notifications.
+    #[must_use]
+    pub fn counted_by(mut self, own: Arc<Own>) -> Self {
+        self.own = Some(own);
+        self.count();
+        self
     }
 
     /// Takes another source of random numbers of 0 to 1, which spread the next tries.
@@ -154,9 +237,9 @@ impl Postman {
                 }
             }
             tokio::select! {
-                (mailer, id, outcome) = until(&mut handing) => {
+                (carrier, id, outcome) = until(&mut handing) => {
                     handing = None;
-                    self.mailer = Some(mailer);
+                    self.carrier = Some(carrier);
                     self.tried(id, outcome).await?;
                 }
                 answers = until(&mut checking) => {
@@ -173,13 +256,13 @@ impl Postman {
         }
         if let Some(handing) = handing {
             // What does not end in time stays "being sent" and goes out again under the same id.
-            if let Ok((mailer, id, outcome)) = timeout(GRACE, handing).await {
-                self.mailer = Some(mailer);
+            if let Ok((carrier, id, outcome)) = timeout(GRACE, handing).await {
+                self.carrier = Some(carrier);
                 self.tried(id, outcome).await?;
             }
         }
-        if let Some(mut mailer) = self.mailer.take() {
-            mailer.close().await;
+        if let Some(mut carrier) = self.carrier.take() {
+            carrier.close().await;
         }
         Ok(())
     }
@@ -192,8 +275,11 @@ impl Postman {
             return Ok(None);
         }
         let Some((notification, recipients)) = step.send else { return Ok(None) };
-        let Some(mailer) = self.mailer.take() else { return Ok(None) };
-        Ok(Some(Box::pin(hand_over(mailer, notification, recipients, self.settings.clone(), now))))
+        let Some(mut carrier) = self.carrier.take() else { return Ok(None) };
+        Ok(Some(Box::pin(async move {
+            let outcome = carrier.carry(&notification, &recipients, now).await;
+            (carrier, notification.id, outcome)
+        })))
     }
 
     async fn tried(&mut self, id: NotificationId, outcome: Outcome) -> Result<(), StoreError> {
@@ -273,6 +359,17 @@ impl Postman {
             step.events.iter().for_each(|event| health.note(event, now));
             health.look(&self.outbox);
         });
+        if let Some(own) = &self.own {
+            step.events.iter().for_each(|event| count(own, self.channel, event));
+        }
+        self.count();
+    }
+
+    fn count(&self) {
+        if let Some(own) = &self.own {
+            let health = self.health.borrow();
+            own.spool(self.channel, health.waiting, health.oldest, health.failed, health.refused.len());
+        }
     }
 
     fn checked(&self, answers: Vec<(String, Result<(), Trouble>)>) {
@@ -289,13 +386,12 @@ impl Postman {
 
 /// Renders a mail and hands it over. What cannot be rendered can never be sent, and fails for good.
 async fn hand_over(
-    mut mailer: Mailer,
-    notification: Notification,
-    recipients: Vec<String>,
-    settings: Settings,
+    mailer: &mut Mailer,
+    notification: &Notification,
+    recipients: &[String],
+    settings: &Settings,
     now: Timestamp,
-) -> (Mailer, NotificationId, Outcome) {
-    let id = notification.id.clone();
+) -> Outcome {
     let ours = |what: String| Trouble {
         host: "sio".to_owned(),
         stage: Stage::Recipient,
@@ -303,9 +399,9 @@ async fn hand_over(
         what,
         scope: Scope::Mail,
     };
-    let (to, bad) = addresses(&recipients);
+    let (to, bad) = addresses(recipients);
     let bad = bad.into_iter().map(|text| (text, ours("is no mail address".to_owned()))).collect::<Vec<_>>();
-    let mut outcome = match render(&notification, &settings, now) {
+    let mut outcome = match render(notification, settings, now) {
         Ok(_) if to.is_empty() => {
             Outcome::Failed { why: ours("no recipient has a mail address".to_owned()), refused: Vec::new() }
         }
@@ -320,7 +416,24 @@ async fn hand_over(
             refused.extend(bad);
         }
     }
-    (mailer, id, outcome)
+    outcome
+}
+
+/// What programs hear of a notification; none when it is only for people.
+fn as_post(n: &Notification) -> Option<Notification> {
+    webhook::is_for_programs(n).then(|| Notification { recipients: vec![webhook::NAME.to_owned()], ..n.clone() })
+}
+
+fn count(own: &Own, channel: &str, event: &Event) {
+    match event {
+        Event::Sent { kind, severity, waited, .. } => {
+            own.notified(channel, severity.as_str(), kind, "sent");
+            own.delivered(channel, waited.to_std().unwrap_or_default());
+        }
+        Event::Failed { kind, severity, .. } => own.notified(channel, severity.as_str(), kind, "failed"),
+        Event::Dropped { severity, .. } => own.notified(channel, severity.as_str(), "any", "dropped"),
+        Event::Refused { .. } | Event::Delayed { .. } | Event::OverLimit { .. } | Event::Collapsed { .. } => {}
+    }
 }
 
 /// Waits for what is under way, or for ever when nothing is.

@@ -110,6 +110,7 @@ pub(super) fn area(area: &str) -> String {
         "client" => "clients",
         "security" => "certificates and licence",
         "framework" => "the framework",
+        "notification" => "notifications",
         other => return show::line(other, 60),
     };
     words.to_owned()

@@ -9,12 +9,15 @@ use crate::model::alerting::{Notification, NotificationId};
 use crate::model::unit::Timestamp;
 use crate::store::{Key, StoreError};
 
-/// Begin of every key of the outbox.
-pub const PREFIX: &str = "outbox/";
+/// Begin of every key of the outbox of mails.
+pub const MAILS: &str = "outbox/";
 
-/// The key of a notification.
-pub fn key(id: &NotificationId) -> Result<Key, StoreError> {
-    Key::new(&format!("{PREFIX}{id}"))
+/// Begin of every key of the outbox of the webhook.
+pub const POSTS: &str = "webhook/";
+
+/// The key of a notification in an outbox.
+pub fn key(prefix: &str, id: &NotificationId) -> Result<Key, StoreError> {
+    Key::new(&format!("{prefix}{id}"))
 }
 
 /// A notification on its way.

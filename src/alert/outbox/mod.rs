@@ -25,6 +25,6 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use entry::{Entry, PREFIX, Progress, StoredError, key};
+pub use entry::{Entry, MAILS, POSTS, Progress, StoredError, key};
 pub use fit::{MAX_ENTRY, chunks, fit};
 pub use step::{Event, Input, Limits, Outbox, Step, Wait};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::collapse;
-use super::entry::{Entry, Progress, StoredError, key};
+use super::entry::{Entry, MAILS, POSTS, Progress, StoredError, key};
 use super::fit::fit;
 use crate::alert::mail::outcome::{Outcome, Scope, Trouble};
 use crate::backoff::Backoff;
@@ -38,6 +38,8 @@ pub struct Limits {
     pub give_up: TimeDelta,
     /// The right side of ids of mails.
     pub domain: String,
+    /// Where its entries are in the store.
+    pub prefix: &'static str,
 }
 
 impl Limits {
@@ -48,6 +50,18 @@ impl Limits {
             bytes: mail.outbox_max_bytes,
             give_up: TimeDelta::from_std(mail.give_up).unwrap_or(TimeDelta::hours(48)),
             domain: mail.domain.clone(),
+            prefix: MAILS,
+        }
+    }
+
+    /// Those of the webhook.
+    pub fn posts() -> Self {
+        Self {
+            entries: 2_000,
+            bytes: 16 << 20,
+            give_up: TimeDelta::hours(48),
+            domain: "webhook".to_owned(),
+            prefix: POSTS,
         }
     }
 }
@@ -104,6 +118,7 @@ pub enum Event {
 /// What a step decided. Nothing of it is true before its changes are committed and applied.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Step {
+    prefix: &'static str,
     changes: BTreeMap<NotificationId, Option<Entry>>,
     pause: Option<Pause>,
     /// The mail to hand over once the changes are stored, to these recipients.
@@ -116,9 +131,10 @@ impl Step {
     /// Adds the changes to a batch, which then holds them and what caused them.
     pub fn put_into(&self, mut batch: Batch) -> Result<Batch, StoreError> {
         for (id, entry) in &self.changes {
+            let key = key(self.prefix, id)?;
             batch = match entry {
-                Some(entry) => batch.put(key(id)?, entry.to_bytes()),
-                None => batch.delete(key(id)?),
+                Some(entry) => batch.put(key, entry.to_bytes()),
+                None => batch.delete(key),
             };
         }
         Ok(batch)
@@ -168,7 +184,8 @@ impl Outbox {
     pub fn load(limits: Limits, state: &State, now: Timestamp) -> (Self, Vec<StoredError>) {
         let mut outbox = Self::new(limits);
         let mut unreadable = Vec::new();
-        let ours = state.entries.iter().filter(|(key, _)| key.as_str().starts_with(super::PREFIX));
+        let prefix = outbox.limits.prefix;
+        let ours = state.entries.iter().filter(|(key, _)| key.as_str().starts_with(prefix));
         for (key, bytes) in ours {
             match Entry::from_bytes(key, bytes) {
                 Ok(mut entry) => {
@@ -184,6 +201,11 @@ impl Outbox {
         (outbox, unreadable)
     }
 
+    /// How much may wait in it.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Every entry, by id.
     pub const fn entries(&self) -> &BTreeMap<NotificationId, Entry> {
         &self.entries
@@ -196,7 +218,7 @@ impl Outbox {
 
     /// Decides. Nothing changes before [`Outbox::apply`].
     pub fn step(&self, now: Timestamp, input: Input) -> Step {
-        match input {
+        let step = match input {
             Input::Add(notifications) => self.add(now, notifications),
             Input::Next => self.next(now),
             Input::Tried { id, outcome, random } => self.tried(now, &id, outcome, random),
@@ -205,7 +227,8 @@ impl Outbox {
                 let known = self.entries.contains_key(&id);
                 Step { changes: known.then_some((id, None)).into_iter().collect(), ..Step::default() }
             }
-        }
+        };
+        Step { prefix: self.limits.prefix, ..step }
     }
 
     /// Takes over what a step decided, after it was committed.

@@ -73,7 +73,7 @@ fn reply(name: &str, kind: Kind, root: &str) -> Notification {
 }
 
 fn limits() -> Limits {
-    Limits { entries: 100, bytes: 1 << 20, give_up: TimeDelta::hours(48), domain: DOMAIN.to_owned() }
+    Limits { entries: 100, bytes: 1 << 20, give_up: TimeDelta::hours(48), domain: DOMAIN.to_owned(), prefix: MAILS }
 }
 
 fn trouble(scope: Scope, stage: Stage, code: Option<u16>) -> Trouble {
@@ -462,8 +462,8 @@ fn flushing_and_giving_up_thousands_goes_in_batches_that_fit() {
 #[test]
 fn every_key_fits_the_store() {
     let longest = "x".repeat(NotificationId::MAX);
-    assert!(key(&id(&longest)).is_ok());
-    assert!(key(&NotificationId::new(start(), u64::MAX)).is_ok());
+    assert!(key(MAILS, &id(&longest)).is_ok());
+    assert!(key(MAILS, &NotificationId::new(start(), u64::MAX)).is_ok());
 }
 
 #[test]
