@@ -2,7 +2,7 @@
 //!
 //! [`run`] is the loop between the masters, the store and everybody who wants
 //! to know; [`launch`] says what is launched; [`offer`] judges offers;
-//! [`attributes`] reads what agents say of themselves; [`status`] is what is
+//! [`attributes`] reads what agents say of themselves; `status` is what is
 //! published. [`desired`] lays the topology over the nodes, [`roles`] seats the
 //! MDM cluster, [`diff`] says what is missing, and [`preview`] tells people.
 

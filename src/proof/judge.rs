@@ -1,7 +1,7 @@
 //! What must hold in truth after every event, whatever happened: the promises I1 to I21 of the engine.
 //!
 //! Nobody sees the truth at the moment it changes. What began less than
-//! [`GRACE`] ago may not have been seen yet; that it was acted against is a race
+//! `GRACE` ago may not have been seen yet; that it was acted against is a race
 //! that no program can win, and is counted apart.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,7 +9,7 @@ const BEGIN: &str = "<!-- table: written by `UPDATE_DOCS=1 cargo test --test ale
 const END: &str = "<!-- end of table -->\n";
 
 /// Areas in the order in which people look at them.
-const AREAS: [&str; 11] = [
+const AREAS: [&str; 12] = [
     "exporter",
     "mdm",
     "sds",

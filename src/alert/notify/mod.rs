@@ -1,8 +1,8 @@
 //! What is told, to whom, and when?
 //!
 //! Each alert that fires goes to the routes that take it ([`route`]) and waits
-//! there in a group ([`group`]). What is no news is left out ([`mute`]: silenced,
-//! inhibited, explained by work, coming and going). [`step`] asks all groups what
+//! there in a group (`group`). What is no news is left out ([`mute`]: silenced,
+//! inhibited, explained by work, coming and going). [`mod@step`] asks all groups what
 //! is due, and lets a route tell it now, later ([`calendar`]: quiet hours), or in
 //! one mail with others (storms, rate limits). [`week`] keeps the books for the
 //! weekly report. [`handle`] is what people do: silences, acknowledgements.

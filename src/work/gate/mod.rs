@@ -12,8 +12,8 @@
 //! | `Sdt` maintenance | 4.0 | there are no NVMe targets |
 //! | latency seen by SDCs | 3.0 | the MDM's alerts and counters alone |
 //!
-//! [`storage`] asks for the servers and their data, [`mdm`] for the MDM cluster,
-//! [`node`] for the host and Mesos, [`work`] for everything that is about the run.
+//! `storage` asks for the servers and their data, `mdm` for the MDM cluster,
+//! `node` for the host and Mesos, `work` for everything that is about the run.
 
 mod mdm;
 mod node;
