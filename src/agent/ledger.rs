@@ -10,11 +10,16 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::memory::{Memory, Record};
 
 /// Beyond this the file is written anew. An order has about a kilobyte.
 const LONG: u64 = 1 << 20;
+
+/// A program begins within milliseconds; half a second is enough on a busy host.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,10 +56,16 @@ impl Ledger {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).mode(0o600);
         let mut file = options.open(path).map_err(fail("open"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LedgerError::InUse { path: path.to_owned() }),
-            Err(TryLockError::Error(source)) => return Err(fail("lock")(source)),
+        let mut tries = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // A program that its last owner was just starting holds it until it has begun.
+                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::WouldBlock) => return Err(LedgerError::InUse { path: path.to_owned() }),
+                Err(TryLockError::Error(source)) => return Err(fail("lock")(source)),
+            }
+            tries += 1;
         }
         // An agent that wrote its ledger anew between our two calls has a new file by this name.
         if !is_named(&file, path).map_err(fail("look at"))? {

@@ -168,7 +168,11 @@ where
         Command::Framework(what) => {
             let done =
                 on_one_thread(framework::framework(&what, file, variables, &mut out)).map(|done| done.map(|()| true));
-            settle(done)
+            // That it refuses is an answer.
+            match done {
+                Ok(Err(error @ controller::AskError::Refused { .. })) => fail(&anyhow::Error::new(error)),
+                done => settle(done),
+            }
         }
         Command::Status(arguments) => settle(on_one_thread(status::status(arguments, file, variables, &mut out))),
     };
@@ -183,7 +187,6 @@ fn settle(done: anyhow::Result<Result<bool, controller::AskError>>) -> u8 {
             fail(&anyhow::Error::new(errors));
             MISUSED
         }
-        Ok(Err(error @ controller::AskError::Refused { .. })) => fail(&anyhow::Error::new(error)),
         Ok(Err(error)) => {
             fail(&anyhow::Error::new(error));
             UNREACHABLE

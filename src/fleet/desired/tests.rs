@@ -1,3 +1,5 @@
+//! What shall be, from each topology and each contradiction.
+
 use super::*;
 
 use crate::config::rollout::DeclaredDomain;

@@ -1,3 +1,5 @@
+//! Additions in order, drift that is left alone, and parts that are not seen.
+
 use super::*;
 
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Who sits where, and which reasons are told.
+
 use super::*;
 
 use proptest::prelude::*;
