@@ -268,11 +268,8 @@ pub(crate) async fn write(folder: &Path) -> ([PathBuf; 2], i64) {
     let (mut long, mut detail) = (Written::default(), Written::default());
     let mut counts = BTreeMap::new();
     let mut last = moments()[0];
-    let timing = std::env::var_os("TIMING").is_some();
-    let mut took = [Duration::ZERO; 4];
     for (poll, before) in moments().into_iter().enumerate() {
         let at = end - TimeDelta::seconds(before);
-        let t = Instant::now();
         for member in &mut members {
             // A day of work, and quiet nights.
             let hour = (at.timestamp() % 86_400) as f64 / 3600.0;
@@ -302,22 +299,16 @@ pub(crate) async fn write(folder: &Path) -> ([PathBuf; 2], i64) {
             });
         }
         last = before;
-        took[0] += t.elapsed();
-        let t = Instant::now();
         let mut pictures = Vec::new();
         for member in &mut members {
             pictures.push(member.picture(&gallery, at).await);
         }
         pictures.push(made_up_picture(&mut lab, poll as u64, at));
-        took[1] += t.elapsed();
-        let t = Instant::now();
         let exposition = encoder.encode(&pictures, at);
-        took[2] += t.elapsed();
         let begun = Instant::now();
         let mut latest = sampler.samples(&exposition, &own, at.timestamp_millis());
         let verdict = engine.step(&mut latest, &Seen { based_on: exposition.seqs().clone(), ..Seen::default() });
         assert_eq!(verdict.errors, [], "the engine failed");
-        took[3] += begun.elapsed();
         own.evaluated(at, begun.elapsed(), engine.history().stats().bytes);
         let now = count(&engine);
         own.alerts(&now, &counts);
@@ -346,9 +337,6 @@ pub(crate) async fn write(folder: &Path) -> ([PathBuf; 2], i64) {
             written.add(series("ALERTS", labels), seconds, "1");
         }
         written.add(format!("up{{{SCRAPE}}}"), seconds, "1");
-    }
-    if timing {
-        eprintln!("world {:?}, polls {:?}, encode {:?}, engine {:?}", took[0], took[1], took[2], took[3]);
     }
     for member in members {
         member.world.stop().await;
