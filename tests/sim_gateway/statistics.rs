@@ -135,7 +135,7 @@ async fn the_shipped_device_failure_is_a_story_of_rebuild_and_rebalance() {
     let options = Options { scenario: Some(scenario), ..Options::still(Layout::small(), Release::V2_6) };
     let running = Simulation::start(options).await.unwrap();
     let mut story = Vec::new();
-    for at in [20, 60, 355, 365, 840] {
+    for at in [5, 60, 355, 365, 840] {
         running.advance(Duration::from_secs(at) - running.world(|world| world.now()));
         let caller = Caller::at(&running.urls()[0]).login(running.monitor()).await;
         let names = ["degradedFailedCapacityInKb", "fwdRebuildCapacityInKb", "rebalanceCapacityInKb"];
@@ -150,7 +150,7 @@ async fn the_shipped_device_failure_is_a_story_of_rebuild_and_rebalance() {
     }
     // Second, degraded, rebuilding, rebalancing, failed.
     let expected = [
-        (20, false, false, false, false),
+        (5, false, false, false, false),
         (60, true, true, false, true),
         (355, false, false, false, true),
         (365, false, false, true, false),
