@@ -18,6 +18,7 @@ mod export;
 mod framework;
 mod init;
 mod notify;
+mod password;
 mod plan;
 mod silence;
 mod status;
@@ -75,6 +76,8 @@ enum Command {
     /// Shows what would be done, before anything is
     #[command(subcommand)]
     Plan(plan::Plan),
+    /// Makes what the configuration takes instead of a password or a token
+    HashPassword(password::Arguments),
     /// Acts on the framework at the Mesos masters
     #[command(subcommand)]
     Framework(framework::Framework),
@@ -147,6 +150,13 @@ where
             let dialog = dialog::Dialog::new(&mut input, &mut out, interactive, &mut secret);
             on_one_thread(init::init(arguments, cli.config, dialog, parts.probe))
                 .and_then(|done| done)
+                .map_or_else(|error| fail(&error), |()| 0)
+        }
+        Command::HashPassword(arguments) => {
+            let interactive = io::stdin().is_terminal();
+            let mut secret = |prompt: &str| rpassword::prompt_password(prompt);
+            let mut input = io::stdin().lock();
+            password::hash_password(&arguments, interactive, &mut input, &mut secret, &mut out, &mut err)
                 .map_or_else(|error| fail(&error), |()| 0)
         }
         Command::Silence(command) => {
