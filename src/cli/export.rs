@@ -78,7 +78,7 @@ pub(super) fn export(
 }
 
 fn scrape_config(config: &Config, target: Option<&str>, http_sd: bool, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    match config.web.config_file.as_deref().map_or_else(|| Ok(Access::open()), Access::read) {
+    match Access::new(&config.web) {
         Ok(access) => {
             let text = discover::scrape_config(config, &access.demands(), target, http_sd);
             super::say(out, text.trim_end())

@@ -22,6 +22,7 @@ mod import;
 mod init;
 mod manual;
 mod notify;
+mod password;
 mod plan;
 mod silence;
 mod status;
@@ -85,6 +86,8 @@ enum Command {
     /// Shows what would be done, before anything is
     #[command(subcommand)]
     Plan(plan::Plan),
+    /// Makes what the configuration takes instead of a password or a token
+    HashPassword(password::Arguments),
     /// Acts on the framework at the Mesos masters
     #[command(subcommand)]
     Framework(framework::Framework),
@@ -157,6 +160,13 @@ where
             let dialog = dialog::Dialog::new(&mut input, &mut out, interactive, &mut secret);
             on_one_thread(init::init(arguments, cli.config, dialog, parts.probe))
                 .and_then(|done| done)
+                .map_or_else(|error| fail(&error), |()| 0)
+        }
+        Command::HashPassword(arguments) => {
+            let interactive = io::stdin().is_terminal();
+            let mut secret = |prompt: &str| rpassword::prompt_password(prompt);
+            let mut input = io::stdin().lock();
+            password::hash_password(&arguments, interactive, &mut input, &mut secret, &mut out, &mut err)
                 .map_or_else(|error| fail(&error), |()| 0)
         }
         Command::Silence(command) => {

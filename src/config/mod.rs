@@ -16,6 +16,7 @@ mod secret;
 mod section;
 mod source;
 mod system;
+mod web;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ pub use problem::{ConfigErrors, Place, Problem};
 pub use receiver::{Alertmanager, Credentials, HttpWay, Webhook};
 pub use secret::Secret;
 pub use system::{parse_gateway, parse_name, parse_pin, read_password};
+pub use web::{Web, WebProxy, WebToken, WebUser};
 
 use crate::model::id::SystemId;
 
@@ -74,15 +76,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// `[web]`: where people and Prometheus are served.
-#[derive(Clone, Debug)]
-pub struct Web {
-    /// Loopback until configured.
-    pub listen: SocketAddr,
-    /// TLS and users, in the format of Prometheus' exporter-toolkit.
-    pub config_file: Option<PathBuf>,
 }
 
 /// `[control]`: the unix socket that the command line talks to.
