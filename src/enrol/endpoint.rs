@@ -24,7 +24,7 @@ use rustls::{RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -32,7 +32,7 @@ use tracing::{debug, info, warn};
 use super::artefacts::Shelf;
 use super::ca::{Authority, CaError};
 use super::desk::{Closed, Counter};
-use super::token::Tokens;
+use super::token::Admissions;
 use crate::clock;
 use crate::model::order::{Answer, PROTOCOL, Report, common};
 
@@ -78,8 +78,7 @@ struct Shared {
     authority: Arc<Authority>,
     counter: Counter,
     shelf: Shelf,
-    // Held for the moment of a comparison.
-    tokens: Mutex<Tokens>,
+    tokens: Admissions,
 }
 
 /// The endpoint, bound and not yet serving.
@@ -115,7 +114,7 @@ impl Endpoint {
         authority: Arc<Authority>,
         counter: Counter,
         shelf: Shelf,
-        tokens: Tokens,
+        tokens: impl Into<Admissions>,
     ) -> Result<Self, EndpointError> {
         let tls = |error: &dyn std::fmt::Display| EndpointError::Tls(error.to_string());
         let identity = authority.serve_as(names, clock::now())?;
@@ -135,7 +134,7 @@ impl Endpoint {
             .map_err(|error| tls(&error))?;
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| EndpointError::Listen { address, source })?;
-        let shared = Shared { authority, counter, shelf, tokens: Mutex::new(tokens) };
+        let shared = Shared { authority, counter, shelf, tokens: tokens.into() };
         Ok(Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)), shared: Arc::new(shared) })
     }
 
@@ -237,7 +236,7 @@ async fn report(
 }
 
 async fn join(State(shared): State<Arc<Shared>>, Json(join): Json<Join>) -> Response {
-    if let Err(why) = shared.tokens.lock().await.admit(&join.node, &join.token, clock::now()) {
+    if let Err(why) = shared.tokens.admit(&join.node, &join.token, clock::now()) {
         warn!(node = join.node, %why, "a host could not join");
         return refuse(StatusCode::FORBIDDEN, why.to_string());
     }
