@@ -37,6 +37,16 @@ pub(super) enum Export {
         /// The folder to write to; made when it is not there
         folder: PathBuf,
     },
+    /// Writes what a shell needs to complete the words of this program
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Writes the manual pages, one for each command
+    Man {
+        /// The folder to write to; made when it is not there
+        folder: PathBuf,
+    },
 }
 
 /// Writes it.
@@ -61,6 +71,8 @@ pub(super) fn export(
         // They are the same for every configuration, so none needs to be there.
         Export::Dashboards { folder, force } => Ok(super::dashboards::export(folder, *force, out, err)),
         Export::Alerts { folder } => configured(err).map(|config| alerts(&config, folder, out, err)),
+        Export::Completions { shell } => Ok(super::manual::completions(*shell, out)),
+        Export::Man { folder } => Ok(super::manual::man(folder, out)),
     };
     written.unwrap_or_else(|code| code)
 }

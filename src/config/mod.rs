@@ -4,6 +4,7 @@
 //! reads the environment.
 
 mod alerts;
+mod files;
 mod load;
 mod mail;
 mod mesos;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use alerts::{Alerts, Limit, Override};
+pub use files::{Secrets, secrets};
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
 pub use mesos::{Hidden, MasterUrl, Masters, MastersInZooKeeper, Mesos, is_in_sandbox};
