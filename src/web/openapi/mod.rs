@@ -59,9 +59,14 @@ pub fn document<'a>(routes: impl Iterator<Item = &'a Route>, systems: &[String])
 
 fn operation(route: &Route, systems: &[String]) -> Value {
     let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let in_path = in_path.map(
-        |name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } }),
-    );
+    let in_path = in_path.map(|name| {
+        let schema = match name {
+            "system" => json!({ "type": "string", "minLength": 1, "examples": systems }),
+            "part" => json!({ "enum": PARTS }),
+            _ => json!({ "type": "string", "minLength": 1 }),
+        };
+        json!({ "name": name, "in": "path", "required": true, "schema": schema })
+    });
     let in_query = route.query.iter().map(
         |param| json!({ "name": param.name, "in": "query", "description": param.what, "schema": { "type": "string" } }),
     );
