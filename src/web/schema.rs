@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-fn object(properties: Value, required: &[&str]) -> Value {
+fn object(properties: &Value, required: &[&str]) -> Value {
     json!({ "type": "object", "additionalProperties": false, "properties": properties, "required": required })
 }
 
 /// A silence.
 pub(super) fn silencing() -> Value {
     object(
-        json!({
+        &json!({
             "matchers": {
                 "type": "array",
                 "items": { "type": "string", "examples": ["sds=\"sds-1-1\""] },
@@ -26,7 +26,7 @@ pub(super) fn silencing() -> Value {
 /// An acknowledgement.
 pub(super) fn acknowledging() -> Value {
     object(
-        json!({
+        &json!({
             "alert": { "type": ["string", "null"], "pattern": "^[0-9a-f]{1,16}$", "description": "its fingerprint" },
             "group": {
                 "type": ["object", "null"],
@@ -49,7 +49,7 @@ pub(super) fn acknowledging() -> Value {
 /// A mail to try the way.
 pub(super) fn testing() -> Value {
     object(
-        json!({
+        &json!({
             "to": { "type": "array", "items": { "type": "string" }, "description": "those of the default route when none" },
             "by": { "type": ["string", "null"] },
         }),
@@ -59,5 +59,5 @@ pub(super) fn testing() -> Value {
 
 /// An empty object.
 pub(super) fn nothing() -> Value {
-    object(json!({}), &[])
+    object(&json!({}), &[])
 }
