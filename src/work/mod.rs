@@ -18,6 +18,7 @@ pub mod engine;
 pub mod facts;
 pub mod gate;
 pub mod journal;
+pub mod keep;
 pub mod observe;
 pub mod record;
 mod skew;
