@@ -1,5 +1,7 @@
 //! Wiring: which tasks run, what they share, and how they end together.
 
+mod work;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -43,6 +45,8 @@ use crate::web::listener::Listener;
 use crate::web::mesos::{Cluster, LookAhead};
 use crate::{BUILD, VERSION, clock};
 
+pub use work::Joined;
+
 /// Tasks get this long to end by themselves: a logout and the last answers.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -60,6 +64,11 @@ pub struct Running {
 /// Starts everything that the configuration asks for. What cannot work is
 /// found here, before the first request goes out.
 pub async fn start(config: &Config) -> anyhow::Result<Running> {
+    start_joined(config, &BTreeMap::new()).await
+}
+
+/// The same, with somebody at hand for the nodes of systems.
+pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) -> anyhow::Result<Running> {
     let access = match &config.web.config_file {
         Some(file) => Access::read(file).context("the web configuration cannot be used")?,
         None => Access::open(),
@@ -75,7 +84,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let now = clock::now();
     let mut pollers = Vec::new();
     for (system, settings) in &config.systems {
-        let gateway = gateway(system, settings, &own)?;
+        let gateway = gateway(Role::Monitor, system, settings, &own)?;
         pollers.push((system, gateway, keeper::observed(&state, system)));
     }
     let unseen = pollers.iter().map(|(system, _, observed)| Picture::unseen((*system).clone(), now, observed.clone()));
@@ -97,6 +106,9 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         None => Told::default(),
     };
     let statuses = std::mem::take(&mut told.statuses);
+    let fired = evaluator.as_ref().map(Evaluator::firing);
+    let work = work::AtWork::new(config, joined, &desk, &gallery, &own, fired, &state)?;
+    told.teller = told.teller.map(|teller| teller.explained_by(work.underway()));
     let framework = match &config.mesos {
         Some(mesos) => Some(framework(mesos, &config.systems, &desk, &state, &own)?),
         None => None,
@@ -110,6 +122,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         act_without_login: config.notify.act_without_login,
         rules_problem: reloader.as_ref().map(Reloader::problem),
         mesos: framework.as_ref().map(|(_, cluster)| cluster.clone()),
+        work: work.lines(),
         own: own.clone(),
         started_at: now,
         receivers: Arc::new(move |now| statuses.iter().map(|status| status(now)).collect()),
@@ -121,6 +134,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         let poller = Poller::new(system.clone(), gateway, &config.poll, gallery.clone(), own.clone(), observed);
         spawn(&mut tasks, "poller", poller.run(stop.clone()));
     }
+    work.spawn(&mut tasks, &stop);
     let watched = exposition.subscribe();
     spawn(&mut tasks, "encoder", encode(encoder, gallery.clone(), kept.clone(), exposition, stop.clone()));
     spawn(&mut tasks, "web listener", web.serve(api::public(shown.clone(), access), stop.clone()));
@@ -270,15 +284,15 @@ fn framework(
     Ok((framework, cluster))
 }
 
-fn gateway(system: &SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {
+fn gateway(role: Role, system: &SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {
     let seen = own.clone();
     let name = system.clone();
     let on_request = Arc::new(move |request: &crate::gateway::RequestSeen<'_>| {
         let code = request.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
         seen.requested(&name, request.endpoint, &code, request.duration);
     });
-    Gateway::new(system.clone(), settings, Role::Monitor, on_request)
-        .with_context(|| format!("system {system} cannot be watched"))
+    Gateway::new(system.clone(), settings, role, on_request)
+        .with_context(|| format!("system {system} cannot be used"))
 }
 
 fn spawn(

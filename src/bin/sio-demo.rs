@@ -13,7 +13,7 @@ use clap::Parser;
 use scaleio_framework::app;
 use scaleio_framework::clock;
 use scaleio_framework::config::{
-    Alerts, Config, Control, GatewayUrl, LinkKey, Log, LogFormat, Login, Mail, MailHost, Metrics, Notify, Override,
+    Alerts, Config, Control, GatewayUrl, Lifecycle, LinkKey, Log, LogFormat, Login, Mail, MailHost, Metrics, Notify, Override,
     Place, Poll, Secret, Store, System, Trust, Web,
 };
 use scaleio_framework::model::id::SystemId;
@@ -246,6 +246,7 @@ fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: Socke
         place: Place::Nowhere,
     };
     Ok(Config {
+        lifecycle: Lifecycle::default(),
         log: Log { level: "info".to_owned(), format: LogFormat::Text },
         web: Web { listen, config_file: None },
         control: Control { socket: folder.join("sio.sock") },

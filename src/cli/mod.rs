@@ -21,6 +21,7 @@ mod notify;
 mod plan;
 mod silence;
 mod status;
+mod work;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -75,6 +76,8 @@ enum Command {
     /// Shows what would be done, before anything is
     #[command(subcommand)]
     Plan(plan::Plan),
+    #[command(flatten)]
+    Work(work::Told),
     /// Acts on the framework at the Mesos masters
     #[command(subcommand)]
     Framework(framework::Framework),
@@ -160,6 +163,10 @@ where
         Command::Plan(what) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(plan::plan(what, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Work(what) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(work::told(what, &mut asker)).unwrap_or_else(|error| fail(&error))
         }
         Command::Notify(command) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };

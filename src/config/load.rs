@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::lifecycle;
 use super::problem::ConfigErrors;
 use super::section::{Found, Reader, Section, complain};
 use super::{
@@ -96,6 +97,7 @@ impl Config {
             alertmanager: root.optional_section("alertmanager").and_then(receiver::alertmanager),
             webhook: root.optional_section("webhook").and_then(receiver::webhook),
             mesos: root.optional_section("mesos").and_then(mesos::read),
+            lifecycle: lifecycle::read(root.section("lifecycle")),
             systems: systems(&mut root),
         };
         root.finish();

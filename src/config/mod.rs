@@ -4,6 +4,7 @@
 //! reads the environment.
 
 mod alerts;
+mod lifecycle;
 mod load;
 mod mail;
 mod mesos;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use alerts::{Alerts, Limit, Override};
+pub use lifecycle::Lifecycle;
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
 pub use mesos::{Hidden, MasterUrl, Masters, MastersInZooKeeper, Mesos, is_in_sandbox};
@@ -53,6 +55,7 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// None: no Mesos cluster; systems are only watched.
     pub mesos: Option<Mesos>,
+    pub lifecycle: Lifecycle,
     pub systems: BTreeMap<SystemId, System>,
 }
 

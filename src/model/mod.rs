@@ -11,6 +11,7 @@ pub mod glance;
 pub mod hold;
 pub mod hurt;
 pub mod id;
+pub mod lifecycle;
 pub mod mesos;
 pub mod node;
 pub mod observed;

@@ -52,6 +52,8 @@ pub struct Shown {
     pub rules_problem: Option<watch::Receiver<Option<String>>>,
     /// None: no Mesos cluster is configured.
     pub mesos: Option<super::mesos::Cluster>,
+    /// Whom to ask for work on a system.
+    pub work: BTreeMap<SystemId, crate::work::seam::Line>,
     pub own: Arc<Own>,
     pub started_at: Timestamp,
     /// How those go that are told of alerts.
@@ -86,7 +88,7 @@ impl Shown {
 pub fn public(shown: Shown, access: Arc<Access>) -> Router {
     let asked = Arc::clone(&access);
     let discovery = get(async move |state: State<Shown>, headers: HeaderMap| discovered(&state, &headers, &asked));
-    let guarded = routes().merge(handling::routes(Origin::Network)).route("/api/v1/sd", discovery);
+    let guarded = routes().merge(handling::routes(Origin::Network)).merge(super::work::routes()).route("/api/v1/sd", discovery);
     let (guarded, open) = if shown.act_without_login {
         (guarded, health().merge(handling::act()))
     } else {
@@ -98,7 +100,7 @@ pub fn public(shown: Shown, access: Arc<Access>) -> Router {
 
 /// The same for the command line on this host, which the socket's mode guards.
 pub fn local(shown: Shown) -> Router {
-    finish(routes().merge(handling::routes(Origin::Host)).merge(super::mesos::orders()).merge(health()), shown)
+    finish(routes().merge(handling::routes(Origin::Host)).merge(super::work::routes()).merge(super::mesos::orders()).merge(health()), shown)
 }
 
 fn routes() -> Router<Shown> {

@@ -68,7 +68,7 @@ pub(super) fn act() -> Router<Shown> {
 }
 
 /// Browsers say when another site makes them ask. Such a request may look, and not act.
-async fn same_site(request: Request, next: Next) -> Response {
+pub(super) async fn same_site(request: Request, next: Next) -> Response {
     if is_foreign(request.headers()) && !request.method().is_safe() {
         return Problem::new(StatusCode::FORBIDDEN, "a page of another site cannot act here").into_response();
     }
@@ -109,7 +109,7 @@ fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
 }
 
 /// The name that was given, else the user who is logged in.
-fn name(given: Option<String>, headers: &HeaderMap) -> String {
+pub(super) fn name(given: Option<String>, headers: &HeaderMap) -> String {
     given.filter(|name| !name.trim().is_empty()).or_else(|| user_of(headers)).unwrap_or_default()
 }
 

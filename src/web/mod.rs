@@ -10,3 +10,4 @@ pub mod mesos;
 pub mod page;
 pub mod problem;
 pub mod view;
+mod work;

@@ -21,6 +21,7 @@ pub mod journal;
 pub mod keep;
 pub mod observe;
 pub mod record;
+pub mod seam;
 mod skew;
 pub mod undo;
 
