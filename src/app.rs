@@ -291,8 +291,7 @@ fn gateway(role: Role, system: &SystemId, settings: &config::System, own: &Arc<O
         let code = request.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
         seen.requested(&name, request.endpoint, &code, request.duration);
     });
-    Gateway::new(system.clone(), settings, role, on_request)
-        .with_context(|| format!("system {system} cannot be used"))
+    Gateway::new(system.clone(), settings, role, on_request).with_context(|| format!("system {system} cannot be used"))
 }
 
 fn spawn(

@@ -11,7 +11,6 @@ pub mod config;
 pub mod enrol;
 pub mod fleet;
 pub mod gateway;
-pub mod jobs;
 pub mod keeper;
 pub mod mesos;
 pub mod metrics;

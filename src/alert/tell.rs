@@ -25,8 +25,8 @@ use crate::model::alerting::{Answer, Fingerprint, Handled, Notification, Order, 
 use crate::model::unit::Timestamp;
 use crate::store::{Batch, Desk, Key, MAX_BATCH, OPERATION_COST, State, StoreError};
 use crate::switchboard::Call;
-use crate::work::seam::UnderwayNow;
 use crate::watches::Gallery;
+use crate::work::seam::UnderwayNow;
 
 /// Waits of groups end between two polls too.
 const TICK: Duration = Duration::from_secs(1);

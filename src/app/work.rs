@@ -13,12 +13,14 @@ use super::{gateway, spawn};
 use crate::alert::explain::explained_by;
 use crate::config::Config;
 use crate::gateway::Role;
+use crate::mesos::operator::Operator;
 use crate::metrics::Own;
 use crate::model::alerting::{FiringSet, Severity};
 use crate::model::id::SystemId;
 use crate::model::plan::Limits;
 use crate::store::{Desk, State};
 use crate::upgrade::hands::{Hands, Others};
+use crate::upgrade::mesos::Drainer;
 use crate::upgrade::plan::Habits;
 use crate::upgrade::run::{Joints, Settings, Work};
 use crate::watches::Gallery;
@@ -41,6 +43,7 @@ pub(super) struct AtWork {
     underway: watch::Sender<UnderwayNow>,
     /// Held, so that who waits for news of hosts goes on waiting.
     nobody: watch::Sender<Arc<Surroundings>>,
+    drainer: Option<Drainer>,
 }
 
 impl AtWork {
@@ -56,9 +59,18 @@ impl AtWork {
         let underway = watch::Sender::new(UnderwayNow::new());
         let nobody = watch::Sender::new(Arc::new(Surroundings::default()));
         let firing = firing(fired, underway.subscribe());
+        let (drains, drained) = mpsc::unbounded_channel();
+        let agents = watch::Sender::default();
+        let drainer = match &config.mesos {
+            Some(mesos) => Some(Drainer::new(Operator::new(mesos)?, drained, agents.clone())),
+            None => None,
+        };
         let (mut each, mut lines) = (Vec::new(), BTreeMap::new());
         for (system, at) in &config.systems {
-            let joined = joined.get(system).cloned().unwrap_or_default();
+            let mut joined = joined.get(system).cloned().unwrap_or_default();
+            if drainer.is_some() {
+                joined.others.mesos.get_or_insert_with(|| drains.clone());
+            }
             let mdm = match at.lifecycle {
                 Some(_) => Some(Arc::new(gateway(Role::Lifecycle, system, at, own)?)),
                 None => None,
@@ -69,6 +81,7 @@ impl AtWork {
                 desk: desk.clone(),
                 gallery: gallery.clone(),
                 around: joined.around.unwrap_or_else(|| nobody.subscribe()),
+                agents: agents.subscribe(),
                 firing: Arc::clone(&firing),
                 underway: underway.clone(),
                 errands,
@@ -78,7 +91,7 @@ impl AtWork {
             lines.insert(system.clone(), line);
             each.push((work, hands));
         }
-        Ok(Self { each, lines, underway, nobody })
+        Ok(Self { each, lines, underway, nobody, drainer })
     }
 
     /// The steps under way.
@@ -92,7 +105,10 @@ impl AtWork {
     }
 
     pub(super) fn spawn(self, tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>, stop: &CancellationToken) {
-        let Self { each, nobody, .. } = self;
+        let Self { each, nobody, drainer, .. } = self;
+        if let Some(drainer) = drainer {
+            spawn(tasks, "drainer of Mesos agents", drainer.run(stop.clone()));
+        }
         for (work, hands) in each {
             let (work, nobody) = (work.run(stop.clone()), nobody.clone());
             tasks.spawn(async move {
@@ -125,7 +141,9 @@ fn settings(system: &SystemId, config: &Config) -> Settings {
         limits: Limits { failures: decided.failures, maintenance_seconds: seconds(decided.maintenance) },
         ..Habits::default()
     };
-    Settings { system: system.clone(), mode: decided.mode, policy, habits }
+    let mine = |job: &&crate::config::Job| job.system.as_ref().is_none_or(|of| of == system);
+    let jobs = config.jobs.iter().filter(mine).cloned().collect();
+    Settings { system: system.clone(), mode: decided.mode, policy, habits, jobs }
 }
 
 /// What our rules say of a system, without what the work itself explains. Rules

@@ -86,6 +86,11 @@ pub(super) enum Told {
         #[command(flatten)]
         whose: Whose,
     },
+    /// Shows what is begun by the calendar, when next, and what came of it last
+    Jobs {
+        #[command(flatten)]
+        whose: Whose,
+    },
     /// Carries out the plan of this hash; its beginning is enough
     Approve {
         /// The hash
@@ -196,6 +201,11 @@ pub(super) async fn told(what: Told, asker: &mut Asker<'_>) -> u8 {
             let question = Question::get("/api/v1/runs");
             return asker.show(&whose.whom, &question, |all: Vec<Lifecycle>| render(&all, crate::clock::now())).await;
         }
+        Told::Jobs { whose } => {
+            asker.json = whose.json;
+            let question = Question::get("/api/v1/runs");
+            return asker.show(&whose.whom, &question, |all: Vec<Lifecycle>| jobs(&all)).await;
+        }
         Told::Approve { plan, whose } => (Order::Approve { plan }, whose),
         Told::Pause { whose } => (Order::Pause, whose),
         Told::Resume { whose } => (Order::Resume, whose),
@@ -281,11 +291,17 @@ fn minutes(seconds: u64) -> String {
 
 fn plan_in_words(plan: &PlanShown) -> String {
     let mut text = String::new();
-    line(&mut text, &format!("plan {}: {}, about {}, risk {:?}", plan.id, plan.what, minutes(plan.predicted_seconds), plan.risk));
+    line(
+        &mut text,
+        &format!("plan {}: {}, about {}, risk {:?}", plan.id, plan.what, minutes(plan.predicted_seconds), plan.risk),
+    );
     for stage in &plan.stages {
         line(&mut text, &format!("  stage {}", stage.name));
         for task in &stage.tasks {
-            line(&mut text, &format!("    {} ({}): {}", task.node, minutes(task.predicted_seconds), task.steps.join(", ")));
+            line(
+                &mut text,
+                &format!("    {} ({}): {}", task.node, minutes(task.predicted_seconds), task.steps.join(", ")),
+            );
         }
     }
     text
@@ -307,7 +323,10 @@ pub(super) fn render(all: &[Lifecycle], now: Timestamp) -> String {
         }
         for open in &of.obligations {
             let late = if open.overdue { ", OVERDUE" } else { "" };
-            line(&mut text, &format!("  to be undone: {} ({}, for {}{late})", open.what, open.node, age(open.since, now)));
+            line(
+                &mut text,
+                &format!("  to be undone: {} ({}, for {}{late})", open.what, open.node, age(open.since, now)),
+            );
         }
         for problem in &of.problems {
             line(&mut text, &format!("  PROBLEM: {problem}"));
@@ -326,6 +345,25 @@ pub(super) fn render(all: &[Lifecycle], now: Timestamp) -> String {
             let why = past.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             line(&mut text, &format!("  {} {} ({}){why}", past.id, past.end, past.what));
         }
+    }
+    text
+}
+
+/// All jobs of all systems.
+fn jobs(all: &[Lifecycle]) -> String {
+    let mut text = String::new();
+    for (of, job) in all.iter().flat_map(|of| of.jobs.iter().map(move |job| (of, job))) {
+        line(&mut text, &format!("{}: {} on {}, {}", job.name, job.what, of.system, job.line));
+        for (at, blackout) in &job.next {
+            let not = blackout.as_ref().map(|name| format!(", but not in {name}")).unwrap_or_default();
+            line(&mut text, &format!("  next {at}{not}"));
+        }
+        if let (Some(due), Some(result)) = (&job.last_due, &job.last_result) {
+            line(&mut text, &format!("  last {due}: {result}"));
+        }
+    }
+    if text.is_empty() {
+        text.push_str("no job is configured; see [[jobs]] of the example configuration\n");
     }
     text
 }

@@ -81,9 +81,13 @@ pub(super) fn read(mut section: Section<'_>) -> Lifecycle {
         found.number()?.checked_mul(1 << 30).ok_or_else(|| complain("the number is too large", "write 100"))
     });
     let zone = section.take("time_zone", zone).unwrap_or(Zone::UTC);
-    let windows = section.list_of_sections("window").into_iter().filter_map(|window| self::window(window, zone)).collect();
-    let blackouts =
-        section.list_of_sections("blackout").into_iter().filter_map(|blackout| self::blackout(blackout, zone)).collect();
+    let windows =
+        section.list_of_sections("window").into_iter().filter_map(|window| self::window(window, zone)).collect();
+    let blackouts = section
+        .list_of_sections("blackout")
+        .into_iter()
+        .filter_map(|blackout| self::blackout(blackout, zone))
+        .collect();
     section.finish();
     Lifecycle {
         mode: mode.unwrap_or(default.mode),

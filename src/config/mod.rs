@@ -4,6 +4,7 @@
 //! reads the environment.
 
 mod alerts;
+mod jobs;
 mod lifecycle;
 mod load;
 mod mail;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use alerts::{Alerts, Limit, Override};
+pub use jobs::{Job, Standing};
 pub use lifecycle::Lifecycle;
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
@@ -56,6 +58,7 @@ pub struct Config {
     /// None: no Mesos cluster; systems are only watched.
     pub mesos: Option<Mesos>,
     pub lifecycle: Lifecycle,
+    pub jobs: Vec<Job>,
     pub systems: BTreeMap<SystemId, System>,
 }
 

@@ -41,12 +41,14 @@ fn refused(body: &[u8]) -> Option<Box<str>> {
     };
     let bad = |verdict: &Verdict| {
         let word = verdict.message.as_deref().unwrap_or_default();
-        let code = verdict.result_code.as_ref().map(|code| code.as_str().map_or_else(|| code.to_string(), str::to_owned));
+        let code =
+            verdict.result_code.as_ref().map(|code| code.as_str().map_or_else(|| code.to_string(), str::to_owned));
         // Which of them a success has is not documented; each has been seen in a description.
         let good = matches!(word, "" | "SUCCESS") || matches!(code.as_deref(), Some("0" | "65"));
         !good
     };
-    let word = |verdict: Verdict| verdict.message.unwrap_or_default().chars().filter(|c| !c.is_control()).take(80).collect();
+    let word =
+        |verdict: Verdict| verdict.message.unwrap_or_default().chars().filter(|c| !c.is_control()).take(80).collect();
     verdicts.into_iter().find(bad).map(word).map(|word: String| word.into())
 }
 

@@ -44,7 +44,9 @@ pub enum CronRefusal {
         "a day of the month and a weekday are both given, and programs differ in whether both or either must fit; write two jobs, or one of them as *"
     )]
     DayAndWeekday,
-    #[error("{why}; write numbers, `*`, ranges such as 1-5, steps such as */15, lists such as 0,30, and names of months and weekdays")]
+    #[error(
+        "{why}; write numbers, `*`, ranges such as 1-5, steps such as */15, lists such as 0,30, and names of months and weekdays"
+    )]
     Unreadable { why: String },
     #[error("no day fits, so it never fires; see day and month")]
     Never,
@@ -186,10 +188,7 @@ mod tests {
         );
         assert_eq!(fires(&berlin("*/20 2 29 3 *"), "2026-03-28T00:00", 1), ["2026-03-29T01:00"]);
         // 2026-10-25 in Berlin: 03:00 is followed by 02:00 once more.
-        assert_eq!(
-            fires(&berlin("30 2 * * *"), "2026-10-24T12:00", 2),
-            ["2026-10-25T00:30", "2026-10-26T01:30"]
-        );
+        assert_eq!(fires(&berlin("30 2 * * *"), "2026-10-24T12:00", 2), ["2026-10-25T00:30", "2026-10-26T01:30"]);
         assert_eq!(fires(&berlin("30 2 * * *"), "2026-10-25T01:10", 1), ["2026-10-26T01:30"]);
     }
 

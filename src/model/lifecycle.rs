@@ -95,6 +95,8 @@ pub struct PlanShown {
     pub made_at: Timestamp,
     pub risk: Risk,
     pub predicted_seconds: u64,
+    /// What is done to whom; left out in lists.
+    #[serde(default)]
     pub stages: Vec<StageShown>,
     /// What it has for every node.
     #[serde(default)]
@@ -133,7 +135,7 @@ pub struct Lifecycle {
     /// Those that are, the newest first.
     #[serde(default)]
     pub past: Vec<RunPast>,
-    /// Plans on file that nothing was done for.
+    /// Plans on file that nothing was done for, in short.
     #[serde(default)]
     pub plans: Vec<PlanShown>,
     /// Nodes that a person holds.
@@ -145,9 +147,31 @@ pub struct Lifecycle {
     /// What must be undone later.
     #[serde(default)]
     pub obligations: Vec<ObligationShown>,
+    /// What is begun by the calendar.
+    #[serde(default)]
+    pub jobs: Vec<JobShown>,
     /// What is wrong, in sentences.
     #[serde(default)]
     pub problems: Vec<String>,
+}
+
+/// What is begun by the calendar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct JobShown {
+    pub name: String,
+    /// What it asks for, in words.
+    pub what: String,
+    /// When it fires, as it was written, and where.
+    pub line: String,
+    /// When it fires next; each with the blackout in which it will not.
+    pub next: Vec<(Timestamp, Option<String>)>,
+    /// The last time that was dealt with.
+    #[serde(default)]
+    pub last_due: Option<Timestamp>,
+    /// What came of it.
+    #[serde(default)]
+    pub last_result: Option<String>,
 }
 
 impl Lifecycle {
@@ -163,6 +187,7 @@ impl Lifecycle {
             held: BTreeMap::new(),
             quarantined: BTreeMap::new(),
             obligations: Vec::new(),
+            jobs: Vec::new(),
             problems: Vec::new(),
         }
     }

@@ -22,6 +22,7 @@ pub mod permit;
 pub mod picture;
 pub mod plan;
 pub mod rollout;
+pub mod schedule;
 pub mod snapshot;
 pub mod state;
 pub mod stats;

@@ -64,7 +64,13 @@ pub struct Controller {
 
 impl Controller {
     /// A process that starts with what is on disk. Tells whether the last entry was torn.
-    pub fn start(plans: Plans, disk: &mut Vec<Vec<u8>>, epoch: u64, policy: Policy, now: Timestamp) -> Result<(Self, bool), Broken> {
+    pub fn start(
+        plans: Plans,
+        disk: &mut Vec<Vec<u8>>,
+        epoch: u64,
+        policy: Policy,
+        now: Timestamp,
+    ) -> Result<(Self, bool), Broken> {
         let (journal, torn) = Journal::replay(plans, disk.iter().map(Vec::as_slice))?;
         if torn {
             disk.pop();

@@ -87,11 +87,13 @@ impl Hands {
             }
             Effect::Enter { .. } | Effect::Exit { .. } | Effect::SwitchMdm { .. } | Effect::Finalise => {
                 let Some(mdm) = self.mdm.clone() else {
-                    let why = format!("system {} has no login for changes; set `lifecycle` in its section", self.system);
+                    let why =
+                        format!("system {} has no login for changes; set `lifecycle` in its section", self.system);
                     return refuse(&errand, &why);
                 };
                 let picture = self.gallery.of(&self.system);
-                let array = picture.and_then(|picture| picture.snapshot.as_ref()?.array.as_ref().map(|at| at.id.clone()));
+                let array =
+                    picture.and_then(|picture| picture.snapshot.as_ref()?.array.as_ref().map(|at| at.id.clone()));
                 let Some(array) = array else { return refuse(&errand, "the system was not seen yet") };
                 at_work.spawn(async move {
                     let answer = match tokio::time::timeout(PATIENCE, ask(&mdm, &array, &errand.effect)).await {
@@ -111,7 +113,9 @@ async fn ask(mdm: &Gateway, array: &InstalledSystemId, effect: &Effect) -> Resul
         Effect::Exit { sds, mode } => mdm.exit_maintenance(array, sds, *mode).await,
         Effect::SwitchMdm { to } => mdm.change_mdm_ownership(to).await,
         Effect::Finalise => mdm.finalize_upgrade().await,
-        Effect::Drain { .. } | Effect::Reactivate { .. } | Effect::Order { .. } => Ok(Acted::No("not for the MDM".into())),
+        Effect::Drain { .. } | Effect::Reactivate { .. } | Effect::Order { .. } => {
+            Ok(Acted::No("not for the MDM".into()))
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Upgrades, restarts and maintenances of a system: planned ([`plan`]), asked for
-//! ([`orders`]), carried out by the one engine of [`crate::work`] ([`run`], [`hands`]),
+//! ([`orders`]) or by the calendar ([`jobs`]), carried out by the one engine of [`crate::work`] ([`run`], [`hands`], [`mesos`]),
 //! and told ([`show`]).
 
 pub mod hands;
+pub mod jobs;
+pub mod mesos;
 pub mod orders;
 pub mod plan;
 pub mod run;

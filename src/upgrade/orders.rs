@@ -24,6 +24,9 @@ const ON_FILE: usize = 16;
 /// The shortest beginning of a hash that names a plan.
 const SHORTEST: usize = 6;
 
+/// How a node is told that cannot be planned.
+pub(super) const CANNOT: &str = "cannot be planned";
+
 /// What comes of an order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Obeyed {
@@ -57,7 +60,7 @@ pub fn obey(order: &Order, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer)
     }
     let book = desk.book;
     let written = |records: Result<Vec<Record>, No>| {
-        let records = records.map_err(no)?;
+        let records = records.map_err(|error| no(&error))?;
         Ok((Obeyed { records, ..Obeyed::default() }, Answer::Done))
     };
     let run = || match book.open_run() {
@@ -86,13 +89,8 @@ pub fn obey(order: &Order, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer)
         Order::Override { reason, node, seconds, why } => {
             let now = desk.facts.now;
             let until = now + TimeDelta::seconds(i64::from(*seconds));
-            let given = Override {
-                reason: *reason,
-                node: node.clone(),
-                until,
-                by: by.into(),
-                why: why.as_str().into(),
-            };
+            let given =
+                Override { reason: *reason, node: node.clone(), until, by: by.into(), why: why.as_str().into() };
             written(command::lift(book, &run()?, given, now))
         }
         Order::Free { version } => {
@@ -104,7 +102,7 @@ pub fn obey(order: &Order, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer)
     }
 }
 
-fn no(no: No) -> Refusal {
+fn no(no: &No) -> Refusal {
     let text = no.to_string();
     match no {
         No::NoRun(_) | No::NoPlan(_) | No::NothingToSkip(_) => Refusal::Missing(text),
@@ -147,8 +145,7 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
         return Err(Refusal::Unable("the system has not answered yet, so there is nothing to plan from".to_owned()));
     };
     let around = desk.around;
-    let fleet =
-        Fleet { snapshot, nodes: &around.nodes, agents: &around.agents, addresses: &around.addresses };
+    let fleet = Fleet { snapshot, nodes: &around.nodes, agents: &around.agents, addresses: &around.addresses };
     let proposal = plan(request.clone(), &fleet, desk.habits, None, desk.facts.now);
     let mut shown = show::plan(&proposal.plan);
     for (node, verdict) in proposal.report {
@@ -156,7 +153,7 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
             Verdict::Planned(seconds) => format!("planned, {} min", seconds.div_ceil(60)),
             Verdict::AlreadySo => "has nothing to do".to_owned(),
             Verdict::NotAsked => "was not asked for".to_owned(),
-            Verdict::Cannot(why) => format!("cannot be planned: {why}"),
+            Verdict::Cannot(why) => format!("{CANNOT}: {why}"),
         };
         shown.nodes.insert(node, says);
     }
@@ -185,7 +182,7 @@ pub fn begin(id: &PlanId, approval: Approval, desk: &Desk<'_>) -> Result<(Obeyed
         }
     }
     let run = RunId::new(&format!("run-{:04}", book.runs.len() + 1));
-    let records = command::open(book, facts, run.clone(), id, approval, baseline(facts)).map_err(no)?;
+    let records = command::open(book, facts, run.clone(), id, approval, baseline(facts)).map_err(|error| no(&error))?;
     Ok((Obeyed { records, ..Obeyed::default() }, Answer::Run { run }))
 }
 
@@ -235,7 +232,7 @@ fn baseline(facts: &Facts<'_>) -> BTreeSet<AlertName> {
 }
 
 /// Plans that make room for one more.
-fn too_many(book: &Book) -> Vec<PlanId> {
+pub fn too_many(book: &Book) -> Vec<PlanId> {
     let used: BTreeSet<&PlanId> = book.runs.values().map(|run| &run.plan_id).collect();
     let mut unused: Vec<(&PlanId, &Plan)> =
         book.plans.iter().filter(|(id, _)| !used.contains(id)).map(|(id, plan)| (id, &**plan)).collect();

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use crate::model::alerting::{Touched, Underway};
 use crate::model::hold::ReasonKind;
-use crate::model::id::SystemId;
+use crate::model::id::{PlanId, SystemId};
 use crate::model::lifecycle::{
     HoldShown, Lifecycle, Mode, ObligationShown, PlanShown, RunPast, RunShown, StageShown, TaskPlanned, TaskShown,
     in_words,
@@ -31,9 +31,27 @@ pub fn held_since(since: &Since, waits: &[Wait], now: Timestamp) -> Since {
     all.map(|key| (key, since.get(&key).copied().unwrap_or(now))).collect()
 }
 
+/// A plan in short: what it is for, how long it takes, what it may cost.
+pub fn brief(id: &PlanId, plan: &Plan) -> PlanShown {
+    PlanShown {
+        id: id.clone(),
+        system: plan.system.clone(),
+        what: in_words(&plan.request),
+        made_at: plan.made_at,
+        risk: plan.risk(),
+        predicted_seconds: plan.tasks().map(|(_, _, task)| seconds(task)).sum(),
+        stages: Vec::new(),
+        nodes: BTreeMap::new(),
+        unsafe_because: Vec::new(),
+    }
+}
+
+fn seconds(task: &Task) -> u64 {
+    task.steps.iter().map(|step| u64::from(step.predicted_seconds)).sum()
+}
+
 /// A plan as people read it.
 pub fn plan(plan: &Plan) -> PlanShown {
-    let seconds = |task: &Task| task.steps.iter().map(|step| u64::from(step.predicted_seconds)).sum();
     let stages: Vec<StageShown> = plan
         .stages
         .iter()
@@ -50,17 +68,7 @@ pub fn plan(plan: &Plan) -> PlanShown {
                 .collect(),
         })
         .collect();
-    PlanShown {
-        id: plan.id(),
-        system: plan.system.clone(),
-        what: in_words(&plan.request),
-        made_at: plan.made_at,
-        risk: plan.risk(),
-        predicted_seconds: plan.tasks().map(|(_, _, task)| seconds(task)).sum(),
-        stages,
-        nodes: BTreeMap::new(),
-        unsafe_because: Vec::new(),
-    }
+    PlanShown { stages, ..brief(&plan.id(), plan) }
 }
 
 fn step(step: &Step) -> String {
@@ -89,7 +97,7 @@ pub fn lifecycle(
 ) -> Lifecycle {
     let used: BTreeSet<_> = book.runs.values().map(|run| &run.plan_id).collect();
     let mut plans: Vec<PlanShown> =
-        book.plans.iter().filter(|(id, _)| !used.contains(id)).map(|(_, filed)| plan(filed)).collect();
+        book.plans.iter().filter(|(id, _)| !used.contains(id)).map(|(id, filed)| brief(id, filed)).collect();
     plans.sort_by_key(|plan| std::cmp::Reverse(plan.made_at));
     let mut over: Vec<&Run> = book.runs.values().map(|run| &**run).filter(|run| run.end.is_some()).collect();
     over.sort_by_key(|run| std::cmp::Reverse(run.opened_at));
@@ -102,17 +110,22 @@ pub fn lifecycle(
         plans,
         held: book.held.clone(),
         quarantined: book.quarantined.clone(),
-        obligations: book.obligations.iter().map(|open| ObligationShown {
-            what: match &open.duty {
-                Duty::Maintenance { sds } => format!("SDS {sds} leaves maintenance"),
-                Duty::Deactivated { agent } => format!("Mesos agent {agent} takes tasks again"),
-            },
-            node: open.node.clone(),
-            run: open.run.clone(),
-            since: open.since,
-            deadline: open.deadline,
-            overdue: now >= open.deadline,
-        }).collect(),
+        obligations: book
+            .obligations
+            .iter()
+            .map(|open| ObligationShown {
+                what: match &open.duty {
+                    Duty::Maintenance { sds } => format!("SDS {sds} leaves maintenance"),
+                    Duty::Deactivated { agent } => format!("Mesos agent {agent} takes tasks again"),
+                },
+                node: open.node.clone(),
+                run: open.run.clone(),
+                since: open.since,
+                deadline: open.deadline,
+                overdue: now >= open.deadline,
+            })
+            .collect(),
+        jobs: Vec::new(),
         problems: advance::overdue(book, now).into_iter().map(|(node, why)| format!("{node}: {why}")).collect(),
     }
 }
@@ -123,7 +136,13 @@ fn past(run: &Run) -> RunPast {
         Some(End::Cancelled) => ("cancelled", run.cancelled.clone().map(|by| format!("by {by}").into())),
         Some(End::Halted { why }) => ("halted", Some(why.clone())),
     };
-    RunPast { id: run.id.clone(), what: in_words(&run.plan.request), opened_at: run.opened_at, end: end.to_owned(), why }
+    RunPast {
+        id: run.id.clone(),
+        what: in_words(&run.plan.request),
+        opened_at: run.opened_at,
+        end: end.to_owned(),
+        why,
+    }
 }
 
 fn run(run: &Run, waits: &[Wait], since: &Since, now: Timestamp) -> RunShown {

@@ -88,7 +88,8 @@ impl Shown {
 pub fn public(shown: Shown, access: Arc<Access>) -> Router {
     let asked = Arc::clone(&access);
     let discovery = get(async move |state: State<Shown>, headers: HeaderMap| discovered(&state, &headers, &asked));
-    let guarded = routes().merge(handling::routes(Origin::Network)).merge(super::work::routes()).route("/api/v1/sd", discovery);
+    let guarded =
+        routes().merge(handling::routes(Origin::Network)).merge(super::work::routes()).route("/api/v1/sd", discovery);
     let (guarded, open) = if shown.act_without_login {
         (guarded, health().merge(handling::act()))
     } else {
@@ -100,7 +101,14 @@ pub fn public(shown: Shown, access: Arc<Access>) -> Router {
 
 /// The same for the command line on this host, which the socket's mode guards.
 pub fn local(shown: Shown) -> Router {
-    finish(routes().merge(handling::routes(Origin::Host)).merge(super::work::routes()).merge(super::mesos::orders()).merge(health()), shown)
+    finish(
+        routes()
+            .merge(handling::routes(Origin::Host))
+            .merge(super::work::routes())
+            .merge(super::mesos::orders())
+            .merge(health()),
+        shown,
+    )
 }
 
 fn routes() -> Router<Shown> {

@@ -175,7 +175,11 @@ impl Book {
     }
 
     fn run(&mut self, id: &RunId) -> Result<&mut Run, Misfit> {
-        self.runs.get_mut(id).filter(|run| run.end.is_none()).map(Arc::make_mut).ok_or_else(|| Misfit::NoRun(id.clone()))
+        self.runs
+            .get_mut(id)
+            .filter(|run| run.end.is_none())
+            .map(Arc::make_mut)
+            .ok_or_else(|| Misfit::NoRun(id.clone()))
     }
 
     fn task(

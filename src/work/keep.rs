@@ -69,7 +69,9 @@ fn plans(state: &State, system: &SystemId) -> (Plans, Vec<PlanId>) {
     let prefix = format!("work/{system}/plan/");
     let mut texts: std::collections::BTreeMap<&str, Vec<u8>> = std::collections::BTreeMap::new();
     for (key, value) in &state.entries {
-        let Some((id, _)) = key.as_str().strip_prefix(&prefix).and_then(|place| place.split_once('/')) else { continue };
+        let Some((id, _)) = key.as_str().strip_prefix(&prefix).and_then(|place| place.split_once('/')) else {
+            continue;
+        };
         texts.entry(id).or_default().extend_from_slice(value);
     }
     let (mut plans, mut broken) = (Plans::new(), Vec::new());

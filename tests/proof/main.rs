@@ -10,6 +10,8 @@ mod kept;
 
 mod crashes;
 mod gate;
+mod jobs;
 mod mistakes;
 mod scene;
 mod seeds;
+mod speed;

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use scaleio_framework::proof::fault::Fault::{
     self, AgentSilent, AlertFires, BrokenPackage, Cancel, Crash, DrainEnds, DrainStuck, ForeignEnter, ForeignExit,
-    GatewayDeaf, Loss, MdmFailover, MdmFails, MdmReturns, ModuleMissing, Pause, RebuildOff, Resume, SdsFails, SdsReturns, SlowHost,
+    GatewayDeaf, Loss, MdmFailover, MdmFails, MdmReturns, ModuleMissing, Pause, RebuildOff, Resume, SdsFails,
+    SdsReturns, SlowHost,
 };
 use scaleio_framework::proof::simulate::Play;
 use scaleio_framework::work::make_mistake;
@@ -52,7 +53,8 @@ fn each_mistake_is_noticed() {
     for (mistake, faults) in MISTAKES {
         let promise = (1..=24).find_map(|seed| {
             make_mistake(Some(mistake));
-            let play = if seed % 2 == 0 { only(seed, faults) } else { Play { nodes: 5, events: 1500, ..only(seed, faults) } };
+            let play =
+                if seed % 2 == 0 { only(seed, faults) } else { Play { nodes: 5, events: 1500, ..only(seed, faults) } };
             let outcome = play.run();
             make_mistake(None);
             let first = outcome.violations.first()?.clone();

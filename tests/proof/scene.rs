@@ -31,6 +31,7 @@ pub(crate) struct Scene {
     pub(crate) picture: Picture,
     pub(crate) nodes: BTreeMap<NodeName, NodeFacts>,
     pub(crate) agents: BTreeMap<NodeName, AgentFacts>,
+    pub(crate) addresses: BTreeMap<NodeName, BTreeSet<Box<str>>>,
     pub(crate) firing: Firing,
     pub(crate) book: Book,
     pub(crate) policy: Policy,
@@ -78,6 +79,7 @@ impl Scene {
             picture: facts.picture.clone(),
             nodes: facts.nodes.clone(),
             agents: facts.agents.clone(),
+            addresses: addresses.clone(),
             firing: facts.firing.clone(),
             book: Book::default(),
             policy: Policy::default(),
@@ -202,12 +204,14 @@ impl Scene {
 
     /// A statistic of every pool.
     pub(crate) fn pool_statistic(&mut self, stat: Stat, value: f64) {
-        let ids: Vec<StoragePoolId> = self.snapshot().pools.as_ref().unwrap().iter().map(|pool| pool.id.clone()).collect();
+        let ids: Vec<StoragePoolId> =
+            self.snapshot().pools.as_ref().unwrap().iter().map(|pool| pool.id.clone()).collect();
         let part = self.snapshot().statistics.as_mut().unwrap();
         let mut tables = BTreeMap::new();
         for kind in [StatKind::StoragePool, StatKind::Device] {
             let table = part.value.table(kind).unwrap();
-            let mut values: Vec<f64> = (0..table.ids().len()).flat_map(|row| table.nth(row).values().to_vec()).collect();
+            let mut values: Vec<f64> =
+                (0..table.ids().len()).flat_map(|row| table.nth(row).values().to_vec()).collect();
             if kind == StatKind::StoragePool {
                 let place = table.columns().place(stat).unwrap();
                 for (row, id) in table.ids().iter().enumerate() {
@@ -221,16 +225,13 @@ impl Scene {
         part.value = Arc::new(Statistics::new(tables));
     }
 
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        Facts { now: self.now, picture: &self.picture, nodes: &self.nodes, agents: &self.agents, firing: &self.firing }
+    }
+
     /// Asks the gate, and gives what it holds for.
     pub(crate) fn ask(&self, asked: &Asked) -> Vec<Reason> {
-        let task = self.task();
-        let facts = Facts {
-            now: self.now,
-            picture: &self.picture,
-            nodes: &self.nodes,
-            agents: &self.agents,
-            firing: &self.firing,
-        };
+        let (task, facts) = (self.task(), self.facts());
         let ask =
             Ask { facts, policy: &self.policy, book: &self.book, run: self.run(), number: self.number, task: &task };
         let gate = match asked {

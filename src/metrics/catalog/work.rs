@@ -12,7 +12,11 @@ pub(super) fn families() -> Vec<Family> {
             &["by"],
             "1 when nothing more is begun in the run because it was paused, cancelled or halted.",
         ),
-        gauge("scaleio_run_tasks", &["standing"], "Tasks of the open run (waiting, working, undoing, done, undone, skipped)."),
+        gauge(
+            "scaleio_run_tasks",
+            &["standing"],
+            "Tasks of the open run (waiting, working, undoing, done, undone, skipped).",
+        ),
         gauge("scaleio_run_holds", &["reason"], "Tasks of the open run that wait for this reason."),
         gauge(
             "scaleio_run_hold_since_timestamp_seconds",
@@ -24,7 +28,11 @@ pub(super) fn families() -> Vec<Family> {
             &[],
             "When the open run would end if nothing held it from now on.",
         ),
-        gauge("scaleio_run_obligations", &[], "What our work has changed and must undo: maintenances, deactivated agents."),
+        gauge(
+            "scaleio_run_obligations",
+            &[],
+            "What our work has changed and must undo: maintenances, deactivated agents.",
+        ),
         gauge("scaleio_run_overdue", &[], "What of our work has lasted longer than it may, or is not undone in time."),
         gauge("scaleio_runs", &["end"], "Runs that are over, by how they ended (done, cancelled, halted)."),
         gauge("scaleio_run_plans", &[], "Plans on file that nobody approved."),

@@ -8,9 +8,9 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::cron::CronLine;
-use crate::model::unit::Timestamp;
-use crate::model::window::{Calendar, Opening};
+use super::cron::CronLine;
+use super::unit::Timestamp;
+use super::window::{Calendar, Opening};
 
 /// What happens to a firing that nobody was there for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,18 +88,13 @@ pub enum Verdict {
 impl Schedule {
     /// Looks at it. `settled` is of the store, or the moment at which the job was first seen.
     pub fn look(&self, settled: Settled, in_work: bool, now: Timestamp) -> Verdict {
-        let mut due = self.line.after(settled.until).take_while(|at| *at <= now);
-        let Some(first) = due.next() else {
+        // Of a job of every second, days away, the first hundred thousand are as good as all: the rest comes next.
+        let due = self.line.after(settled.until).take_while(|at| *at <= now).take(100_000);
+        let ripe = due.enumerate().filter(|(_, at)| *at + self.delay(*at) <= now).last();
+        let Some((before, newest)) = ripe else {
             return Verdict::Wait { until: self.line.next(settled.until).map(|at| at + self.delay(at)) };
         };
-        // Of a job of every second, a day away, the newest is all that matters.
-        let (mut times, mut newest) = (1, first);
-        for at in due.by_ref().take(100_000) {
-            (times, newest) = (times + 1, at);
-        }
-        if now < newest + self.delay(newest) && times == 1 {
-            return Verdict::Wait { until: Some(newest + self.delay(newest)) };
-        }
+        let times = before + 1;
         let after = Settled { until: newest };
         if let Opening::Blackout { name, .. } = self.calendar.at(newest) {
             return Verdict::Omit { due: newest, why: Omitted::Blackout { name }, settled: after };

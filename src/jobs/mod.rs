@@ -1,3 +1,0 @@
-//! What is begun by the calendar, without anybody asking for it?
-
-pub mod schedule;
