@@ -154,6 +154,14 @@ impl Site {
     }
 }
 
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some((runtime, _)) = self.controller.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 fn config(folder: &tempfile::TempDir, world: &Running, mode: &str) -> Config {
     use std::os::unix::fs::PermissionsExt as _;
     let path = |name: &str| -> PathBuf { folder.path().join(name) };
