@@ -1,5 +1,7 @@
 //! Wiring: which tasks run, what they share, and how they end together.
 
+mod work;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -45,6 +47,8 @@ use crate::web::live::{self, Live};
 use crate::web::mesos::{Cluster, LookAhead};
 use crate::{BUILD, VERSION, clock};
 
+pub use work::Joined;
+
 /// Tasks get this long to end by themselves: a logout and the last answers.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -62,6 +66,11 @@ pub struct Running {
 /// Starts everything that the configuration asks for. What cannot work is
 /// found here, before the first request goes out.
 pub async fn start(config: &Config) -> anyhow::Result<Running> {
+    start_joined(config, &BTreeMap::new()).await
+}
+
+/// The same, with somebody at hand for the nodes of systems.
+pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) -> anyhow::Result<Running> {
     let access = Access::new(&config.web).context("the web configuration cannot be used")?;
     let access = Arc::new(access);
     let rules = if config.alerts.enabled { Some(rules::load(&config.alerts, &config.poll)?) } else { None };
@@ -74,7 +83,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let now = clock::now();
     let mut pollers = Vec::new();
     for (system, settings) in &config.systems {
-        let gateway = gateway(system, settings, &own)?;
+        let gateway = gateway(Role::Monitor, system, settings, &own)?;
         pollers.push((system, gateway, keeper::observed(&state, system)));
     }
     let unseen = pollers.iter().map(|(system, _, observed)| Picture::unseen((*system).clone(), now, observed.clone()));
@@ -96,6 +105,9 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         None => Told::default(),
     };
     let statuses = std::mem::take(&mut told.statuses);
+    let fired = evaluator.as_ref().map(Evaluator::firing);
+    let work = work::AtWork::new(config, joined, &desk, &gallery, &own, fired, &state)?;
+    told.teller = told.teller.map(|teller| teller.explained_by(work.underway()));
     let framework = match &config.mesos {
         Some(mesos) => Some(framework(mesos, &config.systems, &desk, &state, &own)?),
         None => None,
@@ -112,6 +124,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         act_without_login: config.notify.act_without_login,
         rules_problem: reloader.as_ref().map(Reloader::problem),
         mesos: framework.as_ref().map(|(_, cluster)| cluster.clone()),
+        work: work.lines(),
         own: own.clone(),
         started_at: now,
         receivers: Arc::new(move |now| statuses.iter().map(|status| status(now)).collect()),
@@ -127,6 +140,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         let poller = Poller::new(system.clone(), gateway, &config.poll, gallery.clone(), own.clone(), observed);
         spawn(&mut tasks, "poller", poller.run(stop.clone()));
     }
+    work.spawn(&mut tasks, &stop);
     let watched = exposition.subscribe();
     spawn(&mut tasks, "encoder", encode(encoder, gallery.clone(), kept.clone(), exposition, stop.clone()));
     spawn(&mut tasks, "memory of the page", live::remember(gallery.clone(), pasts, stop.clone()));
@@ -278,15 +292,14 @@ fn framework(
     Ok((framework, cluster))
 }
 
-fn gateway(system: &SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {
+fn gateway(role: Role, system: &SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {
     let seen = own.clone();
     let name = system.clone();
     let on_request = Arc::new(move |request: &crate::gateway::RequestSeen<'_>| {
         let code = request.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
         seen.requested(&name, request.endpoint, &code, request.duration);
     });
-    Gateway::new(system.clone(), settings, Role::Monitor, on_request)
-        .with_context(|| format!("system {system} cannot be watched"))
+    Gateway::new(system.clone(), settings, role, on_request).with_context(|| format!("system {system} cannot be used"))
 }
 
 fn spawn(

@@ -234,6 +234,7 @@ fn known_keys() -> BTreeSet<String> {
                 | "mesos.login"
                 | "alerts"
                 | "alerts.thresholds"
+                | "lifecycle"
                 | "notify"
                 | "notify.quiet_hours"
                 | "notify.escalate"
@@ -301,7 +302,7 @@ fn the_values_of_the_example_are_the_defaults() {
 
 #[test]
 fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_out() {
-    const ABSENT: [&str; 10] = [
+    const ABSENT: [&str; 13] = [
         "systems.",
         "mail.",
         "mesos.",
@@ -312,6 +313,9 @@ fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_o
         "web.users.",
         "web.tokens.",
         "web.proxy.",
+        "lifecycle.window",
+        "lifecycle.blackout",
+        "jobs",
     ];
     let (mut live, mut shown) = (BTreeSet::new(), BTreeSet::new());
     flat("", &example().parse().unwrap(), &mut live);
@@ -608,5 +612,45 @@ fn a_bad_notify_section_says_which_key_and_what_to_do() {
     ] {
         let said = notify(more).unwrap_err();
         assert!(said.contains(key) && said.contains(words), "{more}: {said}");
+    }
+}
+
+#[test]
+fn windows_and_blackouts_are_read_and_each_mistake_in_them_is_told_with_the_mend() {
+    let folder = Folder::new();
+    let load = |toml: &str| folder.load(&format!("{toml}{SYSTEM}"), &[]);
+    let config = load(
+        "[lifecycle]\nmode = \"act\"\ntime_zone = \"Europe/Berlin\"\n\
+         [[lifecycle.window]]\ndays = [\"sat\", \"Sunday\"]\nfrom = \"22:00\"\nuntil = \"04:00\"\n\
+         [[lifecycle.blackout]]\nname = \"year end\"\nfirst = \"2026-12-20\"\nlast = \"2027-01-03\"\ntime_zone = \"UTC\"\n",
+    )
+    .unwrap();
+    let calendar = config.lifecycle.calendar;
+    assert_eq!((calendar.windows[0].days.len(), calendar.windows[0].zone.to_string().as_str()), (2, "Europe/Berlin"));
+    assert_eq!(calendar.blackouts[0].zone.to_string(), "UTC");
+    for (toml, key, says) in [
+        ("[lifecycle]\nmode = \"yolo\"", "lifecycle.mode", "observe"),
+        ("[lifecycle]\nsoak = \"2d\"", "lifecycle.soak", "24h"),
+        ("[lifecycle]\nfailures = 0", "lifecycle.failures", "between 1"),
+        ("[lifecycle]\ntime_zone = \"Berlin\"", "lifecycle.time_zone", "Europe/Berlin"),
+        (
+            "[[lifecycle.window]]\ndays = [\"someday\"]\nfrom = \"1:00\"\nuntil = \"2:00\"",
+            "lifecycle.window[0].days",
+            "no day",
+        ),
+        (
+            "[[lifecycle.window]]\ndays = [\"sat\"]\nfrom = \"25:00\"\nuntil = \"2:00\"",
+            "lifecycle.window[0].from",
+            "22:00",
+        ),
+        ("[[lifecycle.window]]\ndays = [\"sat\"]\nfrom = \"01:00\"", "lifecycle.window[0].until", "04:00"),
+        (
+            "[[lifecycle.blackout]]\nname = \"x\"\nfirst = \"2026-12-24\"\nlast = \"2026-12-23\"",
+            "lifecycle.blackout[0].last",
+            "before the first",
+        ),
+    ] {
+        let said = load(&format!("{toml}\n")).unwrap_err();
+        assert!(said.contains(key) && said.contains(says), "{toml}: {said}");
     }
 }

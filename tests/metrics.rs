@@ -19,6 +19,7 @@ use scaleio_framework::config;
 use scaleio_framework::metrics::{Build, Encoder, Exposition, Format, Own, Scope, Type, families, markdown};
 use scaleio_framework::model::framework::{FrameworkStatus, Registration};
 use scaleio_framework::model::id::{AgentId, DeviceId, ExecutorId, ObjectId, SystemId, TaskId, VolumeId};
+use scaleio_framework::model::lifecycle::Lifecycle;
 use scaleio_framework::model::mesos::{NodeTask, TaskPhase};
 use scaleio_framework::model::observed::Observed;
 use scaleio_framework::model::picture::{FailureReason, Picture};
@@ -106,6 +107,26 @@ fn registered() -> FrameworkStatus {
     }
 }
 
+/// Work in which something waits.
+fn at_work() -> Lifecycle {
+    let work = serde_json::json!({
+        "system": "prod", "mode": "propose", "at": start(),
+        "run": {
+            "id": "run-0001", "plan": "5f0c", "what": "upgrade to x", "approved_by": "ada", "opened_at": start(),
+            "paused_by": null, "cancelled_by": null, "halted": null, "failures": 0, "tasks_done": 0, "tasks_total": 1,
+            "predicted_end": start(),
+            "tasks": [{
+                "number": 0, "stage": "sds", "node": "node-1", "standing": "waiting", "step": null, "since": start(),
+                "attempts": 0, "why": null,
+                "holds": [{
+                    "reason": "device_error", "hardness": "hard", "text": "t", "clears": "c", "since": start(), "seen_at": null,
+                }],
+            }],
+        },
+    });
+    serde_json::from_value(work).unwrap()
+}
+
 #[test]
 fn each_family_of_the_catalogue_appears_with_exactly_its_labels() {
     let mut encoder = encoder(usize::MAX);
@@ -131,6 +152,7 @@ fn each_family_of_the_catalogue_appears_with_exactly_its_labels() {
     own.mesos_event("mesos", "heartbeat");
     own.mesos_offer("mesos", "declined", "too_small");
     own.mesos_status(&registered());
+    own.work(&at_work());
     let read = read(&full_body(&exposition, Format::Text, &own));
 
     for family in families() {

@@ -21,11 +21,12 @@ use super::orders::{self, Desktop};
 use super::outbox::fit;
 use crate::clock;
 use crate::metrics::Own;
-use crate::model::alerting::{Answer, Fingerprint, Handled, Notification, Order, Refusal};
+use crate::model::alerting::{Answer, Fingerprint, Handled, Notification, Order, Refusal, Underway};
 use crate::model::unit::Timestamp;
 use crate::store::{Batch, Desk, Key, MAX_BATCH, OPERATION_COST, State, StoreError};
 use crate::switchboard::Call;
 use crate::watches::Gallery;
+use crate::work::seam::UnderwayNow;
 
 /// Waits of groups end between two polls too.
 const TICK: Duration = Duration::from_secs(1);
@@ -54,6 +55,8 @@ pub struct Teller {
     calls: mpsc::Receiver<Call>,
     handled: watch::Sender<HandledNow>,
     own: Arc<Own>,
+    /// Steps under way, which explain what they cause.
+    underway: watch::Receiver<UnderwayNow>,
 }
 
 impl Teller {
@@ -89,7 +92,14 @@ impl Teller {
             calls,
             handled,
             own,
+            underway: watch::channel(UnderwayNow::new()).1,
         }
+    }
+
+    /// What these steps explain is no news.
+    #[must_use]
+    pub fn explained_by(self, underway: watch::Receiver<UnderwayNow>) -> Self {
+        Self { underway, ..self }
     }
 
     /// How alerts stand with people.
@@ -134,7 +144,9 @@ impl Teller {
         loop {
             let now = clock::now();
             let mut memory = self.memory.clone();
-            let notification = next(now, &seen(verdict), &pictures, &self.policy, &mut memory);
+            let underway = steps(&self.underway);
+            let seen = Seen { verdict, underway: &underway };
+            let notification = next(now, &seen, &pictures, &self.policy, &mut memory);
             let Some(mut notification) = notification else {
                 self.memory = memory;
                 self.show(now, verdict);
@@ -216,7 +228,9 @@ impl Teller {
         };
         let now = clock::now();
         let mut memory = self.memory.clone();
-        let view = observe(now, &seen(verdict), &self.policy, &mut memory);
+        let underway = steps(&self.underway);
+        let seen = Seen { verdict, underway: &underway };
+        let view = observe(now, &seen, &self.policy, &mut memory);
         let done = orders::obey(now, order, &view, &self.policy, &self.desktop, &mut memory);
         let before = std::mem::replace(&mut self.memory, memory);
         let kept = if done.is_ok() { self.save(Vec::new()).await } else { Ok(()) };
@@ -235,7 +249,9 @@ impl Teller {
 
     /// Shows how alerts stand with people, and counts them.
     fn show(&mut self, now: Timestamp, verdict: &Verdict) {
-        let view = super::notify::mute::view(now, &seen(verdict), &self.policy, &self.memory);
+        let underway = steps(&self.underway);
+        let seen = Seen { verdict, underway: &underway };
+        let view = super::notify::mute::view(now, &seen, &self.policy, &self.memory);
         let handled = handled(now, &view, &self.memory);
         self.own
             .handling(&counts(&handled), self.memory.silences.values().filter(|k| k.silence.is_active(now)).count());
@@ -249,9 +265,9 @@ impl Teller {
     }
 }
 
-/// Nothing tells of its work yet; the steps under way will come from the work engine.
-const fn seen(verdict: &Verdict) -> Seen<'_> {
-    Seen { verdict, underway: &[] }
+/// All that is under way, on any system.
+fn steps(underway: &watch::Receiver<UnderwayNow>) -> Vec<Underway> {
+    underway.borrow().values().flatten().cloned().collect()
 }
 
 fn handled(now: Timestamp, view: &View<'_>, memory: &Memory) -> BTreeMap<Fingerprint, Handled> {

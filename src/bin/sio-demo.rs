@@ -13,8 +13,8 @@ use clap::Parser;
 use scaleio_framework::app;
 use scaleio_framework::clock;
 use scaleio_framework::config::{
-    Alerts, Config, Control, GatewayUrl, LinkKey, Log, LogFormat, Login, Mail, MailHost, Metrics, Notify, Override,
-    Place, Poll, Secret, Store, System, Trust, Web,
+    Alerts, Config, Control, GatewayUrl, Lifecycle, LinkKey, Log, LogFormat, Login, Mail, MailHost, Metrics, Notify,
+    Override, Place, Poll, Secret, Store, System, Trust, Web,
 };
 use scaleio_framework::model::id::SystemId;
 use scaleio_framework::model::status::SystemStatus;
@@ -246,6 +246,8 @@ fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: Socke
         place: Place::Nowhere,
     };
     Ok(Config {
+        lifecycle: Lifecycle::default(),
+        jobs: Vec::new(),
         log: Log { level: "info".to_owned(), format: LogFormat::Text },
         web: Web::at(listen),
         control: Control { socket: folder.join("sio.sock") },

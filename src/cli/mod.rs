@@ -26,6 +26,7 @@ mod password;
 mod plan;
 mod silence;
 mod status;
+mod work;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -88,6 +89,8 @@ enum Command {
     Plan(plan::Plan),
     /// Makes what the configuration takes instead of a password or a token
     HashPassword(password::Arguments),
+    #[command(flatten)]
+    Work(work::Told),
     /// Acts on the framework at the Mesos masters
     #[command(subcommand)]
     Framework(framework::Framework),
@@ -180,6 +183,10 @@ where
         Command::Plan(what) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(plan::plan(what, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Work(what) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(work::told(what, &mut asker)).unwrap_or_else(|error| fail(&error))
         }
         Command::Notify(command) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };

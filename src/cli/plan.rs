@@ -19,10 +19,15 @@ pub(super) enum Plan {
         #[command(flatten)]
         whom: Where,
     },
+    #[command(flatten)]
+    Work(super::work::Planned),
 }
 
 pub(super) async fn plan(what: Plan, asker: &mut Asker<'_>) -> u8 {
-    let Plan::Rollout { system, json, whom } = what;
+    let (system, json, whom) = match what {
+        Plan::Rollout { system, json, whom } => (system, json, whom),
+        Plan::Work(what) => return super::work::planned(what, asker).await,
+    };
     asker.json = json;
     let path = format!("/api/v1/systems/{}/rollout", path_part(&system));
     asker.show(&whom, &Question::get(&path), |preview: Preview| render(&preview)).await

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::controller::{AskError, Question, Where, ask, table, tame};
+use crate::model::lifecycle::Lifecycle;
 use crate::model::status::{Status, SystemStatus};
 use crate::model::unit::{Bytes, Timestamp};
 
@@ -14,8 +15,11 @@ pub(super) struct Arguments {
     #[command(flatten)]
     whom: Where,
     /// Print the answer as it came
-    #[arg(long)]
+    #[arg(long, conflicts_with = "explain")]
     json: bool,
+    /// Show what work is under way, and why what waits does
+    #[arg(long)]
+    explain: bool,
 }
 
 /// Asks and shows; tells whether every system is well.
@@ -31,6 +35,13 @@ pub(super) async fn status(
         String::from_utf8_lossy(&body).trim_end().to_owned() + "\n"
     } else {
         render(&status, crate::clock::now())
+    };
+    let shown = if arguments.explain {
+        let (at, body) = ask(&arguments.whom, &Question::get("/api/v1/runs"), file, variables).await?;
+        let all: Vec<Lifecycle> = serde_json::from_slice(&body).map_err(|source| AskError::Strange { at, source })?;
+        format!("{shown}\n{}", super::work::render(&all, crate::clock::now()))
+    } else {
+        shown
     };
     match out.write_all(shown.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(AskError::Output(error)),

@@ -11,6 +11,7 @@ use super::{
     Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, alerts, mail, mesos, notify, receiver, source,
     system, web,
 };
+use super::{jobs, lifecycle};
 use crate::model::id::SystemId;
 
 /// Where the configuration is looked for when nobody names it.
@@ -81,6 +82,8 @@ impl Config {
         let mail = root.optional_section("mail").and_then(mail::read);
         let to = mail.iter().flat_map(|mail| &mail.to).map(ToString::to_string).collect();
         let zone = mail.as_ref().map_or(chrono_tz::Tz::UTC, |mail| mail.time_zone);
+        let systems = systems(&mut root);
+        let lifecycle = lifecycle::read(root.section("lifecycle"));
         let config = Self {
             log: log(root.section("log")),
             web: web::read(root.section("web")),
@@ -94,7 +97,9 @@ impl Config {
             alertmanager: root.optional_section("alertmanager").and_then(receiver::alertmanager),
             webhook: root.optional_section("webhook").and_then(receiver::webhook),
             mesos: root.optional_section("mesos").and_then(mesos::read),
-            systems: systems(&mut root),
+            jobs: jobs::read(&mut root, &lifecycle.calendar, &systems.keys().cloned().collect()),
+            lifecycle,
+            systems,
         };
         root.finish();
         let problems = reader.into_problems();

@@ -5,6 +5,8 @@
 
 mod alerts;
 mod files;
+mod jobs;
+mod lifecycle;
 mod load;
 mod mail;
 mod mesos;
@@ -25,6 +27,8 @@ use std::time::Duration;
 
 pub use alerts::{Alerts, Limit, Override};
 pub use files::{Secrets, secrets};
+pub use jobs::{Job, Standing};
+pub use lifecycle::Lifecycle;
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
 pub use mesos::{Hidden, MasterUrl, Masters, MastersInZooKeeper, Mesos, is_in_sandbox};
@@ -57,6 +61,8 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// None: no Mesos cluster; systems are only watched.
     pub mesos: Option<Mesos>,
+    pub lifecycle: Lifecycle,
+    pub jobs: Vec<Job>,
     pub systems: BTreeMap<SystemId, System>,
 }
 

@@ -20,7 +20,7 @@ use crate::tls;
 /// TCP and TLS in one data centre.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A master answers at once, with 202 or a reason; one that is paused does not.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest reason that is read.
 const MAX_REASON: usize = 2_000;
 
@@ -191,7 +191,13 @@ impl Caller {
     }
 }
 
-fn post(http: &Client, master: &MasterUrl, login: Option<&Login>, path: &str, body: &Value) -> RequestBuilder {
+pub(super) fn post(
+    http: &Client,
+    master: &MasterUrl,
+    login: Option<&Login>,
+    path: &str,
+    body: &Value,
+) -> RequestBuilder {
     let request = http.post(format!("{master}{path}")).headers(json_headers()).body(body.to_string());
     match login {
         Some(login) => request.basic_auth(&login.user, Some(login.password.reveal())),

@@ -16,6 +16,7 @@ mod labels;
 mod naming;
 mod own;
 mod view;
+mod work;
 
 pub use catalog::{Family, Scope, Type, families, is_scope};
 pub use derive::LATENCY_BOUNDS;

@@ -48,6 +48,7 @@ pub struct Own {
     scrape_size: GaugeVec,
     certificates: GaugeVec,
     mesos: Mesos,
+    work: super::work::Work,
     alert_states: GaugeVec,
     rule_failures: IntCounterVec,
     rules: GaugeVec,
@@ -101,6 +102,7 @@ impl Own {
                 tasks: gauge(&registry, "scaleio_mesos_tasks")?,
                 unanswered: gauge(&registry, "scaleio_mesos_tasks_unanswered")?,
             },
+            work: super::work::Work::new(&registry)?,
             alert_states: gauge(&registry, "scaleio_alert_state")?,
             rule_failures: counter(&registry, "scaleio_alert_rule_failures_total")?,
             rules: gauge(&registry, "scaleio_alert_rules")?,
@@ -250,6 +252,11 @@ impl Own {
         self.silences.with_label_values(&none).set(silences as f64);
     }
 
+    /// How the work on a system stands.
+    pub fn work(&self, shown: &crate::model::lifecycle::Lifecycle) {
+        self.work.set(shown);
+    }
+
     /// How many alerts there are, by system, name, severity and state; and how many there were before.
     pub fn alerts(&self, now: &BTreeMap<[String; 4], u64>, before: &BTreeMap<[String; 4], u64>) {
         for gone in before.keys().filter(|labels| !now.contains_key(*labels)) {
@@ -342,7 +349,7 @@ fn counter(registry: &Registry, name: &str) -> Result<IntCounterVec, prometheus:
     registered(registry, IntCounterVec::new(Opts::new(name, &*family.help), &family.labels)?)
 }
 
-fn gauge(registry: &Registry, name: &str) -> Result<GaugeVec, prometheus::Error> {
+pub(super) fn gauge(registry: &Registry, name: &str) -> Result<GaugeVec, prometheus::Error> {
     let family = declared(name)?;
     registered(registry, GaugeVec::new(Opts::new(name, &*family.help), &family.labels)?)
 }

@@ -18,6 +18,7 @@ use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
 use crate::sim::Release;
 use crate::work::advance::Wait;
+use crate::work::book::Plans;
 use crate::work::engine;
 use crate::work::facts::{Facts, Firing, Policy};
 use crate::work::journal::{Broken, Journal};
@@ -63,8 +64,14 @@ pub struct Controller {
 
 impl Controller {
     /// A process that starts with what is on disk. Tells whether the last entry was torn.
-    pub fn start(disk: &mut Vec<Vec<u8>>, epoch: u64, policy: Policy, now: Timestamp) -> Result<(Self, bool), Broken> {
-        let (journal, torn) = Journal::replay(disk.iter().map(Vec::as_slice))?;
+    pub fn start(
+        plans: Plans,
+        disk: &mut Vec<Vec<u8>>,
+        epoch: u64,
+        policy: Policy,
+        now: Timestamp,
+    ) -> Result<(Self, bool), Broken> {
+        let (journal, torn) = Journal::replay(plans, disk.iter().map(Vec::as_slice))?;
         if torn {
             disk.pop();
         }

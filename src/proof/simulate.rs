@@ -19,6 +19,7 @@ use crate::model::step::StepKind;
 use crate::model::unit::Timestamp;
 use crate::sim::Release;
 use crate::upgrade::plan::{Fleet, Habits, plan};
+use crate::work::book::Plans;
 use crate::work::command;
 use crate::work::facts::Policy;
 use crate::work::record::{Effect, Record};
@@ -114,7 +115,7 @@ impl Stage {
             host.carries.insert(Carries::Controller);
         }
         let mut disk = Vec::new();
-        let (controller, _) = Controller::start(&mut disk, 1, Policy::default(), site.now())?;
+        let (controller, _) = Controller::start(Plans::new(), &mut disk, 1, Policy::default(), site.now())?;
         Ok(Self {
             play: play.clone(),
             site,
@@ -222,7 +223,8 @@ impl Stage {
         self.epoch += 1;
         let now = self.site.now();
         let planted = self.controller.planted;
-        match Controller::start(&mut self.disk, self.epoch, self.controller.policy.clone(), now) {
+        let plans = self.controller.journal.book().plans.clone();
+        match Controller::start(plans, &mut self.disk, self.epoch, self.controller.policy.clone(), now) {
             Ok((controller, torn)) => {
                 self.controller = controller;
                 self.controller.planted = planted;
@@ -287,22 +289,28 @@ impl Stage {
             return;
         }
         let run = RunId::new(&format!("run-{}", self.runs + 1));
-        let approval = Approval::Hash { plan: proposal.plan.id(), by: "a person".into(), at: now };
+        let plan_id = proposal.plan.id();
+        let approval = Approval::Hash { plan: plan_id.clone(), by: "a person".into(), at: now };
         let baseline = snapshot
             .alerts
             .iter()
             .flat_map(|part| part.value.iter())
             .map(|alert| (alert.name.clone(), alert.resource_name.clone().unwrap_or_default()))
             .collect();
+        self.controller.journal.file(proposal.plan);
+        self.judge.book.plans.clone_from(&self.controller.journal.book().plans);
+        let facts = self.controller.facts(now);
         let book = self.controller.journal.book();
         let mut records: Vec<Record> = Vec::new();
         for version in book.quarantined.keys() {
             records.push(Record::Freed { version: version.clone(), by: "a person".into() });
         }
-        match command::open(book, &facts, run.clone(), proposal.plan, approval, baseline) {
+        match command::open(book, &facts, run.clone(), &plan_id, approval, baseline) {
             Ok(opened) => records.extend(opened),
             Err(no) => {
                 self.judge.count("a plan is refused");
+                self.controller.journal.drop_plan(&plan_id);
+                self.judge.book.plans.remove(&plan_id);
                 // Not every moment is one for a plan; people try again later.
                 if dice.random_bool(0.05) {
                     let no = no.to_string();

@@ -1,3 +1,11 @@
-//! Plans for upgrades and maintenance. They are carried out by `work`.
+//! Upgrades, restarts and maintenances of a system: planned ([`plan`]), asked for
+//! ([`orders`]) or by the calendar ([`jobs`]), carried out by the one engine of [`crate::work`] ([`run`], [`hands`], [`mesos`]),
+//! and told ([`show`]).
 
+pub mod hands;
+pub mod jobs;
+pub mod mesos;
+pub mod orders;
 pub mod plan;
+pub mod run;
+pub mod show;

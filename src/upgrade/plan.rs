@@ -97,7 +97,8 @@ struct Host<'a> {
 /// A plan for an upgrade, a restart, a maintenance or the end of an upgrade.
 pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option<PlanId>, now: Timestamp) -> Proposal {
     let mut report = BTreeMap::new();
-    let hosts: Vec<Host<'_>> = fleet.nodes.iter().map(|(name, facts)| host(name, facts, fleet)).collect();
+    let servers = servers(fleet);
+    let hosts: Vec<Host<'_>> = fleet.nodes.iter().map(|(name, facts)| host(name, facts, fleet, &servers)).collect();
     let stages = match &request {
         Request::Upgrade { to, only } => upgrade(to, only, &hosts, fleet, habits, &mut report),
         Request::Reboot { node } => one(&hosts, node, &mut report, |host| {
@@ -168,12 +169,22 @@ fn basis(snapshot: &Snapshot) -> Basis {
     }
 }
 
-fn host<'a>(name: &'a NodeName, facts: &'a NodeFacts, fleet: &Fleet<'a>) -> Host<'a> {
+/// Every SDS by its addresses; of two with one address the first.
+fn servers<'a>(fleet: &Fleet<'a>) -> BTreeMap<&'a str, &'a Sds> {
+    let all = fleet.snapshot.sds.iter().flat_map(|part| part.value.as_slice());
+    let named = all.rev().flat_map(|sds| sds.addresses.iter().map(move |address| (&*address.ip, sds)));
+    named.collect()
+}
+
+fn host<'a>(
+    name: &'a NodeName,
+    facts: &'a NodeFacts,
+    fleet: &Fleet<'a>,
+    servers: &BTreeMap<&'a str, &'a Sds>,
+) -> Host<'a> {
     let own = fleet.addresses.get(name);
     let here = |ip: &str| own.is_some_and(|own| own.contains(ip));
-    let sds = fleet.snapshot.sds.as_ref().and_then(|part| {
-        part.value.as_slice().iter().find(|sds| sds.addresses.iter().any(|address| here(&address.ip)))
-    });
+    let sds = own.into_iter().flatten().find_map(|ip| servers.get(&**ip).copied());
     let array = fleet.snapshot.array.as_ref().and_then(|part| part.value.mdm.as_ref());
     let mdm = array.and_then(|mdm| mdm.members.iter().find(|member| member.ips.iter().any(|ip| here(ip))));
     Host { name, facts, agent: fleet.agents.get(name).map(|agent| agent.agent.clone()), sds, mdm }
@@ -210,9 +221,8 @@ fn upgrade(
         host.facts.installed.get(&component).is_some_and(|all| all.iter().any(|version| **version != *to))
     };
     // What comes later in the order waits for all of what comes before, also for what nobody asked for or may.
-    let left_old = |component: Component| {
-        hosts.iter().any(|host| old(host, component) && !wanted.iter().any(|other| other.name == host.name))
-    };
+    let names: BTreeSet<&NodeName> = wanted.iter().map(|host| host.name).collect();
+    let left_old = |component: Component| hosts.iter().any(|host| old(host, component) && !names.contains(host.name));
     let (mdms_first, sds_first) = (left_old(Component::Mdm), left_old(Component::Mdm) || left_old(Component::Sds));
     let apply = |components: Vec<Component>| Action::Apply { version: to.into(), components };
     let get = |host: &Host<'_>| {

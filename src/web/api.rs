@@ -63,6 +63,8 @@ pub struct Shown {
     pub rules_problem: Option<watch::Receiver<Option<String>>>,
     /// None: no Mesos cluster is configured.
     pub mesos: Option<super::mesos::Cluster>,
+    /// Whom to ask for work on a system.
+    pub work: BTreeMap<SystemId, crate::work::seam::Line>,
     pub own: Arc<Own>,
     pub started_at: Timestamp,
     /// How those go that are told of alerts.

@@ -19,3 +19,4 @@ pub mod problem;
 pub mod routes;
 mod schema;
 pub mod view;
+mod work;

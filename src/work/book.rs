@@ -1,6 +1,7 @@
 //! All that is known of runs, tasks and obligations: the sum of the records.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::facts::AlertName;
 use super::record::{Duty, Effect, End, Obligation, Record};
 use crate::model::hold::Override;
-use crate::model::id::{NodeName, RunId};
+use crate::model::id::{NodeName, PlanId, RunId};
 use crate::model::plan::{Approval, Plan, Step, Task};
 use crate::model::step::{Answer, StepKind, StepState};
 use crate::model::unit::Timestamp;
@@ -74,7 +75,9 @@ pub struct TaskState {
 #[allow(missing_docs)]
 pub struct Run {
     pub id: RunId,
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
+    /// The hash of the plan.
+    pub plan_id: PlanId,
     pub approval: Approval,
     pub baseline: BTreeSet<AlertName>,
     pub opened_at: Timestamp,
@@ -105,11 +108,16 @@ impl Run {
     }
 }
 
-/// The sum of all records.
+/// Plans by their hash.
+pub type Plans = BTreeMap<PlanId, Arc<Plan>>;
+
+/// The sum of all records, and the plans that are on file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Book {
-    pub runs: BTreeMap<RunId, Run>,
+    /// Plans that runs may be of. They are no records: a plan says nothing until a record names its hash.
+    pub plans: Plans,
+    pub runs: BTreeMap<RunId, Arc<Run>>,
     pub obligations: Vec<Obligation>,
     pub held: BTreeMap<NodeName, Option<Timestamp>>,
     pub quarantined: BTreeMap<Box<str>, Box<str>>,
@@ -129,6 +137,8 @@ pub enum Misfit {
     NoRun(RunId),
     #[error("run {0} is there already, or another one is open")]
     RunOpen(RunId),
+    #[error("plan {0} is not on file")]
+    NoPlan(PlanId),
     #[error("run {run} has no task {task}")]
     NoTask { run: RunId, task: u32 },
     #[error("task {task} of run {run} is {standing:?}, and {what} does not follow that")]
@@ -144,7 +154,7 @@ pub enum Misfit {
 impl Book {
     /// The run that is not over, of which there is at most one.
     pub fn open_run(&self) -> Option<&Run> {
-        self.runs.values().find(|run| run.end.is_none())
+        self.runs.values().map(|run| &**run).find(|run| run.end.is_none())
     }
 
     /// The obligation for a duty.
@@ -154,7 +164,7 @@ impl Book {
 
     /// Tasks of any run that are in work.
     pub fn in_work(&self) -> impl Iterator<Item = (&Run, u32, &Task, &TaskState)> {
-        let open = self.runs.values().filter(|run| run.end.is_none());
+        let open = self.runs.values().map(|run| &**run).filter(|run| run.end.is_none());
         open.flat_map(|run| run.each().map(move |(number, _, task, state)| (run, number, task, state)))
             .filter(|(_, _, _, state)| state.standing.in_work())
     }
@@ -165,7 +175,11 @@ impl Book {
     }
 
     fn run(&mut self, id: &RunId) -> Result<&mut Run, Misfit> {
-        self.runs.get_mut(id).filter(|run| run.end.is_none()).ok_or_else(|| Misfit::NoRun(id.clone()))
+        self.runs
+            .get_mut(id)
+            .filter(|run| run.end.is_none())
+            .map(Arc::make_mut)
+            .ok_or_else(|| Misfit::NoRun(id.clone()))
     }
 
     fn task(
@@ -192,6 +206,8 @@ impl Book {
                 if self.runs.contains_key(run) || self.open_run().is_some() {
                     return Err(Misfit::RunOpen(run.clone()));
                 }
+                let plan_id = plan.clone();
+                let plan = self.plans.get(plan).ok_or_else(|| Misfit::NoPlan(plan_id.clone()))?;
                 let fresh = TaskState {
                     standing: Standing::Waiting,
                     place: 0,
@@ -208,7 +224,8 @@ impl Book {
                 let opened = Run {
                     id: run.clone(),
                     tasks: plan.tasks().map(|_| fresh.clone()).collect(),
-                    plan: (**plan).clone(),
+                    plan: Arc::clone(plan),
+                    plan_id,
                     approval: approval.clone(),
                     baseline: baseline.clone(),
                     opened_at: at,
@@ -219,7 +236,7 @@ impl Book {
                     overrides: Vec::new(),
                     end: None,
                 };
-                self.runs.insert(run.clone(), opened);
+                self.runs.insert(run.clone(), Arc::new(opened));
             }
             Record::Began { run, task } => {
                 let (_, state) = self.task(run, *task, "a beginning", |at| *at == Standing::Waiting)?;

@@ -7,8 +7,8 @@ use super::check::{self, Unsafe};
 use super::facts::{AlertName, Facts};
 use super::record::Record;
 use crate::model::hold::{Hardness, Override};
-use crate::model::id::{NodeName, RunId};
-use crate::model::plan::{Approval, Plan};
+use crate::model::id::{NodeName, PlanId, RunId};
+use crate::model::plan::Approval;
 
 /// Why a command is not obeyed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +18,8 @@ pub enum No {
     Busy(RunId),
     #[error("there is no run {0} that is not over")]
     NoRun(RunId),
+    #[error("no plan with the hash {0} is on file; make one with `sio plan`, and approve the hash that it shows")]
+    NoPlan(PlanId),
     #[error("the plan is unsafe: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Unsafe(BTreeSet<Unsafe>),
     #[error("the run is paused by {0} already")]
@@ -39,23 +41,24 @@ pub fn open(
     book: &Book,
     facts: &Facts<'_>,
     run: RunId,
-    plan: Plan,
+    plan: &PlanId,
     approval: Approval,
     baseline: BTreeSet<AlertName>,
 ) -> Result<Vec<Record>, No> {
     if let Some(open) = book.open_run() {
         return Err(No::Busy(open.id.clone()));
     }
-    let mut wrong = check::check(&plan, facts);
-    wrong.extend(check::covers(&approval, &plan, facts));
+    let filed = book.plans.get(plan).ok_or_else(|| No::NoPlan(plan.clone()))?;
+    let mut wrong = check::check(filed, facts);
+    wrong.extend(check::covers(&approval, filed, facts));
     if !wrong.is_empty() {
         return Err(No::Unsafe(wrong));
     }
-    Ok(vec![Record::Opened { run, plan: Box::new(plan), approval, baseline }])
+    Ok(vec![Record::Opened { run, plan: plan.clone(), approval, baseline }])
 }
 
 fn of<'a>(book: &'a Book, run: &RunId) -> Result<&'a super::book::Run, No> {
-    book.runs.get(run).filter(|run| run.end.is_none()).ok_or_else(|| No::NoRun(run.clone()))
+    book.runs.get(run).map(|run| &**run).filter(|run| run.end.is_none()).ok_or_else(|| No::NoRun(run.clone()))
 }
 
 /// Nothing more is begun until it is resumed; what is in work goes on to its end.

@@ -1,11 +1,15 @@
 //! How records are kept so that nobody, not even we, can change what was: each
 //! entry names the hash of the one before it, and replaying all of them gives the book.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::book::{Book, Misfit};
+use super::book::{Book, Misfit, Plans};
 use super::record::Record;
+use crate::model::id::PlanId;
+use crate::model::plan::Plan;
 use crate::model::unit::Timestamp;
 
 /// The form of an entry that this version writes.
@@ -70,9 +74,26 @@ impl Journal {
         &self.head
     }
 
+    /// Puts a plan on file, so that a run may be of it. It must be as durable as the record that names it.
+    pub fn file(&mut self, plan: Plan) -> PlanId {
+        let id = plan.id();
+        self.book.plans.entry(id.clone()).or_insert_with(|| Arc::new(plan));
+        id
+    }
+
+    /// Takes a plan from the file that no run is of.
+    pub fn drop_plan(&mut self, id: &PlanId) {
+        if self.book.runs.values().all(|run| run.plan_id != *id) {
+            self.book.plans.remove(id);
+        }
+    }
+
     /// Takes records in, all or none, and gives the entries that must be durable
     /// before anybody acts on them. Time never goes back in a journal.
     pub fn append(&mut self, records: &[Record], now: Timestamp) -> Result<Vec<Vec<u8>>, Broken> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut next = self.clone();
         let now = self.book.at.map_or(now, |last| now.max(last));
         let mut lines = Vec::new();
@@ -91,8 +112,8 @@ impl Journal {
 
     /// Reads all entries. The last one may be torn: it was not acknowledged, so
     /// nothing was done for it; it is left out, and the answer says so.
-    pub fn replay<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<(Self, bool), Broken> {
-        let mut journal = Self::default();
+    pub fn replay<'a>(plans: Plans, lines: impl IntoIterator<Item = &'a [u8]>) -> Result<(Self, bool), Broken> {
+        let mut journal = Self { book: Book { plans, ..Book::default() }, ..Self::default() };
         let mut lines = lines.into_iter().peekable();
         while let Some(line) = lines.next() {
             let number = journal.next;
@@ -148,7 +169,7 @@ mod tests {
     }
 
     fn read(lines: &[Vec<u8>]) -> Result<(Journal, bool), Broken> {
-        Journal::replay(lines.iter().map(Vec::as_slice))
+        Journal::replay(Plans::new(), lines.iter().map(Vec::as_slice))
     }
 
     #[test]

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::AlertName;
 use crate::model::hold::Override;
-use crate::model::id::{AgentId, MdmId, NodeName, RunId, SdsId};
+use crate::model::id::{AgentId, MdmId, NodeName, PlanId, RunId, SdsId};
 use crate::model::permit::Permit;
-use crate::model::plan::{Approval, Plan, Step};
+use crate::model::plan::{Approval, Step};
 use crate::model::step::{Answer, MaintenanceMode, StepId};
 use crate::model::unit::Timestamp;
 
@@ -94,10 +94,10 @@ pub enum End {
 #[serde(rename_all = "snake_case", tag = "record")]
 #[allow(missing_docs)]
 pub enum Record {
-    /// A run of an approved plan begins; these alerts were there before.
+    /// A run of an approved plan begins; these alerts were there before. The plan is on file.
     Opened {
         run: RunId,
-        plan: Box<Plan>,
+        plan: PlanId,
         approval: Approval,
         baseline: BTreeSet<AlertName>,
     },

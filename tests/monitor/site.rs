@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use scaleio_framework::app;
 use scaleio_framework::config::{
-    Config, Control, GatewayUrl, Log, LogFormat, Login, Metrics, Notify, Poll, Secret, Store, System, Trust, Web,
+    Config, Control, GatewayUrl, Lifecycle, Log, LogFormat, Login, Metrics, Notify, Poll, Secret, Store, System, Trust,
+    Web,
 };
 use scaleio_framework::model::id::SystemId;
 use scaleio_framework::sim::world::Layout;
@@ -93,6 +94,8 @@ impl Site {
             mail: None,
             alertmanager: None,
             webhook: None,
+            lifecycle: Lifecycle::default(),
+            jobs: Vec::new(),
             mesos: None,
             alerts: scaleio_framework::config::Alerts::default(),
             notify: Notify::default_for(Vec::new()),

@@ -14,6 +14,7 @@ mod sds;
 mod shared;
 mod system;
 mod volume;
+mod work;
 
 use std::sync::LazyLock;
 
@@ -303,6 +304,7 @@ pub fn families() -> &'static [Family] {
             ("Volume and snapshot", volume::families()),
             ("Replication", replication::families()),
             ("Ourselves, as it happens", own::families()),
+            ("Work on systems", work::families()),
         ]
         .into_iter()
         .flat_map(|(area, families)| families.into_iter().map(move |family| Family { area, ..family }))

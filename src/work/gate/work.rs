@@ -68,13 +68,14 @@ pub(super) fn may_begin(ask: &Ask<'_>, holds: &mut Holds) {
         holds.push(Reason::Held { node: ask.task.node.clone(), until: *until });
     }
     match &run.approval {
-        Approval::Hash { plan, .. } if *plan != run.plan.id() => {
+        Approval::Hash { plan, .. } if *plan != run.plan_id => {
             holds.push(Reason::NotApproved { risk: run.plan.risk() });
         }
         Approval::Policy { until, .. } if now >= *until => holds.push(Reason::ApprovalOver { at: *until }),
         Approval::Hash { .. } | Approval::Policy { .. } => {}
     }
     based_on(ask, holds);
+    regressed(ask, holds);
     turn(ask, holds);
     calendar(ask, holds);
 }
@@ -92,6 +93,19 @@ fn based_on(ask: &Ask<'_>, holds: &mut Holds) {
     holds.seen(Some(sds.begun_at));
     if !same {
         holds.push(Reason::Superseded { run: ask.run.id.clone() });
+    }
+}
+
+/// Nodes that were done are well still. Whether their SDSs are is asked for all of the domain elsewhere.
+fn regressed(ask: &Ask<'_>, holds: &mut Holds) {
+    for (_, _, task, _) in ask.run.each().filter(|(_, _, _, state)| state.standing == Standing::Done) {
+        let Some(host) = ask.facts.nodes.get(&task.node) else { continue };
+        // A host that another task works on is away for a reason.
+        let in_work = ask.book.in_work().any(|(_, _, other, _)| other.node == task.node);
+        if !in_work && host.installed.keys().any(|component| !host.running.contains(component)) {
+            holds.seen(Some(host.seen_at));
+            holds.push(Reason::Regressed { node: task.node.clone() });
+        }
     }
 }
 

@@ -1,0 +1,170 @@
+//! How is the work on systems joined to the rest: store, pictures, rules, gateways, and hosts?
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{gateway, spawn};
+use crate::alert::explain::explained_by;
+use crate::config::Config;
+use crate::gateway::Role;
+use crate::mesos::operator::Operator;
+use crate::metrics::Own;
+use crate::model::alerting::{FiringSet, Severity};
+use crate::model::id::SystemId;
+use crate::model::plan::Limits;
+use crate::store::{Desk, State};
+use crate::upgrade::hands::{Hands, Others};
+use crate::upgrade::mesos::Drainer;
+use crate::upgrade::plan::Habits;
+use crate::upgrade::run::{Joints, Settings, Work};
+use crate::watches::Gallery;
+use crate::work::facts::{Firing, Policy};
+use crate::work::seam::{FiringNow, Line, Surroundings, UnderwayNow};
+
+/// Who is at hand for the hosts of a system.
+#[derive(Clone, Debug, Default)]
+pub struct Joined {
+    /// What is seen of hosts and of Mesos; none: nothing is.
+    pub around: Option<watch::Receiver<Arc<Surroundings>>>,
+    /// Who has effects on them.
+    pub others: Others,
+}
+
+/// The work on all systems, before it begins.
+pub(super) struct AtWork {
+    each: Vec<(Work, Hands)>,
+    lines: BTreeMap<SystemId, Line>,
+    underway: watch::Sender<UnderwayNow>,
+    /// Held, so that who waits for news of hosts goes on waiting.
+    nobody: watch::Sender<Arc<Surroundings>>,
+    drainer: Option<Drainer>,
+}
+
+impl AtWork {
+    pub(super) fn new(
+        config: &Config,
+        joined: &BTreeMap<SystemId, Joined>,
+        desk: &Desk,
+        gallery: &Gallery,
+        own: &Arc<Own>,
+        fired: Option<watch::Receiver<Arc<FiringSet>>>,
+        state: &State,
+    ) -> anyhow::Result<Self> {
+        let underway = watch::Sender::new(UnderwayNow::new());
+        let nobody = watch::Sender::new(Arc::new(Surroundings::default()));
+        let firing = firing(fired, underway.subscribe());
+        let (drains, drained) = mpsc::unbounded_channel();
+        let agents = watch::Sender::default();
+        let drainer = match &config.mesos {
+            Some(mesos) => Some(Drainer::new(Operator::new(mesos)?, drained, agents.clone())),
+            None => None,
+        };
+        let (mut each, mut lines) = (Vec::new(), BTreeMap::new());
+        for (system, at) in &config.systems {
+            let mut joined = joined.get(system).cloned().unwrap_or_default();
+            if drainer.is_some() {
+                joined.others.mesos.get_or_insert_with(|| drains.clone());
+            }
+            let mdm = match at.lifecycle {
+                Some(_) => Some(Arc::new(gateway(Role::Lifecycle, system, at, own)?)),
+                None => None,
+            };
+            let (errands, orders) = mpsc::unbounded_channel();
+            let hands = Hands::new(system.clone(), gallery.clone(), mdm, joined.others, orders);
+            let joints = Joints {
+                desk: desk.clone(),
+                gallery: gallery.clone(),
+                around: joined.around.unwrap_or_else(|| nobody.subscribe()),
+                agents: agents.subscribe(),
+                firing: Arc::clone(&firing),
+                underway: underway.clone(),
+                errands,
+                own: Arc::clone(own),
+            };
+            let (work, line) = Work::new(settings(system, config), joints, state)?;
+            lines.insert(system.clone(), line);
+            each.push((work, hands));
+        }
+        Ok(Self { each, lines, underway, nobody, drainer })
+    }
+
+    /// The steps under way.
+    pub(super) fn underway(&self) -> watch::Receiver<UnderwayNow> {
+        self.underway.subscribe()
+    }
+
+    /// Whom people ask.
+    pub(super) fn lines(&self) -> BTreeMap<SystemId, Line> {
+        self.lines.clone()
+    }
+
+    pub(super) fn spawn(self, tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>, stop: &CancellationToken) {
+        let Self { each, nobody, drainer, .. } = self;
+        if let Some(drainer) = drainer {
+            spawn(tasks, "drainer of Mesos agents", drainer.run(stop.clone()));
+        }
+        for (work, hands) in each {
+            let (work, nobody) = (work.run(stop.clone()), nobody.clone());
+            tasks.spawn(async move {
+                let ended = work.await;
+                drop(nobody);
+                ("work on a system", ended.map_err(anyhow::Error::from))
+            });
+            spawn(tasks, "hands of the work", hands.run(stop.clone()));
+        }
+    }
+}
+
+/// What the configuration decides for the work on a system.
+fn settings(system: &SystemId, config: &Config) -> Settings {
+    let decided = &config.lifecycle;
+    let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    let twice = |beat: Duration| TimeDelta::from_std(beat * 2).unwrap_or(TimeDelta::MAX);
+    let policy = Policy {
+        // Older than two polls is unsafe.
+        fresh: twice(config.poll.fast).max(Policy::default().fresh),
+        fresh_middle: twice(config.poll.middle).max(Policy::default().fresh_middle),
+        margin: decided.margin,
+        calendar: decided.calendar.clone(),
+        ..Policy::default()
+    };
+    let habits = Habits {
+        soak: seconds(decided.soak),
+        reboots: decided.reboots,
+        at_once: decided.at_once,
+        limits: Limits { failures: decided.failures, maintenance_seconds: seconds(decided.maintenance) },
+        ..Habits::default()
+    };
+    let mine = |job: &&crate::config::Job| job.system.as_ref().is_none_or(|of| of == system);
+    let jobs = config.jobs.iter().filter(mine).cloned().collect();
+    Settings { system: system.clone(), mode: decided.mode, policy, habits, jobs }
+}
+
+/// What our rules say of a system, without what the work itself explains. Rules
+/// that are not evaluated say nothing of any snapshot, and so the gates hold.
+fn firing(set: Option<watch::Receiver<Arc<FiringSet>>>, underway: watch::Receiver<UnderwayNow>) -> FiringNow {
+    Arc::new(move |system| {
+        let Some(set) = &set else { return Firing::default() };
+        let set = Arc::clone(&set.borrow());
+        let steps = underway.borrow().get(system).cloned().unwrap_or_default();
+        let mut firing = Firing { seq: set.based_on.get(system).copied().unwrap_or(0), ..Firing::default() };
+        for alert in set.firing(system).filter(|alert| explained_by(&steps, &alert.labels, set.at).is_none()) {
+            let about = |name: &str| !matches!(name, "alertname" | "system" | "severity");
+            let object: Vec<&str> =
+                alert.labels.iter().filter(|(name, _)| about(name)).map(|(_, value)| value.as_str()).collect();
+            let name = (alert.name.as_str().into(), object.join(" ").into());
+            match alert.severity {
+                Severity::Critical => firing.critical.insert(name),
+                Severity::Warning => firing.mild.insert(name),
+                Severity::Info => false,
+            };
+        }
+        firing
+    })
+}

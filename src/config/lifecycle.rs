@@ -1,0 +1,155 @@
+//! What may be done to systems without asking, when, and how carefully? The section `lifecycle`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::{NaiveDate, NaiveTime};
+
+use super::section::{Found, Section, complain};
+use crate::model::lifecycle::Mode;
+use crate::model::window::{Blackout, Calendar, Day, Window, Zone};
+
+/// `[lifecycle]`: upgrades, restarts and maintenances.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lifecycle {
+    /// What is done at all.
+    pub mode: Mode,
+    /// When a node may be begun.
+    pub calendar: Calendar,
+    /// All must be well for so long after a node.
+    pub soak: Duration,
+    /// Tasks that may fail before a run halts.
+    pub failures: u32,
+    /// Longest time in maintenance before it is ended and an alert fires.
+    pub maintenance: Duration,
+    /// Nodes of one fault set that may be worked on at once.
+    pub at_once: u32,
+    /// Whether hosts are restarted with an upgrade.
+    pub reboots: bool,
+    /// Free bytes that a pool must have beyond what the loss of a fault unit needs.
+    pub margin: u64,
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            calendar: Calendar::default(),
+            soak: Duration::from_secs(300),
+            failures: 1,
+            // Instant mode is made for less than 30 minutes.
+            maintenance: Duration::from_secs(1800),
+            at_once: 1,
+            reboots: false,
+            margin: 0,
+        }
+    }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+pub(super) fn read(mut section: Section<'_>) -> Lifecycle {
+    let default = Lifecycle::default();
+    let mode = section.take("mode", |found| match found.text()? {
+        "observe" => Ok(Mode::Observe),
+        "propose" => Ok(Mode::Propose),
+        "act" => Ok(Mode::Act),
+        other => Err(complain(
+            format!("{other:?} is no way to work"),
+            r#"write "observe" (nothing is done), "propose" (what a person approved is done) or "act" (standing approvals too)"#,
+        )),
+    });
+    let span = |found: &Found<'_>| match found.duration()? {
+        span if (Duration::from_secs(1)..=DAY).contains(&span) => Ok(span),
+        _ => Err(complain("not between 1s and 24h", r#"write "5m""#)),
+    };
+    let soak = section.take("soak", span);
+    let maintenance = section.take("maintenance", span);
+    let few = |most: u64| {
+        move |found: &Found<'_>| {
+            let number = found.number()?;
+            u32::try_from(number)
+                .ok()
+                .filter(|number| (1..=most).contains(&u64::from(*number)))
+                .ok_or_else(|| complain(format!("not between 1 and {most}"), "write 1"))
+        }
+    };
+    let failures = section.take("failures", few(1000));
+    let at_once = section.take("at_once", few(64));
+    let reboots = section.take("reboots", |found| found.flag());
+    let margin = section.take("margin_gib", |found| {
+        found.number()?.checked_mul(1 << 30).ok_or_else(|| complain("the number is too large", "write 100"))
+    });
+    let zone = section.take("time_zone", zone).unwrap_or(Zone::UTC);
+    let windows =
+        section.list_of_sections("window").into_iter().filter_map(|window| self::window(window, zone)).collect();
+    let blackouts = section
+        .list_of_sections("blackout")
+        .into_iter()
+        .filter_map(|blackout| self::blackout(blackout, zone))
+        .collect();
+    section.finish();
+    Lifecycle {
+        mode: mode.unwrap_or(default.mode),
+        calendar: Calendar { windows, blackouts },
+        soak: soak.unwrap_or(default.soak),
+        failures: failures.unwrap_or(default.failures),
+        maintenance: maintenance.unwrap_or(default.maintenance),
+        at_once: at_once.unwrap_or(default.at_once),
+        reboots: reboots.unwrap_or(default.reboots),
+        margin: margin.unwrap_or(default.margin),
+    }
+}
+
+fn zone(found: &Found<'_>) -> Result<Zone, super::section::Complaint> {
+    let name = found.text()?;
+    Zone::named(name)
+        .ok_or_else(|| complain(format!("{name:?} is no IANA time zone"), r#"write a place, such as "Europe/Berlin""#))
+}
+
+fn window(mut section: Section<'_>, zone: Zone) -> Option<Window> {
+    let days = section.require("days", r#"write days = ["sat", "sun"]"#, |found| {
+        let mut days = BTreeSet::new();
+        for word in found.list()? {
+            days.insert(match word.to_lowercase().get(..3) {
+                Some("mon") => Day::Mon,
+                Some("tue") => Day::Tue,
+                Some("wed") => Day::Wed,
+                Some("thu") => Day::Thu,
+                Some("fri") => Day::Fri,
+                Some("sat") => Day::Sat,
+                Some("sun") => Day::Sun,
+                _ => return Err(complain(format!("{word:?} is no day"), r#"write "mon", "tue" and so on"#)),
+            });
+        }
+        if days.is_empty() { Err(complain("a window needs a day", r#"write ["sat"]"#)) } else { Ok(days) }
+    });
+    let time = |found: &Found<'_>| {
+        let text = found.text()?;
+        NaiveTime::parse_from_str(text, "%H:%M")
+            .map_err(|_| complain(format!("{text:?} is no time of the day"), r#"write "22:00""#))
+    };
+    let from = section.require("from", r#"write from = "22:00""#, time);
+    let until = section.require("until", r#"write until = "04:00""#, time);
+    let own = section.take("time_zone", self::zone);
+    section.finish();
+    Some(Window { days: days?, from: from?, until: until?, zone: own.unwrap_or(zone) })
+}
+
+fn blackout(mut section: Section<'_>, zone: Zone) -> Option<Blackout> {
+    let name = section.require("name", r#"name it, such as "year end""#, |found| found.text().map(str::to_owned));
+    let date = |found: &Found<'_>| {
+        let text = found.text()?;
+        text.parse::<NaiveDate>().map_err(|_| complain(format!("{text:?} is no date"), r#"write "2026-12-24""#))
+    };
+    let first = section.require("first", r#"write first = "2026-12-24""#, date);
+    let last = section.require("last", r#"write last = "2027-01-02""#, date);
+    if let (Some(first), Some(last)) = (first, last)
+        && last < first
+    {
+        section.note("last", complain("the last day is before the first", "write a later date"));
+    }
+    let own = section.take("time_zone", self::zone);
+    section.finish();
+    Some(Blackout { name: name?.into(), first: first?, last: last?, zone: own.unwrap_or(zone) })
+}

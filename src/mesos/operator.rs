@@ -1,0 +1,249 @@
+//! What an operator may ask of the masters: which agents there are, and that one is drained or takes tasks again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use reqwest::header::LOCATION;
+use reqwest::{Client, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::MesosError;
+use super::client::{CALL_TIMEOUT, http, post, refused, unheard};
+use super::master::Finder;
+use crate::config::{Login, Mesos};
+use crate::model::id::AgentId;
+use crate::model::node::AgentState;
+
+const PATH: &str = "/api/v1";
+
+/// Masters that send each other in a circle are given up after so many.
+const REDIRECTS: usize = 5;
+
+/// An agent, as the leading master sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct AgentSeen {
+    pub id: AgentId,
+    pub hostname: String,
+    pub state: AgentState,
+    /// A maintenance schedule covers its machine. We write none.
+    pub scheduled: bool,
+}
+
+/// Speaks to the leading master as an operator.
+pub struct Operator {
+    http: Client,
+    login: Option<Login>,
+    finder: Finder,
+}
+
+impl Operator {
+    /// Nothing is asked yet. Reads the CA file.
+    ///
+    /// # Errors
+    /// Settings that cannot be used.
+    pub fn new(settings: &Mesos) -> Result<Self, MesosError> {
+        let http = http(Some(&settings.trust))?;
+        Ok(Self { http, login: settings.login.clone(), finder: Finder::new(settings.masters.clone()) })
+    }
+
+    /// Every agent that the master knows.
+    ///
+    /// # Errors
+    /// Why there was no answer, or no yes.
+    pub async fn agents(&mut self) -> Result<Vec<AgentSeen>, MesosError> {
+        let agents = self.call("GET_AGENTS", &json!({ "type": "GET_AGENTS" })).await?;
+        let schedule = self.call("GET_MAINTENANCE_SCHEDULE", &json!({ "type": "GET_MAINTENANCE_SCHEDULE" })).await?;
+        let unreadable =
+            |call| move |error: serde_json::Error| MesosError::Settings { what: format!("{call}: {error}") };
+        let agents: Agents = serde_json::from_slice(&agents).map_err(unreadable("GET_AGENTS"))?;
+        let schedule: Schedule = serde_json::from_slice(&schedule).map_err(unreadable("GET_MAINTENANCE_SCHEDULE"))?;
+        Ok(read(agents, &schedule))
+    }
+
+    /// An agent ends its tasks and gets no more. That the master said yes is only the beginning.
+    ///
+    /// # Errors
+    /// Why there was no answer, or no yes.
+    pub async fn drain(&mut self, agent: &AgentId, grace: Duration) -> Result<(), MesosError> {
+        let nanoseconds = u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX);
+        let body = json!({
+            "type": "DRAIN_AGENT",
+            "drain_agent": {
+                "agent_id": { "value": agent.as_str() },
+                "max_grace_period": { "nanoseconds": nanoseconds },
+                "mark_gone": false,
+            },
+        });
+        self.call("DRAIN_AGENT", &body).await.map(drop)
+    }
+
+    /// An agent takes tasks again. Refused while it drains.
+    ///
+    /// # Errors
+    /// Why there was no answer, or no yes.
+    pub async fn reactivate(&mut self, agent: &AgentId) -> Result<(), MesosError> {
+        let body =
+            json!({ "type": "REACTIVATE_AGENT", "reactivate_agent": { "agent_id": { "value": agent.as_str() } } });
+        self.call("REACTIVATE_AGENT", &body).await.map(drop)
+    }
+
+    async fn call(&mut self, name: &'static str, body: &Value) -> Result<Vec<u8>, MesosError> {
+        for _ in 0..REDIRECTS {
+            let master = self.finder.candidate().await?;
+            let address = master.to_string();
+            let request = post(&self.http, &master, self.login.as_ref(), PATH, body).timeout(CALL_TIMEOUT);
+            let response = match request.send().await {
+                Ok(response) => response,
+                Err(error) => {
+                    self.finder.failed();
+                    return Err(unheard(name, &address, error));
+                }
+            };
+            match response.status() {
+                StatusCode::TEMPORARY_REDIRECT => {
+                    let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default();
+                    self.finder.redirected(&master, location)?;
+                }
+                status if status.is_success() => {
+                    self.finder.found();
+                    return match response.bytes().await {
+                        Ok(bytes) => Ok(bytes.to_vec()),
+                        Err(error) => Err(unheard(name, &address, error)),
+                    };
+                }
+                status => return Err(refused(name, address, status, response).await),
+            }
+        }
+        Err(MesosError::NoLeader { why: format!("{REDIRECTS} masters each named another one") })
+    }
+}
+
+#[derive(Deserialize)]
+struct Id {
+    value: String,
+}
+
+#[derive(Deserialize)]
+struct Agents {
+    get_agents: AgentList,
+}
+
+#[derive(Deserialize)]
+struct AgentList {
+    #[serde(default)]
+    agents: Vec<Agent>,
+}
+
+#[derive(Deserialize)]
+struct Agent {
+    agent_info: AgentInfo,
+    #[serde(default)]
+    active: bool,
+    #[serde(default)]
+    deactivated: bool,
+    #[serde(default)]
+    drain_info: Option<DrainInfo>,
+}
+
+#[derive(Deserialize)]
+struct AgentInfo {
+    id: Id,
+    hostname: String,
+}
+
+#[derive(Deserialize)]
+struct DrainInfo {
+    state: String,
+}
+
+#[derive(Deserialize)]
+struct Schedule {
+    #[serde(default)]
+    get_maintenance_schedule: Windows,
+}
+
+#[derive(Default, Deserialize)]
+struct Windows {
+    #[serde(default)]
+    schedule: WindowList,
+}
+
+#[derive(Default, Deserialize)]
+struct WindowList {
+    #[serde(default)]
+    windows: Vec<Window>,
+}
+
+#[derive(Deserialize)]
+struct Window {
+    #[serde(default)]
+    machine_ids: Vec<Machine>,
+}
+
+#[derive(Deserialize)]
+struct Machine {
+    #[serde(default)]
+    hostname: String,
+}
+
+fn read(agents: Agents, schedule: &Schedule) -> Vec<AgentSeen> {
+    let windows = schedule.get_maintenance_schedule.schedule.windows.iter().flat_map(|window| &window.machine_ids);
+    let scheduled: BTreeSet<String> = windows.map(|machine| machine.hostname.to_lowercase()).collect();
+    let seen = |agent: Agent| AgentSeen {
+        scheduled: scheduled.contains(&agent.agent_info.hostname.to_lowercase()),
+        id: AgentId::new(&agent.agent_info.id.value),
+        hostname: agent.agent_info.hostname,
+        // A drain deactivates, so it is asked first; a state that this version does not know drains for ever.
+        state: match (agent.drain_info.as_ref().map(|info| info.state.as_str()), agent.deactivated, agent.active) {
+            (Some("DRAINED"), _, _) => AgentState::Drained,
+            (Some(_), _, _) => AgentState::Draining { waits_for: Vec::new() },
+            (None, true, _) => AgentState::Deactivated,
+            (None, false, true) => AgentState::Active,
+            (None, false, false) => AgentState::Unreachable,
+        },
+    };
+    agents.get_agents.agents.into_iter().map(seen).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_of_agents_and_the_schedule_of_others_are_read() {
+        let agent = |name: &str, more: &str| {
+            format!(r#"{{"agent_info":{{"hostname":"{name}","port":5051,"id":{{"value":"id-{name}"}}}}{more}}}"#)
+        };
+        let agents = [
+            agent("a", r#","active":true,"deactivated":false"#),
+            agent("b", r#","active":false,"deactivated":true,"drain_info":{"state":"DRAINING","config":{}}"#),
+            agent("c", r#","active":true,"deactivated":true,"drain_info":{"state":"DRAINED"}"#),
+            agent("d", r#","active":true,"deactivated":true"#),
+            agent("e", r#","active":false"#),
+            agent("f", r#","active":true,"drain_info":{"state":"DANCING"}"#),
+        ];
+        let text = format!(r#"{{"type":"GET_AGENTS","get_agents":{{"agents":[{}],"new":1}}}}"#, agents.join(","));
+        let schedule = r#"{"get_maintenance_schedule":{"schedule":{"windows":[
+            {"machine_ids":[{"hostname":"A","ip":"10.0.0.1"}],"unavailability":{"start":{"nanoseconds":1}}}]}}}"#;
+        let seen = read(serde_json::from_str(&text).unwrap(), &serde_json::from_str(schedule).unwrap());
+        let states: Vec<&AgentState> = seen.iter().map(|agent| &agent.state).collect();
+        let draining = AgentState::Draining { waits_for: Vec::new() };
+        let expected = [
+            &AgentState::Active,
+            &draining,
+            &AgentState::Drained,
+            &AgentState::Deactivated,
+            &AgentState::Unreachable,
+            &draining,
+        ];
+        assert_eq!(states, expected);
+        assert_eq!(
+            seen.iter().map(|agent| agent.scheduled).collect::<Vec<_>>(),
+            [true, false, false, false, false, false]
+        );
+        let empty: Schedule = serde_json::from_str(r#"{"get_maintenance_schedule":{"schedule":{}}}"#).unwrap();
+        assert!(empty.get_maintenance_schedule.schedule.windows.is_empty());
+    }
+}

@@ -1,0 +1,141 @@
+//! What does a job ask for when it fires, and is it carried out at once? Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::orders::{self, Desk, Obeyed};
+use crate::config::{Job, Standing};
+use crate::model::id::SystemId;
+use crate::model::lifecycle::{JobShown, Mode};
+use crate::model::plan::{Approval, Plan, Request};
+use crate::model::schedule::{Omitted, Settled, Verdict};
+use crate::model::unit::Timestamp;
+use crate::store::{Key, State, StoreError};
+use crate::work::check;
+
+/// Times that are shown beforehand.
+const UPCOMING: usize = 3;
+
+/// What is kept of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Kept {
+    #[serde(flatten)]
+    pub settled: Settled,
+    /// The last firing that was dealt with, and what came of it.
+    #[serde(default)]
+    pub last: Option<(Timestamp, String)>,
+}
+
+/// What is kept of all jobs of a system, by their names.
+pub type Memory = BTreeMap<Box<str>, Kept>;
+
+/// Where it is kept.
+pub fn key(system: &SystemId, job: &str) -> Result<Key, StoreError> {
+    Key::new(&format!("work/{system}/job/{job}"))
+}
+
+/// What was kept. What cannot be read counts as never seen: the job then goes on from now.
+pub fn load(state: &State, system: &SystemId) -> Memory {
+    let prefix = format!("work/{system}/job/");
+    let named = state.entries.iter().filter_map(|(key, value)| Some((key.as_str().strip_prefix(&prefix)?, value)));
+    named.filter_map(|(name, value)| Some((name.into(), serde_json::from_slice(value).ok()?))).collect()
+}
+
+/// What comes of a look at a job that has something to do: what is written down, and what is kept of the job.
+pub fn look(job: &Job, kept: &Kept, desk: &Desk<'_>) -> Option<(Obeyed, Kept)> {
+    let now = desk.facts.now;
+    // One run at a time: while any is open, a firing overlaps.
+    let open = desk.book.open_run().is_some();
+    match job.schedule.look(kept.settled, open, now) {
+        Verdict::Wait { .. } => None,
+        Verdict::Omit { due, why, settled } => {
+            let says = match why {
+                Omitted::Missed { times: 1 } => "missed: the controller was not there in time".to_owned(),
+                Omitted::Missed { times } => format!("missed {times} times: the controller was not there in time"),
+                Omitted::Overlapped => "left out: a run was open".to_owned(),
+                Omitted::Blackout { name } => format!("left out: {name}"),
+            };
+            Some((Obeyed::default(), Kept { settled, last: Some((due, says)) }))
+        }
+        Verdict::Fire { due, settled } => {
+            let (obeyed, says) = fire(job, desk);
+            Some((obeyed, Kept { settled, last: Some((due, says)) }))
+        }
+    }
+}
+
+fn fire(job: &Job, desk: &Desk<'_>) -> (Obeyed, String) {
+    let (plan, shown) = match orders::propose(&job.request, desk) {
+        Ok(proposed) => proposed,
+        Err(refusal) => return (Obeyed::default(), format!("no plan: {refusal}")),
+    };
+    if shown.stages.is_empty() {
+        let cannot = shown.nodes.iter().find(|(_, says)| says.starts_with(orders::CANNOT));
+        let says = cannot.map(|(node, says)| format!("no plan: {node} {says}"));
+        return (Obeyed::default(), says.unwrap_or_else(|| "nothing was to be done".to_owned()));
+    }
+    if !shown.unsafe_because.is_empty() {
+        return (Obeyed::default(), format!("no plan: {}", shown.unsafe_because.join("; ")));
+    }
+    let id = plan.id();
+    let proposed = |why: &str| format!("proposed plan {id}, which waits for a yes{why}");
+    let filed = |plan: Plan| Obeyed { plan: Some(plan), forget: orders::too_many(desk.book), records: Vec::new() };
+    let Some(standing) = job.standing.as_ref().filter(|_| desk.mode == Mode::Act) else {
+        let says = proposed("");
+        return (filed(plan), says);
+    };
+    let approval = approval(job, standing, &plan);
+    let not: BTreeSet<_> = check::covers(&approval, &plan, &desk.facts);
+    if let Some(why) = not.first() {
+        let says = proposed(&format!(": {why}"));
+        return (filed(plan), says);
+    }
+    // As if it were on file already; the loop puts it there before the record.
+    let mut book = desk.book.clone();
+    book.plans.insert(id.clone(), std::sync::Arc::new(plan.clone()));
+    match orders::begin(&id, approval, &Desk { book: &book, ..*desk }) {
+        Ok((begun, _)) => {
+            let says = format!("began a run of plan {id}");
+            (Obeyed { records: begun.records, ..filed(plan) }, says)
+        }
+        Err(refusal) => {
+            let says = proposed(&format!(": {refusal}"));
+            (filed(plan), says)
+        }
+    }
+}
+
+fn approval(job: &Job, standing: &Standing, plan: &Plan) -> Approval {
+    Approval::Policy {
+        job: job.schedule.name.clone(),
+        to: match &job.request {
+            Request::Upgrade { to, .. } => to.clone(),
+            _ => "".into(),
+        },
+        selection: plan.tasks().map(|(_, _, task)| task.node.clone()).collect(),
+        modes: standing.modes.clone(),
+        max_risk: standing.max_risk,
+        until: standing.until,
+        by: standing.by.clone(),
+    }
+}
+
+/// A job as people see it.
+pub fn shown(job: &Job, kept: Option<&Kept>, now: Timestamp) -> JobShown {
+    let last = kept.and_then(|kept| kept.last.clone());
+    JobShown {
+        name: job.schedule.name.to_string(),
+        what: crate::model::lifecycle::in_words(&job.request),
+        line: job.schedule.line.to_string(),
+        next: job
+            .schedule
+            .upcoming(now)
+            .take(UPCOMING)
+            .map(|(at, blackout)| (at, blackout.map(String::from)))
+            .collect(),
+        last_due: last.as_ref().map(|(due, _)| *due),
+        last_result: last.map(|(_, says)| says),
+    }
+}

@@ -1,0 +1,242 @@
+//! What is written down for what a person asks, or why it is refused? Pure.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+
+use super::plan::{Fleet, Habits, Verdict, plan};
+use super::show;
+use crate::model::hold::Override;
+use crate::model::id::{PlanId, RunId};
+use crate::model::lifecycle::{Answer, Mode, Order, PlanShown, Refusal};
+use crate::model::plan::{Approval, Plan, Request};
+use crate::model::snapshot::Snapshot;
+use crate::work::book::Book;
+use crate::work::check;
+use crate::work::command::{self, No};
+use crate::work::facts::{AlertName, Facts};
+use crate::work::record::Record;
+use crate::work::seam::Surroundings;
+
+/// Plans on file that no run is of; the oldest goes for the next.
+const ON_FILE: usize = 16;
+
+/// The shortest beginning of a hash that names a plan.
+const SHORTEST: usize = 6;
+
+/// How a node is told that cannot be planned.
+pub(super) const CANNOT: &str = "cannot be planned";
+
+/// What comes of an order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Obeyed {
+    /// To be stored, and put on file, before the records.
+    pub plan: Option<Plan>,
+    /// To be taken from the file.
+    pub forget: Vec<PlanId>,
+    /// To be written down.
+    pub records: Vec<Record>,
+}
+
+/// All that an order is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Desk<'a> {
+    /// What is written down.
+    pub book: &'a Book,
+    /// What is known.
+    pub facts: Facts<'a>,
+    /// What is known of the hosts.
+    pub around: &'a Surroundings,
+    /// How long things take here.
+    pub habits: &'a Habits,
+    /// What may be done.
+    pub mode: Mode,
+}
+
+/// Decides.
+pub fn obey(order: &Order, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal> {
+    if by.trim().is_empty() {
+        return Err(Refusal::Wrong("say who asks: log in, or name yourself with --by".to_owned()));
+    }
+    let book = desk.book;
+    let written = |records: Result<Vec<Record>, No>| {
+        let records = records.map_err(|error| no(&error))?;
+        Ok((Obeyed { records, ..Obeyed::default() }, Answer::Done))
+    };
+    let run = || match book.open_run() {
+        Some(run) => Ok(run.id.clone()),
+        None => Err(Refusal::Missing("no run is open: there is nothing to act on".to_owned())),
+    };
+    match order {
+        Order::Plan { request } => make(request, desk),
+        Order::Approve { plan } => approve(plan, by, desk),
+        Order::Pause => written(command::pause(book, &run()?, by)),
+        Order::Resume => written(command::resume(book, &run()?, by)),
+        Order::Cancel => written(command::cancel(book, &run()?, by)),
+        Order::Skip { node } => written(command::skip(book, &run()?, node, by)),
+        Order::Hold { node, until } => {
+            if until.is_some_and(|until| until <= desk.facts.now) {
+                return Err(Refusal::Wrong("the end of the hold is over already".to_owned()));
+            }
+            written(Ok(vec![Record::HeldNode { node: node.clone(), until: *until, by: by.into() }]))
+        }
+        Order::Release { node } => {
+            if !book.held.contains_key(node) {
+                return Err(Refusal::Missing(format!("{node} is not held")));
+            }
+            written(Ok(vec![Record::Released { node: node.clone(), by: by.into() }]))
+        }
+        Order::Override { reason, node, seconds, why } => {
+            let now = desk.facts.now;
+            let until = now + TimeDelta::seconds(i64::from(*seconds));
+            let given =
+                Override { reason: *reason, node: node.clone(), until, by: by.into(), why: why.as_str().into() };
+            written(command::lift(book, &run()?, given, now))
+        }
+        Order::Free { version } => {
+            if !book.quarantined.contains_key(version) {
+                return Err(Refusal::Missing(format!("version {version} is not quarantined")));
+            }
+            written(Ok(vec![Record::Freed { version: version.clone(), by: by.into() }]))
+        }
+    }
+}
+
+fn no(no: &No) -> Refusal {
+    let text = no.to_string();
+    match no {
+        No::NoRun(_) | No::NoPlan(_) | No::NothingToSkip(_) => Refusal::Missing(text),
+        No::NoReason => Refusal::Wrong(text),
+        No::Busy(_) | No::Unsafe(_) | No::Paused(_) | No::NotPaused | No::Cancelled | No::Hard(..) => {
+            Refusal::Conflict(text)
+        }
+    }
+}
+
+/// A plan, with everything that is wrong with it.
+fn make(request: &Request, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal> {
+    let (plan, shown) = propose(request, desk)?;
+    let mut obeyed = Obeyed::default();
+    // What does nothing cannot be approved.
+    if !shown.stages.is_empty() {
+        obeyed.forget = too_many(desk.book);
+        obeyed.plan = Some(plan);
+    }
+    Ok((obeyed, Answer::Plan(Box::new(shown))))
+}
+
+/// Makes a plan for a request.
+pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), Refusal> {
+    match request {
+        Request::Upgrade { .. } | Request::Reboot { .. } | Request::Maintain { .. } | Request::Finalise { .. } => {}
+        Request::Rollout
+        | Request::Replace { .. }
+        | Request::Remove { .. }
+        | Request::Expand { .. }
+        | Request::RotateSecrets => {
+            return Err(Refusal::Wrong(
+                "this version plans upgrades, restarts, maintenances and the end of an upgrade; do the rest by hand, \
+                 with the node held"
+                    .to_owned(),
+            ));
+        }
+    }
+    let Some(snapshot) = desk.facts.snapshot() else {
+        return Err(Refusal::Unable("the system has not answered yet, so there is nothing to plan from".to_owned()));
+    };
+    let around = desk.around;
+    let fleet = Fleet { snapshot, nodes: &around.nodes, agents: &around.agents, addresses: &around.addresses };
+    let proposal = plan(request.clone(), &fleet, desk.habits, None, desk.facts.now);
+    let mut shown = show::plan(&proposal.plan);
+    for (node, verdict) in proposal.report {
+        let says = match verdict {
+            Verdict::Planned(seconds) => format!("planned, {} min", seconds.div_ceil(60)),
+            Verdict::AlreadySo => "has nothing to do".to_owned(),
+            Verdict::NotAsked => "was not asked for".to_owned(),
+            Verdict::Cannot(why) => format!("{CANNOT}: {why}"),
+        };
+        shown.nodes.insert(node, says);
+    }
+    shown.unsafe_because = check::check(&proposal.plan, &desk.facts).iter().map(ToString::to_string).collect();
+    Ok((proposal.plan, shown))
+}
+
+fn approve(name: &str, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal> {
+    if desk.mode == Mode::Observe {
+        let text = "lifecycle.mode is \"observe\", so nothing is ever done; set it to \"propose\" to have approved plans carried out";
+        return Err(Refusal::Conflict(text.to_owned()));
+    }
+    let id = find(name, desk.book)?;
+    let approval = Approval::Hash { plan: id.clone(), by: by.into(), at: desk.facts.now };
+    begin(&id, approval, desk)
+}
+
+/// A run of a plan that is on file.
+pub fn begin(id: &PlanId, approval: Approval, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal> {
+    let (book, facts) = (desk.book, &desk.facts);
+    if let (Some(plan), Some(snapshot)) = (book.plans.get(id), facts.snapshot()) {
+        let changed = changed(plan, snapshot);
+        if !changed.is_empty() {
+            let text = format!("what the plan was made from has changed ({}); make another plan", changed.join(", "));
+            return Err(Refusal::Conflict(text));
+        }
+    }
+    let run = RunId::new(&format!("run-{:04}", book.runs.len() + 1));
+    let records = command::open(book, facts, run.clone(), id, approval, baseline(facts)).map_err(|error| no(&error))?;
+    Ok((Obeyed { records, ..Obeyed::default() }, Answer::Run { run }))
+}
+
+/// The plan of this hash, or the only one on file that begins so.
+fn find(name: &str, book: &Book) -> Result<PlanId, Refusal> {
+    let missing = || Refusal::Missing(format!("no plan on file has a hash that begins with {name:?}; see `sio runs`"));
+    let mut fit = book.plans.keys().filter(|id| id.as_str().starts_with(name));
+    let first = fit.next().filter(|_| name.len() >= SHORTEST).ok_or_else(missing)?;
+    match fit.next() {
+        None => Ok(first.clone()),
+        Some(_) => Err(Refusal::Wrong(format!("more than one plan begins with {name:?}; write more of the hash"))),
+    }
+}
+
+/// What is not as it was when a plan was made, in words.
+fn changed(plan: &Plan, snapshot: &Snapshot) -> Vec<String> {
+    let mut changed = Vec::new();
+    let now: std::collections::BTreeMap<_, _> =
+        snapshot.sds.iter().flat_map(|part| part.iter()).map(|sds| (&sds.id, sds)).collect();
+    let name = |id| now.get(id).and_then(|sds| sds.name.as_deref()).map_or_else(|| format!("{id}"), str::to_owned);
+    for (id, (domain, fault_set, version)) in &plan.based_on.topology {
+        match now.get(id) {
+            None => changed.push(format!("SDS {id} is gone")),
+            Some(sds) if sds.domain != *domain || sds.fault_set != *fault_set => {
+                changed.push(format!("SDS {} lies elsewhere", name(id)));
+            }
+            Some(sds) if sds.version.as_ref().is_some_and(|seen| seen.as_str() != &**version) => {
+                changed.push(format!("SDS {} has another version", name(id)));
+            }
+            Some(_) => {}
+        }
+    }
+    for id in now.keys().filter(|id| !plan.based_on.topology.contains_key(**id)) {
+        changed.push(format!("SDS {} is new", name(id)));
+    }
+    changed
+}
+
+/// The alerts that are there when a run is approved.
+fn baseline(facts: &Facts<'_>) -> BTreeSet<AlertName> {
+    let alerts = facts.snapshot().into_iter().flat_map(|snapshot| snapshot.alerts.iter());
+    let of_mdm = alerts.flat_map(|part| part.value.iter()).map(|alert| {
+        let object = alert.resource_name.clone().or_else(|| alert.resource_id.clone()).unwrap_or_default();
+        (alert.name.clone(), object)
+    });
+    of_mdm.chain(facts.firing.mild.iter().cloned()).collect()
+}
+
+/// Plans that make room for one more.
+pub fn too_many(book: &Book) -> Vec<PlanId> {
+    let used: BTreeSet<&PlanId> = book.runs.values().map(|run| &run.plan_id).collect();
+    let mut unused: Vec<(&PlanId, &Plan)> =
+        book.plans.iter().filter(|(id, _)| !used.contains(id)).map(|(id, plan)| (id, &**plan)).collect();
+    unused.sort_by_key(|(_, plan)| plan.made_at);
+    let surplus = (unused.len() + 1).saturating_sub(ON_FILE);
+    unused.into_iter().take(surplus).map(|(id, _)| id.clone()).collect()
+}

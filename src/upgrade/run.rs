@@ -1,0 +1,400 @@
+//! The loop of the work on one system: looks, lets the one step function decide,
+//! makes that durable, and only then has it done.
+//!
+//! Whatever cannot be made durable ends the loop with an error, and the process
+//! with it: what the store holds is then read again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::jobs::{self, Memory};
+use super::mesos::Agents;
+use super::orders::{self, Obeyed};
+use super::plan::Habits;
+use super::show::{self, Since};
+use crate::clock;
+use crate::config::Job;
+use crate::metrics::Own;
+use crate::model::id::{PlanId, SystemId};
+use crate::model::lifecycle::{Answer, Lifecycle, Mode, Order, Refusal};
+use crate::model::picture::Picture;
+use crate::model::plan::Plan;
+use crate::model::schedule::Settled;
+use crate::model::step::{self, StepId};
+use crate::model::unit::Timestamp;
+use crate::store::{Batch, Desk, State, StoreError};
+use crate::watches::Gallery;
+use crate::work::advance::Wait;
+use crate::work::engine;
+use crate::work::facts::{Facts, Policy};
+use crate::work::journal::{Broken, Journal};
+use crate::work::keep::{self, KeepError};
+use crate::work::record::Record;
+use crate::work::seam::{Answers, Call, Errand, FiringNow, Line, Surroundings, UnderwayNow};
+
+/// Deadlines and windows end between two polls too.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What people see is renewed so often when nothing changes but time.
+const RENEW: TimeDelta = TimeDelta::seconds(5);
+
+/// A store that is held by another program for a moment is asked again so often, a second apart.
+const TRIES: usize = 30;
+
+/// One look begins one thing; more than this many that follow from each other is a bug, and is told.
+const MOST_TURNS: usize = 64;
+
+/// What the operator decided for one system.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Settings {
+    pub system: SystemId,
+    pub mode: Mode,
+    pub policy: Policy,
+    pub habits: Habits,
+    pub jobs: Vec<Job>,
+}
+
+/// What the loop is joined to.
+#[allow(missing_docs)]
+pub struct Joints {
+    pub desk: Desk,
+    pub gallery: Gallery,
+    pub around: watch::Receiver<Arc<Surroundings>>,
+    /// What Mesos says of agents.
+    pub agents: watch::Receiver<Agents>,
+    pub firing: FiringNow,
+    pub underway: watch::Sender<UnderwayNow>,
+    pub errands: mpsc::UnboundedSender<Errand>,
+    pub own: Arc<Own>,
+}
+
+/// Why the loop ended.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum WorkError {
+    #[error(transparent)]
+    Keep(#[from] KeepError),
+    #[error("a decision does not fit what is written down")]
+    Broken(#[from] Broken),
+    #[error("the journal cannot be written")]
+    Store(#[from] StoreError),
+}
+
+/// The work on one system.
+pub struct Work {
+    settings: Settings,
+    joints: Joints,
+    journal: Journal,
+    epoch: u64,
+    calls: mpsc::Receiver<Call>,
+    shown: watch::Sender<Arc<Lifecycle>>,
+    waits: Vec<Wait>,
+    since: Since,
+    answers: Answers,
+    answered: mpsc::UnboundedReceiver<(StepId, step::Answer)>,
+    memory: Memory,
+    /// What was shown: the end of the journal, plans on file, waits, and when.
+    published: Option<(u64, usize, Vec<Wait>, Timestamp)>,
+}
+
+impl Work {
+    /// Goes on where the last life ended.
+    ///
+    /// # Errors
+    /// A journal that cannot be read.
+    pub fn new(settings: Settings, joints: Joints, state: &State) -> Result<(Self, Line), WorkError> {
+        let kept = keep::load(state, &settings.system)?;
+        if kept.torn {
+            warn!(system = %settings.system, "the last entry of the journal was torn; nothing was done for it, and it is left out");
+        }
+        for plan in &kept.broken {
+            warn!(system = %settings.system, %plan, "a stored plan is not whole and cannot be approved");
+        }
+        let shown =
+            watch::Sender::new(Arc::new(Lifecycle::nothing(settings.system.clone(), settings.mode, clock::now())));
+        let (line, calls) = Line::new(shown.subscribe());
+        // Nothing that an earlier life ordered is obeyed after the first order of this one.
+        let epoch = kept.journal.book().epoch + 1;
+        let (answers, answered) = mpsc::unbounded_channel();
+        let (waits, since) = (Vec::new(), Since::new());
+        let memory = jobs::load(state, &settings.system);
+        let mut work = Self {
+            settings,
+            joints,
+            journal: kept.journal,
+            epoch,
+            calls,
+            shown,
+            waits,
+            since,
+            answers,
+            answered,
+            memory,
+            published: None,
+        };
+        work.publish();
+        Ok((work, line))
+    }
+
+    /// The loop.
+    ///
+    /// # Errors
+    /// What was decided could not be made durable, or does not fit what was.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), WorkError> {
+        let mut pictures = self.joints.gallery.subscribe();
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        if let Some(run) = self.journal.book().open_run() {
+            info!(system = %self.settings.system, run = %run.id, epoch = self.epoch, "going on with a run that is not over");
+        }
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                changed = pictures.changed() => if changed.is_err() { return Ok(()) },
+                changed = self.joints.around.changed() => if changed.is_err() { return Ok(()) },
+                _ = tick.tick() => {}
+                Some((step, answer)) = self.answered.recv() => self.hear(step, answer).await?,
+                Some(call) = self.calls.recv() => self.obey(call).await?,
+            }
+            pictures.borrow_and_update();
+            self.jobs().await?;
+            self.turns().await?;
+            self.publish();
+        }
+    }
+
+    /// What came of an order.
+    async fn hear(&mut self, step: StepId, answer: step::Answer) -> Result<(), WorkError> {
+        info!(system = %self.settings.system, %step, ?answer, "an order was answered");
+        let first = self.journal.len();
+        let entries = engine::answered(&mut self.journal, step, answer, clock::now())?;
+        self.commit(first, &entries).await
+    }
+
+    /// Decides until nothing more follows from what is known.
+    async fn turns(&mut self) -> Result<(), WorkError> {
+        for _ in 0..MOST_TURNS {
+            let Some(picture) = self.picture() else { return Ok(()) };
+            let around = self.around();
+            let firing = (self.joints.firing)(&self.settings.system);
+            let facts = Facts {
+                now: clock::now(),
+                picture: &picture,
+                nodes: &around.nodes,
+                agents: &around.agents,
+                firing: &firing,
+            };
+            let first = self.journal.len();
+            let decided = engine::turn(&mut self.journal, facts, &self.settings.policy, self.epoch)?;
+            self.waits = decided.turn.waits;
+            if decided.entries.is_empty() {
+                return Ok(());
+            }
+            self.commit(first, &decided.entries).await?;
+            for record in &decided.turn.records {
+                self.say(record);
+            }
+            for (step, effect) in decided.turn.effects {
+                // Nobody has it when the program is ending; the next life looks whether it happened.
+                let _ = self.joints.errands.send(Errand { step, effect, answers: self.answers.clone() });
+            }
+        }
+        warn!(system = %self.settings.system, "decisions follow each other without end; the next look goes on");
+        Ok(())
+    }
+
+    /// Begins what the calendar says. What a firing asks for and that it is settled are one commit.
+    async fn jobs(&mut self) -> Result<(), WorkError> {
+        for number in 0..self.settings.jobs.len() {
+            let Some(job) = self.settings.jobs.get(number).cloned() else { continue };
+            let name = job.schedule.name.clone();
+            let Some(kept) = self.memory.get(&name).cloned() else {
+                // A job that is seen for the first time fires for nothing that was before.
+                let first = jobs::Kept { settled: Settled { until: clock::now() }, last: None };
+                self.keep(&name, first, Batch::new()).await?;
+                continue;
+            };
+            let Some((obeyed, kept)) = self.with_desk(|desk| jobs::look(&job, &kept, desk)).flatten() else { continue };
+            let says = kept.last.as_ref().map_or("", |(_, says)| says);
+            info!(system = %self.settings.system, job = %name, says, "a job was due");
+            self.file(obeyed.forget, obeyed.plan).await?;
+            let first = self.journal.len();
+            let entries = self.journal.append(&obeyed.records, clock::now())?;
+            let batch = keep::entries(&self.settings.system, first, &entries)?;
+            self.keep(&name, kept, batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what is settled of a job, with what it asked for.
+    async fn keep(&mut self, name: &str, kept: jobs::Kept, batch: Batch) -> Result<(), WorkError> {
+        // Moments and texts cannot fail to be written.
+        let value = serde_json::to_vec(&kept).unwrap_or_default();
+        self.durable(batch.put(jobs::key(&self.settings.system, name)?, value)).await?;
+        self.memory.insert(name.into(), kept);
+        self.published = None;
+        Ok(())
+    }
+
+    /// Does what a person asks, between two looks.
+    async fn obey(&mut self, call: Call) -> Result<(), WorkError> {
+        let Call { order, by, answer } = call;
+        let said = match self.decide(&order, &by) {
+            Ok((obeyed, said)) => {
+                self.write(obeyed).await?;
+                if !matches!(order, Order::Plan { .. }) {
+                    info!(system = %self.settings.system, by, ?order, "a person asked for it, and it is written down");
+                }
+                self.publish();
+                Ok(said)
+            }
+            Err(refusal) => Err(refusal),
+        };
+        // Who asked may be gone; what is stored is done all the same.
+        let _ = answer.send(said);
+        Ok(())
+    }
+
+    fn decide(&self, order: &Order, by: &str) -> Result<(Obeyed, Answer), Refusal> {
+        let unseen = || Refusal::Unable("the system was not asked yet; ask again".to_owned());
+        self.with_desk(|desk| orders::obey(order, by, desk)).ok_or_else(unseen)?
+    }
+
+    /// Decides by all that is known now; nothing when the system is not known at all.
+    fn with_desk<T>(&self, decide: impl FnOnce(&orders::Desk<'_>) -> T) -> Option<T> {
+        let picture = self.picture()?;
+        let around = self.around();
+        let firing = (self.joints.firing)(&self.settings.system);
+        let facts = Facts {
+            now: clock::now(),
+            picture: &picture,
+            nodes: &around.nodes,
+            agents: &around.agents,
+            firing: &firing,
+        };
+        let desk = orders::Desk {
+            book: self.journal.book(),
+            facts,
+            around: &around,
+            habits: &self.settings.habits,
+            mode: self.settings.mode,
+        };
+        Some(decide(&desk))
+    }
+
+    /// A plan first, then the records that may name it.
+    async fn write(&mut self, obeyed: Obeyed) -> Result<(), WorkError> {
+        self.file(obeyed.forget, obeyed.plan).await?;
+        let first = self.journal.len();
+        let entries = self.journal.append(&obeyed.records, clock::now())?;
+        self.commit(first, &entries).await
+    }
+
+    async fn file(&mut self, forget: Vec<PlanId>, plan: Option<Plan>) -> Result<(), WorkError> {
+        let system = &self.settings.system;
+        for id in forget {
+            let gone = self.journal.book().plans.get(&id).map(|plan| keep::forget(system, plan)).transpose()?;
+            if let Some(batch) = gone {
+                self.durable(batch).await?;
+                self.journal.drop_plan(&id);
+            }
+        }
+        if let Some(plan) = plan {
+            for batch in keep::plan(system, &plan)? {
+                self.durable(batch).await?;
+            }
+            self.journal.file(plan);
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, first: u64, entries: &[Vec<u8>]) -> Result<(), WorkError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let batch: Batch = keep::entries(&self.settings.system, first, entries)?;
+        self.durable(batch).await
+    }
+
+    /// Nothing is done for what is not durable; a disk in doubt ends the process.
+    async fn durable(&self, batch: Batch) -> Result<(), WorkError> {
+        let mut left = TRIES;
+        loop {
+            match self.joints.desk.commit(batch.clone()).await {
+                Err(error) if error.may_retry() && left > 0 => {
+                    left -= 1;
+                    tokio::time::sleep(TICK).await;
+                }
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    /// What is seen besides what the MDM says.
+    fn around(&self) -> Arc<Surroundings> {
+        let around = Arc::clone(&self.joints.around.borrow());
+        let agents = Arc::clone(&self.joints.agents.borrow());
+        if agents.is_empty() {
+            return around;
+        }
+        let mut around = Surroundings::clone(&around);
+        around.agents.extend(agents.iter().map(|(node, facts)| (node.clone(), facts.clone())));
+        Arc::new(around)
+    }
+
+    fn picture(&self) -> Option<Arc<Picture>> {
+        self.joints.gallery.of(&self.settings.system)
+    }
+
+    fn publish(&mut self) {
+        let (now, book) = (clock::now(), self.journal.book());
+        let same = self.published.as_ref().is_some_and(|(length, plans, waits, at)| {
+            *length == self.journal.len() && *plans == book.plans.len() && *waits == self.waits && now - *at < RENEW
+        });
+        if same {
+            return;
+        }
+        self.published = Some((self.journal.len(), book.plans.len(), self.waits.clone(), now));
+        self.since = show::held_since(&self.since, &self.waits, now);
+        let Settings { system, mode, .. } = &self.settings;
+        let shown = show::lifecycle(system, *mode, book, &self.waits, &self.since, now);
+        let jobs = self.settings.jobs.iter().map(|job| jobs::shown(job, self.memory.get(&job.schedule.name), now));
+        let shown = Lifecycle { jobs: jobs.collect(), ..shown };
+        self.joints.own.work(&shown);
+        self.shown.send_replace(Arc::new(shown));
+        let picture = self.picture();
+        let snapshot = picture.as_ref().and_then(|picture| picture.snapshot.as_deref());
+        let underway = show::underway(book, snapshot, system);
+        self.joints.underway.send_if_modified(|all| {
+            let changed = all.get(system).map_or(!underway.is_empty(), |before| *before != underway);
+            if changed {
+                all.insert(system.clone(), underway);
+            }
+            changed
+        });
+    }
+
+    /// One line for each thing that changed.
+    fn say(&self, record: &Record) {
+        let system = &self.settings.system;
+        match record {
+            Record::Began { run, task } => info!(%system, %run, task, "a task is begun"),
+            Record::Intended { step, effect, .. } => info!(%system, %step, effect = effect.as_str(), "ordered"),
+            Record::Failed { run, task, why, .. } => warn!(%system, %run, task, why, "a task is given up and undone"),
+            Record::Overdue { run, task, why } => {
+                warn!(%system, %run, task, why, "a step that leads back takes too long")
+            }
+            Record::Halted { run, why } => warn!(%system, %run, why, "the run halts: nothing more is begun"),
+            Record::Quarantined { version, why } => warn!(%system, version, why, "a version is quarantined"),
+            Record::Closed { run, end } => info!(%system, %run, ?end, "the run is over"),
+            _ => {}
+        }
+    }
+}

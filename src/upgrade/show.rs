@@ -1,0 +1,243 @@
+//! How is the work on a system told: to people, and to those who explain alerts by it? Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
+
+use crate::model::alerting::{Touched, Underway};
+use crate::model::hold::ReasonKind;
+use crate::model::id::{PlanId, SystemId};
+use crate::model::lifecycle::{
+    HoldShown, Lifecycle, Mode, ObligationShown, PlanShown, RunPast, RunShown, StageShown, TaskPlanned, TaskShown,
+    in_words,
+};
+use crate::model::plan::{Approval, Plan, Step, Task};
+use crate::model::snapshot::Snapshot;
+use crate::model::step::{Action, StepKind};
+use crate::model::unit::Timestamp;
+use crate::work::advance::{self, Wait};
+use crate::work::book::{Book, Run, Standing, TaskState};
+use crate::work::record::{Duty, End};
+
+/// Runs that are over and still shown.
+const PAST: usize = 20;
+
+/// Since when each task has been held for each reason.
+pub type Since = BTreeMap<(u32, ReasonKind), Timestamp>;
+
+/// Keeps the beginning of what still holds, and notes what is new.
+pub fn held_since(since: &Since, waits: &[Wait], now: Timestamp) -> Since {
+    let all = waits.iter().flat_map(|wait| wait.holds.iter().map(|hold| (wait.task, hold.reason.kind())));
+    all.map(|key| (key, since.get(&key).copied().unwrap_or(now))).collect()
+}
+
+/// A plan in short: what it is for, how long it takes, what it may cost.
+pub fn brief(id: &PlanId, plan: &Plan) -> PlanShown {
+    PlanShown {
+        id: id.clone(),
+        system: plan.system.clone(),
+        what: in_words(&plan.request),
+        made_at: plan.made_at,
+        risk: plan.risk(),
+        predicted_seconds: plan.tasks().map(|(_, _, task)| seconds(task)).sum(),
+        stages: Vec::new(),
+        nodes: BTreeMap::new(),
+        unsafe_because: Vec::new(),
+    }
+}
+
+fn seconds(task: &Task) -> u64 {
+    task.steps.iter().map(|step| u64::from(step.predicted_seconds)).sum()
+}
+
+/// A plan as people read it.
+pub fn plan(plan: &Plan) -> PlanShown {
+    let stages: Vec<StageShown> = plan
+        .stages
+        .iter()
+        .map(|stage| StageShown {
+            name: stage.name.to_string(),
+            tasks: stage
+                .tasks
+                .iter()
+                .map(|task| TaskPlanned {
+                    node: task.node.clone(),
+                    steps: task.steps.iter().map(step).collect(),
+                    predicted_seconds: seconds(task),
+                })
+                .collect(),
+        })
+        .collect();
+    PlanShown { stages, ..brief(&plan.id(), plan) }
+}
+
+fn step(step: &Step) -> String {
+    let components = |all: &[crate::model::step::Component]| {
+        all.iter().map(|component| component.as_str()).collect::<Vec<_>>().join(" ")
+    };
+    match &step.action {
+        Action::Stage { version, components: all } => format!("stage {} {version}", components(all)),
+        Action::Apply { version, components: all } => format!("install {} {version}", components(all)),
+        Action::Rollback { version, components: all } => format!("put back {} {version}", components(all)),
+        Action::EnterMaintenance { mode } => format!("enter {mode} maintenance"),
+        Action::Soak { seconds } => format!("watch for {seconds} s"),
+        Action::Handwork => "work by hand".to_owned(),
+        action => action.kind().as_str().replace('_', " "),
+    }
+}
+
+/// All work on a system.
+pub fn lifecycle(
+    system: &SystemId,
+    mode: Mode,
+    book: &Book,
+    waits: &[Wait],
+    since: &Since,
+    now: Timestamp,
+) -> Lifecycle {
+    let used: BTreeSet<_> = book.runs.values().map(|run| &run.plan_id).collect();
+    let mut plans: Vec<PlanShown> =
+        book.plans.iter().filter(|(id, _)| !used.contains(id)).map(|(id, filed)| brief(id, filed)).collect();
+    plans.sort_by_key(|plan| std::cmp::Reverse(plan.made_at));
+    let mut over: Vec<&Run> = book.runs.values().map(|run| &**run).filter(|run| run.end.is_some()).collect();
+    over.sort_by_key(|run| std::cmp::Reverse(run.opened_at));
+    Lifecycle {
+        system: system.clone(),
+        mode,
+        at: now,
+        run: book.open_run().map(|open| run(open, waits, since, now)),
+        past: over.into_iter().take(PAST).map(past).collect(),
+        plans,
+        held: book.held.clone(),
+        quarantined: book.quarantined.clone(),
+        obligations: book
+            .obligations
+            .iter()
+            .map(|open| ObligationShown {
+                what: match &open.duty {
+                    Duty::Maintenance { sds } => format!("SDS {sds} leaves maintenance"),
+                    Duty::Deactivated { agent } => format!("Mesos agent {agent} takes tasks again"),
+                },
+                node: open.node.clone(),
+                run: open.run.clone(),
+                since: open.since,
+                deadline: open.deadline,
+                overdue: now >= open.deadline,
+            })
+            .collect(),
+        jobs: Vec::new(),
+        problems: advance::overdue(book, now).into_iter().map(|(node, why)| format!("{node}: {why}")).collect(),
+    }
+}
+
+fn past(run: &Run) -> RunPast {
+    let (end, why) = match &run.end {
+        Some(End::Done) | None => ("done", None),
+        Some(End::Cancelled) => ("cancelled", run.cancelled.clone().map(|by| format!("by {by}").into())),
+        Some(End::Halted { why }) => ("halted", Some(why.clone())),
+    };
+    RunPast {
+        id: run.id.clone(),
+        what: in_words(&run.plan.request),
+        opened_at: run.opened_at,
+        end: end.to_owned(),
+        why,
+    }
+}
+
+fn run(run: &Run, waits: &[Wait], since: &Since, now: Timestamp) -> RunShown {
+    let over = |state: &TaskState| !state.standing.in_work() && state.standing != Standing::Waiting;
+    let left: i64 = run
+        .each()
+        .filter(|(_, _, _, state)| !over(state))
+        .flat_map(|(_, _, task, state)| task.steps.iter().skip(state.place as usize))
+        .map(|step| i64::from(step.predicted_seconds))
+        .sum();
+    RunShown {
+        id: run.id.clone(),
+        plan: run.plan_id.clone(),
+        what: in_words(&run.plan.request),
+        approved_by: match &run.approval {
+            Approval::Hash { by, .. } => by.to_string(),
+            Approval::Policy { by, job, .. } => format!("{by}, by the policy of job {job}"),
+        },
+        opened_at: run.opened_at,
+        paused_by: run.paused.clone(),
+        cancelled_by: run.cancelled.clone(),
+        halted: run.halted.clone(),
+        failures: run.failures,
+        tasks_done: run.tasks.iter().filter(|state| over(state)).count(),
+        tasks_total: run.tasks.len(),
+        predicted_end: now + TimeDelta::seconds(left),
+        tasks: run.each().map(|(number, _, planned, state)| task(run, number, planned, state, waits, since)).collect(),
+    }
+}
+
+fn task(run: &Run, number: u32, task: &Task, state: &TaskState, waits: &[Wait], since: &Since) -> TaskShown {
+    let stage = run.plan.tasks().nth(number as usize).map(|(_, stage, _)| stage.name.to_string());
+    let (standing, why) = match &state.standing {
+        Standing::Waiting => ("waiting", None),
+        Standing::Working => ("working", None),
+        Standing::Undoing { why } => ("undoing", Some(why.clone())),
+        Standing::Done => ("done", None),
+        Standing::Undone { why } => ("undone", Some(why.clone())),
+        Standing::Skipped => ("skipped", None),
+    };
+    let held = waits.iter().filter(|wait| wait.run == run.id && wait.task == number).flat_map(|wait| &wait.holds);
+    let holds = held.map(|hold| {
+        let kind = hold.reason.kind();
+        HoldShown {
+            reason: kind,
+            hardness: hold.hardness(),
+            text: hold.reason.to_string(),
+            clears: kind.clears().to_owned(),
+            since: since.get(&(number, kind)).copied().unwrap_or(state.since),
+            seen_at: hold.seen_at,
+        }
+    });
+    TaskShown {
+        number,
+        stage: stage.unwrap_or_default(),
+        node: task.node.clone(),
+        standing: standing.to_owned(),
+        step: if state.standing.in_work() { Run::step_at_hand(task, state).map(step) } else { None },
+        since: state.since,
+        attempts: state.attempts,
+        why,
+        holds: holds.collect(),
+    }
+}
+
+/// The steps under way, as far as they may explain alerts.
+pub fn underway(book: &Book, snapshot: Option<&Snapshot>, system: &SystemId) -> Vec<Underway> {
+    let Some(snapshot) = snapshot else { return Vec::new() };
+    let steps = book.in_work().filter_map(|(_, _, task, state)| {
+        let step = Run::step_at_hand(task, state)?;
+        // The last order's effect lasts into the step that looks for it.
+        let kind = step.action.kind();
+        let until = state.since + TimeDelta::seconds(i64::from(step.deadline_seconds));
+        Some(Underway { step: kind, touched: touched(task, snapshot, system), until })
+    });
+    steps.filter(|work| work.step != StepKind::Stage).collect()
+}
+
+fn touched(task: &Task, snapshot: &Snapshot, system: &SystemId) -> Touched {
+    let mut touched = Touched::nothing(system.clone());
+    let name = |name: Option<&str>, id: String| name.map_or(id, str::to_owned);
+    let sds = task.sds.as_ref().and_then(|id| snapshot.sds.as_ref()?.get(id));
+    if let Some(sds) = sds {
+        let domain = sds.domain.as_ref().and_then(|id| snapshot.domains.as_ref()?.get(id));
+        let domain = domain.map(|domain| name(domain.name.as_deref(), domain.id.to_string())).unwrap_or_default();
+        touched.sds.insert((domain, name(sds.name.as_deref(), sds.id.to_string())));
+        let here = |ip: &str| sds.addresses.iter().any(|own| *own.ip == *ip);
+        let clients = snapshot.sdcs.iter().flat_map(|part| part.iter());
+        for sdc in clients.filter(|sdc| sdc.addresses.iter().any(|ip| here(ip))) {
+            touched.sdcs.insert(name(sdc.name.as_deref(), sdc.id.to_string()));
+        }
+    }
+    let members = snapshot.array.iter().flat_map(|array| array.mdm.iter()).flat_map(|mdm| &mdm.members);
+    for member in members.filter(|member| task.mdm.as_ref() == Some(&member.id)) {
+        touched.mdms.insert(name(member.name.as_deref(), member.id.to_string()));
+    }
+    touched
+}

@@ -1,0 +1,77 @@
+//! The work on systems, over HTTP: plans, approvals, runs, and what holds them.
+//!
+//! As in `handling`, nothing acts on GET, and whatever acts takes JSON.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::api::Shown;
+use super::problem::Problem;
+use super::routes::{Answers, Body, Route};
+use super::schema;
+use crate::model::id::SystemId;
+use crate::model::lifecycle::{Lifecycle, Order, Refusal};
+use crate::model::person::{Person, Role};
+use crate::work::seam::Line;
+
+/// What is done to systems, and what is asked of it.
+pub(super) fn routes() -> Vec<Route> {
+    let path = "/api/v1/systems/{system}/runs";
+    vec![
+        Route::get("/api/v1/runs", Answers::List, "The work on every system.", all),
+        Route::get(path, Answers::Object, "Plans, the run that is not over, and those that are.", one).refuses(&[404]),
+        Route::post(path, Role::Operator, Answers::Object, "Ask for a plan, approve one, or tell a run what to do.", ask)
+            .takes(Body::Json(schema::working))
+            .refuses(&[400, 404, 409, 413, 415, 422, 503]),
+    ]
+}
+
+/// All work on all systems that may be worked on.
+async fn all(State(shown): State<Shown>) -> Response {
+    let all: Vec<Lifecycle> = shown.work.values().map(|line| (**line.shown.borrow()).clone()).collect();
+    Json(all).into_response()
+}
+
+fn line<'a>(shown: &'a Shown, system: &str) -> Result<&'a Line, Problem> {
+    shown.work.get(&SystemId::new(system)).ok_or_else(|| {
+        let known: Vec<&str> = shown.work.keys().map(SystemId::as_str).collect();
+        Problem::not_found(format!("no system {system:?} is configured; there is {}", known.join(", ")))
+    })
+}
+
+async fn one(State(shown): State<Shown>, Path(system): Path<String>) -> Result<Response, Problem> {
+    let lifecycle = line(&shown, &system)?.shown.borrow().clone();
+    Ok(Json(&*lifecycle).into_response())
+}
+
+#[derive(Deserialize)]
+struct Asking {
+    #[serde(flatten)]
+    order: Order,
+    /// Who asks, when they are not logged in.
+    #[serde(default)]
+    by: Option<String>,
+}
+
+async fn ask(
+    State(shown): State<Shown>,
+    Path(system): Path<String>,
+    Extension(person): Extension<Person>,
+    json: Result<Json<Asking>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let Json(Asking { order, by }) = json.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let answer = line(&shown, &system)?.ask(order, person.called(by.as_deref())).await.map_err(|refusal| {
+        let status = match refusal {
+            Refusal::Wrong(_) => StatusCode::BAD_REQUEST,
+            Refusal::Missing(_) => StatusCode::NOT_FOUND,
+            Refusal::Conflict(_) => StatusCode::CONFLICT,
+            Refusal::Unable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Problem::new(status, refusal.to_string())
+    })?;
+    Ok(Json(answer).into_response())
+}

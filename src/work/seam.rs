@@ -1,0 +1,94 @@
+//! Who tells what is seen besides the MDM, who has effects, and who asks? The ends
+//! by which the loop of the work is joined to the rest of the program.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::facts::Firing;
+use super::record::Effect;
+use crate::model::alerting::Underway;
+use crate::model::id::{NodeName, SystemId};
+use crate::model::lifecycle::{Answer, Lifecycle, Order, Refusal};
+use crate::model::node::{AgentFacts, NodeFacts};
+use crate::model::step::{self, StepId};
+
+/// What is seen besides what the MDM says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Surroundings {
+    pub nodes: BTreeMap<NodeName, NodeFacts>,
+    pub agents: BTreeMap<NodeName, AgentFacts>,
+    /// By which a node is found among the servers of the MDM.
+    pub addresses: BTreeMap<NodeName, BTreeSet<Box<str>>>,
+}
+
+/// One effect to be had. What comes of it is sent back whenever it is known;
+/// when it never is, the loop finds out by looking.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// For which step.
+    pub step: StepId,
+    /// What to do.
+    pub effect: Effect,
+    /// Who hears what came of it.
+    pub answers: Answers,
+}
+
+impl Errand {
+    /// Says what came of it. Nobody hears it when the program is ending.
+    pub fn answer(&self, answer: step::Answer) {
+        let _ = self.answers.send((self.step.clone(), answer));
+    }
+}
+
+/// What came of errands.
+pub type Answers = mpsc::UnboundedSender<(StepId, step::Answer)>;
+
+/// What our rules say of a system now, without what work under way explains.
+pub type FiringNow = Arc<dyn Fn(&SystemId) -> Firing + Send + Sync>;
+
+/// The steps under way, of all systems.
+pub type UnderwayNow = BTreeMap<SystemId, Vec<Underway>>;
+
+/// An order with the way back.
+#[derive(Debug)]
+pub struct Call {
+    /// What is asked.
+    pub order: Order,
+    /// Who asks.
+    pub by: String,
+    /// Hears the answer.
+    pub answer: oneshot::Sender<Result<Answer, Refusal>>,
+}
+
+/// Orders that wait; each is done in milliseconds.
+const WAITING: usize = 32;
+
+/// The end of people: asks for work on one system, and sees how it goes.
+#[derive(Clone, Debug)]
+pub struct Line {
+    calls: mpsc::Sender<Call>,
+    /// All work on the system.
+    pub shown: watch::Receiver<Arc<Lifecycle>>,
+}
+
+impl Line {
+    /// Both ends.
+    pub fn new(shown: watch::Receiver<Arc<Lifecycle>>) -> (Self, mpsc::Receiver<Call>) {
+        let (calls, receiver) = mpsc::channel(WAITING);
+        (Self { calls, shown }, receiver)
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// Why it is not done.
+    pub async fn ask(&self, order: Order, by: String) -> Result<Answer, Refusal> {
+        let gone = || Refusal::Unable("the controller is about to end; ask again when it is back".to_owned());
+        let (answer, heard) = oneshot::channel();
+        self.calls.send(Call { order, by, answer }).await.map_err(|_| gone())?;
+        heard.await.unwrap_or_else(|_| Err(gone()))
+    }
+}

@@ -1,0 +1,108 @@
+//! What comes of a job that fires, by mode and approval?
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use scaleio_framework::config::{Job, Standing};
+use scaleio_framework::model::cron::CronLine;
+use scaleio_framework::model::id::NodeName;
+use scaleio_framework::model::lifecycle::Mode;
+use scaleio_framework::model::plan::{Approval, Request, Risk};
+use scaleio_framework::model::schedule::{Missed, Overlap, Schedule, Settled};
+use scaleio_framework::model::step::MaintenanceMode;
+use scaleio_framework::model::window::{Calendar, Zone};
+use scaleio_framework::upgrade::jobs::{Kept, look};
+use scaleio_framework::upgrade::orders::{Desk, Obeyed};
+use scaleio_framework::upgrade::plan::Habits;
+use scaleio_framework::work::book::Book;
+use scaleio_framework::work::record::Record;
+use scaleio_framework::work::seam::Surroundings;
+
+use crate::scene::Scene;
+
+fn job(scene: &Scene, standing: Option<Standing>) -> Job {
+    let to = scene.task().steps.iter().find_map(|step| match &step.action {
+        scaleio_framework::model::step::Action::Apply { version, .. } => Some(version.clone()),
+        _ => None,
+    });
+    let schedule = Schedule {
+        name: "nightly".into(),
+        line: CronLine::parse("* * * * *", Zone::UTC).unwrap(),
+        jitter: TimeDelta::zero(),
+        late: TimeDelta::hours(1),
+        missed: Missed::Once,
+        overlap: Overlap::Skip,
+        calendar: Calendar::default(),
+    };
+    Job { system: None, schedule, request: Request::Upgrade { to: to.unwrap(), only: BTreeSet::new() }, standing }
+}
+
+fn standing(scene: &Scene, modes: &[MaintenanceMode], hours: i64) -> Standing {
+    let until = scene.now + TimeDelta::hours(hours);
+    Standing { by: "ada".into(), until, modes: modes.iter().copied().collect(), max_risk: Risk::Medium }
+}
+
+/// Lets a job of this scene fire.
+fn fire(scene: &Scene, job: &Job, book: &Book, mode: Mode) -> (Obeyed, String) {
+    let around =
+        Surroundings { nodes: scene.nodes.clone(), agents: scene.agents.clone(), addresses: scene.addresses.clone() };
+    let facts = scene.facts();
+    let desk = Desk { book, facts, around: &around, habits: &Habits::default(), mode };
+    let kept = Kept { settled: Settled { until: scene.now - TimeDelta::minutes(2) }, last: None };
+    let (obeyed, kept) = look(job, &kept, &desk).unwrap();
+    (obeyed, kept.last.unwrap().1)
+}
+
+#[test]
+fn without_a_standing_approval_or_the_mode_act_a_plan_waits_for_a_yes() {
+    let scene = Scene::waiting();
+    let both = [MaintenanceMode::Instant, MaintenanceMode::Protected];
+    for (given, mode) in [
+        (None, Mode::Act),
+        (Some(standing(&scene, &both, 5)), Mode::Propose),
+        (Some(standing(&scene, &both, 5)), Mode::Observe),
+    ] {
+        let (obeyed, says) = fire(&scene, &job(&scene, given), &Book::default(), mode);
+        assert!(obeyed.plan.is_some() && obeyed.records.is_empty(), "{obeyed:?}");
+        assert!(says.contains("waits for a yes"), "{says}");
+    }
+}
+
+#[test]
+fn within_a_standing_approval_a_run_begins_and_outside_of_it_the_reason_is_said() {
+    let scene = Scene::waiting();
+    let both = [MaintenanceMode::Instant, MaintenanceMode::Protected];
+    let (obeyed, says) = fire(&scene, &job(&scene, Some(standing(&scene, &both, 5))), &Book::default(), Mode::Act);
+    let id = obeyed.plan.unwrap().id();
+    let [Record::Opened { plan, approval: Approval::Policy { job: name, by, .. }, .. }] = &obeyed.records[..] else {
+        panic!("{:?}", obeyed.records)
+    };
+    assert_eq!((plan, &**name, &**by), (&id, "nightly", "ada"));
+    assert!(says.contains("began a run"), "{says}");
+
+    for (given, why) in [
+        (standing(&scene, &[MaintenanceMode::Protected], 5), "does not cover instant"),
+        (standing(&scene, &both, 0), "it has run out"),
+        (Standing { max_risk: Risk::Low, ..standing(&scene, &both, 5) }, "does not cover this risk"),
+    ] {
+        let (obeyed, says) = fire(&scene, &job(&scene, Some(given)), &Book::default(), Mode::Act);
+        assert!(obeyed.records.is_empty() && obeyed.plan.is_some(), "{obeyed:?}");
+        assert!(says.contains("waits for a yes") && says.contains(why), "{says}");
+    }
+}
+
+#[test]
+fn while_a_run_is_open_or_nothing_is_to_be_done_nothing_is_begun() {
+    let scene = Scene::waiting();
+    let both = [MaintenanceMode::Instant, MaintenanceMode::Protected];
+    let asked = job(&scene, Some(standing(&scene, &both, 5)));
+    let (obeyed, says) = fire(&scene, &asked, &scene.book, Mode::Act);
+    assert_eq!((obeyed, says.as_str()), (Obeyed::default(), "left out: a run was open"));
+
+    let nothing = Job { request: Request::Reboot { node: NodeName::new("nobody") }, ..asked };
+    let (obeyed, says) = fire(&scene, &nothing, &Book::default(), Mode::Act);
+    assert_eq!(
+        (obeyed, says.as_str()),
+        (Obeyed::default(), "no plan: nobody cannot be planned: there is no node of that name")
+    );
+}

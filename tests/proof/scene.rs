@@ -1,0 +1,278 @@
+//! One node of a healthy system before, in and after its work, for what a gate is asked about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use scaleio_framework::model::cluster::{MdmAlert, MdmRole, System};
+use scaleio_framework::model::hold::{Gate, Reason, ReasonKind};
+use scaleio_framework::model::id::{NodeName, RunId, StoragePoolId};
+use scaleio_framework::model::node::{AgentFacts, AgentState, NodeFacts};
+use scaleio_framework::model::picture::Picture;
+use scaleio_framework::model::plan::{Approval, Plan, Request, Task};
+use scaleio_framework::model::snapshot::{Keyed, Slot, Snapshot, Table};
+use scaleio_framework::model::state::Seen;
+use scaleio_framework::model::stats::{Stat, StatKind, StatTable, Statistics};
+use scaleio_framework::model::step::{Action, Component, StepKind};
+use scaleio_framework::model::unit::Timestamp;
+use scaleio_framework::proof::controller::Controller;
+use scaleio_framework::proof::site::Site;
+use scaleio_framework::sim::Release;
+use scaleio_framework::upgrade::plan::{Fleet, Habits, plan};
+use scaleio_framework::work::book::{Book, Plans, Run};
+use scaleio_framework::work::facts::{Facts, Firing, Policy};
+use scaleio_framework::work::gate::Ask;
+use scaleio_framework::work::record::{Duty, Obligation, Record};
+
+/// All that a gate is shown.
+pub(crate) struct Scene {
+    pub(crate) picture: Picture,
+    pub(crate) nodes: BTreeMap<NodeName, NodeFacts>,
+    pub(crate) agents: BTreeMap<NodeName, AgentFacts>,
+    pub(crate) addresses: BTreeMap<NodeName, BTreeSet<Box<str>>>,
+    pub(crate) firing: Firing,
+    pub(crate) book: Book,
+    pub(crate) policy: Policy,
+    pub(crate) now: Timestamp,
+    /// The task that is asked about.
+    pub(crate) number: u32,
+}
+
+pub(crate) fn run_id() -> RunId {
+    RunId::new("run-1")
+}
+
+impl Scene {
+    /// A healthy system whose MDMs and LIAs are upgraded, with a plan for its SDSs; nothing is begun.
+    pub(crate) fn waiting() -> Self {
+        let mut site = Site::new(5, Release::V3_6, ChaCha8Rng::seed_from_u64(1), 1);
+        let to = site.to.clone();
+        for member in &mut site.world.mdm.members {
+            member.version = to.to_string();
+        }
+        for host in site.hosts.values_mut() {
+            for component in [Component::Lia, Component::Mdm] {
+                if let Some(version) = host.installed.get_mut(&component) {
+                    version.clone_from(&to);
+                }
+            }
+            host.staged = [(Component::Sds, [to.clone()].into())].into();
+        }
+        let now = site.now();
+        let (mut controller, _) = Controller::start(Plans::new(), &mut Vec::new(), 1, Policy::default(), now).unwrap();
+        controller.poll(&site);
+        let addresses = site.addresses();
+        let facts = controller.facts(now);
+        let fleet = Fleet {
+            snapshot: facts.snapshot().unwrap(),
+            nodes: facts.nodes,
+            agents: facts.agents,
+            addresses: &addresses,
+        };
+        let habits = Habits { reboots: true, ..Habits::default() };
+        let mut plan = plan(Request::Upgrade { to, only: BTreeSet::new() }, &fleet, &habits, None, now).plan;
+        plan.stages.retain(|stage| &*stage.name == "sds");
+        plan.stages[0].canary = false;
+        let mut scene = Self {
+            picture: facts.picture.clone(),
+            nodes: facts.nodes.clone(),
+            agents: facts.agents.clone(),
+            addresses: addresses.clone(),
+            firing: facts.firing.clone(),
+            book: Book::default(),
+            policy: Policy::default(),
+            now,
+            number: 0,
+        };
+        let approval = Approval::Hash { plan: plan.id(), by: "a person".into(), at: now };
+        scene.open(plan, approval);
+        scene
+    }
+
+    /// A run of this plan is open.
+    pub(crate) fn open(&mut self, plan: Plan, approval: Approval) {
+        let id = plan.id();
+        self.book = Book { plans: [(id.clone(), Arc::new(plan))].into(), ..Book::default() };
+        self.write(Record::Opened { run: run_id(), plan: id, approval, baseline: BTreeSet::new() });
+    }
+
+    pub(crate) fn write(&mut self, record: Record) {
+        self.book.apply(&record, self.now).unwrap();
+    }
+
+    /// Its task is in work, and its agent drained by us.
+    pub(crate) fn drained() -> Self {
+        let mut scene = Self::waiting();
+        scene.begin_and_drain();
+        scene
+    }
+
+    pub(crate) fn begin_and_drain(&mut self) {
+        self.write(Record::Began { run: run_id(), task: self.number });
+        let task = self.task();
+        self.took(Duty::Deactivated { agent: task.agent.clone().unwrap() });
+        self.agents.get_mut(&task.node).unwrap().state = AgentState::Drained;
+        self.nodes.get_mut(&task.node).unwrap().open_volumes = 0;
+    }
+
+    /// The same, and its SDS is in maintenance by us.
+    pub(crate) fn in_maintenance() -> Self {
+        let mut scene = Self::drained();
+        scene.enter();
+        scene
+    }
+
+    pub(crate) fn enter(&mut self) {
+        let id = self.task().sds.clone().unwrap();
+        self.took(Duty::Maintenance { sds: id.clone() });
+        self.sds(|sds| {
+            if sds.id == id {
+                sds.maintenance = Seen::read("InMaintenance");
+            }
+        });
+    }
+
+    fn took(&mut self, duty: Duty) {
+        let node = self.task().node.clone();
+        let (since, deadline) = (self.now, self.now + TimeDelta::minutes(30));
+        let obligation = Obligation { duty, run: run_id(), task: self.number, node, mode: None, since, deadline };
+        self.write(Record::Took { obligation });
+    }
+
+    /// The task on the host that owns the MDM cluster.
+    pub(crate) fn at_the_owner(mut self) -> Self {
+        let mdm = self.picture.snapshot.as_ref().unwrap().array.as_ref().unwrap().mdm.clone().unwrap();
+        let owner = mdm.members.iter().find(|member| member.role == MdmRole::Primary).unwrap().id.clone();
+        self.number = self.run().each().find(|(_, _, task, _)| task.mdm.as_ref() == Some(&owner)).unwrap().0;
+        self
+    }
+
+    pub(crate) fn run(&self) -> &Run {
+        self.book.runs.get(&run_id()).unwrap()
+    }
+
+    pub(crate) fn task(&self) -> Task {
+        self.run().plan.tasks().nth(self.number as usize).unwrap().2.clone()
+    }
+
+    /// Another task of the same plan.
+    pub(crate) fn other(&self) -> (u32, Task) {
+        let number = u32::from(self.number == 0);
+        (number, self.run().plan.tasks().nth(number as usize).unwrap().2.clone())
+    }
+
+    pub(crate) fn host(&mut self) -> &mut NodeFacts {
+        let node = self.task().node;
+        self.nodes.get_mut(&node).unwrap()
+    }
+
+    pub(crate) fn agent(&mut self) -> &mut AgentFacts {
+        let node = self.task().node;
+        self.agents.get_mut(&node).unwrap()
+    }
+
+    pub(crate) fn snapshot(&mut self) -> &mut Snapshot {
+        Arc::make_mut(self.picture.snapshot.as_mut().unwrap())
+    }
+
+    pub(crate) fn sds(&mut self, change: impl FnMut(&mut scaleio_framework::model::cluster::Sds)) {
+        each(&mut self.snapshot().sds, change);
+    }
+
+    pub(crate) fn array(&mut self, change: impl FnOnce(&mut System)) {
+        change(Arc::make_mut(&mut self.snapshot().array.as_mut().unwrap().value));
+    }
+
+    pub(crate) fn alert(&mut self, name: &str) {
+        let alert = MdmAlert {
+            id: "a".into(),
+            name: name.into(),
+            severity: Seen::read("MAJOR"),
+            description: None,
+            repair: None,
+            resource_type: None,
+            resource_name: Some("somewhere".into()),
+            resource_id: None,
+            started: None,
+            last_seen: None,
+            acknowledged: false,
+        };
+        Arc::make_mut(&mut self.snapshot().alerts.as_mut().unwrap().value).push(alert);
+    }
+
+    /// A statistic of every pool.
+    pub(crate) fn pool_statistic(&mut self, stat: Stat, value: f64) {
+        let ids: Vec<StoragePoolId> =
+            self.snapshot().pools.as_ref().unwrap().iter().map(|pool| pool.id.clone()).collect();
+        let part = self.snapshot().statistics.as_mut().unwrap();
+        let mut tables = BTreeMap::new();
+        for kind in [StatKind::StoragePool, StatKind::Device] {
+            let table = part.value.table(kind).unwrap();
+            let mut values: Vec<f64> =
+                (0..table.ids().len()).flat_map(|row| table.nth(row).values().to_vec()).collect();
+            if kind == StatKind::StoragePool {
+                let place = table.columns().place(stat).unwrap();
+                for (row, id) in table.ids().iter().enumerate() {
+                    if ids.iter().any(|pool| pool.object() == id) {
+                        values[row * table.columns().width() + place] = value;
+                    }
+                }
+            }
+            tables.insert(kind, StatTable::new(table.columns().clone(), table.ids().to_vec(), values));
+        }
+        part.value = Arc::new(Statistics::new(tables));
+    }
+
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        Facts { now: self.now, picture: &self.picture, nodes: &self.nodes, agents: &self.agents, firing: &self.firing }
+    }
+
+    /// Asks the gate, and gives what it holds for.
+    pub(crate) fn ask(&self, asked: &Asked) -> Vec<Reason> {
+        let (task, facts) = (self.task(), self.facts());
+        let ask =
+            Ask { facts, policy: &self.policy, book: &self.book, run: self.run(), number: self.number, task: &task };
+        let gate = match asked {
+            Asked::Admit => ask.admit(),
+            Asked::Soak => ask.soak(),
+            Asked::Resynced => ask.resynced(),
+            Asked::Step(kind) => ask.step(&action(&task, *kind)),
+        };
+        match gate {
+            Gate::Go => Vec::new(),
+            Gate::Hold(holds) => holds.into_iter().map(|hold| hold.reason).collect(),
+        }
+    }
+
+    /// The kinds of reasons it holds for.
+    pub(crate) fn kinds(&self, asked: &Asked) -> BTreeSet<ReasonKind> {
+        self.ask(asked).iter().map(Reason::kind).collect()
+    }
+}
+
+/// What the gate is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Admit,
+    Soak,
+    Resynced,
+    Step(StepKind),
+}
+
+fn action(task: &Task, kind: StepKind) -> Action {
+    match kind {
+        StepKind::Finalise => Action::Finalise,
+        StepKind::Evacuate => Action::Evacuate,
+        kind => task.steps.iter().find(|step| step.action.kind() == kind).unwrap().action.clone(),
+    }
+}
+
+/// Changes every object of a list.
+pub(crate) fn each<T: Keyed + Clone>(slot: &mut Slot<Table<T>>, mut change: impl FnMut(&mut T)) {
+    let part = slot.as_mut().unwrap();
+    let mut rows = part.value.as_slice().to_vec();
+    rows.iter_mut().for_each(&mut change);
+    part.value = Arc::new(Table::new(rows));
+}

@@ -1,0 +1,59 @@
+//! What people ask wrongly, at the wrong time, or twice: a clear answer each.
+
+use serde_json::{Value, json};
+
+use crate::site::Site;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_wrong_order_is_refused_with_what_to_do() {
+    let site = Site::new("propose").await;
+    let plan = site.plan_upgrade().await;
+    let upgrade = |to: &str| json!({"request": "upgrade", "to": to, "only": []});
+    let cases: Vec<(Value, u16, &str)> = vec![
+        (json!({"order": "approve", "plan": plan.id}), 400, "say who asks"),
+        (json!({"order": "approve", "by": "ada", "plan": "0123456789"}), 404, "no plan on file"),
+        (json!({"order": "approve", "by": "ada", "plan": "0"}), 404, "no plan on file"),
+        (json!({"order": "pause", "by": "ada"}), 404, "no run is open"),
+        (json!({"order": "release", "by": "ada", "node": "node-1"}), 404, "not held"),
+        (json!({"order": "free", "by": "ada", "version": "x"}), 404, "not quarantined"),
+        (json!({"order": "dance", "by": "ada"}), 422, "unknown variant"),
+        (json!({"order": "plan", "by": "ada", "request": {"request": "rotate_secrets"}}), 400, "by hand"),
+    ];
+    for (order, status, says) in cases {
+        let (was, text) = site.ask(order.clone()).await;
+        assert!(was == status && text.contains(says), "{order}: {was} {text}");
+    }
+    // A version without a file of the fleet is planned; it waits at the first gate and says for what.
+    let (status, text) = site.ask(json!({"order": "plan", "by": "ada", "request": upgrade(&site.to)})).await;
+    assert_eq!(status, 200, "{text}");
+    // Two at once: the second one is told of the first.
+    assert_eq!(site.approve(&plan).await.0, 200);
+    let (status, text) = site.approve(&plan).await;
+    assert!(status == 409 && text.contains("is not over"), "{status} {text}");
+    let hard =
+        json!({"order": "override", "by": "ada", "reason": "device_error", "node": null, "seconds": 60, "why": "x"});
+    let (status, text) = site.ask(hard).await;
+    assert!(status == 409 && text.contains("nobody can override"), "{status} {text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_mode_observe_nothing_is_approved_and_facts_that_changed_refuse_a_plan() {
+    let site = Site::new("observe").await;
+    let plan = site.plan_upgrade().await;
+    let (status, text) = site.approve(&plan).await;
+    assert!(status == 409 && text.contains("observe"), "{status} {text}");
+
+    let site = Site::new("propose").await;
+    let plan = site.plan_upgrade().await;
+    site.world.world(|world| {
+        let sds = world.sds.values_mut().next().unwrap();
+        sds.version = "R3_6.9.9".to_owned();
+    });
+    let begun = std::time::Instant::now();
+    while !site.get("/api/v1/systems/prod/sds").await.contains("R3_6.9.9") {
+        assert!(begun.elapsed().as_secs() < 120, "no picture shows it");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let (status, text) = site.approve(&plan).await;
+    assert!(status == 409 && text.contains("has another version"), "{status} {text}");
+}

@@ -1,0 +1,8 @@
+//! Does the product bring a simulated system to another release, by its own gates, and survive whatever happens to it?
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod asked;
+mod hosts;
+mod runs;
+mod site;
