@@ -16,10 +16,12 @@ pub mod host;
 pub mod ledger;
 pub mod link;
 pub mod memory;
+pub mod preflight;
 pub mod real;
 pub mod recipes;
 pub mod run;
 pub mod steps;
+mod terminal;
 pub mod walk;
 
 /// Bytes as lower-case hexadecimal digits.

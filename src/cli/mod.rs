@@ -17,6 +17,7 @@ mod executor;
 mod export;
 mod framework;
 mod init;
+mod node;
 mod notify;
 mod plan;
 mod silence;
@@ -53,8 +54,8 @@ struct Cli {
 enum Command {
     /// Runs the controller until it is told to end
     Run,
-    /// Checks the configuration and starts nothing
-    Check,
+    /// Checks the configuration, or whether this host can carry ScaleIO; starts and changes nothing
+    Check(check::Arguments),
     /// Asks, tests the login and writes a first configuration
     Init(init::Arguments),
     /// Shows how all systems are
@@ -130,7 +131,7 @@ where
             };
             work().map_or_else(|error| fail(&error), |()| 0)
         }
-        Command::Check => check::check(file, variables, &mut out, &mut err),
+        Command::Check(arguments) => check::check(arguments, file, variables, &mut out, &mut err),
         Command::Export(what) => export::export(&what, file, variables, &mut out, &mut err),
         Command::Agent(arguments) => {
             drop(out);

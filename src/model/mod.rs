@@ -4,12 +4,14 @@
 
 pub mod alerting;
 pub mod cluster;
+pub mod command;
 pub mod findings;
 pub mod framework;
 pub mod glance;
 pub mod hold;
 pub mod hurt;
 pub mod id;
+pub mod mdm;
 pub mod mesos;
 pub mod node;
 pub mod observed;
@@ -19,6 +21,7 @@ pub mod pattern;
 pub mod permit;
 pub mod picture;
 pub mod plan;
+pub mod preflight;
 pub mod rollout;
 pub mod snapshot;
 pub mod state;
