@@ -69,6 +69,9 @@ fn component(task: &Task) -> Option<String> {
         Task::Install(install) => Some(install.component.to_string()),
         Task::Remove { component } | Task::Service { component, .. } => Some(component.to_string()),
         Task::ConnectSdc { .. } => Some("sdc".to_owned()),
+        Task::Mdm(_) | Task::MdmRole { .. } => Some("mdm".to_owned()),
+        Task::LinkLia { .. } => Some("lia".to_owned()),
+        Task::ConnectGateway { .. } => Some("gateway".to_owned()),
         Task::Preflight(_)
         | Task::Stage { .. }
         | Task::Prerequisites { .. }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -13,12 +14,21 @@ use std::time::{Duration, Instant};
 
 use super::hooks::Owned;
 use crate::model::order::{Artefact, Hidden};
+use crate::model::unit::Timestamp;
 
 /// How much of a program's output is read; the end of it tells why it failed.
 const OUTPUT: u64 = 256 * 1024;
 
 /// Between two looks whether a program has ended.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// The variables of every program.
+pub(super) const CLEAN: [(&str, &str); 4] = [
+    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    ("HOME", "/root"),
+    ("LC_ALL", "C"),
+    ("DEBIAN_FRONTEND", "noninteractive"),
+];
 
 /// A program to be run.
 #[derive(Clone, Debug)]
@@ -31,6 +41,20 @@ pub struct Call {
     pub env: BTreeMap<String, Hidden>,
     /// It is killed, with all it started, after this.
     pub within: Duration,
+    /// More arguments, which no text shows. Everybody on the node can read them while it runs.
+    pub hidden_args: Vec<Hidden>,
+    /// What is typed at its prompts, in this order. With any it runs on a terminal of its own,
+    /// and all that it writes is in `stdout`.
+    pub typed: Vec<Typed>,
+}
+
+/// An answer to a prompt.
+#[derive(Clone, Debug)]
+pub struct Typed {
+    /// A word of the prompt, in small letters.
+    pub prompt: String,
+    /// What is typed.
+    pub text: Hidden,
 }
 
 impl Call {
@@ -38,12 +62,15 @@ impl Call {
     pub fn new<'a>(program: &str, args: impl IntoIterator<Item = &'a str>) -> Self {
         let args = args.into_iter().map(str::to_owned).collect();
         // Queries take milliseconds; on a node that swaps, seconds.
-        Self { program: program.to_owned(), args, env: BTreeMap::new(), within: Duration::from_secs(60) }
+        let within = Duration::from_secs(60);
+        let (env, hidden_args, typed) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { program: program.to_owned(), args, env, within, hidden_args, typed }
     }
 
     /// How people write it.
     pub fn shown(&self) -> String {
-        std::iter::once(&self.program).chain(&self.args).map(String::as_str).collect::<Vec<_>>().join(" ")
+        let hidden = self.hidden_args.iter().map(|_| "***");
+        std::iter::once(&self.program).chain(&self.args).map(String::as_str).chain(hidden).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -82,6 +109,8 @@ pub enum HostError {
     Missing { program: String },
     #[error("{program} did not end within {within:?} and was killed")]
     TooSlow { program: String, within: Duration },
+    #[error("{program} asks for more than is known and was ended: {prompt:?}")]
+    Asks { program: String, prompt: String },
     #[error("cannot {operation} {path}: {source}")]
     Io { operation: &'static str, path: String, source: io::Error },
     #[error("{0}")]
@@ -94,7 +123,7 @@ pub trait Host {
     fn run(&mut self, call: &Call) -> Result<Output, HostError>;
     /// The content of a file; none when there is no such file.
     fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, HostError>;
-    /// Makes a file durable with its whole content, or leaves the old one.
+    /// Makes a file durable with its whole content, or leaves the old one. One that is there keeps owner and mode.
     fn write(&mut self, path: &str, content: &[u8], mode: u32) -> Result<(), HostError>;
     /// Removes a file; it may be gone already.
     fn remove(&mut self, path: &str) -> Result<(), HostError>;
@@ -115,6 +144,44 @@ pub trait Host {
     fn state_folder(&self) -> String;
     /// Which boot of the node this is.
     fn boot_id(&mut self) -> String;
+    /// Waits for a lock that others hold too, and has it until the value is dropped.
+    fn hold(&mut self, _path: &str, _within: Duration) -> Result<Held, HostError> {
+        Ok(Held::default())
+    }
+    /// The node's own clock.
+    fn clock(&mut self) -> Timestamp {
+        crate::clock::now()
+    }
+    /// Whether somebody takes a TCP connection at an address. The error says why not.
+    fn reach(&mut self, address: &str, within: Duration) -> Result<(), String> {
+        reach_from_here(address, within)
+    }
+}
+
+/// Connects to an address, name or number, and closes the connection again.
+pub fn reach_from_here(address: &str, within: Duration) -> Result<(), String> {
+    let addresses = address.to_socket_addrs().map_err(|error| format!("{address} is no address: {error}"))?;
+    let mut why = format!("{address} has no address");
+    for one in addresses {
+        match TcpStream::connect_timeout(&one, within) {
+            Ok(_) => return Ok(()),
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Err(why)
+}
+
+/// A lock on a file, while it lives. Simulated nodes need none.
+#[derive(Debug, Default)]
+pub struct Held {
+    _file: Option<std::fs::File>,
+}
+
+impl Held {
+    /// The lock of a file is free again when the file is closed.
+    pub const fn by(file: std::fs::File) -> Self {
+        Self { _file: Some(file) }
+    }
 }
 
 /// What an exclusive opening said.
@@ -134,19 +201,17 @@ pub enum Alone {
 /// Its output goes to files, not pipes: a service that a package's script
 /// starts keeps a pipe open long after the script has ended.
 pub fn run_here(call: &Call) -> Result<Output, HostError> {
+    if !call.typed.is_empty() {
+        return super::terminal::run(call);
+    }
     let io = |operation| move |source| HostError::Io { operation, path: call.program.clone(), source };
     let mut out = tempfile::tempfile().map_err(io("keep the output of"))?;
     let mut err = tempfile::tempfile().map_err(io("keep the output of"))?;
-    let clean = [
-        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-        ("HOME", "/root"),
-        ("LC_ALL", "C"),
-        ("DEBIAN_FRONTEND", "noninteractive"),
-    ];
     let mut child = Command::new(&call.program)
         .args(&call.args)
+        .args(call.hidden_args.iter().map(Hidden::reveal))
         .env_clear()
-        .envs(clean)
+        .envs(CLEAN)
         .envs(call.env.iter().map(|(name, value)| (name, value.reveal())))
         .current_dir("/")
         .stdin(Stdio::null())

@@ -18,11 +18,13 @@ pub mod link;
 pub mod look;
 pub mod memory;
 pub mod papers;
+pub mod preflight;
 pub mod real;
 pub mod recipes;
 pub mod run;
 pub mod service;
 pub mod steps;
+mod terminal;
 pub mod walk;
 
 /// Bytes as lower-case hexadecimal digits.

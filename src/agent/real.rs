@@ -4,13 +4,17 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
 use super::hex;
 use super::hooks::Owned;
-use super::host::{Alone, Call, Host, HostError, Output, remove_durably, run_here, write_durably};
+use super::host::{Alone, Call, Held, Host, HostError, Output, remove_durably, run_here, write_durably};
 use crate::model::order::Artefact;
+
+/// Between two looks whether a lock is free.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Brings the bytes of an artefact into a file. The error is for people.
 pub type Fetch = Box<dyn FnMut(&Artefact, &Path) -> Result<(), String> + Send>;
@@ -58,7 +62,16 @@ impl Host for RealHost {
     }
 
     fn write(&mut self, path: &str, content: &[u8], mode: u32) -> Result<(), HostError> {
-        write_durably(Path::new(path), content, mode).map_err(fail("write", path))
+        let before = fs::metadata(path).ok();
+        let mode = before.as_ref().map_or(mode, |file| file.mode() & 0o7777);
+        write_durably(Path::new(path), content, mode).map_err(fail("write", path))?;
+        // A service that runs as its own user must read it still.
+        match before.filter(|file| file.uid() != 0 || file.gid() != 0) {
+            Some(file) => {
+                std::os::unix::fs::chown(path, Some(file.uid()), Some(file.gid())).map_err(fail("give back", path))
+            }
+            None => Ok(()),
+        }
     }
 
     fn remove(&mut self, path: &str) -> Result<(), HostError> {
@@ -142,6 +155,22 @@ impl Host for RealHost {
         self.state.display().to_string()
     }
 
+    fn hold(&mut self, path: &str, within: Duration) -> Result<Held, HostError> {
+        let file =
+            fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(fail("open", path))?;
+        let deadline = Instant::now() + within;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Held::by(file)),
+                Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOOK),
+                Err(fs::TryLockError::WouldBlock) => {
+                    return Err(fail("lock", path)(io::Error::other("another program holds it")));
+                }
+                Err(fs::TryLockError::Error(error)) => return Err(fail("lock", path)(error)),
+            }
+        }
+    }
+
     fn boot_id(&mut self) -> String {
         fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
     }
@@ -179,8 +208,6 @@ pub fn sha256(path: &Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use super::*;
 
     fn host(content: &'static [u8]) -> (tempfile::TempDir, RealHost) {

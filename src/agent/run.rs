@@ -21,6 +21,7 @@ use super::look::look;
 use super::memory::{Admission, Memory, Record, refused, without_secrets};
 use super::real::{self, RealHost};
 use super::walk::{Around, walk};
+use crate::model::mdm::Change;
 use crate::model::order::{Artefact, Component, Finished, HostReport, Order, OrderId, PROTOCOL, Report, Secrets, Task};
 use crate::model::unit::Timestamp;
 use crate::{VERSION, clock};
@@ -383,5 +384,10 @@ impl Worker {
 
 /// Whether a step cannot be ended without what only the controller has.
 const fn needs_secrets(task: &Task) -> bool {
-    matches!(task, Task::Install(install) if matches!(install.component, Component::Lia | Component::Gateway))
+    match task {
+        Task::Install(install) => matches!(install.component, Component::Lia | Component::Gateway),
+        // A new cluster has a password that everybody knows, and a look needs none.
+        Task::Mdm(task) => !matches!(task.change, Change::Look | Change::Create { .. } | Change::Unknown),
+        _ => false,
+    }
 }

@@ -70,7 +70,11 @@ const fn acts(task: &Task) -> u32 {
         | Task::Install(_)
         | Task::Remove { .. }
         | Task::Service { .. }
-        | Task::ConnectSdc { .. } => 3,
+        | Task::ConnectSdc { .. }
+        | Task::Mdm(_)
+        | Task::MdmRole { .. }
+        | Task::LinkLia { .. }
+        | Task::ConnectGateway { .. } => 3,
     }
 }
 

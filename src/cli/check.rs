@@ -1,18 +1,42 @@
-//! `sio check`: whether the configuration is good, without starting anything.
+//! `sio check`: whether the configuration is good, or this host, without starting anything.
 
 use std::io::Write;
 use std::path::Path;
 
+use clap::{Args, Subcommand};
+
+use super::node;
 use crate::alert::rules;
 use crate::config::{Config, Trust};
 
-/// Tells what will be done, or every problem.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Shows what this host has of what ScaleIO needs, and what helps where something lacks
+    Node(node::Arguments),
+}
+
+/// Does what the arguments say.
 pub(super) fn check(
+    arguments: Arguments,
     file: Option<&Path>,
     variables: &[(String, String)],
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
+    match arguments.what {
+        None => configuration(file, variables, out, err),
+        Some(What::Node(arguments)) => node::check(&arguments, file, variables, out, err),
+    }
+}
+
+/// Tells what will be done, or every problem.
+fn configuration(file: Option<&Path>, variables: &[(String, String)], out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     match Config::load(file, variables.iter().cloned()) {
         Ok(config) => {
             let rules = if config.alerts.enabled { rules::load(&config.alerts, &config.poll).err() } else { None };

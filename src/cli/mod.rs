@@ -21,6 +21,7 @@ mod framework;
 mod import;
 mod init;
 mod manual;
+mod node;
 mod notify;
 mod password;
 mod plan;
@@ -59,8 +60,8 @@ struct Cli {
 enum Command {
     /// Runs the controller until it is told to end
     Run,
-    /// Checks the configuration and starts nothing
-    Check,
+    /// Checks the configuration, or whether this host can carry ScaleIO; starts and changes nothing
+    Check(check::Arguments),
     /// Asks, tests the login and writes a first configuration
     Init(init::Arguments),
     /// Writes a first configuration from what the framework of 2016 was told and kept
@@ -146,7 +147,7 @@ where
             };
             work().map_or_else(|error| fail(&error), |()| 0)
         }
-        Command::Check => check::check(file, variables, &mut out, &mut err),
+        Command::Check(arguments) => check::check(arguments, file, variables, &mut out, &mut err),
         Command::Export(what) => export::export(&what, file, variables, &mut out, &mut err),
         Command::Agent(arguments) => {
             drop(out);

@@ -54,11 +54,12 @@ fn render(preview: &Preview) -> String {
     block("left out", &refused);
     let idle: Vec<String> = preview.idle.iter().map(|(node, why)| format!("{node}: {why}")).collect();
     block("gives no storage", &idle);
-    if let Some(MdmPreview { seats, missing, warnings }) = &preview.mdm {
+    if let Some(MdmPreview { seats, missing, warnings, unproven }) = &preview.mdm {
         let seats: Vec<String> = seats.iter().map(|(node, seat)| format!("{node} is {seat}")).collect();
         block("MDM cluster", &seats);
         block("seats that nobody can take", missing);
         block("to be known", warnings);
+        block("never seen in use, and refused until they are accepted by name", unproven);
     }
     if text.is_empty() {
         text.push_str("nothing is to be done\n");

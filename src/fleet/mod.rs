@@ -4,9 +4,11 @@
 //! to know; [`launch`] says what is launched; [`offer`] judges offers;
 //! [`attributes`] reads what agents say of themselves; `status` is what is
 //! published. [`desired`] lays the topology over the nodes, [`roles`] seats the
-//! MDM cluster, [`diff`] says what is missing, and [`preview`] tells people.
+//! MDM cluster and [`bootstrap`] says how the seats are taken, [`diff`] says what is
+//! missing, and [`preview`] tells people.
 
 pub mod attributes;
+pub mod bootstrap;
 pub mod desired;
 pub mod diff;
 pub mod filter;

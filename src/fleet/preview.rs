@@ -104,6 +104,7 @@ fn seats(choice: &super::roles::Choice) -> MdmPreview {
         seats: choice.seats.iter().map(|(name, seat)| (name.clone(), seat.to_string())).collect(),
         missing: missing.collect(),
         warnings: choice.warnings.iter().map(ToString::to_string).collect(),
+        unproven: super::bootstrap::unproven(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod alerting;
 pub mod cluster;
+pub mod command;
 pub mod dependents;
 pub mod cron;
 pub mod findings;
@@ -13,6 +14,7 @@ pub mod hold;
 pub mod hurt;
 pub mod id;
 pub mod lifecycle;
+pub mod mdm;
 pub mod mesos;
 pub mod node;
 pub mod notice;
@@ -25,6 +27,7 @@ pub mod permit;
 pub mod person;
 pub mod picture;
 pub mod plan;
+pub mod preflight;
 pub mod rollout;
 pub mod schedule;
 pub mod snapshot;

@@ -114,12 +114,15 @@ pub struct Secrets {
     /// For the gateway: the password of its administrator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway_admin: Option<Hidden>,
+    /// For the MDM cluster: the password of its administrator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mdm_admin: Option<Hidden>,
 }
 
 impl Secrets {
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
-        self.lia_token.is_none() && self.gateway_admin.is_none()
+        self.lia_token.is_none() && self.gateway_admin.is_none() && self.mdm_admin.is_none()
     }
 }
 
@@ -176,6 +179,36 @@ pub enum Task {
         /// The new program.
         artefact: Artefact,
     },
+    /// The MDM cluster is as the order says, seen by way of this node.
+    Mdm(super::mdm::MdmTask),
+    /// The node's MDM, which is in no cluster, is a manager or a tie-breaker.
+    MdmRole {
+        /// A manager.
+        manager: bool,
+        /// Of which release.
+        generation: Generation,
+        /// A person has accepted what was not proven.
+        #[serde(default)]
+        accepted: bool,
+    },
+    /// LIA belongs to a system.
+    LinkLia {
+        /// The system's installation id, in hexadecimal digits.
+        installation: String,
+        /// Of which release.
+        generation: Generation,
+        /// A person has accepted what was not proven.
+        #[serde(default)]
+        accepted: bool,
+    },
+    /// The gateway on the node knows the managers.
+    ConnectGateway {
+        /// Their addresses.
+        mdms: Vec<IpAddr>,
+        /// Whether it takes the MDM's certificate without looking at it.
+        #[serde(default)]
+        trusts_any: bool,
+    },
     /// A task of another release.
     #[serde(other)]
     Unknown,
@@ -195,6 +228,10 @@ impl Task {
             Self::JudgeDisks { .. } => "judge_disks",
             Self::Reboot { .. } => "reboot",
             Self::RenewAgent { .. } => "renew_agent",
+            Self::Mdm(task) => task.change.name(),
+            Self::MdmRole { .. } => "mdm_role",
+            Self::LinkLia { .. } => "link_lia",
+            Self::ConnectGateway { .. } => "connect_gateway",
             Self::Unknown => "unknown",
         }
     }
@@ -242,6 +279,18 @@ pub struct Preflight {
     pub link_mbit: Option<u32>,
     /// The time at the controller when it asked.
     pub now: Option<Timestamp>,
+    /// The release of the packages it shall get; the kernel module must fit to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// The name by which the system shall know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Names that are taken in the system, each with an address of who has it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub taken: BTreeMap<String, IpAddr>,
+    /// The memory it must have, in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
 }
 
 /// A part of ScaleIO that a node can carry.
@@ -423,7 +472,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_sent_and_not_shown() {
-        let secrets = Secrets { lia_token: Some(Hidden::new("hunter2")), gateway_admin: None };
+        let secrets = Secrets { lia_token: Some(Hidden::new("hunter2")), gateway_admin: None, mdm_admin: None };
         assert!(!format!("{secrets:?}").contains("hunter2"));
         assert_eq!(serde_json::to_string(&secrets).unwrap(), r#"{"lia_token":"hunter2"}"#);
     }

@@ -34,4 +34,7 @@ pub struct MdmPreview {
     pub missing: Vec<String>,
     /// What is allowed, but should be known.
     pub warnings: Vec<String>,
+    /// Commands that would be given and were never seen in use; each waits until a person accepts it by its name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unproven: Vec<String>,
 }

@@ -14,6 +14,7 @@ pub mod node;
 mod release;
 mod run;
 pub mod scenario;
+pub mod scli;
 pub mod world;
 
 pub use fault::{Fault, Faults, When, Word};

@@ -24,6 +24,57 @@ while True:
 PY
         unit=sds service='ExecStart=/opt/emc/scaleio/sds/bin/sds'
         ;;
+    mdm)
+        # /etc/sio-stub-mdm says this host's address and where the landscape of all MDMs is.
+        cat >"$root/opt/emc/scaleio/mdm/bin/mdm" <<'PY'
+#!/usr/bin/python3
+import socket, time
+own, land = open("/etc/sio-stub-mdm").read().split()
+is_manager = "actor_role_is_manager=1" in open("/opt/emc/scaleio/mdm/cfg/conf.txt").read()
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind((own, 9011))
+server.listen()
+host, port = land.split(":")
+while True:
+    try:
+        line = socket.create_connection((host, int(port)))
+        line.sendall(f"daemon\t{own}\t{int(is_manager)}\n".encode())
+        line.recv(1)
+    except OSError:
+        pass
+    time.sleep(0.2)
+PY
+        mkdir -p "$root/usr/bin"
+        cat >"$root/usr/bin/scli" <<'PY'
+#!/usr/bin/python3
+import socket, sys
+own, land = open("/etc/sio-stub-mdm").read().split()
+args, typed = sys.argv[1:], []
+def ask(prompt):
+    # Passwords come from the terminal, whatever the standard input is.
+    with open("/dev/tty", "r") as lines, open("/dev/tty", "w") as words:
+        words.write(prompt)
+        words.flush()
+        typed.append(lines.readline().rstrip("\n"))
+if "--login" in args and "--password" not in args:
+    ask("Enter password: ")
+if "--set_password" in args and "--old_password" not in args:
+    for prompt in ("Enter old password: ", "Enter new password: ", "Confirm new password: "):
+        ask(prompt)
+host, port = land.split(":")
+line = socket.create_connection((host, int(port)))
+line.sendall(("\t".join(["scli", own, "\x1f".join(args), "\x1f".join(typed)]) + "\n").encode())
+answer = b""
+while piece := line.recv(4096):
+    answer += piece
+status, text = answer.decode().split("\n", 1)
+(sys.stdout if status == "0" else sys.stderr).write(text)
+sys.exit(int(status))
+PY
+        chmod 755 "$root/usr/bin/scli"
+        unit=mdm service='ExecStart=/opt/emc/scaleio/mdm/bin/mdm'
+        ;;
     sdc)
         cat >"$root/opt/emc/scaleio/sdc/bin/drv_cfg" <<'PY'
 #!/usr/bin/python3
@@ -67,6 +118,9 @@ post() {
     wait) echo 'echo $$ >/run/post.pid; i=0; while [ ! -e /run/go ] && [ $i -lt 200 ]; do sleep 0.1; i=$((i+1)); done' ;;
     fail) echo 'exit 3' ;;
     esac
+    if [[ $unit == mdm ]]; then
+        echo 'mkdir -p /opt/emc/scaleio/mdm/cfg; echo "actor_role_is_manager=${MDM_ROLE_IS_MANAGER:-0}" >/opt/emc/scaleio/mdm/cfg/conf.txt'
+    fi
     echo "systemctl daemon-reload; systemctl enable $unit; systemctl restart $unit"
 }
 sure='[ "$I_AM_SURE" = 1 ] || { echo "removal asks for I_AM_SURE=1" >&2; exit 1; }'
@@ -123,3 +177,4 @@ make sds 3.6-400.1 wait
 make sds 3.6-500.1 wait
 make sdc 3.6-100.101
 make sdc 3.6-200.1 conflict
+make mdm 2.0-13000.211

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod bootstrap;
+mod cluster;
 mod crash;
 mod simulated;
 mod tasks;

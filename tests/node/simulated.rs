@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scaleio_framework::agent::hooks::Owned;
@@ -13,6 +14,7 @@ use scaleio_framework::agent::walk::{Around, walk};
 use scaleio_framework::model::order::{Artefact, Finished, Order, OrderId, Secrets, Task};
 use scaleio_framework::model::unit::Timestamp;
 use scaleio_framework::sim::node::SimNode;
+use scaleio_framework::sim::scli::Landscape;
 
 pub(crate) const STATE: &str = "/var/lib/sio-agent";
 
@@ -38,13 +40,30 @@ pub(crate) struct SimHost {
     pub(crate) hooks: BTreeMap<String, (Owned, i32)>,
     /// Programs that do not answer.
     pub(crate) mute: Vec<&'static str>,
+    /// The MDMs of all hosts, and the address of this one.
+    pub(crate) land: Arc<Mutex<Landscape>>,
+    pub(crate) ip: String,
+    /// What scli was told, as everybody on the host could read it.
+    pub(crate) seen_args: Vec<String>,
 }
 
 impl SimHost {
     pub(crate) fn new(id: &str, version: &str) -> Self {
         let node = SimNode::new(id, version);
         let (served, hooks) = (BTreeMap::new(), BTreeMap::new());
-        Self { node, served, kill: None, calls: 0, hooks, mute: Vec::new() }
+        let (land, ip) = (Arc::default(), "192.0.2.1".to_owned());
+        Self { node, served, kill: None, calls: 0, hooks, mute: Vec::new(), land, ip, seen_args: Vec::new() }
+    }
+
+    /// scli on this host, which all hosts' MDMs answer. A kill in its middle leaves the command to its end.
+    fn scli(&mut self, call: &Call) -> Output {
+        let (land, ip) = (self.land.clone(), self.ip.clone());
+        let args: Vec<&str> =
+            call.args.iter().map(String::as_str).chain(call.hidden_args.iter().map(|arg| arg.reveal())).collect();
+        self.seen_args.push(args.join(" "));
+        let typed: Vec<&str> = call.typed.iter().map(|typed| typed.text.reveal()).collect();
+        let ended = self.call(|_, _| land.lock().unwrap().scli(&ip, &args, &typed));
+        Output { status: Some(ended.status), stdout: ended.text, stderr: String::new() }
     }
 
     fn call<T>(&mut self, act: impl FnOnce(&mut SimNode, bool) -> T) -> T {
@@ -65,6 +84,9 @@ impl Host for SimHost {
     fn run(&mut self, call: &Call) -> Result<Output, HostError> {
         if self.mute.contains(&call.program.as_str()) {
             return Ok(Output { status: Some(0), stdout: String::new(), stderr: String::new() });
+        }
+        if call.program == "scli" {
+            return Ok(self.scli(call));
         }
         if let Some((_, status)) = self.hooks.get(&call.program) {
             return Ok(Output { status: Some(*status), stdout: String::new(), stderr: "the owner's words".to_owned() });

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::agent::recipes::Mark;
 use crate::agent::recipes::os::Books;
+use crate::model::command::Evidence;
 use crate::model::order::{Component, Hidden, Secrets};
 use crate::model::version::Generation;
 
@@ -19,19 +19,19 @@ pub struct Facts {
     /// A port that is open when it works.
     pub port: Option<u16>,
     /// How well the commands for it are known.
-    pub mark: Mark,
+    pub mark: Evidence,
 }
 
 /// The facts of a component.
 pub const fn facts(component: Component) -> Facts {
     let (word, unit, port, mark) = match component {
         // The port of the members among themselves, open before there is a cluster.
-        Component::Mdm => ("mdm", "mdm", Some(9011), Mark::Used),
-        Component::Tb => ("mdm", "mdm", Some(9011), Mark::Used),
-        Component::Sds => ("sds", "sds", Some(7072), Mark::Used),
-        Component::Sdc => ("sdc", "scini", None, Mark::Used),
-        Component::Lia => ("lia", "lia", Some(9099), Mark::Used),
-        Component::Gateway => ("gateway", "scaleio-gateway", Some(443), Mark::Used),
+        Component::Mdm => ("mdm", "mdm", Some(9011), Evidence::Seen),
+        Component::Tb => ("mdm", "mdm", Some(9011), Evidence::Seen),
+        Component::Sds => ("sds", "sds", Some(7072), Evidence::Seen),
+        Component::Sdc => ("sdc", "scini", None, Evidence::Seen),
+        Component::Lia => ("lia", "lia", Some(9099), Evidence::Seen),
+        Component::Gateway => ("gateway", "scaleio-gateway", Some(443), Evidence::Seen),
     };
     Facts { word, unit, port, mark }
 }
@@ -114,7 +114,8 @@ mod tests {
     #[test]
     fn each_script_gets_what_it_reads_and_no_other_secret() {
         let mdms = ["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
-        let secrets = Secrets { lia_token: Some(Hidden::new("t")), gateway_admin: Some(Hidden::new("g")) };
+        let secrets =
+            Secrets { lia_token: Some(Hidden::new("t")), gateway_admin: Some(Hidden::new("g")), mdm_admin: None };
         let names = |component| {
             let env = environment(component, &mdms, &secrets).unwrap();
             env.iter().map(|(name, value)| format!("{name}={}", value.reveal())).collect::<Vec<_>>().join(" ")

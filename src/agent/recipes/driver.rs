@@ -21,11 +21,12 @@ pub fn path(os: &Os, release: &Release, kernel: &str) -> String {
 }
 
 /// `3.6-100.101` is `3.6.100.101` in paths of drivers.
-fn dotted(release: &Release) -> String {
+pub fn dotted(release: &Release) -> String {
     release.to_string().replace('-', ".")
 }
 
-fn distribution(os: &Os) -> String {
+/// The folder of an operating system in the cache.
+pub fn distribution(os: &Os) -> String {
     let (major, minor) = os.version;
     match os.family {
         Family::El => format!("RHEL{major}"),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::Mark;
 use crate::agent::host::Call;
+use crate::model::command::Evidence;
 
 /// Where the program is; older releases have the second.
 pub const PROGRAMS: [&str; 2] = ["/opt/emc/scaleio/sdc/bin/drv_cfg", "/bin/emc/scaleio/drv_cfg"];
@@ -13,7 +13,7 @@ pub const PROGRAMS: [&str; 2] = ["/opt/emc/scaleio/sdc/bin/drv_cfg", "/bin/emc/s
 pub const FILES: [&str; 2] = ["/etc/emc/scaleio/drv_cfg.txt", "/bin/emc/scaleio/drv_cfg.txt"];
 
 /// How well these commands are known.
-pub const MARK: Mark = Mark::Used;
+pub const MARK: Evidence = Evidence::Seen;
 
 /// A system that an SDC was told of.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,24 +12,7 @@ pub mod package;
 pub mod prerequisites;
 pub mod release;
 pub mod rpm;
-
-/// How well something is known. What is only concluded needs a person's yes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mark {
-    /// Concluded from other facts, never seen.
-    Inferred,
-    /// Read in documentation or a report.
-    Documented,
-    /// Seen in a program that people run.
-    Used,
-}
-
-impl Mark {
-    /// Whether a person must accept it before it is used.
-    pub const fn is_unproven(self) -> bool {
-        matches!(self, Self::Inferred)
-    }
-}
+pub mod scli;
 
 /// How an installed package stands in the package manager's own books.
 #[derive(Clone, Debug, PartialEq, Eq)]

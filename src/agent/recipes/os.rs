@@ -1,6 +1,6 @@
 //! Which operating system a node has, and whether we work on it.
 
-use crate::agent::recipes::Mark;
+use crate::model::command::Evidence;
 
 /// Systems that are handled alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,12 +92,12 @@ impl Os {
     }
 
     /// How well packages for it are known.
-    pub fn mark(&self) -> Mark {
+    pub fn mark(&self) -> Evidence {
         match (self.id.as_str(), self.version.0) {
-            ("centos" | "rhel", 7) | ("ubuntu", 16..=22) | ("sles", 12) => Mark::Used,
+            ("centos" | "rhel", 7) | ("ubuntu", 16..=22) | ("sles", 12) => Evidence::Seen,
             // The vendor has no packages for Debian; those for Ubuntu are tried.
-            ("debian", _) => Mark::Inferred,
-            _ => Mark::Documented,
+            ("debian", _) => Evidence::Inferred,
+            _ => Evidence::Documented,
         }
     }
 }

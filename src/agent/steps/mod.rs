@@ -3,8 +3,11 @@
 //! `check` only looks. `act` brings a node from wherever it stands to what was
 //! ordered; doing it twice is as good as once.
 
+mod configure;
+mod mdm;
 mod package;
 mod packages_busy;
+mod preflight;
 mod reboot;
 mod sdc;
 mod service;
@@ -26,7 +29,7 @@ use crate::model::unit::Timestamp;
 type Found = BTreeMap<String, String>;
 
 /// Looks how the node stands to an order.
-pub fn check(order: &Order, host: &mut dyn Host, found: &mut Found, _now: Timestamp) -> State {
+pub fn check(order: &Order, host: &mut dyn Host, found: &mut Found, now: Timestamp) -> State {
     match &order.task {
         Task::Stage { artefacts } => stage::check(artefacts, host),
         Task::Prerequisites { components, generation } => wanted::check(components, *generation, host),
@@ -36,9 +39,16 @@ pub fn check(order: &Order, host: &mut dyn Host, found: &mut Found, _now: Timest
         Task::ConnectSdc { systems } => sdc::check(systems, host),
         Task::Reboot { boot_id } => reboot::check(boot_id, host, found),
         Task::JudgeDisks { paths } => judge_disks(paths, host, found),
-        Task::Preflight(_) | Task::RenewAgent { .. } => {
-            State::Impossible(format!("this agent cannot do {} yet", order.task.name()))
+        Task::Preflight(asked) => preflight::check(asked, host, found, now),
+        Task::Mdm(task) => mdm::check(order, task, host, found),
+        Task::MdmRole { manager, generation, accepted } => {
+            configure::check_role(*manager, *generation, *accepted, host)
         }
+        Task::LinkLia { installation, generation, accepted } => {
+            configure::check_lia(installation, *generation, *accepted, host)
+        }
+        Task::ConnectGateway { mdms, trusts_any } => configure::check_gateway(mdms, *trusts_any, host),
+        Task::RenewAgent { .. } => State::Impossible(format!("this agent cannot do {} yet", order.task.name())),
         Task::Unknown => State::Impossible(
             "this agent does not know the task; it is of another release than the controller".to_owned(),
         ),
@@ -56,6 +66,10 @@ pub fn act(order: &Order, host: &mut dyn Host) -> Result<(), Trouble> {
         Task::Service { component, running } => service::act_wanted(*component, *running, within, host),
         Task::ConnectSdc { systems } => sdc::act(systems, host),
         Task::Reboot { .. } => reboot::act(host),
+        Task::Mdm(task) => mdm::act(order, task, host),
+        Task::MdmRole { manager, .. } => configure::act_role(*manager, host),
+        Task::LinkLia { installation, .. } => configure::act_lia(installation, host),
+        Task::ConnectGateway { mdms, trusts_any } => configure::act_gateway(mdms, *trusts_any, host),
         Task::Preflight(_) | Task::JudgeDisks { .. } | Task::RenewAgent { .. } | Task::Unknown => Ok(()),
     }
 }

@@ -1,0 +1,137 @@
+//! What is there? Looks at a node by its own means and judges nothing.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::{Driver, Link, Machine, Reached, proc};
+use crate::agent::host::{Call, Host};
+use crate::agent::recipes::component::facts;
+use crate::agent::recipes::driver::{self, Workshop};
+use crate::agent::recipes::os::Os;
+use crate::model::order::{Component, Preflight};
+use crate::model::unit::Timestamp;
+
+/// A neighbour takes a connection in milliseconds; a firewall that drops is known after this.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// Where packages and logs go.
+const FOLDERS: [&str; 2] = ["/opt", "/var"];
+
+/// Where the SDC says which repository of modules it asks.
+const SYNC: [&str; 2] =
+    ["/bin/emc/scaleio/scini_sync/driver_sync.conf", "/etc/emc/scaleio/scini_sync/driver_sync.conf"];
+
+/// Looks at everything that the order asks about. `now` is the time at the controller, when one said it.
+pub fn gather(asked: &Preflight, host: &mut dyn Host, now: Option<Timestamp>) -> Machine {
+    let os = match text(host, "/etc/os-release") {
+        Some(text) => Os::read(&text),
+        None => Err("the node has no /etc/os-release".to_owned()),
+    };
+    let kernel = text(host, "/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+    let tables: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"].iter().filter_map(|path| text(host, path)).collect();
+    let listening = (!tables.is_empty()).then(|| tables.iter().flat_map(|table| proc::listening(table)).collect());
+    let mut addresses = text(host, "/proc/net/fib_trie").map(|trie| proc::own_v4(&trie)).unwrap_or_default();
+    addresses.extend(text(host, "/proc/net/if_inet6").map(|table| proc::own_v6(&table)).unwrap_or_default());
+    Machine {
+        driver: driver_of(os.as_ref().ok(), &kernel, host),
+        hostname: text(host, "/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
+        running: running(&asked.components, host),
+        links: links(host),
+        clock_ahead_s: now.map(|now| (host.clock() - now).num_seconds()),
+        reached: asked.reach.iter().map(|address| reach(address, asked.mtu, host)).collect(),
+        space: FOLDERS.into_iter().map(|folder| (folder.to_owned(), space(folder, host))).collect(),
+        memory_mib: text(host, "/proc/meminfo").and_then(|table| proc::memory_mib(&table)),
+        os,
+        kernel,
+        listening,
+        addresses,
+    }
+}
+
+fn text(host: &mut dyn Host, path: &str) -> Option<String> {
+    host.read(path).ok().flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn driver_of(os: Option<&Os>, kernel: &str, host: &mut dyn Host) -> Driver {
+    let loaded = text(host, "/proc/modules").unwrap_or_default();
+    let mut cached = Vec::new();
+    if let Some(os) = os {
+        let folder = format!("{}/{}", driver::CACHE, driver::distribution(os));
+        for release in host.list(&folder).unwrap_or_default() {
+            if host.exists(&format!("{folder}/{release}/{kernel}/scini.ko")) {
+                cached.push(release);
+            }
+        }
+    }
+    let repository = SYNC.iter().find_map(|path| {
+        let text = text(host, path)?;
+        let value = text.lines().find_map(|line| line.trim().strip_prefix("repo_address")?.trim().strip_prefix('='))?;
+        Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+    });
+    let tools = ["gcc", "make"].iter().all(|name| host.exists(&format!("/usr/bin/{name}")));
+    let workshop = Workshop {
+        flag: host.exists(driver::BUILD_FLAG),
+        tools,
+        headers: host.exists(&format!("/lib/modules/{kernel}/build")),
+    };
+    Driver {
+        is_loaded: loaded.lines().any(|line| line.split_whitespace().next() == Some("scini")),
+        cached,
+        repository,
+        workshop,
+    }
+}
+
+fn running(components: &[Component], host: &mut dyn Host) -> BTreeSet<Component> {
+    let mut active = |component: Component| {
+        let call = Call::new("systemctl", ["is-active", facts(component).unit]);
+        host.run(&call).is_ok_and(|output| output.stdout.trim() == "active")
+    };
+    components.iter().copied().filter(|component| active(*component)).collect()
+}
+
+fn links(host: &mut dyn Host) -> Vec<Link> {
+    let names = host.list("/sys/class/net").unwrap_or_default();
+    let names = names.into_iter().filter(|name| name != "lo" && name != "bonding_masters");
+    names
+        .map(|name| {
+            let mut number = |what: &str| {
+                // A link without a carrier has no speed, and a virtual one tells -1.
+                let text = text(host, &format!("/sys/class/net/{name}/{what}"))?;
+                text.trim().parse::<i64>().ok().and_then(|number| u32::try_from(number).ok())
+            };
+            let (mtu, mbit, carrier) = (number("mtu"), number("speed"), number("carrier"));
+            Link { mtu, mbit: mbit.filter(|mbit| *mbit > 0), is_up: carrier == Some(1), name }
+        })
+        .collect()
+}
+
+fn reach(address: &str, mtu: Option<u32>, host: &mut dyn Host) -> Reached {
+    let ip = address.parse::<SocketAddr>().map(|address| address.ip()).ok();
+    let by = match ip {
+        Some(IpAddr::V4(ip)) => text(host, "/proc/net/route").and_then(|routes| proc::way(&routes, ip)),
+        _ => None,
+    };
+    Reached {
+        address: address.to_owned(),
+        by,
+        taken: host.reach(address, CONNECT),
+        whole: ip.zip(mtu).and_then(|(ip, mtu)| whole(ip, mtu, host)),
+    }
+}
+
+/// Whether a packet of this size goes there and back without being cut. None where that cannot be tried.
+fn whole(to: IpAddr, mtu: u32, host: &mut dyn Host) -> Option<Result<(), String>> {
+    // What the headers of IP and ICMP take.
+    let headers = if to.is_ipv4() { 28 } else { 48 };
+    let (size, to) = (mtu.saturating_sub(headers).to_string(), to.to_string());
+    let call = Call { within: CONNECT * 2, ..Call::new("ping", ["-c", "1", "-W", "2", "-M", "do", "-s", &size, &to]) };
+    let output = host.run(&call).ok()?;
+    Some(if output.is_good() { Ok(()) } else { Err(output.last_words()) })
+}
+
+fn space(folder: &str, host: &mut dyn Host) -> Result<u64, String> {
+    let output = host.run(&Call::new("df", ["-Pk", folder])).map_err(|error| error.to_string())?;
+    proc::free_mib(&output.stdout).ok_or_else(|| format!("df says nothing of {folder} ({})", output.last_words()))
+}

@@ -1,0 +1,189 @@
+//! Does each row say ok, warn and fail where it should, and does a fail name a mend?
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::*;
+use crate::agent::recipes::driver::Workshop;
+use crate::agent::recipes::os::Os;
+
+fn os(id: &str, version: &str) -> Result<Os, String> {
+    Os::read(&format!("ID={id}\nVERSION_ID={version}\nPRETTY_NAME=\"{id} {version}\"\n"))
+}
+
+/// A machine on which everything is well.
+fn machine() -> Machine {
+    Machine {
+        os: os("centos", "7"),
+        hostname: "node-1".to_owned(),
+        kernel: "3.10.0-1160.el7".to_owned(),
+        driver: Driver {
+            is_loaded: false,
+            cached: vec!["3.6.100.101".to_owned()],
+            repository: None,
+            workshop: Workshop { flag: false, tools: false, headers: false },
+        },
+        listening: Some([22].into()),
+        running: [].into(),
+        links: vec![Link { name: "eth0".to_owned(), mtu: Some(9000), mbit: Some(10_000), is_up: true }],
+        addresses: ["192.0.2.11".parse::<IpAddr>().unwrap()].into(),
+        clock_ahead_s: Some(0),
+        reached: vec![Reached {
+            address: "192.0.2.1:6611".to_owned(),
+            by: Some("eth0".to_owned()),
+            taken: Ok(()),
+            whole: Some(Ok(())),
+        }],
+        space: [("/opt".to_owned(), Ok(50_000)), ("/var".to_owned(), Ok(50_000))].into(),
+        memory_mib: Some(16_000),
+    }
+}
+
+fn asked() -> Preflight {
+    Preflight {
+        components: vec![Component::Mdm, Component::Sds, Component::Sdc],
+        release: Some("3.6-100.101".to_owned()),
+        mtu: Some(9000),
+        link_mbit: Some(10_000),
+        ..Preflight::default()
+    }
+}
+
+/// The rows that are not ok, by name.
+fn complaints(asked: &Preflight, machine: &Machine) -> BTreeMap<String, (Verdict, String)> {
+    let rows = judge(asked, machine);
+    for row in &rows {
+        assert_eq!(row.verdict == Verdict::Ok, row.mend.is_empty(), "a row that is not ok says what helps: {row:?}");
+        assert!(!row.found.is_empty() && !row.wanted.is_empty(), "{row:?}");
+    }
+    let bad = rows.into_iter().filter(|row| row.verdict != Verdict::Ok);
+    bad.map(|row| (row.name, (row.verdict, format!("{}; {}", row.found, row.mend)))).collect()
+}
+
+/// What is changed of a machine on which all is well, the row that says so, how hard, and a word of it.
+type Case = (&'static str, fn(&mut Preflight, &mut Machine), &'static str, Verdict, &'static str);
+
+const CASES: &[Case] = &[
+    ("an unknown system", |_, m| m.os = os("alpine", "3.19"), "operating system", Verdict::Fail, "alpine"),
+    ("no packages by the vendor", |_, m| m.os = os("debian", "12"), "operating system", Verdict::Warn, "vendor"),
+    ("no package manager", |_, m| m.os = os("flatcar", "3760.2"), "operating system", Verdict::Warn, "plain files"),
+    (
+        "no MDM package in 4.x",
+        |a, _| a.generation = Some(Generation::V4),
+        "release",
+        Verdict::Fail,
+        "PowerFlex Manager",
+    ),
+    ("no kernel told", |_, m| m.kernel.clear(), "kernel", Verdict::Fail, ""),
+    (
+        "a module of another release only",
+        |a, _| a.release = Some("3.6-200.1".into()),
+        "driver",
+        Verdict::Fail,
+        "3.10.0",
+    ),
+    (
+        "loaded, and no module of the next",
+        |a, m| {
+            a.release = Some("3.6-200.1".into());
+            m.driver.is_loaded = true;
+        },
+        "driver",
+        Verdict::Fail,
+        "3.10.0",
+    ),
+    ("no SDC yet", |_, m| m.driver.cached.clear(), "driver", Verdict::Warn, "no SDC was installed yet"),
+    (
+        "a repository",
+        |_, m| {
+            m.driver.cached.clear();
+            m.driver.repository = Some("sftp://mirror".into());
+        },
+        "driver",
+        Verdict::Warn,
+        "sftp://mirror",
+    ),
+    ("a port of others", |_, m| m.listening = Some([7072].into()), "port 7072 (sds)", Verdict::Fail, "sport = :7072"),
+    ("sockets not told", |_, m| m.listening = None, "port 7072 (sds)", Verdict::Warn, "sockets"),
+    ("a small MTU", |_, m| m.links[0].mtu = Some(1500), "MTU of eth0", Verdict::Fail, "mtu 9000"),
+    (
+        "a small MTU nobody asked about",
+        |a, m| {
+            a.mtu = None;
+            m.links[0].mtu = Some(1400);
+        },
+        "MTU of eth0",
+        Verdict::Warn,
+        "1400",
+    ),
+    ("a slow link", |_, m| m.links[0].mbit = Some(1000), "speed of eth0", Verdict::Fail, "1000 Mbit/s"),
+    ("a virtual link", |_, m| m.links[0].mbit = None, "speed of eth0", Verdict::Warn, "not told"),
+    ("no link", |_, m| m.links.clear(), "links", Verdict::Warn, "/sys/class/net"),
+    ("a clock a little off", |_, m| m.clock_ahead_s = Some(-30), "clock", Verdict::Warn, "30 s behind"),
+    ("a wrong clock", |_, m| m.clock_ahead_s = Some(3600), "clock", Verdict::Fail, "3600 s ahead"),
+    ("a clock nobody compared", |_, m| m.clock_ahead_s = None, "clock", Verdict::Warn, "no controller"),
+    (
+        "a closed port",
+        |_, m| m.reached[0].taken = Err("Connection refused".into()),
+        "reach 192.0.2.1:6611 (MDM, for clients)",
+        Verdict::Fail,
+        "firewalls",
+    ),
+    (
+        "packets that are cut",
+        |_, m| m.reached[0].whole = Some(Err("message too long".into())),
+        "packets to 192.0.2.1:6611",
+        Verdict::Warn,
+        "switch",
+    ),
+    ("little space", |_, m| drop(m.space.insert("/opt".into(), Ok(2_000))), "space in /opt", Verdict::Warn, "2000 MiB"),
+    ("no space", |_, m| drop(m.space.insert("/opt".into(), Ok(100))), "space in /opt", Verdict::Fail, "make room"),
+    (
+        "space not told",
+        |_, m| drop(m.space.insert("/opt".into(), Err("df failed".into()))),
+        "space in /opt",
+        Verdict::Warn,
+        "df",
+    ),
+    ("little memory", |_, m| m.memory_mib = Some(2_000), "memory", Verdict::Warn, "2000 MiB"),
+    ("less memory than was asked for", |a, _| a.memory_mib = Some(64_000), "memory", Verdict::Fail, "16000 MiB"),
+    (
+        "a name of another host",
+        |a, _| a.taken = [("node-1".into(), "192.0.2.99".parse().unwrap())].into(),
+        "name",
+        Verdict::Fail,
+        "192.0.2.99",
+    ),
+    ("a long name", |a, _| a.name = Some("n".repeat(32)), "name", Verdict::Fail, "shorter"),
+    ("no name", |_, m| m.hostname.clear(), "name", Verdict::Fail, "give the host a name"),
+];
+
+#[test]
+fn a_good_node_has_no_complaint() {
+    assert_eq!(complaints(&asked(), &machine()), BTreeMap::new());
+}
+
+#[test]
+fn each_thing_that_is_wrong_is_told_in_its_row_alone() {
+    for (what, change, row, verdict, words) in CASES {
+        let (mut asked, mut machine) = (asked(), machine());
+        change(&mut asked, &mut machine);
+        let mut told = complaints(&asked, &machine);
+        let (as_told, text) = told.remove(*row).unwrap_or_else(|| panic!("{what}: no row {row} in {told:?}"));
+        assert_eq!(as_told, *verdict, "{what}: {text}");
+        assert!(text.contains(words), "{what}: {text}");
+        // One cause may have several effects, but none of them in other kinds of rows.
+        let kind = row.split(' ').next().unwrap();
+        assert!(told.keys().all(|other| other.starts_with(kind)), "{what}: also {told:?}");
+    }
+}
+
+#[test]
+fn what_is_ours_already_is_no_conflict() {
+    let (asked, mut machine) = (asked(), machine());
+    machine.listening = Some([7072, 9011, 6611].into());
+    machine.running = [Component::Sds, Component::Tb].into();
+    assert_eq!(complaints(&asked, &machine), BTreeMap::new());
+    let named = Preflight { taken: [("node-1".into(), "192.0.2.11".parse().unwrap())].into(), ..asked };
+    assert_eq!(complaints(&named, &machine), BTreeMap::new(), "the name is its own");
+}

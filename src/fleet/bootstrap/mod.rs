@@ -1,0 +1,492 @@
+//! What is to be done next, so that the seats of an MDM cluster are taken?
+//!
+//! A pure step: from the seats and what each node's agent has said of its MDM
+//! follow the next orders, or the reasons why there are none. Nothing is
+//! remembered between two turns but what the caller has written down, so a
+//! controller that was killed anywhere goes on from what the cluster says.
+//!
+//! ```text
+//! install on every seat ─► all managers say "free" ─► create ─► password ─► add who is missing
+//!    ─► (who is lost is replaced) ─► switch the mode ─► remove who is lost ─► name ─► licence
+//! ```
+//!
+//! Installing goes on everywhere at once; the cluster is changed by one order
+//! at a time. A member is never taken away unless its node was declared lost.
+
+mod wait;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::config::rollout::Members;
+use crate::model::command::{Command, Evidence, GENERATIONS};
+use crate::model::id::NodeName;
+use crate::model::mdm::{Change, Cluster, Kind, MdmTask, MdmWord, Member, MemberSeen, Mode, Place};
+use crate::model::order::{Artefact, Component, Install, Task};
+use crate::model::unit::Timestamp;
+use crate::model::version::Generation;
+
+use super::roles::Seat;
+pub use wait::Wait;
+
+/// What the cluster shall be.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Of which release.
+    pub generation: Generation,
+    /// Members that vote.
+    pub members: Members,
+    /// Who sits where, as it was written down before the first order: a choice made anew might differ.
+    pub seats: BTreeMap<NodeName, Seat>,
+    /// Nodes that had a seat and are lost; they are replaced and taken out.
+    pub lost: BTreeSet<NodeName>,
+    /// The system's name.
+    pub name: Option<String>,
+    /// Its licence.
+    pub licence: Option<Artefact>,
+    /// Addresses that move with the leadership.
+    pub virtual_ips: Vec<IpAddr>,
+}
+
+/// What the controller has written down of earlier turns. Without it nothing is done twice, but more is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// A cluster was made or seen; it is never made a second time.
+    pub is_made: bool,
+    /// The administrator's password was set.
+    pub has_password: bool,
+    /// The licence was set.
+    pub has_licence: bool,
+}
+
+/// What is known of a node.
+#[derive(Clone, Debug)]
+pub struct NodeView {
+    /// Its addresses for the other members.
+    pub ips: Vec<IpAddr>,
+    /// Its addresses for people and gateways.
+    pub management_ips: Vec<IpAddr>,
+    /// Interfaces that carry the virtual addresses.
+    pub interfaces: Vec<String>,
+    /// Whether its agent was heard lately.
+    pub is_heard: bool,
+    /// Whether an order is under way there.
+    pub is_busy: bool,
+    /// What its MDM is installed as; none: not, or not known.
+    pub installed: Option<Kind>,
+    /// What was said by way of it of the cluster, and when.
+    pub word: Option<(Timestamp, MdmWord)>,
+}
+
+/// An order that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// For which node.
+    pub node: NodeName,
+    /// What for.
+    pub what: What,
+}
+
+/// What a node is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// An MDM is installed on it.
+    Install(Component),
+    /// The cluster is changed or looked at by way of it.
+    Cluster {
+        /// The change.
+        change: Change,
+        /// Which managers are asked.
+        ask: Vec<IpAddr>,
+    },
+}
+
+/// What follows from a look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Next {
+    /// Orders that are due now; at most one of them changes the cluster.
+    pub steps: Vec<Step>,
+    /// What keeps it from being done.
+    pub waits: Vec<Wait>,
+}
+
+impl Next {
+    /// Whether all is as wished.
+    pub const fn is_done(&self) -> bool {
+        self.steps.is_empty() && self.waits.is_empty()
+    }
+}
+
+/// The next orders. Words from before `fresh_since` are not believed: something was changed since, or they are old.
+pub fn next(wish: &Wish, known: &Known, nodes: &BTreeMap<NodeName, NodeView>, fresh_since: Timestamp) -> Next {
+    let mut next = Next::default();
+    if wish.generation >= Generation::V4 {
+        next.waits.push(Wait::Generation { generation: wish.generation });
+        return next;
+    }
+    let turn = Turn { wish, known, nodes, fresh_since };
+    turn.installs(&mut next);
+    turn.cluster(&mut next);
+    next
+}
+
+/// The task of an order. `package` is the one for the node's operating system.
+pub fn task(
+    what: &What,
+    generation: Generation,
+    package: Option<&Artefact>,
+    accepted: &BTreeSet<String>,
+    password_in_sight: bool,
+) -> Option<Task> {
+    Some(match what {
+        What::Install(component) => {
+            Task::Install(Install { component: *component, artefact: package?.clone(), mdms: Vec::new() })
+        }
+        What::Cluster { change, ask } => Task::Mdm(MdmTask {
+            generation,
+            ask: ask.clone(),
+            change: change.clone(),
+            password_in_sight,
+            accepted: accepted.clone(),
+        }),
+    })
+}
+
+/// Commands that a cluster may need and that were never seen in use, each with the releases of which that is so.
+pub fn unproven() -> Vec<String> {
+    let used = [
+        Command::QueryCluster,
+        Command::CreateCluster,
+        Command::LoginAtPrompt,
+        Command::SetPasswordAtPrompt,
+        Command::AddStandby,
+        Command::SwitchMode,
+        Command::ReplaceMember,
+        Command::AddStandbyAgain,
+        Command::RemoveStandby,
+        Command::RenameSystem,
+        Command::SetLicence,
+    ];
+    let line = |command: Command| {
+        let unseen = GENERATIONS
+            .into_iter()
+            .filter(|generation| command.evidence(*generation).is_some_and(Evidence::is_unproven));
+        let unseen: Vec<&str> = unseen.map(Generation::as_str).collect();
+        (!unseen.is_empty()).then(|| format!("{command} (release {}): {}", unseen.join(", "), command.shown()))
+    };
+    used.into_iter().filter_map(line).collect()
+}
+
+const fn kind(seat: Seat) -> Kind {
+    match seat {
+        Seat::Manager | Seat::StandbyManager => Kind::Manager,
+        Seat::TieBreaker | Seat::StandbyTieBreaker => Kind::TieBreaker,
+    }
+}
+
+const fn votes(seat: Seat) -> bool {
+    matches!(seat, Seat::Manager | Seat::TieBreaker)
+}
+
+const fn mode(members: Members) -> Mode {
+    match members {
+        Members::One => Mode::One,
+        Members::Three => Mode::Three,
+        Members::Five => Mode::Five,
+    }
+}
+
+struct Turn<'a> {
+    wish: &'a Wish,
+    known: &'a Known,
+    nodes: &'a BTreeMap<NodeName, NodeView>,
+    fresh_since: Timestamp,
+}
+
+impl<'a> Turn<'a> {
+    /// Every seat gets its package, all at once.
+    fn installs(&self, next: &mut Next) {
+        for (name, seat) in &self.wish.seats {
+            let component = match kind(*seat) {
+                Kind::Manager => Component::Mdm,
+                Kind::TieBreaker => Component::Tb,
+            };
+            match self.nodes.get(name) {
+                None => next.waits.push(Wait::Silent { node: name.clone() }),
+                Some(view) if !view.is_heard => next.waits.push(Wait::Silent { node: name.clone() }),
+                Some(view) => match view.installed {
+                    Some(is) if is == kind(*seat) => {}
+                    Some(_) => next.waits.push(Wait::OtherRole { node: name.clone() }),
+                    None if view.is_busy => next.waits.push(Wait::Busy { node: name.clone() }),
+                    None => next.steps.push(Step { node: name.clone(), what: What::Install(component) }),
+                },
+            }
+        }
+    }
+
+    /// What was said lately by way of a node.
+    fn word(&self, name: &NodeName) -> Option<&'a MdmWord> {
+        let (at, word) = self.nodes.get(name)?.word.as_ref()?;
+        (*at >= self.fresh_since).then_some(word)
+    }
+
+    fn is_ready(&self, name: &NodeName) -> bool {
+        let seat = self.wish.seats.get(name);
+        self.nodes.get(name).is_some_and(|view| view.is_heard && view.installed == seat.map(|seat| kind(*seat)))
+    }
+
+    /// Nodes with the seat of a manager.
+    fn managers(&self) -> impl Iterator<Item = &'a NodeName> {
+        self.wish.seats.iter().filter(|(_, seat)| kind(**seat) == Kind::Manager).map(|(name, _)| name)
+    }
+
+    fn cluster(&self, next: &mut Next) {
+        let mut told: Vec<(Timestamp, &Cluster)> = self
+            .nodes
+            .values()
+            .filter_map(|view| view.word.as_ref())
+            .filter(|(at, _)| *at >= self.fresh_since)
+            .filter_map(|(at, word)| match word {
+                MdmWord::Cluster(cluster) => Some((*at, cluster)),
+                MdmWord::Free | MdmWord::Bound | MdmWord::Unknown => None,
+            })
+            .collect();
+        told.sort_by_key(|(at, _)| *at);
+        let Some((_, newest)) = told.last() else { return self.look(next) };
+        let shares =
+            |other: &Cluster| other.members.iter().any(|one| newest.members.iter().any(|two| one.id == two.id));
+        if let Some((_, other)) = told.iter().find(|(_, other)| !shares(other)) {
+            next.waits.push(Wait::TwoClusters { one: names(newest), other: names(other) });
+            return;
+        }
+        self.change(newest, next);
+    }
+
+    /// Nobody has told of a cluster lately: the managers are asked, and when all are free one of them makes it.
+    fn look(&self, next: &mut Next) {
+        let mut free = Vec::new();
+        let mut all_are_free = true;
+        for name in self.managers() {
+            if !self.is_ready(name) {
+                // Why is among the installs.
+                all_are_free = false;
+                continue;
+            }
+            let Some(view) = self.nodes.get(name) else { continue };
+            let ask = match self.word(name) {
+                Some(MdmWord::Free) => {
+                    free.push((name, view));
+                    continue;
+                }
+                None => Vec::new(),
+                // It does not lead, so those who may are asked by way of it.
+                Some(_) => {
+                    self.managers().filter_map(|name| self.nodes.get(name)).flat_map(|view| view.ips.clone()).collect()
+                }
+            };
+            all_are_free = false;
+            if view.is_busy {
+                next.waits.push(Wait::Busy { node: name.clone() });
+            } else {
+                next.steps.push(Step { node: name.clone(), what: What::Cluster { change: Change::Look, ask } });
+            }
+        }
+        if !all_are_free {
+            return;
+        }
+        if self.known.is_made {
+            next.waits.push(Wait::Vanished);
+            return;
+        }
+        // A manager that only stands by comes later.
+        let first = free.into_iter().find(|(name, _)| self.wish.seats.get(*name) == Some(&Seat::Manager));
+        match first {
+            Some((name, view)) if !view.is_busy => {
+                let change = Change::Create {
+                    master: member(name, Kind::Manager, view),
+                    virtual_ips: self.wish.virtual_ips.clone(),
+                };
+                next.steps.push(Step { node: name.clone(), what: What::Cluster { change, ask: Vec::new() } });
+            }
+            Some((name, _)) => next.waits.push(Wait::Busy { node: name.clone() }),
+            None => next.waits.push(Wait::NoManager),
+        }
+    }
+
+    /// The member that a node is.
+    fn member_of<'c>(&self, name: &NodeName, cluster: &'c Cluster) -> Option<&'c MemberSeen> {
+        let ips = self.nodes.get(name).map(|view| view.ips.as_slice()).unwrap_or_default();
+        cluster.members.iter().find(|member| member.ips.iter().any(|ip| ips.contains(ip)))
+    }
+
+    /// Who gives the commands: the node of the one that leads, else of another manager that is heard.
+    fn speaker(&self, cluster: &Cluster) -> Result<&'a NodeName, Wait> {
+        let managers = cluster.voters().filter(|member| member.place.kind() == Kind::Manager);
+        let owners = managers
+            .filter_map(|member| self.nodes.iter().find(|(_, view)| view.ips.iter().any(|ip| member.ips.contains(ip))));
+        let owners: Vec<(&NodeName, &NodeView)> = owners.collect();
+        if owners.is_empty() {
+            return Err(Wait::Foreign { members: names(cluster) });
+        }
+        let heard = owners.iter().filter(|(_, view)| view.is_heard && view.installed == Some(Kind::Manager));
+        match heard.clone().find(|(_, view)| !view.is_busy) {
+            Some((name, _)) => Ok(name),
+            None => Err(match heard.clone().next().or(owners.first()) {
+                Some((name, view)) if view.is_heard && view.installed.is_some() => Wait::Busy { node: (*name).clone() },
+                Some((name, _)) => Wait::Silent { node: (*name).clone() },
+                None => Wait::Foreign { members: names(cluster) },
+            }),
+        }
+    }
+
+    fn change(&self, cluster: &Cluster, next: &mut Next) {
+        let change = match self.due(cluster, next) {
+            Some(change) => change,
+            None => return,
+        };
+        // One change at a time: what any node is doing to the cluster ends first.
+        match self.speaker(cluster) {
+            Ok(node) => {
+                let mut managers: Vec<&MemberSeen> = cluster
+                    .voters()
+                    .filter(|member| member.place.kind() == Kind::Manager && member.is_well())
+                    .collect();
+                managers.sort_by_key(|member| member.place);
+                let ask = managers.iter().flat_map(|member| member.ips.iter().copied()).collect();
+                next.steps.push(Step { node: node.clone(), what: What::Cluster { change, ask } });
+            }
+            Err(wait) => next.waits.push(wait),
+        }
+    }
+
+    /// The one change that comes next; the reasons why there is none are told.
+    fn due(&self, cluster: &Cluster, next: &mut Next) -> Option<Change> {
+        if !self.known.has_password {
+            return Some(Change::Password);
+        }
+        let is_lost = |member: &&MemberSeen| self.wish.lost.iter().any(|lost| lost.as_str() == member.name);
+        if let Some(change) = self.missing(cluster, next) {
+            return Some(change);
+        }
+        if let Some(lost) = cluster.voters().filter(|member| !member.is_well()).find(is_lost) {
+            match self.substitute(lost, cluster) {
+                Some(by) => return Some(by),
+                None => next.waits.push(Wait::NoSubstitute { lost: lost.name.clone() }),
+            }
+        }
+        if let Some(change) = self.switch(cluster, next) {
+            return Some(change);
+        }
+        if let Some(gone) = cluster.members.iter().filter(|member| !member.place.votes()).find(is_lost) {
+            return Some(Change::RemoveStandby { name: gone.name.clone() });
+        }
+        if let Some(name) = &self.wish.name
+            && cluster.name.as_ref() != Some(name)
+        {
+            return Some(Change::Rename { name: name.clone() });
+        }
+        if let Some(artefact) = &self.wish.licence
+            && !self.known.has_licence
+        {
+            return Some(Change::Licence { artefact: artefact.clone() });
+        }
+        if !cluster.is_normal() {
+            next.waits.push(Wait::NotNormal { state: cluster.state.clone() });
+        }
+        None
+    }
+
+    /// Seats whose nodes are no members yet, managers first.
+    fn missing(&self, cluster: &Cluster, next: &mut Next) -> Option<Change> {
+        let mut due = None;
+        let mut seats: Vec<(&NodeName, &Seat)> = self.wish.seats.iter().collect();
+        seats.sort_by_key(|(name, seat)| (kind(**seat), *name));
+        for (name, seat) in seats {
+            let Some(view) = self.nodes.get(name) else { continue };
+            match self.member_of(name, cluster) {
+                // Its own word is that it belongs to nothing: it was installed anew, and the cluster waits for the old one.
+                Some(member) if self.word(name) == Some(&MdmWord::Free) && !member.is_well() => {
+                    next.waits.push(Wait::Forgot { node: name.clone() });
+                }
+                Some(_) => {}
+                None if self.is_ready(name) && due.is_none() => {
+                    due = Some(Change::AddStandby { member: member(name, kind(*seat), view) });
+                }
+                None => {}
+            }
+        }
+        due
+    }
+
+    /// A member that stands by and has a seat that votes takes the place of a lost one.
+    fn substitute(&self, lost: &MemberSeen, cluster: &Cluster) -> Option<Change> {
+        let kind = lost.place.kind();
+        let by = self.standing_by(cluster, kind).into_iter().next()?;
+        Some(Change::Replace { lost: lost.name.clone(), by, kind })
+    }
+
+    /// Members of a kind that stand by and shall vote.
+    fn standing_by(&self, cluster: &Cluster, wanted: Kind) -> Vec<String> {
+        let seats = self.wish.seats.iter().filter(|(_, seat)| votes(**seat) && kind(**seat) == wanted);
+        let members = seats.filter_map(|(name, _)| self.member_of(name, cluster));
+        members.filter(|member| !member.place.votes() && member.is_well()).map(|member| member.name.clone()).collect()
+    }
+
+    fn switch(&self, cluster: &Cluster, next: &mut Next) -> Option<Change> {
+        let wanted = mode(self.wish.members);
+        let Some(is) = cluster.mode else {
+            next.waits.push(Wait::UnknownMode);
+            return None;
+        };
+        if is >= wanted {
+            if is > wanted {
+                next.waits.push(Wait::Larger { is, wanted });
+            }
+            return None;
+        }
+        let (mut managers, mut tie_breakers) =
+            (self.standing_by(cluster, Kind::Manager), self.standing_by(cluster, Kind::TieBreaker));
+        let lacks = (wanted.managers() - is.managers(), wanted.tie_breakers() - is.tie_breakers());
+        if managers.len() < lacks.0 || tie_breakers.len() < lacks.1 {
+            next.waits.push(Wait::TooFew { wanted, managers: managers.len(), tie_breakers: tie_breakers.len() });
+            return None;
+        }
+        if !cluster.is_normal() {
+            next.waits.push(Wait::NotNormal { state: cluster.state.clone() });
+            return None;
+        }
+        managers.truncate(lacks.0);
+        tie_breakers.truncate(lacks.1);
+        Some(Change::SwitchMode { mode: wanted, managers, tie_breakers })
+    }
+}
+
+fn member(name: &NodeName, kind: Kind, view: &NodeView) -> Member {
+    let (management_ips, interfaces) = match kind {
+        Kind::Manager => (view.management_ips.clone(), view.interfaces.clone()),
+        Kind::TieBreaker => (Vec::new(), Vec::new()),
+    };
+    Member { name: name.to_string(), kind, ips: view.ips.clone(), management_ips, interfaces }
+}
+
+fn names(cluster: &Cluster) -> Vec<String> {
+    cluster.members.iter().map(|member| member.name.clone()).collect()
+}
+
+/// The seats that a cluster shows, by the nodes that have them: what [`super::roles::choose`] takes for held.
+pub fn held(cluster: &Cluster, nodes: &BTreeMap<NodeName, NodeView>) -> BTreeMap<NodeName, Seat> {
+    let node_of = |member: &MemberSeen| {
+        let by_ip = nodes.iter().find(|(_, view)| view.ips.iter().any(|ip| member.ips.contains(ip)));
+        by_ip.map_or_else(|| NodeName::new(member.name.as_str()), |(name, _)| name.clone())
+    };
+    let seat = |place| match place {
+        Place::Master | Place::Slave => Seat::Manager,
+        Place::TieBreaker => Seat::TieBreaker,
+        Place::StandbyManager => Seat::StandbyManager,
+        Place::StandbyTieBreaker => Seat::StandbyTieBreaker,
+    };
+    cluster.members.iter().map(|member| (node_of(member), seat(member.place))).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! Does each situation lead to the one right order, or to its reason?
+
+use super::*;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_timestamp(1_700_000_000 + seconds, 0).unwrap()
+}
+
+fn ip(last: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, last])
+}
+
+/// Node `n1` has the address that ends with 1.
+fn view(last: u8, installed: Option<Kind>, word: Option<MdmWord>) -> NodeView {
+    NodeView {
+        ips: vec![ip(last)],
+        management_ips: Vec::new(),
+        interfaces: Vec::new(),
+        is_heard: true,
+        is_busy: false,
+        installed,
+        word: word.map(|word| (at(10), word)),
+    }
+}
+
+const M: Option<Kind> = Some(Kind::Manager);
+const T: Option<Kind> = Some(Kind::TieBreaker);
+
+fn wish(seats: &[(&str, Seat)]) -> Wish {
+    Wish {
+        generation: Generation::V3_5,
+        members: Members::Three,
+        seats: seats.iter().map(|(name, seat)| (NodeName::new(name), *seat)).collect(),
+        lost: BTreeSet::new(),
+        name: None,
+        licence: None,
+        virtual_ips: Vec::new(),
+    }
+}
+
+const THREE: [(&str, Seat); 3] = [("n1", Seat::Manager), ("n2", Seat::Manager), ("n3", Seat::TieBreaker)];
+
+fn nodes(views: Vec<(&str, NodeView)>) -> BTreeMap<NodeName, NodeView> {
+    views.into_iter().map(|(name, view)| (NodeName::new(name), view)).collect()
+}
+
+fn cluster(mode: Mode, state: &str, members: &[(&str, Place, u8, Option<&str>)]) -> MdmWord {
+    let member = |(name, place, last, status): &(&str, Place, u8, Option<&str>)| MemberSeen {
+        name: (*name).to_owned(),
+        id: format!("0x{last}"),
+        place: *place,
+        ips: vec![ip(*last)],
+        status: status.map(str::to_owned),
+        version: None,
+    };
+    MdmWord::Cluster(Cluster {
+        name: None,
+        mode: Some(mode),
+        state: state.to_owned(),
+        members: members.iter().map(member).collect(),
+    })
+}
+
+const MADE: Known = Known { is_made: true, has_password: true, has_licence: false };
+
+/// The steps as `node: what`, and the reasons.
+fn told(next: &Next) -> (Vec<String>, Vec<String>) {
+    let step = |step: &Step| match &step.what {
+        What::Install(component) => format!("{}: install {component}", step.node),
+        What::Cluster { change, .. } => format!("{}: {}", step.node, change.name()),
+    };
+    (next.steps.iter().map(step).collect(), next.waits.iter().map(ToString::to_string).collect())
+}
+
+fn decide(wish: &Wish, known: &Known, nodes: &BTreeMap<NodeName, NodeView>) -> (Vec<String>, Vec<String>) {
+    told(&next(wish, known, nodes, at(5)))
+}
+
+#[test]
+fn bare_nodes_are_all_installed_at_once_and_nothing_is_made_before_all_managers_are_free() {
+    let wish = wish(&THREE);
+    let bare = nodes(vec![("n1", view(1, None, None)), ("n2", view(2, None, None)), ("n3", view(3, None, None))]);
+    assert_eq!(decide(&wish, &Known::default(), &bare).0, ["n1: install mdm", "n2: install mdm", "n3: install tb"]);
+    let half = nodes(vec![("n1", view(1, M, Some(MdmWord::Free))), ("n2", view(2, M, None)), ("n3", view(3, T, None))]);
+    assert_eq!(decide(&wish, &Known::default(), &half).0, ["n2: mdm_look"]);
+    let mut silent = half;
+    silent.get_mut(&NodeName::new("n2")).unwrap().is_heard = false;
+    let (steps, waits) = decide(&wish, &Known::default(), &silent);
+    assert!(steps.is_empty() && waits[0].contains("n2"), "a manager that is not heard may have a cluster: {waits:?}");
+    let free = |last| view(last, M, Some(MdmWord::Free));
+    let ready = nodes(vec![("n1", free(1)), ("n2", free(2)), ("n3", view(3, T, None))]);
+    assert_eq!(decide(&wish, &Known::default(), &ready).0, ["n1: mdm_create"]);
+    let (steps, waits) = decide(&wish, &MADE, &ready);
+    assert!(steps.is_empty() && waits[0].contains("a second time"), "{waits:?}");
+    let old = told(&next(&wish, &Known::default(), &ready, at(11)));
+    assert_eq!(old.0, ["n1: mdm_look", "n2: mdm_look"], "old words are not believed");
+}
+
+#[test]
+fn a_manager_that_does_not_lead_is_used_to_find_the_one_that_does() {
+    let nodes = nodes(vec![
+        ("n1", view(1, M, Some(MdmWord::Free))),
+        ("n2", view(2, M, Some(MdmWord::Bound))),
+        ("n3", view(3, T, None)),
+    ]);
+    let next = next(&wish(&THREE), &Known::default(), &nodes, at(5));
+    let ask = vec![ip(1), ip(2)];
+    assert_eq!(next.steps, [Step { node: NodeName::new("n2"), what: What::Cluster { change: Change::Look, ask } }]);
+}
+
+#[test]
+fn a_cluster_grows_member_by_member_and_switches_once() {
+    let one = |members: &[(&str, Place, u8, Option<&str>)]| {
+        let mut all = vec![("n1", Place::Master, 1, None)];
+        all.extend(members);
+        cluster(Mode::One, "Normal", &all)
+    };
+    let steps = |known: &Known, word: MdmWord| {
+        let nodes = nodes(vec![("n1", view(1, M, Some(word))), ("n2", view(2, M, None)), ("n3", view(3, T, None))]);
+        decide(&wish(&THREE), known, &nodes).0
+    };
+    let (n2, n3) = (("n2", Place::StandbyManager, 2, None), ("n3", Place::StandbyTieBreaker, 3, None));
+    assert_eq!(steps(&Known::default(), one(&[])), ["n1: mdm_password"]);
+    assert_eq!(steps(&MADE, one(&[])), ["n1: mdm_add_standby"]);
+    assert_eq!(steps(&MADE, one(&[n2])), ["n1: mdm_add_standby"]);
+    assert_eq!(steps(&MADE, one(&[n2, n3])), ["n1: mdm_switch_mode"]);
+    assert_eq!(
+        steps(
+            &MADE,
+            cluster(
+                Mode::Three,
+                "Normal",
+                &[
+                    ("n1", Place::Master, 1, None),
+                    ("n2", Place::Slave, 2, Some("Normal")),
+                    ("n3", Place::TieBreaker, 3, Some("Normal")),
+                ]
+            )
+        ),
+        [] as [&str; 0]
+    );
+}
+
+#[test]
+fn a_lost_member_is_replaced_and_then_taken_out_but_only_when_it_was_declared_lost() {
+    let hurt = |lost: Place, n4: Place| {
+        cluster(
+            Mode::Three,
+            "Degraded",
+            &[
+                ("n1", Place::Master, 1, None),
+                ("n2", lost, 2, Some("Disconnected")),
+                ("n3", Place::TieBreaker, 3, Some("Normal")),
+                ("n4", n4, 4, None),
+            ],
+        )
+    };
+    let at_work =
+        |word: MdmWord| nodes(vec![("n1", view(1, M, Some(word))), ("n3", view(3, T, None)), ("n4", view(4, M, None))]);
+    let seats = [("n1", Seat::Manager), ("n3", Seat::TieBreaker), ("n4", Seat::Manager)];
+    let undeclared = wish(&seats);
+    let declared = Wish { lost: [NodeName::new("n2")].into(), ..undeclared.clone() };
+    let word = hurt(Place::Slave, Place::StandbyManager);
+    assert_eq!(decide(&declared, &MADE, &at_work(word.clone())).0, ["n1: mdm_replace"]);
+    let (steps, waits) = decide(&undeclared, &MADE, &at_work(word));
+    assert!(steps.is_empty() && waits.iter().any(|wait| wait.contains("Degraded")), "{steps:?} {waits:?}");
+    let replaced = hurt(Place::StandbyManager, Place::Slave);
+    assert_eq!(decide(&declared, &MADE, &at_work(replaced.clone())).0, ["n1: mdm_remove_standby"]);
+    assert_eq!(decide(&undeclared, &MADE, &at_work(replaced)).0, [] as [&str; 0]);
+}
+
+#[test]
+fn what_is_not_ours_or_not_clear_is_told_and_left_alone() {
+    let ours = cluster(Mode::Three, "Normal", &[("n1", Place::Master, 1, None)]);
+    let far = cluster(Mode::Three, "Normal", &[("x1", Place::Master, 99, None)]);
+    let three = |n1: Option<MdmWord>, n2: Option<MdmWord>| {
+        nodes(vec![("n1", view(1, M, n1)), ("n2", view(2, M, n2)), ("n3", view(3, T, None))])
+    };
+    let wish_three = wish(&THREE);
+    for (wish, nodes, words) in [
+        (wish_three.clone(), three(Some(ours), Some(far.clone())), "two MDM clusters"),
+        (wish_three.clone(), three(Some(far), None), "no node of ours"),
+        (Wish { generation: Generation::V4, ..wish_three.clone() }, three(None, None), "PowerFlex Manager"),
+        (
+            Wish { members: Members::One, ..wish(&[("n1", Seat::Manager)]) },
+            three(
+                Some(cluster(
+                    Mode::Three,
+                    "Normal",
+                    &[
+                        ("n1", Place::Master, 1, None),
+                        ("n2", Place::Slave, 2, None),
+                        ("n3", Place::TieBreaker, 3, None),
+                    ],
+                )),
+                None,
+            ),
+            "never taken away",
+        ),
+        (
+            wish_three,
+            nodes(vec![("n1", view(1, T, None)), ("n2", view(2, M, None)), ("n3", view(3, T, None))]),
+            "other role",
+        ),
+    ] {
+        let (steps, waits) = decide(&wish, &MADE, &nodes);
+        assert!(waits.iter().any(|wait| wait.contains(words)), "{words}: {steps:?} {waits:?}");
+        assert!(steps.iter().all(|step| step.ends_with("look")), "{words}: {steps:?}");
+    }
+}
+
+#[test]
+fn seats_that_are_held_are_read_from_the_cluster() {
+    let MdmWord::Cluster(cluster) = cluster(
+        Mode::Three,
+        "Normal",
+        &[
+            ("m-one", Place::Master, 1, None),
+            ("gone", Place::Slave, 9, Some("Disconnected")),
+            ("n3", Place::StandbyTieBreaker, 3, None),
+        ],
+    ) else {
+        panic!()
+    };
+    let nodes = nodes(vec![("n1", view(1, M, None)), ("n3", view(3, T, None))]);
+    let held: Vec<String> = held(&cluster, &nodes).iter().map(|(name, seat)| format!("{name} {seat}")).collect();
+    assert_eq!(held, ["gone manager", "n1 manager", "n3 standby tie-breaker"]);
+}

@@ -1,0 +1,63 @@
+//! What was found of a node before it is touched: one row for each thing that must be well.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How a row stands. Worse is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It may do harm, or could not be measured; nothing is stopped.
+    Warn,
+    /// The node cannot carry what is wanted.
+    Fail,
+}
+
+impl Verdict {
+    /// Its word in tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "FAIL",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// What was looked at, such as `port 7072`.
+    pub name: String,
+    /// What is there.
+    pub found: String,
+    /// What should be there.
+    pub wanted: String,
+    /// How it stands.
+    pub verdict: Verdict,
+    /// What helps; empty where nothing has to.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub mend: String,
+}
+
+/// The name under which the table travels in what an agent found.
+pub const FOUND: &str = "preflight";
+
+/// The rows of a report's text. None: it is of a form that this release does not know.
+pub fn read(text: &str) -> Option<Vec<Row>> {
+    serde_json::from_str(text).ok()
+}
+
+/// The worst verdict of a table; an empty one says nothing good.
+pub fn worst(rows: &[Row]) -> Verdict {
+    rows.iter().map(|row| row.verdict).max().unwrap_or(Verdict::Fail)
+}
