@@ -3,31 +3,42 @@
 //! As in `handling`, nothing acts on GET, and whatever acts takes JSON.
 
 use axum::Json;
-use axum::Router;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::middleware;
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::api::Shown;
-use super::handling::{name, same_site};
 use super::problem::Problem;
+use super::routes::{Answers, Body, Route};
 use crate::model::id::SystemId;
 use crate::model::lifecycle::{Lifecycle, Order, Refusal};
+use crate::model::person::{Person, Role};
 use crate::work::seam::Line;
 
-/// Orders are short.
-const LONGEST_BODY: usize = 64 * 1024;
+/// What is looked at and asked.
+pub(super) fn routes() -> Vec<Route> {
+    let path = "/api/v1/systems/{system}/runs";
+    vec![
+        Route::get("/api/v1/runs", Answers::List, "All work on all systems, and what it waits for.", all),
+        Route::get(path, Answers::Object, "All work on a system: the open run, plans, jobs.", one).refuses(&[404]),
+        Route::post(path, Role::Operator, Answers::Object, "Ask for a plan, approve one, or act on the open run.", ask)
+            .takes(Body::Json(asking))
+            .refuses(&[400, 404, 409, 413, 415, 422, 503]),
+    ]
+}
 
-pub(super) fn routes() -> Router<Shown> {
-    Router::new()
-        .route("/api/v1/runs", get(all))
-        .route("/api/v1/systems/{system}/runs", get(one).post(ask))
-        .layer(DefaultBodyLimit::max(LONGEST_BODY))
-        .layer(middleware::from_fn(same_site))
+/// What is sent along; each order has more of its own.
+fn asking() -> Value {
+    let orders =
+        ["plan", "approve", "pause", "resume", "cancel", "skip", "hold", "release", "override", "free"];
+    json!({
+        "type": "object",
+        "required": ["order"],
+        "properties": { "order": { "type": "string", "enum": orders }, "by": { "type": ["string", "null"] } },
+    })
 }
 
 /// All work on all systems that may be worked on.
@@ -60,11 +71,11 @@ struct Asking {
 async fn ask(
     State(shown): State<Shown>,
     Path(system): Path<String>,
-    headers: HeaderMap,
+    Extension(person): Extension<Person>,
     json: Result<Json<Asking>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(Asking { order, by }) = json.map_err(|error| Problem::new(error.status(), error.body_text()))?;
-    let answer = line(&shown, &system)?.ask(order, name(by, &headers)).await.map_err(|refusal| {
+    let answer = line(&shown, &system)?.ask(order, person.called(by.as_deref())).await.map_err(|refusal| {
         let status = match refusal {
             Refusal::Wrong(_) => StatusCode::BAD_REQUEST,
             Refusal::Missing(_) => StatusCode::NOT_FOUND,
