@@ -389,7 +389,7 @@ impl Work {
             Record::Intended { step, effect, .. } => info!(%system, %step, effect = effect.as_str(), "ordered"),
             Record::Failed { run, task, why, .. } => warn!(%system, %run, task, why, "a task is given up and undone"),
             Record::Overdue { run, task, why } => {
-                warn!(%system, %run, task, why, "a step that leads back takes too long")
+                warn!(%system, %run, task, why, "a step that leads back takes too long");
             }
             Record::Halted { run, why } => warn!(%system, %run, why, "the run halts: nothing more is begun"),
             Record::Quarantined { version, why } => warn!(%system, version, why, "a version is quarantined"),

@@ -61,34 +61,3 @@ pub(super) fn testing() -> Value {
 pub(super) fn nothing() -> Value {
     object(&json!({}), &[])
 }
-
-/// An order to the work on a system.
-pub(super) fn working() -> Value {
-    let order = |name: &str, fields: &[(&str, Value)]| {
-        let mut properties = json!({ "order": { "const": name }, "by": { "type": ["string", "null"] } });
-        for (field, schema) in fields {
-            properties[*field] = schema.clone();
-        }
-        let required: Vec<&str> = std::iter::once("order").chain(fields.iter().map(|(field, _)| *field)).collect();
-        json!({ "type": "object", "properties": properties, "required": required })
-    };
-    let text = json!({ "type": "string" });
-    let moment = json!({ "type": ["string", "null"], "format": "date-time" });
-    json!({ "oneOf": [
-        order("plan", &[("request", json!({ "type": "object" }))]),
-        order("approve", &[("plan", text.clone())]),
-        order("pause", &[]),
-        order("resume", &[]),
-        order("cancel", &[]),
-        order("skip", &[("node", text.clone())]),
-        order("hold", &[("node", text.clone()), ("until", moment)]),
-        order("release", &[("node", text.clone())]),
-        order("override", &[
-            ("reason", text.clone()),
-            ("node", json!({ "type": ["string", "null"] })),
-            ("seconds", json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })),
-            ("why", text.clone()),
-        ]),
-        order("free", &[("version", text)]),
-    ] })
-}

@@ -8,26 +8,37 @@ use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::api::Shown;
 use super::problem::Problem;
 use super::routes::{Answers, Body, Route};
-use super::schema;
 use crate::model::id::SystemId;
 use crate::model::lifecycle::{Lifecycle, Order, Refusal};
 use crate::model::person::{Person, Role};
 use crate::work::seam::Line;
 
-/// What is done to systems, and what is asked of it.
+/// What is looked at and asked.
 pub(super) fn routes() -> Vec<Route> {
     let path = "/api/v1/systems/{system}/runs";
     vec![
-        Route::get("/api/v1/runs", Answers::List, "The work on every system.", all),
-        Route::get(path, Answers::Object, "Plans, the run that is not over, and those that are.", one).refuses(&[404]),
-        Route::post(path, Role::Operator, Answers::Object, "Ask for a plan, approve one, or tell a run what to do.", ask)
-            .takes(Body::Json(schema::working))
+        Route::get("/api/v1/runs", Answers::List, "All work on all systems, and what it waits for.", all),
+        Route::get(path, Answers::Object, "All work on a system: the open run, plans, jobs.", one).refuses(&[404]),
+        Route::post(path, Role::Operator, Answers::Object, "Ask for a plan, approve one, or act on the open run.", ask)
+            .takes(Body::Json(asking))
             .refuses(&[400, 404, 409, 413, 415, 422, 503]),
     ]
+}
+
+/// What is sent along; each order has more of its own.
+fn asking() -> Value {
+    let orders =
+        ["plan", "approve", "pause", "resume", "cancel", "skip", "hold", "release", "override", "free"];
+    json!({
+        "type": "object",
+        "required": ["order"],
+        "properties": { "order": { "type": "string", "enum": orders }, "by": { "type": ["string", "null"] } },
+    })
 }
 
 /// All work on all systems that may be worked on.

@@ -5,12 +5,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-#[path = "../support/kept.rs"]
-mod kept;
-
 mod crashes;
 mod gate;
 mod jobs;
+mod kept;
 mod mistakes;
 mod scene;
 mod seeds;

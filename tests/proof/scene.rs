@@ -98,6 +98,7 @@ impl Scene {
         self.write(Record::Opened { run: run_id(), plan: id, approval, baseline: BTreeSet::new() });
     }
 
+    #[allow(clippy::needless_pass_by_value)]
     pub(crate) fn write(&mut self, record: Record) {
         self.book.apply(&record, self.now).unwrap();
     }
@@ -125,7 +126,7 @@ impl Scene {
     }
 
     pub(crate) fn enter(&mut self) {
-        let id = self.task().sds.clone().unwrap();
+        let id = self.task().sds.unwrap();
         self.took(Duty::Maintenance { sds: id.clone() });
         self.sds(|sds| {
             if sds.id == id {
@@ -135,7 +136,7 @@ impl Scene {
     }
 
     fn took(&mut self, duty: Duty) {
-        let node = self.task().node.clone();
+        let node = self.task().node;
         let (since, deadline) = (self.now, self.now + TimeDelta::minutes(30));
         let obligation = Obligation { duty, run: run_id(), task: self.number, node, mode: None, since, deadline };
         self.write(Record::Took { obligation });
@@ -145,7 +146,8 @@ impl Scene {
     pub(crate) fn at_the_owner(mut self) -> Self {
         let mdm = self.picture.snapshot.as_ref().unwrap().array.as_ref().unwrap().mdm.clone().unwrap();
         let owner = mdm.members.iter().find(|member| member.role == MdmRole::Primary).unwrap().id.clone();
-        self.number = self.run().each().find(|(_, _, task, _)| task.mdm.as_ref() == Some(&owner)).unwrap().0;
+        let found = self.run().each().find(|(_, _, task, _)| task.mdm.as_ref() == Some(&owner)).map(|at| at.0);
+        self.number = found.unwrap();
         self
     }
 

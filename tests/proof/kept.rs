@@ -1,7 +1,7 @@
 //! Is a text still as it was kept? `UPDATE_EXPECTED=1` renews it.
 
 /// Compares a text with `tests/expected/NAME`, or writes it there.
-pub fn same(name: &str, text: &str) {
+pub(crate) fn same(name: &str, text: &str) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expected").join(name);
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         std::fs::write(&path, text).unwrap();
