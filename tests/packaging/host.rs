@@ -30,15 +30,21 @@ impl Host {
     pub(crate) fn boot(os: Os) -> Self {
         let roots = project(".cache/hosts");
         let made = Command::new(project("tests/hosts/base.sh")).arg(&roots).output().unwrap();
-        assert!(made.status.success(), "the roots of test hosts cannot be made (root, mmdebstrap, rpm): {}", told(&made));
+        assert!(
+            made.status.success(),
+            "the roots of test hosts cannot be made (root, mmdebstrap, rpm): {}",
+            told(&made)
+        );
         let lab = tempfile::Builder::new().prefix("sio-lab-").tempdir_in("/tmp").unwrap();
         let host = Self { lab, name: if os == Os::El7 { "el7" } else { "ubuntu" } };
         let lower = format!("{}:{}", roots.join(host.name).display(), roots.join("base").display());
-        // Nothing of ours is there before the package is.
+        // Nothing of ours is there before the package is: what the script puts into /usr/local is a stranger.
         let up = host.host(&["up", host.name, &lower, "/bin/false"]);
         assert!(up.status.success(), "{}", told(&up));
         host.host(&["poweron", host.name]);
-        host.until("it has booted", || matches!(host.says("systemctl is-system-running").as_str(), "running" | "degraded"));
+        host.until("it has booted", || {
+            matches!(host.says("systemctl is-system-running").as_str(), "running" | "degraded")
+        });
         host
     }
 
@@ -70,11 +76,19 @@ impl Host {
 
     /// Waits until something is so in it.
     #[track_caller]
-    pub(crate) fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+    pub(crate) fn until(&self, what: &str, is_so: impl FnMut() -> bool) {
+        assert!(self.tries(is_so), "{what}: not within {PATIENCE:?}\n{}", self.journal());
+    }
+
+    /// Asks again and again; whether it became so.
+    pub(crate) fn tries(&self, mut is_so: impl FnMut() -> bool) -> bool {
         let begun = Instant::now();
-        while !is_so() {
-            assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}\n{}", self.journal());
-            std::thread::sleep(std::time::Duration::from_millis(50));
+        loop {
+            match is_so() {
+                true => return true,
+                false if begun.elapsed() > PATIENCE => return false,
+                false => std::thread::sleep(std::time::Duration::from_millis(50)),
+            }
         }
     }
 
