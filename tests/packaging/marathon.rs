@@ -14,8 +14,11 @@ fn app() -> Value {
     serde_json::from_str(&std::fs::read_to_string(project("packaging/marathon.json")).unwrap()).unwrap()
 }
 
+/// The name of a field, and whether a value of it is good.
+type Field = (&'static str, fn(&Value) -> bool);
+
 /// What Marathon's API (1.5 to 1.11) knows of the fields that we use; it refuses an app with an unknown one.
-const FIELDS: &[(&str, fn(&Value) -> bool)] = &[
+const FIELDS: &[Field] = &[
     ("id", |value| {
         value
             .as_str()
