@@ -6,6 +6,6 @@ chmod 0750 /etc/scaleio-framework
 if [ -d /run/systemd/system ]; then
     systemd-tmpfiles --create scaleio-framework.conf || true
     systemctl daemon-reload
-    # Those that run change to this release; the controller checks its configuration first.
+    # Those that run change to this release.
     systemctl try-restart sio.service sio-agent.service || echo "scaleio-framework: see journalctl -u sio" >&2
 fi

@@ -21,6 +21,9 @@ pub(super) const LONG_PATIENCE: Duration = Duration::from_secs(120);
 /// More than a thousand systems with a hundred problems each.
 const LARGEST_ANSWER: usize = 32 << 20;
 
+/// What a request over the socket is addressed to.
+const SOCKET: &str = "http://localhost";
+
 /// Which controller is asked, and as whom.
 #[derive(Debug, clap::Args)]
 pub(super) struct Where {
@@ -146,9 +149,9 @@ async fn over_socket(socket: &Path, question: &Question<'_>) -> Result<Vec<u8>, 
         }
     }
     let at = socket.display().to_string();
-    let client = client(None, &at)?.unix_socket(socket).build();
+    let client = client(None, SOCKET)?.unix_socket(socket).build();
     let client = client.map_err(|source| AskError::Unreachable { at: at.clone(), source })?;
-    answer(question.of(&client, "http://localhost"), at).await
+    answer(question.of(&client, SOCKET), at).await
 }
 
 async fn over_network(url: &str, arguments: &Where, question: &Question<'_>) -> Result<Vec<u8>, AskError> {
@@ -170,8 +173,16 @@ async fn over_network(url: &str, arguments: &Where, question: &Question<'_>) -> 
 fn client(ca_file: Option<&Path>, at: &str) -> Result<reqwest::ClientBuilder, AskError> {
     // The library asks the process for its cryptography; that it was set before is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
-    let Some(file) = ca_file else { return Ok(builder) };
+    let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+    let Some(file) = ca_file else {
+        // Without TLS nobody needs to be trusted, and a host without any authorities must do.
+        if !at.starts_with("https:")
+            && let Ok(nobody) = crate::tls::client_config(&config::Trust::Pin([0; 32]), None)
+        {
+            builder = builder.tls_backend_preconfigured(nobody);
+        }
+        return Ok(builder);
+    };
     let fail = |source| AskError::CaFile { file: file.to_owned(), source };
     let pem = std::fs::read(file).map_err(|error| fail(error.into()))?;
     let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| fail(error.into()))?;

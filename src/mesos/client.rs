@@ -53,11 +53,11 @@ pub struct Caller {
 }
 
 /// HTTP as masters and agents want it.
-pub(super) fn http(settings: Option<&crate::config::Trust>) -> Result<Client, MesosError> {
+pub(super) fn http(trust: &crate::config::Trust) -> Result<Client, MesosError> {
     let fail = |what: String| MesosError::Settings { what };
     // The library asks the process for its cryptography; that it was set before is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = Client::builder()
+    let builder = Client::builder()
         .no_proxy()
         // Where a redirect leads is decided here: it must not take the password elsewhere.
         .redirect(redirect::Policy::none())
@@ -66,17 +66,14 @@ pub(super) fn http(settings: Option<&crate::config::Trust>) -> Result<Client, Me
         .tcp_nodelay(true)
         .no_gzip()
         .user_agent(concat!("scaleio-framework/", env!("CARGO_PKG_VERSION")));
-    if let Some(trust) = settings {
-        let tls = tls::client_config(trust, None).map_err(|error| fail(error.to_string()))?;
-        builder = builder.tls_backend_preconfigured(tls);
-    }
-    builder.build().map_err(|error| fail(error.to_string()))
+    let tls = tls::client_config(trust, None).map_err(|error| fail(error.to_string()))?;
+    builder.tls_backend_preconfigured(tls).build().map_err(|error| fail(error.to_string()))
 }
 
 impl Master {
     /// Nothing is asked yet. Reads the CA file.
     pub fn new(settings: &Mesos) -> Result<Self, MesosError> {
-        let http = http(Some(&settings.trust))?;
+        let http = http(&settings.trust)?;
         Ok(Self { http, login: settings.login.clone(), finder: Finder::new(settings.masters.clone()) })
     }
 

@@ -73,7 +73,7 @@ async fn what_helps_is_in_it_and_no_planted_secret() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sio"));
     command.args(["support-bundle", "--config", config, "--output"]).arg(&bundle).arg("--log").arg(at("sio.log"));
     command.env_clear().env("PATH", std::env::var("PATH").unwrap());
-    command.env("SIO__MESOS__LOGIN__PASSWORD", VARIABLE).env("SIO__STORE__ZOOKEEPER_AUTH_FILE", at("zk.auth"));
+    command.env("SIO__MAIL__LOGIN__PASSWORD", VARIABLE).env("SIO__STORE__ZOOKEEPER_AUTH_FILE", at("zk.auth"));
     command.env("SIO__WEBHOOK__URL", format!("http://127.0.0.1:9/{PATH}"));
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
@@ -103,7 +103,7 @@ async fn what_helps_is_in_it_and_no_planted_secret() {
         ("README.txt", "Names and addresses of hosts"),
         ("doctor.txt", "gateway of prod"),
         ("config.toml", "password_file = \"mail.password\""),
-        ("environment.txt", "SIO__MESOS__LOGIN__PASSWORD=***"),
+        ("environment.txt", "SIO__MAIL__LOGIN__PASSWORD=***"),
         ("versions.txt", scaleio_framework::VERSION),
         ("log-1.txt", "started\nlogin with *** failed\n"),
         ("status.json", "\"system\":\"prod\""),

@@ -38,7 +38,7 @@ impl Host {
         let lab = tempfile::Builder::new().prefix("sio-lab-").tempdir_in("/tmp").unwrap();
         let host = Self { lab, name: if os == Os::El7 { "el7" } else { "ubuntu" } };
         let lower = format!("{}:{}", roots.join(host.name).display(), roots.join("base").display());
-        // Nothing of ours is there before the package is.
+        // Nothing of ours is there before the package is: what the script puts into /usr/local is a stranger.
         let up = host.host(&["up", host.name, &lower, "/bin/false"]);
         assert!(up.status.success(), "{}", told(&up));
         host.host(&["poweron", host.name]);
@@ -76,11 +76,19 @@ impl Host {
 
     /// Waits until something is so in it.
     #[track_caller]
-    pub(crate) fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+    pub(crate) fn until(&self, what: &str, is_so: impl FnMut() -> bool) {
+        assert!(self.tries(is_so), "{what}: not within {PATIENCE:?}\n{}", self.journal());
+    }
+
+    /// Asks again and again; whether it became so.
+    pub(crate) fn tries(&self, mut is_so: impl FnMut() -> bool) -> bool {
         let begun = Instant::now();
-        while !is_so() {
-            assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}\n{}", self.journal());
-            std::thread::sleep(std::time::Duration::from_millis(50));
+        loop {
+            match is_so() {
+                true => return true,
+                false if begun.elapsed() > PATIENCE => return false,
+                false => std::thread::sleep(std::time::Duration::from_millis(50)),
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //! and what shells and `man` know of the program.
 
 // Helpers of tests are tests too: they may panic.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod agent_binary;
 mod host;

@@ -14,8 +14,11 @@ fn app() -> Value {
     serde_json::from_str(&std::fs::read_to_string(project("packaging/marathon.json")).unwrap()).unwrap()
 }
 
+/// The name of a field, and whether a value of it is good.
+type Field = (&'static str, fn(&Value) -> bool);
+
 /// What Marathon's API (1.5 to 1.11) knows of the fields that we use; it refuses an app with an unknown one.
-const FIELDS: &[(&str, fn(&Value) -> bool)] = &[
+const FIELDS: &[Field] = &[
     ("id", |value| {
         value
             .as_str()
@@ -112,7 +115,10 @@ fn configuration(folder: &Path) {
     write("key.pem", &key.signing_key.serialize_pem());
     write("web.yml", "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n");
     write("zk.auth", "sio:secret\n");
-    write("sio.toml", "[control]\nsocket = \"sio.sock\"\n[store]\npath = \"state.db\"\n");
+    write("prod.password", "secret");
+    // Nobody answers there, which is no reason for Marathon to start the controller anew.
+    let system = "[systems.prod]\ngateways = [\"https://127.0.0.1:9\"]\n[systems.prod.monitor]\nuser = \"monitor\"\npassword_file = \"prod.password\"\n";
+    write("sio.toml", &format!("[control]\nsocket = \"sio.sock\"\n[store]\npath = \"state.db\"\n{system}"));
 }
 
 #[test]
@@ -166,6 +172,14 @@ fn its_command_starts_a_controller_on_that_port_which_passes_its_health_check_an
         assert!(begun.elapsed() < PATIENCE, "the health check does not pass: {}", said(port));
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
+
+    // What looks at the store takes it from nobody.
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_sio"));
+    doctor.args(["doctor", "--config"]).arg(folder.path().join("sio.toml")).env_clear();
+    doctor.env("SIO__STORE__ZOOKEEPER", format!("zk://127.0.0.1:{ensemble}/scaleio-framework"));
+    doctor.env("SIO__STORE__ZOOKEEPER_AUTH_FILE", folder.path().join("zk.auth"));
+    let seen = crate::told(&doctor.output().unwrap());
+    assert!(seen.contains("commits, held by a controller"), "{seen}");
 
     // Marathon starts a second one when it cannot reach the first one's agent.
     std::fs::remove_file(folder.path().join("sio.sock")).unwrap();

@@ -183,16 +183,23 @@ fn lives(os: Os) {
         "without agent.env there is nothing to work for"
     );
 
-    // As it comes, it runs and watches nothing.
+    // As it comes there is nothing to watch: it says so, and is not started again and again.
     host.does("systemctl start sio");
-    host.until("the controller answers on its socket", || host.says("sio status").contains("no system is configured"));
-    host.does("systemctl stop sio");
+    host.until("it has failed", || host.says("systemctl is-active sio") == "failed");
+    assert_eq!(host.says("systemctl show -p NRestarts --value sio"), "0");
+    assert!(host.says("journalctl -u sio -o cat").contains("no system is configured"));
 
     // Configured, hardened, and at work.
     configure(&host, &world);
-    host.does("sio check && systemctl enable --now sio");
+    host.does("/usr/bin/sio check && systemctl enable --now sio");
     let web = address(&host);
-    host.until("the system is heard", || host.run("sio status").status.success());
+    let mut status = String::new();
+    let heard = host.tries(|| {
+        let output = host.run("/usr/bin/sio status");
+        status = crate::told(&output);
+        output.status.success()
+    });
+    assert!(heard, "the system is not heard: {status}");
     world.world(|world| world.fail_sds("sds-2-1").unwrap());
     assert_eq!(counted(&host, &web), 1.0);
     is_hardened(&host, os);

@@ -127,7 +127,7 @@ impl Writer<'_> {
                 self.remark("with another folder: zk://HOST:2181/sio. On one host the SQLite file needs nothing.");
             }
             (other, _) => {
-                self.remark(&format!("The state was in {other}; here it is in SQLite on one host, or in ZooKeeper."))
+                self.remark(&format!("The state was in {other}; here it is in SQLite on one host, or in ZooKeeper."));
             }
         }
     }
@@ -259,13 +259,13 @@ impl Writer<'_> {
             let because = LEFT.iter().find(|(start, _)| name.starts_with(start)).map(|(_, because)| *because);
             match because {
                 _ if packages(name) => {
-                    lines.push(format!("{name}: packages are named with their SHA-256, and not fetched unseen"))
+                    lines.push(format!("{name}: packages are named with their SHA-256, and not fetched unseen"));
                 }
                 // What it was is not repeated: some are keys.
                 Some(because) if unused(name) || name.starts_with("aws") => lines.push(format!("{name}: {because}")),
                 None if unused(name) => lines.push(format!("{name}: unknown here")),
                 _ if value.contains('$') || value.starts_with('[') => {
-                    lines.push(format!("{name}: its value was not filled in"))
+                    lines.push(format!("{name}: its value was not filled in"));
                 }
                 _ => {}
             }
