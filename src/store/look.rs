@@ -82,7 +82,8 @@ async fn look(settings: &StoreInZooKeeper) -> Result<Seen, Error> {
     struct Meta {
         version: u64,
     }
-    let meta: Meta = serde_json::from_slice(&meta).map_err(|error| Error::UnexpectedError(format!("meta cannot be read: {error}")))?;
+    let meta: Meta = serde_json::from_slice(&meta)
+        .map_err(|error| Error::UnexpectedError(format!("meta cannot be read: {error}")))?;
     let held = client.check_stat(&format!("{}/lock", settings.path)).await?.is_some();
     Ok(Seen::State { version: meta.version, held: Some(held) })
 }

@@ -226,9 +226,10 @@ fn a_mail_of_an_alert_says_when_the_first_pool_is_full_once_a_day_of_growth_is_k
         week.look(at);
     }
     let firing = |summary: &str| {
-        let told = week.told.iter().find(|n| {
-            n.kind == Kind::Firing && n.items.iter().any(|item| item.alert.annotations.summary == summary)
-        });
+        let told = week
+            .told
+            .iter()
+            .find(|n| n.kind == Kind::Firing && n.items.iter().any(|item| item.alert.annotations.summary == summary));
         told.unwrap().clone()
     };
     let days = (3 * MINUTES_A_DAY + 721) as f64 / MINUTES_A_DAY as f64;

@@ -72,10 +72,13 @@ impl Hand {
     async fn offers(&mut self, count: usize) -> Vec<Offer> {
         let mut offers = Vec::new();
         while offers.len() < count {
-            offers.extend(self.next("an offer", |event| match event {
-                Event::Offers { offers, unreadable: 0 } => Some(offers),
-                _ => None,
-            }).await);
+            offers.extend(
+                self.next("an offer", |event| match event {
+                    Event::Offers { offers, unreadable: 0 } => Some(offers),
+                    _ => None,
+                })
+                .await,
+            );
         }
         offers.sort_by(|a, b| a.hostname.cmp(&b.hostname));
         offers
@@ -149,7 +152,10 @@ pub(crate) async fn offers_come_and_stay_away_as_they_were_asked_to<S: Site>() {
     let mut hand = Hand::up(&site.master(), LONG).await;
     let offers = hand.offers(2).await;
     let [first, second] = &offers[..] else { panic!("{offers:?}") };
-    assert_eq!((&*first.hostname, first.role.as_deref(), first.cpus, first.mem), ("agent1", Some("cases"), 4.0, 4096.0));
+    assert_eq!(
+        (&*first.hostname, first.role.as_deref(), first.cpus, first.mem),
+        ("agent1", Some("cases"), 4.0, 4096.0)
+    );
     assert_eq!(first.attributes["rack"], [AttributeValue::Text("special".into())]);
     assert_eq!(first.attributes["level"], [AttributeValue::Scalar(2.0)]);
     assert_eq!(first.attributes["r"], [AttributeValue::Ranges(vec![(1, 5), (8, 9)])]);
@@ -196,11 +202,9 @@ pub(crate) async fn what_cannot_be_launched_is_told_and_questions_are_answered<S
     let message = format!("Task launched with invalid offers: Offer {} is no longer valid", offer.id);
     assert_eq!(refused.message.as_deref(), Some(&*message));
 
-    for (task, cpus, words) in [
-        ("t-1", 0.1, "Task has duplicate ID: t-1"),
-        ("t-large", 64.0, "more"),
-        ("bad/id", 0.1, "bad/id"),
-    ] {
+    for (task, cpus, words) in
+        [("t-1", 0.1, "Task has duplicate ID: t-1"), ("t-large", 64.0, "more"), ("bad/id", 0.1, "bad/id")]
+    {
         let next = hand.offers(1).await;
         assert_eq!(next[0].executors, [ExecutorId::new("t-1")]);
         hand.launch(&next[0], task, cpus).await;
@@ -271,7 +275,9 @@ pub(crate) async fn a_framework_that_stays_away_too_long_is_removed<S: Site>() {
     assert_eq!(hand.subscribe().await, Event::Error("Framework has been removed".into()));
     // An id that this master never saw is taken as it is: that is what makes a new leader work.
     hand.framework = Some(FrameworkId::new("from-another-life-0007"));
-    assert!(matches!(hand.subscribe().await, Event::Subscribed { framework, .. } if framework.as_str() == "from-another-life-0007"));
+    assert!(
+        matches!(hand.subscribe().await, Event::Subscribed { framework, .. } if framework.as_str() == "from-another-life-0007")
+    );
     hand.call(Call::Teardown).await;
 }
 
@@ -288,8 +294,14 @@ pub(crate) async fn operators_see_and_move_agents<S: Site>() {
     let seen = agent().await;
     assert_eq!(seen["agent_info"]["hostname"], "agent1");
     assert_eq!(seen["agent_info"]["id"]["value"], offer.agent.as_str());
-    assert_eq!(seen["agent_info"]["attributes"], json!([{ "name": "rack", "type": "TEXT", "text": { "value": "r1" } }]));
-    assert_eq!((&seen["active"], &seen["deactivated"], &seen["version"]), (&json!(true), &json!(false), &json!("1.11.0")));
+    assert_eq!(
+        seen["agent_info"]["attributes"],
+        json!([{ "name": "rack", "type": "TEXT", "text": { "value": "r1" } }])
+    );
+    assert_eq!(
+        (&seen["active"], &seen["deactivated"], &seen["version"]),
+        (&json!(true), &json!(false), &json!("1.11.0"))
+    );
     let pid = format!("slave(1)@{}", offer.address.as_deref().unwrap());
     assert_eq!(seen["pid"], *pid);
     let frameworks = site.ask(json!({ "type": "GET_FRAMEWORKS" })).await;

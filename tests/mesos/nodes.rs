@@ -6,8 +6,8 @@ use scaleio_framework::model::framework::{FrameworkOrder, Registration};
 use scaleio_framework::store::Disk;
 use serde_json::{Value, json};
 
-use crate::site::{Fate, Site, Wanted, until};
 use crate::controller::{Controller, addresses, executor, launch, mesos};
+use crate::site::{Fate, Site, Wanted, until};
 
 /// What an executor of the tests answers when it is asked.
 const ANSWER: &[u8] = b"a certificate";

@@ -81,8 +81,22 @@ async fn what_helps_is_in_it_and_no_planted_secret() {
 
     let files = unpacked(&bundle);
     let monitor = world.monitor().password.clone();
-    for planted in [FILED, VARIABLE, TOKEN, PATH, "xyzzy", COMMENT, LINK, STRANGER, DIGEST, &monitor, &basic, escaped.trim_matches('"')] {
-        let found: Vec<&String> = files.iter().filter(|(_, text)| text.contains(planted)).map(|(name, _)| name).collect();
+    for planted in [
+        FILED,
+        VARIABLE,
+        TOKEN,
+        PATH,
+        "xyzzy",
+        COMMENT,
+        LINK,
+        STRANGER,
+        DIGEST,
+        &monitor,
+        &basic,
+        escaped.trim_matches('"'),
+    ] {
+        let found: Vec<&String> =
+            files.iter().filter(|(_, text)| text.contains(planted)).map(|(name, _)| name).collect();
         assert!(found.is_empty(), "{planted} is in {found:?}");
     }
     for (name, part) in [
@@ -96,12 +110,19 @@ async fn what_helps_is_in_it_and_no_planted_secret() {
         ("metrics.txt", "scaleio_up{"),
         ("alerts.json", ""),
     ] {
-        assert!(files.get(name).is_some_and(|text| text.contains(part)), "{name} lacks {part}: {:?}", files.get(name).map(|text| text.chars().take(2_000).collect::<String>()));
+        assert!(
+            files.get(name).is_some_and(|text| text.contains(part)),
+            "{name} lacks {part}: {:?}",
+            files.get(name).map(|text| text.chars().take(2_000).collect::<String>())
+        );
     }
     assert!(files["log-1.txt"].ends_with("ended\n"));
 
     let again = sio(&["support-bundle", "--config", config, "--output", bundle.to_str().unwrap()]).await;
-    assert!(again.status.code() == Some(1) && err(&again).contains("cannot be written"), "one that is there is not overwritten");
+    assert!(
+        again.status.code() == Some(1) && err(&again).contains("cannot be written"),
+        "one that is there is not overwritten"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,7 +131,8 @@ async fn without_a_controller_or_a_right_configuration_there_is_still_a_bundle_w
     let config = folder.path().join("sio.toml");
     fs::write(&config, format!("[systems.prod.monitor]\npassword = \"{STRANGER}\"\nbroken = = {COMMENT}\n")).unwrap();
     let bundle = folder.path().join("b.tar.gz");
-    let output = sio(&["support-bundle", "--config", config.to_str().unwrap(), "--output", bundle.to_str().unwrap()]).await;
+    let output =
+        sio(&["support-bundle", "--config", config.to_str().unwrap(), "--output", bundle.to_str().unwrap()]).await;
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let files = unpacked(&bundle);
     assert!(files["doctor.txt"].contains("FAIL  configuration"), "{}", files["doctor.txt"]);

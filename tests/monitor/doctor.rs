@@ -34,10 +34,13 @@ impl Receiver {
         let task = tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut request = Vec::new();
-                while !request.windows(4).any(|end| end == b"\r\n\r\n") && stream.read_buf(&mut request).await.unwrap_or(0) > 0 {}
+                while !request.windows(4).any(|end| end == b"\r\n\r\n")
+                    && stream.read_buf(&mut request).await.unwrap_or(0) > 0
+                {}
                 let first = String::from_utf8_lossy(&request).lines().next().unwrap_or_default().to_owned();
                 keep.lock().unwrap().push(first);
-                let answer = format!("HTTP/1.1 {status}\r\ndate: {date}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                let answer =
+                    format!("HTTP/1.1 {status}\r\ndate: {date}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
                 let _ = stream.write_all(answer.as_bytes()).await;
             }
         });
@@ -50,7 +53,9 @@ impl Receiver {
 }
 
 fn date(ahead: i64) -> String {
-    (scaleio_framework::clock::now() + chrono::TimeDelta::seconds(ahead)).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    (scaleio_framework::clock::now() + chrono::TimeDelta::seconds(ahead))
+        .format("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string()
 }
 
 /// A configuration with everybody in it who can be told.
@@ -75,33 +80,54 @@ fn config(folder: &Path, world: &Running, mail: &MailSink, alertmanager: &Receiv
 /// The findings: level and what was seen, by what was looked at.
 async fn findings(config: &Path) -> (Option<i32>, Vec<(String, String, String)>) {
     let output = sio(&["doctor", "--json", "--config", config.to_str().unwrap()]).await;
-    let all: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", out(&output), err(&output)));
+    let all: Vec<Value> = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}{}", out(&output), err(&output)));
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
-    let all = all.iter().map(|finding| (text(finding, "level"), text(finding, "what"), text(finding, "says"))).collect();
+    let all =
+        all.iter().map(|finding| (text(finding, "level"), text(finding, "what"), text(finding, "says"))).collect();
     (output.status.code(), all)
 }
 
 fn of<'a>(findings: &'a [(String, String, String)], what: &str) -> Vec<(&'a str, &'a str)> {
-    findings.iter().filter(|(_, looked, _)| looked.starts_with(what)).map(|(level, _, says)| (level.as_str(), says.as_str())).collect()
+    findings
+        .iter()
+        .filter(|(_, looked, _)| looked.starts_with(what))
+        .map(|(level, _, says)| (level.as_str(), says.as_str()))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_site_that_works_is_well_and_nothing_of_it_is_changed() {
     let world = still(Release::V3_6).await;
     let mail = MailSink::start("127.0.0.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let (alertmanager, webhook) = (Receiver::answering("200 OK", date(0)).await, Receiver::answering("405 No", date(0)).await);
+    let (alertmanager, webhook) =
+        (Receiver::answering("200 OK", date(0)).await, Receiver::answering("405 No", date(0)).await);
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path(), &world, &mail, &alertmanager, &webhook);
     let (_process, _) = Process::sio_run(&config, &[]).await;
     let status = || async { sio(&["status", "--config", config.to_str().unwrap()]).await.status.code() };
-    eventually("the system is heard", async || if status().await == Some(0) { Ok(()) } else { Err(String::new()) }).await;
+    eventually("the system is heard", async || if status().await == Some(0) { Ok(()) } else { Err(String::new()) })
+        .await;
     let before = alertmanager.asked().iter().filter(|line| line.starts_with("GET")).count();
 
     let (code, found) = findings(&config).await;
-    let unwell: Vec<_> = found.iter().filter(|(level, what, _)| level != "ok" && !what.starts_with("space in")).collect();
+    let unwell: Vec<_> =
+        found.iter().filter(|(level, what, _)| level != "ok" && !what.starts_with("space in")).collect();
     assert!(unwell.is_empty(), "{unwell:?}");
     assert_eq!(code, Some(0));
-    for what in ["configuration", "alert rules", "web", "secret ", "controller", "store ", "gateway of prod", "mail", "alertmanager", "webhook", "clock of"] {
+    for what in [
+        "configuration",
+        "alert rules",
+        "web",
+        "secret ",
+        "controller",
+        "store ",
+        "gateway of prod",
+        "mail",
+        "alertmanager",
+        "webhook",
+        "clock of",
+    ] {
         assert!(!of(&found, what).is_empty(), "nothing is said of {what}: {found:?}");
     }
     // Read by GET and HEAD; nothing was posted and no mail went out.
@@ -114,7 +140,8 @@ async fn a_site_that_works_is_well_and_nothing_of_it_is_changed() {
 async fn each_thing_that_is_broken_is_found_and_the_others_are_still_looked_at() {
     let world = still(Release::V3_6).await;
     let mail = MailSink::start("127.0.0.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let (alertmanager, webhook) = (Receiver::answering("200 OK", date(600)).await, Receiver::answering("403 No", date(0)).await);
+    let (alertmanager, webhook) =
+        (Receiver::answering("200 OK", date(600)).await, Receiver::answering("403 No", date(0)).await);
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path(), &world, &mail, &alertmanager, &webhook);
     let put = |name: &str, text: &str| {
@@ -148,7 +175,11 @@ async fn each_thing_that_is_broken_is_found_and_the_others_are_still_looked_at()
         assert!(!shown.contains(hidden), "{hidden}: {shown}");
     }
     assert_eq!(fs::read(folder.path().join("state.db")).unwrap(), store, "the store was touched");
-    let beside: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).filter(|name| name.to_string_lossy().starts_with("state.db")).collect();
+    let beside: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name.to_string_lossy().starts_with("state.db"))
+        .collect();
     assert_eq!(beside.len(), 1, "{beside:?}");
 }
 
@@ -160,6 +191,9 @@ async fn a_configuration_that_does_not_load_is_told_with_every_mend_and_ends_wit
     let output = sio(&["doctor", "--config", file.to_str().unwrap()]).await;
     assert_eq!(output.status.code(), Some(2));
     let text = out(&output);
-    assert!(text.contains("FAIL  configuration  ") && text.contains(":2: poll.fast: ") && text.contains(":4: web.listen: "), "{text}");
+    assert!(
+        text.contains("FAIL  configuration  ") && text.contains(":2: poll.fast: ") && text.contains(":4: web.listen: "),
+        "{text}"
+    );
     assert_eq!(text.matches("-> ").count(), 2, "{text}");
 }

@@ -30,7 +30,11 @@ impl Host {
     pub(crate) fn boot(os: Os) -> Self {
         let roots = project(".cache/hosts");
         let made = Command::new(project("tests/hosts/base.sh")).arg(&roots).output().unwrap();
-        assert!(made.status.success(), "the roots of test hosts cannot be made (root, mmdebstrap, rpm): {}", told(&made));
+        assert!(
+            made.status.success(),
+            "the roots of test hosts cannot be made (root, mmdebstrap, rpm): {}",
+            told(&made)
+        );
         let lab = tempfile::Builder::new().prefix("sio-lab-").tempdir_in("/tmp").unwrap();
         let host = Self { lab, name: if os == Os::El7 { "el7" } else { "ubuntu" } };
         let lower = format!("{}:{}", roots.join(host.name).display(), roots.join("base").display());
@@ -38,7 +42,9 @@ impl Host {
         let up = host.host(&["up", host.name, &lower, "/bin/false"]);
         assert!(up.status.success(), "{}", told(&up));
         host.host(&["poweron", host.name]);
-        host.until("it has booted", || matches!(host.says("systemctl is-system-running").as_str(), "running" | "degraded"));
+        host.until("it has booted", || {
+            matches!(host.says("systemctl is-system-running").as_str(), "running" | "degraded")
+        });
         host
     }
 

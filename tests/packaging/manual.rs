@@ -46,7 +46,11 @@ fn every_command_has_its_manual_page_and_no_page_is_left_over() {
 fn each_shell_reads_its_completions_and_bash_completes_a_word() {
     for shell in ["bash", "zsh", "fish"] {
         let text = done(sio().args(["export", "completions", shell]));
-        assert!(text.contains("dashboards") && text.contains("maintenance") == commands(&[]).contains(&"maintenance".to_owned()), "{shell}");
+        assert!(
+            text.contains("dashboards")
+                && text.contains("maintenance") == commands(&[]).contains(&"maintenance".to_owned()),
+            "{shell}"
+        );
     }
     let script = done(sio().args(["export", "completions", "bash"]));
     let ask = format!("{script}\nCOMP_WORDS=(sio che); COMP_CWORD=1; _sio sio che sio; echo \"${{COMPREPLY[*]}}\"");

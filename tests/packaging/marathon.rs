@@ -16,7 +16,11 @@ fn app() -> Value {
 
 /// What Marathon's API (1.5 to 1.11) knows of the fields that we use; it refuses an app with an unknown one.
 const FIELDS: &[(&str, fn(&Value) -> bool)] = &[
-    ("id", |value| value.as_str().is_some_and(|id| id.starts_with('/') && id[1..].chars().all(|c| c.is_ascii_lowercase() || c == '-'))),
+    ("id", |value| {
+        value
+            .as_str()
+            .is_some_and(|id| id.starts_with('/') && id[1..].chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+    }),
     ("user", Value::is_string),
     ("cmd", Value::is_string),
     ("env", |value| value.as_object().is_some_and(|env| env.values().all(Value::is_string))),
@@ -39,9 +43,7 @@ const FIELDS: &[(&str, fn(&Value) -> bool)] = &[
     ("requirePorts", |value| *value == Value::Bool(false)),
     ("healthChecks", |value| value.as_array().is_some_and(|checks| checks.iter().all(is_health_check))),
     // One must be gone before the next one comes.
-    ("upgradeStrategy", |value| {
-        *value == serde_json::json!({ "minimumHealthCapacity": 0, "maximumOverCapacity": 0 })
-    }),
+    ("upgradeStrategy", |value| *value == serde_json::json!({ "minimumHealthCapacity": 0, "maximumOverCapacity": 0 })),
     ("unreachableStrategy", |value| {
         let (inactive, expunge) = (value["inactiveAfterSeconds"].as_u64(), value["expungeAfterSeconds"].as_u64());
         inactive < expunge && value.as_object().is_some_and(|fields| fields.len() == 2)
@@ -64,7 +66,8 @@ fn is_health_check(check: &Value) -> bool {
 fn the_app_has_only_fields_that_marathon_knows_and_is_one_instance_on_a_dynamic_port() {
     let app = app();
     for (field, value) in app.as_object().unwrap() {
-        let (_, is_good) = FIELDS.iter().find(|(known, _)| known == field).unwrap_or_else(|| panic!("{field} is not known"));
+        let (_, is_good) =
+            FIELDS.iter().find(|(known, _)| known == field).unwrap_or_else(|| panic!("{field} is not known"));
         assert!(is_good(value), "{field}: {value}");
     }
     for (field, _) in FIELDS {
@@ -101,7 +104,8 @@ fn zookeeper(folder: &Path) -> (Ends, u16) {
 fn configuration(folder: &Path) {
     let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let write = |name: &str, text: &str| {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join(name)).unwrap();
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join(name)).unwrap();
         std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
     };
     write("cert.pem", &key.cert.pem());
@@ -122,7 +126,10 @@ fn its_command_starts_a_controller_on_that_port_which_passes_its_health_check_an
         let here = |text: &str| {
             let text = text.replace("/usr/bin/sio", env!("CARGO_BIN_EXE_sio"));
             let text = text.replace("/etc/scaleio-framework", folder.path().to_str().unwrap());
-            text.replace("zk1.example.com:2181,zk2.example.com:2181,zk3.example.com:2181", &format!("127.0.0.1:{ensemble}"))
+            text.replace(
+                "zk1.example.com:2181,zk2.example.com:2181,zk3.example.com:2181",
+                &format!("127.0.0.1:{ensemble}"),
+            )
         };
         let log = std::fs::File::create(folder.path().join(format!("log.{port}"))).unwrap();
         let mut command = Command::new("sh");
@@ -143,7 +150,17 @@ fn its_command_starts_a_controller_on_that_port_which_passes_its_health_check_an
     write!(url, "{scheme}://127.0.0.1:{port}{}", check["path"].as_str().unwrap()).unwrap();
     // Mesos' executor asks as curl does, and takes any certificate.
     let mut curl = Command::new("curl");
-    curl.args(["--silent", "--insecure", "--noproxy", "*", "--write-out", "%{http_code}", "--output", "/dev/null", &url]);
+    curl.args([
+        "--silent",
+        "--insecure",
+        "--noproxy",
+        "*",
+        "--write-out",
+        "%{http_code}",
+        "--output",
+        "/dev/null",
+        &url,
+    ]);
     let begun = Instant::now();
     while curl.output().unwrap().stdout != b"200" {
         assert!(begun.elapsed() < PATIENCE, "the health check does not pass: {}", said(port));

@@ -45,7 +45,10 @@ fn install(host: &Host, os: Os, version: &str) -> String {
         Os::El7 => {
             let output = host.run(&format!("rpm -U /root/{name}"));
             let said = crate::told(&output);
-            assert!(output.status.success() && !said.contains("scriptlet failed") && !said.contains("warning"), "{said}");
+            assert!(
+                output.status.success() && !said.contains("scriptlet failed") && !said.contains("warning"),
+                "{said}"
+            );
             host.says("rpm -q --qf '%{VERSION} ' scaleio-framework")
         }
         Os::Ubuntu => {
@@ -69,7 +72,9 @@ fn configure(host: &Host, world: &Running) {
     write("prod.password", &world.monitor().password);
     host.does("cd /etc/scaleio-framework && chgrp scaleio-framework prod.* && chmod 640 prod.*");
     let shipped = std::fs::read_to_string(folder.join("sio.toml")).unwrap();
-    let text = shipped.replace("listen = \"127.0.0.1:9465\"", "listen = \"127.0.0.1:0\"").replace("fast = \"15s\"", "fast = \"1s\"");
+    let text = shipped
+        .replace("listen = \"127.0.0.1:9465\"", "listen = \"127.0.0.1:0\"")
+        .replace("fast = \"15s\"", "fast = \"1s\"");
     assert_ne!(text, shipped, "the example has other words");
     let system = format!(
         "\n[systems.prod]\ngateways = {:?}\nca_file = \"prod.pem\"\n[systems.prod.monitor]\nuser = {:?}\npassword_file = \"prod.password\"\n",
@@ -97,11 +102,13 @@ fn address(host: &Host) -> String {
 fn counted(host: &Host, web: &str) -> f64 {
     let mut count = None;
     host.until("metrics tell of the system", || {
-        let page = done(Command::new("curl").args(["--silent", "--fail", "--noproxy", "*", &format!("http://{web}/metrics")]));
+        let page =
+            done(Command::new("curl").args(["--silent", "--fail", "--noproxy", "*", &format!("http://{web}/metrics")]));
         let families = exposition::read(&(page + "\n"));
         let value = |name: &str, labels: &[(&str, &str)]| {
             let samples = &families.get(name)?.samples;
-            let is = |sample: &&exposition::Sample| labels.iter().all(|(label, value)| sample.label(label) == Some(value));
+            let is =
+                |sample: &&exposition::Sample| labels.iter().all(|(label, value)| sample.label(label) == Some(value));
             samples.iter().find(is).map(|sample| sample.value)
         };
         let up = value("scaleio_up", &[("system", "prod")]) == Some(1.0);
@@ -120,7 +127,11 @@ fn is_hardened(host: &Host, os: Os) {
         line.split_whitespace().nth(1).unwrap_or_default().to_owned()
     };
     let user = host.does("id -u scaleio-framework");
-    assert_eq!((field("Uid:"), field("NoNewPrivs:").as_str(), field("Seccomp:").as_str()), (user, "1", "2"), "{status}");
+    assert_eq!(
+        (field("Uid:"), field("NoNewPrivs:").as_str(), field("Seccomp:").as_str()),
+        (user, "1", "2"),
+        "{status}"
+    );
     for capabilities in ["CapEff:", "CapPrm:", "CapBnd:", "CapAmb:"] {
         assert_eq!(u64::from_str_radix(&field(capabilities), 16), Ok(0), "{capabilities} {status}");
     }
@@ -132,11 +143,14 @@ fn is_hardened(host: &Host, os: Os) {
 
     let exposure = |unit: &str| {
         let text = host.says(&format!("systemd-analyze security --no-pager {unit} | tail -n 1"));
-        let number = text.split(": ").nth(1).and_then(|text| text.split(' ').next()).and_then(|text| text.parse::<f64>().ok());
+        let number =
+            text.split(": ").nth(1).and_then(|text| text.split(' ').next()).and_then(|text| text.parse::<f64>().ok());
         number.unwrap_or_else(|| panic!("{text}"))
     };
     let (controller, agent) = (exposure("sio.service"), exposure("sio-agent.service"));
-    println!("systemd-analyze security on {os:?}: sio.service {controller}, sio-agent.service {agent} (0 is best, 10 worst)");
+    println!(
+        "systemd-analyze security on {os:?}: sio.service {controller}, sio-agent.service {agent} (0 is best, 10 worst)"
+    );
     assert!(controller <= EXPOSED, "sio.service is exposed by {controller}");
     assert!(agent <= WORST, "sio-agent.service is exposed by {agent}");
 }
@@ -150,11 +164,24 @@ fn lives(os: Os) {
 
     // In: nothing runs, and nobody else reads the configuration.
     assert_eq!(install(&host, os, "1.0.0"), books("1.0.0"));
-    assert_eq!(host.says("stat -c '%U:%G %a' /etc/scaleio-framework /etc/scaleio-framework/sio.toml /var/lib/scaleio-framework").lines().collect::<Vec<_>>(),
-        ["root:scaleio-framework 750", "root:scaleio-framework 640", "scaleio-framework:scaleio-framework 700"]);
-    assert_eq!(host.says("systemctl is-enabled sio sio-agent; systemctl is-active sio sio-agent"), "disabled\ndisabled\ninactive\ninactive");
+    assert_eq!(
+        host.says(
+            "stat -c '%U:%G %a' /etc/scaleio-framework /etc/scaleio-framework/sio.toml /var/lib/scaleio-framework"
+        )
+        .lines()
+        .collect::<Vec<_>>(),
+        ["root:scaleio-framework 750", "root:scaleio-framework 640", "scaleio-framework:scaleio-framework 700"]
+    );
+    assert_eq!(
+        host.says("systemctl is-enabled sio sio-agent; systemctl is-active sio sio-agent"),
+        "disabled\ndisabled\ninactive\ninactive"
+    );
     host.does("systemctl start sio-agent");
-    assert_eq!(host.says("systemctl is-active sio-agent"), "inactive", "without agent.env there is nothing to work for");
+    assert_eq!(
+        host.says("systemctl is-active sio-agent"),
+        "inactive",
+        "without agent.env there is nothing to work for"
+    );
 
     // As it comes, it runs and watches nothing.
     host.does("systemctl start sio");
@@ -197,7 +224,12 @@ fn gone(host: &Host, os: Os) {
         assert!(!left(&format!("/etc/systemd/system/multi-user.target.wants/{unit}")));
     }
     assert_eq!(host.says("systemctl list-units --failed --plain --no-legend | grep sio"), "");
-    for path in ["/usr/bin/sio", "/usr/share/scaleio-framework", "/usr/lib/tmpfiles.d/scaleio-framework.conf", "/run/scaleio-framework"] {
+    for path in [
+        "/usr/bin/sio",
+        "/usr/share/scaleio-framework",
+        "/usr/lib/tmpfiles.d/scaleio-framework.conf",
+        "/run/scaleio-framework",
+    ] {
         assert!(!left(path), "{path} is still there");
     }
     assert!(left("/var/lib/scaleio-framework/state.db"), "the state is for the person to throw away");
@@ -227,7 +259,9 @@ fn both_packages_hold_the_same_files_with_manual_completions_and_dashboards() {
     let deb = deb.lines().filter(|line| !line.starts_with('d')).filter_map(|line| line.split_whitespace().nth(5));
     let mut deb: Vec<&str> = deb.map(|path| path.trim_start_matches('.')).collect();
     let rpm = done(Command::new("rpm").arg("-qlp").arg(package(Os::El7, "1.0.0")));
-    let folder = |path: &str| Path::new(path).extension().is_none() && rpm.lines().any(|other| other.starts_with(&format!("{path}/")));
+    let folder = |path: &str| {
+        Path::new(path).extension().is_none() && rpm.lines().any(|other| other.starts_with(&format!("{path}/")))
+    };
     let mut rpm: Vec<&str> = rpm.lines().filter(|path| !folder(path)).collect();
     deb.sort_unstable();
     rpm.sort_unstable();

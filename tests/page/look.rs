@@ -238,6 +238,16 @@ async fn pictures_of_the_page_can_be_taken() {
     let well = Browser::start(1200, 900).await;
     well.open(&at(&site, "/")).await;
     well.says("is healthy").await;
+    let folder: Option<PathBuf> = std::env::var_os("UPDATE_PICTURES").map(|_| root().join("docs/pictures"));
+    if folder.is_some() {
+        // What is kept shows lines.
+        let points = "return (document.querySelector('path.k1') || document.head).outerHTML.split('L').length > 3";
+        eventually("lines are drawn", async || match well.run(points).await {
+            drawn if drawn == true => Ok(()),
+            drawn => Err(drawn.to_string()),
+        })
+        .await;
+    }
     let mut pictures: Vec<(&str, Vec<u8>)> = vec![("page-healthy", well.picture().await)];
     drop(well);
     world.world(|world| world.fail_sds("sds-2-1").unwrap());
@@ -259,7 +269,6 @@ async fn pictures_of_the_page_can_be_taken() {
         browser.says("sds-2-1").await;
         pictures.push((name, browser.picture().await));
     }
-    let folder: Option<PathBuf> = std::env::var_os("UPDATE_PICTURES").map(|_| root().join("docs/pictures"));
     for (name, picture) in pictures {
         assert!(picture.starts_with(b"\x89PNG") && picture.len() > 10_000, "{name} shows nothing");
         if let Some(folder) = &folder {

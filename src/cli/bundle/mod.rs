@@ -79,9 +79,13 @@ pub(super) async fn bundle(
     let output = arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.tar.gz")));
     let scrubber = Scrubber::new(known(file, variables));
     let texts = gather(arguments, file, variables).await;
-    let texts: Vec<(String, String)> = texts.into_iter().map(|(name, text)| (name, scrubber.scrub(&bounded(text)))).collect();
+    let texts: Vec<(String, String)> =
+        texts.into_iter().map(|(name, text)| (name, scrubber.scrub(&bounded(text)))).collect();
     match pack(&output, &name, &texts).with_context(|| format!("{} cannot be written", output.display())) {
-        Ok(()) => super::say(out, &format!("{}: {} files; read README.txt in it before you hand it on", output.display(), texts.len())),
+        Ok(()) => super::say(
+            out,
+            &format!("{}: {} files; read README.txt in it before you hand it on", output.display(), texts.len()),
+        ),
         Err(error) => super::fail(&error),
     }
 }
@@ -103,9 +107,10 @@ async fn gather(arguments: &Arguments, file: Option<&Path>, variables: &[(String
         ("log.txt".to_owned(), journal()),
     ];
     for (number, log) in arguments.log.iter().enumerate() {
-        let text = std::fs::read(log).map_or_else(|error| format!("{}: {error}\n", log.display()), |bytes| {
-            String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(LARGEST)..]).into_owned()
-        });
+        let text = std::fs::read(log).map_or_else(
+            |error| format!("{}: {error}\n", log.display()),
+            |bytes| String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(LARGEST)..]).into_owned(),
+        );
         texts.push((format!("log-{}.txt", number + 1), text));
     }
     for (name, path) in QUESTIONS {
@@ -152,7 +157,14 @@ fn versions() -> String {
 /// The last lines of the services, where there is a journal.
 fn journal() -> String {
     let mut ask = Command::new("journalctl");
-    ask.args(["--unit=sio.service", "--unit=sio-agent.service", "--no-pager", "--output=short-iso", "--lines", LOG_LINES]);
+    ask.args([
+        "--unit=sio.service",
+        "--unit=sio-agent.service",
+        "--no-pager",
+        "--output=short-iso",
+        "--lines",
+        LOG_LINES,
+    ]);
     match ask.output() {
         Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).into_owned(),
         Ok(output) => format!("journalctl: {}\n", String::from_utf8_lossy(&output.stderr)),

@@ -29,7 +29,10 @@ static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
         (r"(?i)\b(authorization|cookie)(\W{1,4})[^\r\n]+", "${1}${2}***"),
         (r"(?i)\b(bearer|basic)\s+[a-z0-9+/=._~-]{8,}", "${1} ***"),
         (r"://[^/\s@:]+:[^/\s@]+@", "://***@"),
-        (r#"(?i)\b([a-z_]*(?:password|passwd|secret|token))("?\s*[=:]\s*)("[^"\r\n]*"|'[^'\r\n]*'|[^\s"',;}]+)"#, "${1}${2}***"),
+        (
+            r#"(?i)\b([a-z_]*(?:password|passwd|secret|token))("?\s*[=:]\s*)("[^"\r\n]*"|'[^'\r\n]*'|[^\s"',;}]+)"#,
+            "${1}${2}***",
+        ),
         (r"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}", HIDDEN),
     ];
     // One that is no expression would be told by the tests of this file.
@@ -49,7 +52,10 @@ impl Scrubber {
         let mut words = BTreeSet::new();
         for secret in secrets {
             let secret = secret.trim();
-            let parts = secret.lines().filter(|line| line.len() >= LONG_LINE).chain(secret.split_once(':').map(|(_, after)| after));
+            let parts = secret
+                .lines()
+                .filter(|line| line.len() >= LONG_LINE)
+                .chain(secret.split_once(':').map(|(_, after)| after));
             for part in std::iter::once(secret).chain(parts).filter(|part| part.len() >= SHORTEST) {
                 words.insert(part.to_owned());
                 words.insert(STANDARD.encode(part).trim_end_matches('=').to_owned());
@@ -120,7 +126,9 @@ fn hide(table: &mut toml::Table) {
 /// An address without what follows the host.
 pub(super) fn shortened(address: &str) -> String {
     match url::Url::parse(address) {
-        Ok(url) if url.path() != "/" || url.query().is_some() => format!("{}/{HIDDEN}", url.origin().ascii_serialization()),
+        Ok(url) if url.path() != "/" || url.query().is_some() => {
+            format!("{}/{HIDDEN}", url.origin().ascii_serialization())
+        }
         _ => address.to_owned(),
     }
 }
@@ -175,7 +183,10 @@ mod tests {
         for gone in ["hunter2", "xyz", "\"t\"", "\"p\"", "\"k\""] {
             assert!(!shown.contains(gone), "{gone}: {shown}");
         }
-        assert!(shown.contains("https://h/***") && shown.contains("password_file = \"f\"") && shown.contains("https://a"), "{shown}");
+        assert!(
+            shown.contains("https://h/***") && shown.contains("password_file = \"f\"") && shown.contains("https://a"),
+            "{shown}"
+        );
         assert!(settings("a = \"hunter2").starts_with("# the file is no TOML"));
     }
 }

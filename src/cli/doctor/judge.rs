@@ -61,7 +61,11 @@ pub(super) fn secret(path: &str, guard: Guard) -> Finding {
     let what = format!("secret {path}");
     let mode = format!("mode {:04o}", guard.mode & 0o7777);
     if guard.mode & 0o004 != 0 {
-        Finding::fail(what, format!("{mode}: every user of this host reads it"), &format!("chmod 600 {path}, and change the secret"))
+        Finding::fail(
+            what,
+            format!("{mode}: every user of this host reads it"),
+            &format!("chmod 600 {path}, and change the secret"),
+        )
     } else if guard.mode & 0o022 != 0 {
         Finding::fail(what, format!("{mode}: others can change it"), &format!("chmod 600 {path}"))
     } else if guard.folder_mode & 0o002 != 0 && guard.folder_mode & 0o1000 == 0 {

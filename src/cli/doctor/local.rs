@@ -30,7 +30,11 @@ pub(super) fn settings(config: &Config) -> Vec<Finding> {
             Ok(access) => {
                 let demands = access.demands();
                 let tls = if demands.tls { "TLS" } else { "no TLS" };
-                let users = if demands.users.is_empty() { "no users".to_owned() } else { format!("{} users", demands.users.len()) };
+                let users = if demands.users.is_empty() {
+                    "no users".to_owned()
+                } else {
+                    format!("{} users", demands.users.len())
+                };
                 let says = format!("{}, {tls}, {users}", config.web.listen);
                 if demands.tls || config.web.listen.ip().is_loopback() {
                     Finding::ok("web", says)
@@ -40,7 +44,9 @@ pub(super) fn settings(config: &Config) -> Vec<Finding> {
             }
             Err(error) => Finding::fail("web", error.to_string(), "mend the file that web.config_file names"),
         },
-        None if config.web.listen.ip().is_loopback() => Finding::ok("web", format!("{}, for this host only", config.web.listen)),
+        None if config.web.listen.ip().is_loopback() => {
+            Finding::ok("web", format!("{}, for this host only", config.web.listen))
+        }
         None => Finding::warn(
             "web",
             format!("{} is open to everybody who reaches it", config.web.listen),
@@ -80,13 +86,21 @@ pub(super) fn secrets(config: &Config, file: Option<&Path>, variables: &[(String
     let us = config.store.path.parent().and_then(owner).unwrap_or_else(|| rustix::process::geteuid().as_raw());
     let look = |path: &Path| -> std::io::Result<Guard> {
         let about = std::fs::metadata(path)?;
-        let folder = std::fs::metadata(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+        let folder =
+            std::fs::metadata(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
         Ok(Guard { mode: about.mode(), owner: about.uid(), folder_mode: folder.mode(), us })
     };
-    files.iter().map(|path| match look(path) {
-        Ok(guard) => judge::secret(&path.display().to_string(), guard),
-        Err(error) => Finding::fail(format!("secret {}", path.display()), error.to_string(), "run this as the user that runs the controller, or as root"),
-    }).collect()
+    files
+        .iter()
+        .map(|path| match look(path) {
+            Ok(guard) => judge::secret(&path.display().to_string(), guard),
+            Err(error) => Finding::fail(
+                format!("secret {}", path.display()),
+                error.to_string(),
+                "run this as the user that runs the controller, or as root",
+            ),
+        })
+        .collect()
 }
 
 /// The private key that a web configuration names.
@@ -110,8 +124,16 @@ pub(super) fn space(config: &Config) -> Vec<Finding> {
     let shown = folder.display().to_string();
     vec![match rustix::fs::statvfs(folder) {
         // Filesystems without a table of inodes say 0 of 0.
-        Ok(about) => judge::space(&shown, about.f_bavail.saturating_mul(about.f_frsize), (about.f_files > 0).then_some(about.f_favail)),
-        Err(error) => Finding::fail(format!("space in {shown}"), error.to_string(), "make the folder, owned by the user that runs the controller"),
+        Ok(about) => judge::space(
+            &shown,
+            about.f_bavail.saturating_mul(about.f_frsize),
+            (about.f_files > 0).then_some(about.f_favail),
+        ),
+        Err(error) => Finding::fail(
+            format!("space in {shown}"),
+            error.to_string(),
+            "make the folder, owned by the user that runs the controller",
+        ),
     }]
 }
 
@@ -161,7 +183,13 @@ pub(super) async fn controller(whom: &Where, file: Option<&Path>, variables: &[(
     };
     let status = match status {
         Ok(status) => status,
-        Err(error) => return vec![Finding::fail(WHAT, format!("its answer cannot be read: {error}"), "use the sio of its release")],
+        Err(error) => {
+            return vec![Finding::fail(
+                WHAT,
+                format!("its answer cannot be read: {error}"),
+                "use the sio of its release",
+            )];
+        }
     };
     let mut findings = vec![if status.version == crate::VERSION {
         Finding::ok(WHAT, format!("runs, release {}", status.version))

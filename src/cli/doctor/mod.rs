@@ -38,7 +38,10 @@ pub(super) async fn doctor(arguments: &Arguments, asker: &mut Asker<'_>) -> u8 {
         finding::render(&findings)
     };
     match super::say(asker.out, text.trim_end()) {
-        0 if findings.first().is_some_and(|finding| finding.what == CONFIGURATION && finding.level == finding::Level::Fail) => {
+        0 if findings
+            .first()
+            .is_some_and(|finding| finding.what == CONFIGURATION && finding.level == finding::Level::Fail) =>
+        {
             super::MISUSED
         }
         0 => finding::code(&findings),

@@ -10,7 +10,9 @@ use reqwest::{Client, RequestBuilder, redirect};
 use super::finding::Finding;
 use super::judge;
 use crate::alert::mail::Mailer;
-use crate::config::{Alertmanager, Credentials, GatewayUrl, HttpWay, Login, Mail, MasterUrl, Masters, Mesos, System, Trust, Webhook};
+use crate::config::{
+    Alertmanager, Credentials, GatewayUrl, HttpWay, Login, Mail, MasterUrl, Masters, Mesos, System, Trust, Webhook,
+};
 use crate::gateway::{Gateway, Role};
 use crate::mesos::master::Finder;
 use crate::model::id::SystemId;
@@ -148,7 +150,11 @@ pub(super) async fn mesos(settings: &Mesos) -> Vec<Finding> {
                 findings.extend(judge::clock(&master.to_string(), heard.date.as_deref(), crate::clock::now()));
                 findings.push(Finding::ok(what, format!("answers, Mesos {}", version(&heard.body))));
             }
-            Ok(heard) => findings.push(Finding::fail(what, format!("answers {}; is it a Mesos master?", heard.status), "see mesos.masters")),
+            Ok(heard) => findings.push(Finding::fail(
+                what,
+                format!("answers {}; is it a Mesos master?", heard.status),
+                "see mesos.masters",
+            )),
             Err(why) => findings.push(Finding::fail(what, why, REACH)),
         }
         if leader.is_none() {
@@ -189,9 +195,11 @@ async fn principal(client: &Client, leader: &MasterUrl, login: Option<&Login>) -
     let who = login.map_or_else(|| "without a login".to_owned(), |login| format!("as {}", login.user));
     match hear(request).await {
         Ok(heard) if heard.status == 400 => Finding::ok(what, format!("{leader} lets frameworks in {who}")),
-        Ok(heard) if heard.status == 401 || heard.status == 403 => {
-            Finding::fail(what, format!("{leader} refuses frameworks {who}"), "mend [mesos.login]: principal and secret")
-        }
+        Ok(heard) if heard.status == 401 || heard.status == 403 => Finding::fail(
+            what,
+            format!("{leader} refuses frameworks {who}"),
+            "mend [mesos.login]: principal and secret",
+        ),
         Ok(heard) => Finding::warn(what, format!("{leader} answers {}", heard.status), "it may be electing; try again"),
         Err(why) => Finding::fail(what, format!("{leader}: {why}"), REACH),
     }

@@ -56,7 +56,9 @@ fn put(output: &Path, text: &str) -> std::io::Result<()> {
 
 fn seed(arguments: &Arguments) -> anyhow::Result<Seed> {
     let text = |path: &Option<PathBuf>| {
-        let read = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()));
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+        };
         path.as_ref().map(read).transpose()
     };
     let (app, store, agents) = (text(&arguments.app)?, text(&arguments.store)?, text(&arguments.agents)?);

@@ -69,7 +69,8 @@ fn in_app(app: &Value, found: &mut BTreeMap<String, String>) {
     if let Some(line) = app.get("cmd").and_then(Value::as_str) {
         in_line(line, found);
     }
-    let args: Vec<&str> = app.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let args: Vec<&str> =
+        app.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     in_words(&args, found);
 }
 
@@ -80,7 +81,8 @@ fn in_variable(name: &str, value: &str, found: &mut BTreeMap<String, String>) {
 }
 
 fn in_line(line: &str, found: &mut BTreeMap<String, String>) {
-    let words: Vec<&str> = line.split(|c: char| c.is_whitespace() || c == ';').filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        line.split(|c: char| c.is_whitespace() || c == ';').filter(|word| !word.is_empty()).collect();
     in_words(&words, found);
 }
 
@@ -143,7 +145,9 @@ fn agent(slave: &Value) -> Option<(String, BTreeMap<String, String>)> {
 fn line(line: &str) -> Option<(String, BTreeMap<String, String>)> {
     let (host, rest) = line.trim().split_once(char::is_whitespace)?;
     let pairs = rest.trim().trim_start_matches("--attributes=").trim_matches(['"', '\'']).split(';');
-    let pairs = pairs.filter_map(|pair| pair.split_once(':')).map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
+    let pairs = pairs
+        .filter_map(|pair| pair.split_once(':'))
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
     Some((host.to_owned(), pairs.collect()))
 }
 
@@ -166,7 +170,10 @@ mod tests {
             ("uri", "10.0.0.21:5050"),
         ];
         assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
-        assert_eq!(flags("STORE_TYPE=zk ./scaleio-scheduler -uri=m:5050"), [("store.type", "zk"), ("uri", "m:5050")].map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        assert_eq!(
+            flags("STORE_TYPE=zk ./scaleio-scheduler -uri=m:5050"),
+            [("store.type", "zk"), ("uri", "m:5050")].map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+        );
     }
 
     #[test]
@@ -180,7 +187,11 @@ mod tests {
 
     #[test]
     fn attributes_come_from_the_master_or_from_what_agents_are_started_with() {
-        let expected: BTreeMap<_, _> = [("h1".to_owned(), [("scaleio-sds-domains".to_owned(), "d1,d2".to_owned()), ("level".to_owned(), "3.0".to_owned())].into())].into();
+        let expected: BTreeMap<_, _> = [(
+            "h1".to_owned(),
+            [("scaleio-sds-domains".to_owned(), "d1,d2".to_owned()), ("level".to_owned(), "3.0".to_owned())].into(),
+        )]
+        .into();
         let answer = r#"{"slaves":[{"hostname":"h1","attributes":{"scaleio-sds-domains":"d1,d2","level":3.0}},{"hostname":"h2","attributes":{"rack":"r"}}]}"#;
         assert_eq!(agents(answer), expected);
         assert_eq!(agents("h1 --attributes=\"scaleio-sds-domains:d1,d2;level:3.0\"\nh2 rack:r\n\n"), expected);

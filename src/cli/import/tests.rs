@@ -17,7 +17,8 @@ fn load(text: &str, name: &str) -> Config {
     };
     write("sio.toml", text);
     write(&format!("{name}.password"), "secret");
-    Config::load(Some(&folder.path().join("sio.toml")), std::iter::empty()).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+    Config::load(Some(&folder.path().join("sio.toml")), std::iter::empty())
+        .unwrap_or_else(|errors| panic!("{errors}\n{text}"))
 }
 
 const APP: &str = r#"{"id":"scaleio-scheduler","cmd":"chmod u+x scaleio-scheduler && ./scaleio-scheduler -loglevel=debug -rest.port=$PORT -uri=10.0.0.21:5050 -scaleio.clustername=Prod.East -scaleio.password=F00barbaz -scaleio.protectiondomain=d1 -scaleio.storagepool=p1 -scaleio.preconfig.primary=10.0.0.12 -scaleio.preconfig.secondary=10.0.0.11 -scaleio.preconfig.tiebreaker=10.0.0.13 -scaleio.preconfig.gateway=10.0.0.11 -store.uri=z1:2181,z2:2181 -executor.mem.non=256 -aws.secretkey=AKIAXX -aws.threshold=85 -scaleio.rhel7.sds=http://x/y.rpm -odd=1"}"#;
@@ -42,20 +43,35 @@ fn an_app_with_an_existing_cluster_becomes_a_configuration_that_loads() {
     for secret in ["F00barbaz", "AKIAXX"] {
         assert!(!text.contains(secret), "{text}");
     }
-    for line in ["#   executor.mem.non: ", "#   aws.secretkey: ", "#   scaleio.rhel7.sds: packages", "#   rest.port: ", "#   odd: unknown here", "Change it."] {
+    for line in [
+        "#   executor.mem.non: ",
+        "#   aws.secretkey: ",
+        "#   scaleio.rhel7.sds: packages",
+        "#   rest.port: ",
+        "#   odd: unknown here",
+        "Change it.",
+    ] {
         assert!(text.contains(line), "{line}: {text}");
     }
 }
 
 #[test]
 fn a_store_and_agents_say_what_became_of_nodes_and_what_attributes_mean_now() {
-    let dump = ["primary = Value h1", "secondary = Value h2", "tiebreaker = Value h3", "h1/state = Value 1024", "h4/state = Value 4096"]
-        .map(|entry| format!("DEBU[0000] Key scaleio-framework/scaleio/configuration/{entry}\n"))
-        .concat();
+    let dump = [
+        "primary = Value h1",
+        "secondary = Value h2",
+        "tiebreaker = Value h3",
+        "h1/state = Value 1024",
+        "h4/state = Value 4096",
+    ]
+    .map(|entry| format!("DEBU[0000] Key scaleio-framework/scaleio/configuration/{entry}\n"))
+    .concat();
     let seed = Seed {
         flags: flags("./scaleio-scheduler -experimental -uri=m:5050"),
         store: store(&dump),
-        agents: agents("h1 scaleio-sds-domains:d1;scaleio-sds-d1:p1;scaleio-sds-p1:/dev/sdb\nh5 scaleio-sdc-domains:d1;scaleio-sdc-d1:p1\nh6 scaleio-sds-domains:d1;scaleio-sds-typo:p\n"),
+        agents: agents(
+            "h1 scaleio-sds-domains:d1;scaleio-sds-d1:p1;scaleio-sds-p1:/dev/sdb\nh5 scaleio-sdc-domains:d1;scaleio-sdc-d1:p1\nh6 scaleio-sds-domains:d1;scaleio-sds-typo:p\n",
+        ),
     };
     let text = configuration(&seed);
     let rollout = load(&text, "scaleio").systems[&SystemId::new("scaleio")].rollout.clone().unwrap();

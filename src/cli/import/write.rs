@@ -88,7 +88,9 @@ impl Writer<'_> {
     }
 
     fn head(&mut self) {
-        self.remark("Written by sio import. Read it, put the passwords into their files, and run: sio check, sio doctor");
+        self.remark(
+            "Written by sio import. Read it, put the passwords into their files, and run: sio check, sio doctor",
+        );
     }
 
     fn log(&mut self) {
@@ -113,14 +115,20 @@ impl Writer<'_> {
                 let servers = servers.trim_start_matches("zk://");
                 let servers = servers.split('/').next().unwrap_or_default();
                 self.say("\n[store]");
-                self.remark("In the same ZooKeeper, in a folder of its own; the original's entries stay what they are.");
+                self.remark(
+                    "In the same ZooKeeper, in a folder of its own; the original's entries stay what they are.",
+                );
                 self.set("zookeeper", format!("zk://{servers}/sio"));
             }
             ("zk", None) => {
-                self.remark("The original took its ZooKeeper from /etc/mesos/zk. Under Marathon set [store] zookeeper to it,");
+                self.remark(
+                    "The original took its ZooKeeper from /etc/mesos/zk. Under Marathon set [store] zookeeper to it,",
+                );
                 self.remark("with another folder: zk://HOST:2181/sio. On one host the SQLite file needs nothing.");
             }
-            (other, _) => self.remark(&format!("The state was in {other}; here it is in SQLite on one host, or in ZooKeeper.")),
+            (other, _) => {
+                self.remark(&format!("The state was in {other}; here it is in SQLite on one host, or in ZooKeeper."))
+            }
         }
     }
 
@@ -160,7 +168,8 @@ impl Writer<'_> {
     /// The name of the system in our words.
     fn name(&mut self) -> String {
         let told = self.flag("scaleio.clustername").unwrap_or_default().to_lowercase();
-        let name: String = told.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).take(63).collect();
+        let name: String =
+            told.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).take(63).collect();
         let name = name.trim_matches('-').to_owned();
         if name.is_empty() { "scaleio".to_owned() } else { name }
     }
@@ -175,7 +184,8 @@ impl Writer<'_> {
         .into_iter()
         .flatten()
         .collect();
-        let gateway = [self.flag("scaleio.lbgateway"), self.flag("scaleio.preconfig.gateway"), preconfigured.first().cloned()];
+        let gateway =
+            [self.flag("scaleio.lbgateway"), self.flag("scaleio.preconfig.gateway"), preconfigured.first().cloned()];
         let gateways: Vec<String> = gateway.into_iter().flatten().take(1).map(|host| address(&host)).collect();
         self.say(&format!("\n[systems.{name}]"));
         if gateways.is_empty() {
@@ -185,10 +195,14 @@ impl Writer<'_> {
             self.remark("The original knew one gateway. Name the others too: they are tried in this order.");
             self.set("gateways", gateways);
         }
-        self.remark("The original took any certificate. sio init shows the gateway's; set pin = \"...\" or ca_file = \"...\".");
+        self.remark(
+            "The original took any certificate. sio init shows the gateway's; set pin = \"...\" or ca_file = \"...\".",
+        );
         self.say(&format!("\n[systems.{name}.monitor]"));
         if self.flag("scaleio.password").is_some() {
-            self.remark("The password in the flags was not copied: everybody who could reach the original could read it,");
+            self.remark(
+                "The password in the flags was not copied: everybody who could reach the original could read it,",
+            );
             self.remark("and it was that of the MDM, the gateway and the LIA at once. Change it.");
         }
         self.remark("A user with the role Monitor is enough.");
@@ -216,11 +230,14 @@ impl Writer<'_> {
         self.set("domain", domain);
         self.set("pool", pool);
         let experimental = self.flag("experimental").is_some_and(|word| word != "false");
-        let kept = ["primary", "secondary", "tiebreaker"].map(|role| seed.store.get(role).filter(|host| !host.is_empty()));
+        let kept =
+            ["primary", "secondary", "tiebreaker"].map(|role| seed.store.get(role).filter(|host| !host.is_empty()));
         match (preconfigured, kept) {
             (1.., _) => self.remark("The MDM cluster was there before; without [rollout.mdm] it is left alone."),
             (0, [Some(primary), Some(secondary), Some(tie)]) => {
-                self.remark(&format!("The original made the MDM cluster: {primary}, {secondary}, and {tie} as tie-breaker."));
+                self.remark(&format!(
+                    "The original made the MDM cluster: {primary}, {secondary}, and {tie} as tie-breaker."
+                ));
                 self.remark("It is there, so it is left alone; [rollout.mdm] would only be for a new one.");
             }
             (0, _) if experimental => {
@@ -233,17 +250,23 @@ impl Writer<'_> {
     }
 
     fn left(&mut self) {
-        let packages = |name: &str| ["scaleio.ubuntu14.", "scaleio.rhel7.", "scaleio.centos7."].iter().any(|start| name.starts_with(start));
+        let packages = |name: &str| {
+            ["scaleio.ubuntu14.", "scaleio.rhel7.", "scaleio.centos7."].iter().any(|start| name.starts_with(start))
+        };
         let unused = |name: &str| !self.used.contains(name);
         let mut lines = Vec::new();
         for (name, value) in &self.seed.flags {
             let because = LEFT.iter().find(|(start, _)| name.starts_with(start)).map(|(_, because)| *because);
             match because {
-                _ if packages(name) => lines.push(format!("{name}: packages are named with their SHA-256, and not fetched unseen")),
+                _ if packages(name) => {
+                    lines.push(format!("{name}: packages are named with their SHA-256, and not fetched unseen"))
+                }
                 // What it was is not repeated: some are keys.
                 Some(because) if unused(name) || name.starts_with("aws") => lines.push(format!("{name}: {because}")),
                 None if unused(name) => lines.push(format!("{name}: unknown here")),
-                _ if value.contains('$') || value.starts_with('[') => lines.push(format!("{name}: its value was not filled in")),
+                _ if value.contains('$') || value.starts_with('[') => {
+                    lines.push(format!("{name}: its value was not filled in"))
+                }
                 _ => {}
             }
         }
@@ -265,7 +288,9 @@ impl Writer<'_> {
         }
         for (host, state) in states.into_iter().filter(|(_, state)| *state != FINISHED) {
             let name = STATES.iter().find(|(number, _)| *number == state).map_or("unknown", |(_, name)| name);
-            lines.push(format!("{host} was not finished: state {state} ({name}); what is on it is looked at, not believed"));
+            lines.push(format!(
+                "{host} was not finished: state {state} ({name}); what is on it is looked at, not believed"
+            ));
         }
         let systems = BTreeSet::from([SystemId::new(&self.name())]);
         for (host, pairs) in &self.seed.agents {

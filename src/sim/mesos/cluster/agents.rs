@@ -7,9 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::resources::Amounts;
-use super::{
-    Agent, Cluster, Draining, EXECUTOR_REREGISTRATION, Kind, Machinery, Mode, Process, Standing, attributes,
-};
+use super::{Agent, Cluster, Draining, EXECUTOR_REREGISTRATION, Kind, Machinery, Mode, Process, Standing, attributes};
 use crate::sim::mesos::refusal::Refused;
 use crate::sim::mesos::wire::{Drain, id};
 

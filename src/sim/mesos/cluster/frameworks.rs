@@ -130,12 +130,7 @@ impl Cluster {
         }
     }
 
-    fn subscribe(
-        &mut self,
-        call: &Call,
-        stream: Option<&str>,
-        principal: Option<&str>,
-    ) -> Result<Answer, Refused> {
+    fn subscribe(&mut self, call: &Call, stream: Option<&str>, principal: Option<&str>) -> Result<Answer, Refused> {
         let part = call.subscribe.as_ref().ok_or_else(|| invalid("Expecting 'subscribe' to be present"))?;
         let info = &part["framework_info"];
         for needed in ["user", "name"] {
@@ -187,9 +182,7 @@ impl Cluster {
             ));
         }
         if can(info, "MULTI_ROLE") && info["role"].is_string() {
-            return Some(
-                "'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable".to_owned(),
-            );
+            return Some("'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable".to_owned());
         }
         self.removed.contains(own).then(|| "Framework has been removed".to_owned())
     }

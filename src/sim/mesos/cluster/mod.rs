@@ -33,8 +33,8 @@ use super::{Exit, Start};
 use crate::model::unit::Timestamp;
 use maintenance::{Mode, Window};
 use offers::{Inverse, Offer};
-pub(super) use resources::attributes;
 use resources::Amounts;
+pub(super) use resources::attributes;
 use tasks::Task;
 
 /// The release that is played.

@@ -31,7 +31,8 @@ impl Cluster {
         let mut shares: BTreeMap<String, usize> =
             self.frameworks.iter().map(|(id, framework)| (id.clone(), framework.tasks.len())).collect();
         let mut made: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        let idle: Vec<String> = self.agents.iter().filter(|(_, agent)| self.is_idle(agent)).map(|(id, _)| id.clone()).collect();
+        let idle: Vec<String> =
+            self.agents.iter().filter(|(_, agent)| self.is_idle(agent)).map(|(id, _)| id.clone()).collect();
         for agent in idle {
             let Some((framework, role)) = self.candidate(&agent, &shares) else { continue };
             *shares.entry(framework.clone()).or_default() += 1;
@@ -60,11 +61,12 @@ impl Cluster {
     }
 
     fn candidate(&self, agent: &str, shares: &BTreeMap<String, usize>) -> Option<(String, String)> {
-        let wanting = self.frameworks.iter().filter(|(_, framework)| framework.stream.is_some()).flat_map(|(id, framework)| {
-            let roles = framework.roles.iter().filter(|role| !framework.suppressed.contains(*role));
-            let open = roles.filter(|role| !framework.filters.contains_key(&(agent.to_owned(), (*role).clone())));
-            open.map(move |role| (id, role))
-        });
+        let wanting =
+            self.frameworks.iter().filter(|(_, framework)| framework.stream.is_some()).flat_map(|(id, framework)| {
+                let roles = framework.roles.iter().filter(|role| !framework.suppressed.contains(*role));
+                let open = roles.filter(|role| !framework.filters.contains_key(&(agent.to_owned(), (*role).clone())));
+                open.map(move |role| (id, role))
+            });
         let (id, role) = wanting.min_by_key(|(id, _)| shares.get(*id).copied().unwrap_or_default())?;
         Some((id.clone(), role.clone()))
     }
@@ -203,7 +205,9 @@ impl Cluster {
         }
         let executor = &task["executor"];
         if executor.is_object() == task["command"].is_object() {
-            return Some("Task should have at least one (but not both) of CommandInfo or ExecutorInfo present".to_owned());
+            return Some(
+                "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present".to_owned(),
+            );
         }
         let mut asked = Amounts::of(&task["resources"]);
         let key = (framework.to_owned(), text(executor, "/executor_id/value").to_owned());
