@@ -252,6 +252,11 @@ async fn pictures_of_the_page_can_be_taken() {
     drop(well);
     world.world(|world| world.fail_sds("sds-2-1").unwrap());
     let fingerprint = fires(&site).await;
+    eventually("a rebuild is shown", async || {
+        let page = site.get("/").await.text().await.unwrap();
+        if page.contains("ends about") { Ok(()) } else { Err(page) }
+    })
+    .await;
     for (name, width, dark, scripts, path) in [
         ("page-desktop", 1200, false, true, "/"),
         ("page-desktop-dark", 1200, true, true, "/"),
