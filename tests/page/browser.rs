@@ -35,25 +35,34 @@ impl Drop for Browser {
     }
 }
 
+/// Starts a driver; tells its port, unless it ended at once.
+fn driver() -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .args(["--port=0", "--log-level=SEVERE"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("chromedriver does not start ({error}): {NEEDS}"));
+    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let says = |line: std::io::Result<String>| {
+        line.ok()?.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+    };
+    let Some(port) = lines.find_map(says) else {
+        let _ = driver.kill();
+        driver.wait().unwrap();
+        return None;
+    };
+    // Nobody reads what it says later; a full pipe would stop it.
+    std::thread::spawn(move || while lines.next().is_some() {});
+    Some((driver, port))
+}
+
 impl Browser {
     pub async fn start(width: u32, height: u32) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .args(["--port=0", "--log-level=SEVERE"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("chromedriver does not start ({error}): {NEEDS}"));
-        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let says = |line: std::io::Result<String>| {
-            line.ok()?.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
-        };
-        let (port, mut rest): (u16, _) = {
-            let mut lines = lines;
-            (lines.find_map(says).unwrap_or_else(|| panic!("chromedriver tells no port: {NEEDS}")), lines)
-        };
-        // Nobody reads what it says later; a full pipe would stop it.
-        std::thread::spawn(move || while rest.next().is_some() {});
+        // It wants one port number of both IPv4 and IPv6, and ends when another process has one of them.
+        let (driver, port) =
+            (0..5).find_map(|_| driver()).unwrap_or_else(|| panic!("chromedriver tells no port: {NEEDS}"));
         let profile = tempfile::tempdir().unwrap();
         let arguments = [
             "--headless=new".to_owned(),

@@ -238,10 +238,25 @@ async fn pictures_of_the_page_can_be_taken() {
     let well = Browser::start(1200, 900).await;
     well.open(&at(&site, "/")).await;
     well.says("is healthy").await;
+    let folder: Option<PathBuf> = std::env::var_os("UPDATE_PICTURES").map(|_| root().join("docs/pictures"));
+    if folder.is_some() {
+        // What is kept shows lines.
+        let points = "return (document.querySelector('path.k1') || document.head).outerHTML.split('L').length > 3";
+        eventually("lines are drawn", async || match well.run(points).await {
+            drawn if drawn == true => Ok(()),
+            drawn => Err(drawn.to_string()),
+        })
+        .await;
+    }
     let mut pictures: Vec<(&str, Vec<u8>)> = vec![("page-healthy", well.picture().await)];
     drop(well);
     world.world(|world| world.fail_sds("sds-2-1").unwrap());
     let fingerprint = fires(&site).await;
+    eventually("a rebuild is shown", async || {
+        let page = site.get("/").await.text().await.unwrap();
+        if page.contains("ends about") { Ok(()) } else { Err(page) }
+    })
+    .await;
     for (name, width, dark, scripts, path) in [
         ("page-desktop", 1200, false, true, "/"),
         ("page-desktop-dark", 1200, true, true, "/"),
@@ -259,7 +274,6 @@ async fn pictures_of_the_page_can_be_taken() {
         browser.says("sds-2-1").await;
         pictures.push((name, browser.picture().await));
     }
-    let folder: Option<PathBuf> = std::env::var_os("UPDATE_PICTURES").map(|_| root().join("docs/pictures"));
     for (name, picture) in pictures {
         assert!(picture.starts_with(b"\x89PNG") && picture.len() > 10_000, "{name} shows nothing");
         if let Some(folder) = &folder {

@@ -62,20 +62,23 @@ pub(in crate::web) fn domains(snapshot: &Snapshot) -> Vec<Domain> {
         let server = server(sds, failed.get(&sds.id).copied().unwrap_or(0));
         by_domain.entry(domain).or_default().entry(set).or_default().push(server);
     }
-    by_domain
+    let sets = |sets: BTreeMap<Option<String>, Vec<Server>>| {
+        let mut sets: Vec<FaultSet> = sets
+            .into_iter()
+            .map(|(name, mut servers)| {
+                servers.sort_by_cached_key(|server| natural(&server.name));
+                FaultSet { name, servers }
+            })
+            .collect();
+        sets.sort_by_cached_key(|set| set.name.as_deref().map(natural));
+        sets
+    };
+    let mut domains: Vec<Domain> = by_domain
         .into_iter()
-        .map(|(name, sets)| Domain {
-            unwell: unwell.remove(&name),
-            name,
-            sets: sets
-                .into_iter()
-                .map(|(name, mut servers)| {
-                    servers.sort_by_cached_key(|server| natural(&server.name));
-                    FaultSet { name, servers }
-                })
-                .collect(),
-        })
-        .collect()
+        .map(|(name, within)| Domain { unwell: unwell.remove(&name), name, sets: sets(within) })
+        .collect();
+    domains.sort_by_cached_key(|domain| natural(&domain.name));
+    domains
 }
 
 fn server(sds: &Sds, failed_devices: usize) -> Server {

@@ -171,7 +171,10 @@ fn system(sources: &Sources, picture: &Picture) -> SystemShown {
         (false, _) => (Tone::Bad, "not heard yet"),
         (true, false) => (Tone::Bad, "does not answer in full"),
         (true, true) if data.is_some_and(|data| data.failed_bytes > 0) => (Tone::Bad, "data cannot be reached"),
-        (true, true) if data.is_some_and(|data| data.degraded_bytes > 0) => (Tone::Warn, "data is being rebuilt"),
+        (true, true) if data.is_some_and(|data| data.degraded_bytes > 0) => {
+            let moves = status.rebuild.as_ref().is_some_and(|rebuild| rebuild.left_bytes > 0);
+            (Tone::Warn, if moves { "data is being rebuilt" } else { "data has one copy only" })
+        }
         (true, true) if !status.problems.is_empty() => (Tone::Warn, "needs attention"),
         (true, true) => (Tone::Good, "healthy"),
     };

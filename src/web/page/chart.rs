@@ -82,7 +82,9 @@ fn draw(frame: &Frame, past: &Past, now: Timestamp) -> Markup {
                     }
                 }
             }
-            @if top > 0.0 {
+            @if past.values.len() < 2 {
+                p.idle { "a line begins with the second value, " (STEP) " s after the first" }
+            } @else if top > 0.0 {
                 div.plot {
                     svg viewBox="0 0 600 100" preserveAspectRatio="none" role="img" aria-label={ (frame.title) ", up to " ((frame.write)(top)) } {
                         path.grid d="M0 50H600" {}
@@ -97,7 +99,7 @@ fn draw(frame: &Frame, past: &Past, now: Timestamp) -> Markup {
                     small { (clock_time(last * STEP)) }
                 }
             } @else {
-                p.idle { @if past.values.is_empty() { "nothing is known yet" } @else { (frame.idle) } }
+                p.idle { (frame.idle) }
             }
         }
     }

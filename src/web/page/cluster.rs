@@ -28,7 +28,7 @@ fn draw(domain: &Domain) -> Markup {
                 @if let Some(state) = &domain.unwell { " " span.chip.bad { (state) } }
             }
             @if domain.sets.is_empty() { p.idle { "no server" } }
-            @for set in &domain.sets { (rack(set)) }
+            div.racks { @for set in &domain.sets { (rack(set)) } }
         }
     }
 }
