@@ -231,6 +231,10 @@ fn known_keys() -> BTreeSet<String> {
                 | "webhook.login"
                 | "mesos"
                 | "mesos.login"
+                | "agents"
+                | "artefacts"
+                | "fleet"
+                | "lifecycle"
                 | "alerts"
                 | "alerts.thresholds"
                 | "notify"
@@ -243,6 +247,8 @@ fn known_keys() -> BTreeSet<String> {
                 | "systems.prod.rollout.mdm"
                 | "systems.prod.rollout.nodes.storage.disks" => sections.push(full),
                 "systems" => sections.push("systems.prod".to_owned()),
+                "fleet.static" => sections.push(full + ".storage9"),
+                "fleet.static.storage9.attributes" => assert!(known.insert(full + ".scaleio-system")),
                 "systems.prod.rollout.domains" => sections.push(full + ".d1"),
                 "systems.prod.rollout.domains.d1.pools" => sections.push(full + ".ssd"),
                 "systems.prod.rollout.nodes" => sections.push(full + ".storage"),
@@ -298,8 +304,18 @@ fn the_values_of_the_example_are_the_defaults() {
 
 #[test]
 fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_out() {
-    const ABSENT: [&str; 7] =
-        ["systems.", "mail.", "mesos.", "alertmanager.", "webhook.", "alerts.override", "notify."];
+    const ABSENT: [&str; 10] = [
+        "systems.",
+        "mail.",
+        "mesos.",
+        "agents.",
+        "artefacts.",
+        "fleet.",
+        "alertmanager.",
+        "webhook.",
+        "alerts.override",
+        "notify.",
+    ];
     let (mut live, mut shown) = (BTreeSet::new(), BTreeSet::new());
     flat("", &example().parse().unwrap(), &mut live);
     flat("", &example_with_all(), &mut shown);

@@ -19,8 +19,10 @@ mod framework;
 mod init;
 mod notify;
 mod plan;
+mod rollout;
 mod silence;
 mod status;
+mod token;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -75,9 +77,16 @@ enum Command {
     /// Shows what would be done, before anything is
     #[command(subcommand)]
     Plan(plan::Plan),
+    /// Decides what only a person may about the rollout
+    #[command(subcommand)]
+    Rollout(rollout::Rollout),
+    /// Shows how far each node is, and why it is no further
+    Nodes(rollout::Nodes),
     /// Acts on the framework at the Mesos masters
     #[command(subcommand)]
     Framework(framework::Framework),
+    /// Makes a token with which a host outside of Mesos joins
+    Token(token::Arguments),
     /// What a Mesos agent starts on a node; not run by hand
     #[command(hide = true)]
     Executor,
@@ -160,6 +169,18 @@ where
         Command::Plan(what) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(plan::plan(what, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Rollout(what) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(rollout::rollout(what, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Nodes(arguments) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(rollout::nodes(arguments, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Token(arguments) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(token::token(arguments, &mut asker)).unwrap_or_else(|error| fail(&error))
         }
         Command::Notify(command) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };

@@ -3,7 +3,9 @@
 //! `load` reads it from a TOML file and the environment. Only this folder
 //! reads the environment.
 
+mod agents;
 mod alerts;
+mod lifecycle;
 mod load;
 mod mail;
 mod mesos;
@@ -21,7 +23,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use agents::{Agents, Artefacts, StaticNode};
 pub use alerts::{Alerts, Limit, Override};
+pub use lifecycle::{Lifecycle, Mode};
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
 pub use mesos::{Hidden, MasterUrl, Masters, MastersInZooKeeper, Mesos, is_in_sandbox};
@@ -31,7 +35,7 @@ pub use receiver::{Alertmanager, Credentials, HttpWay, Webhook};
 pub use secret::Secret;
 pub use system::{parse_gateway, parse_name, parse_pin, read_password};
 
-use crate::model::id::SystemId;
+use crate::model::id::{NodeName, SystemId};
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -53,6 +57,14 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// None: no Mesos cluster; systems are only watched.
     pub mesos: Option<Mesos>,
+    /// None: no node works for us, and nothing is rolled out.
+    pub agents: Option<Agents>,
+    /// What nodes are given.
+    pub artefacts: Artefacts,
+    /// How much is done without asking.
+    pub lifecycle: Lifecycle,
+    /// Hosts that work for us and are not in Mesos.
+    pub static_nodes: BTreeMap<NodeName, StaticNode>,
     pub systems: BTreeMap<SystemId, System>,
 }
 

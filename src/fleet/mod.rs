@@ -3,16 +3,18 @@
 //! [`run`] is the loop between the masters, the store and everybody who wants
 //! to know; [`launch`] says what is launched; [`offer`] judges offers;
 //! [`attributes`] reads what agents say of themselves; `status` is what is
-//! published. [`desired`] lays the topology over the nodes, [`roles`] seats the
+//! published; [`enrolment`] gives certificates to executors that ask. [`desired`] lays the topology over the nodes, [`roles`] seats the
 //! MDM cluster, [`diff`] says what is missing, and [`preview`] tells people.
 
 pub mod attributes;
 pub mod desired;
 pub mod diff;
+pub mod enrolment;
 pub mod filter;
 pub mod launch;
 pub mod offer;
 pub mod preview;
 pub mod roles;
+pub mod rollout;
 pub mod run;
 mod status;

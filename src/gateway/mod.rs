@@ -14,6 +14,7 @@
 #[macro_use]
 mod wire;
 
+mod adds;
 mod client;
 pub mod convert;
 mod error;
@@ -22,6 +23,7 @@ mod request;
 mod session;
 pub mod statistics;
 
+pub use adds::NewPool;
 pub use client::{Gateway, OnRequest, RequestSeen, Role};
 pub use convert::{Answer, Unknown};
 pub use error::GatewayError;

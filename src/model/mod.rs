@@ -4,6 +4,7 @@
 
 pub mod alerting;
 pub mod cluster;
+pub mod enrolment;
 pub mod findings;
 pub mod framework;
 pub mod glance;

@@ -52,6 +52,8 @@ pub struct Shown {
     pub rules_problem: Option<watch::Receiver<Option<String>>>,
     /// None: no Mesos cluster is configured.
     pub mesos: Option<super::mesos::Cluster>,
+    /// None: no node works for this controller.
+    pub nodes: Option<super::nodes::Nodes>,
     pub own: Arc<Own>,
     pub started_at: Timestamp,
     /// How those go that are told of alerts.
@@ -98,7 +100,14 @@ pub fn public(shown: Shown, access: Arc<Access>) -> Router {
 
 /// The same for the command line on this host, which the socket's mode guards.
 pub fn local(shown: Shown) -> Router {
-    finish(routes().merge(handling::routes(Origin::Host)).merge(super::mesos::orders()).merge(health()), shown)
+    finish(
+        routes()
+            .merge(handling::routes(Origin::Host))
+            .merge(super::mesos::orders())
+            .merge(super::nodes::orders())
+            .merge(health()),
+        shown,
+    )
 }
 
 fn routes() -> Router<Shown> {
@@ -111,6 +120,7 @@ fn routes() -> Router<Shown> {
         .route("/api/v1/framework", get(super::mesos::framework))
         .route("/api/v1/agents", get(super::mesos::agents))
         .route("/api/v1/offers", get(super::mesos::offers))
+        .route("/api/v1/nodes", get(super::nodes::nodes))
         .route("/api/v1/systems", get(systems))
         .route("/api/v1/systems/{system}", get(system))
         .route("/api/v1/systems/{system}/hurt", get(hurt))
@@ -214,6 +224,9 @@ async fn metrics(State(shown): State<Shown>, RawQuery(query): RawQuery, headers:
     }
     if let Some(cluster) = &shown.mesos {
         shown.own.mesos_status(&cluster.status.borrow());
+    }
+    if let Some(nodes) = &shown.nodes {
+        nodes.count(&shown.own);
     }
     let exposition = Arc::clone(&shown.exposition.borrow());
     let own = Arc::clone(&shown.own);

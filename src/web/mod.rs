@@ -7,6 +7,7 @@ pub mod discover;
 mod handling;
 pub mod listener;
 pub mod mesos;
+pub mod nodes;
 pub mod page;
 pub mod problem;
 pub mod view;

@@ -1,0 +1,207 @@
+//! What the API says of the nodes that work for us: what their agents tell, and
+//! which hosts may join by a token.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::{Json, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json as Answer, Router};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::api::Shown;
+use super::problem::Problem;
+use crate::clock;
+use crate::enrol::ca::Authority;
+use crate::enrol::crew::{Member, Members};
+use crate::enrol::token::Admissions;
+use crate::metrics::Own;
+use crate::model::findings::Disk;
+use crate::model::id::{AgentId, NodeName, SystemId};
+use crate::model::node::{NodePhase, Role};
+use crate::model::order::{Finished, HostReport, OrderId};
+use crate::model::rollout::{NodeRollout, RolloutOrder, RolloutStatus, Why};
+use crate::model::unit::Timestamp;
+
+/// What requests read of nodes.
+#[derive(Clone)]
+#[allow(missing_docs)]
+pub struct Nodes {
+    pub members: watch::Receiver<Arc<Members>>,
+    pub admissions: Admissions,
+    pub authority: Arc<Authority>,
+    /// Hosts of the configuration that are not in Mesos.
+    pub known: Arc<BTreeSet<NodeName>>,
+    /// How far the rollout is, and who takes orders for it; none: nothing is rolled out.
+    pub rollout: Option<RolloutDesk>,
+}
+
+/// How requests reach the rollout.
+#[derive(Clone)]
+#[allow(missing_docs)]
+pub struct RolloutDesk {
+    pub status: watch::Receiver<Arc<RolloutStatus>>,
+    pub orders: mpsc::Sender<(RolloutOrder, oneshot::Sender<Result<(), String>>)>,
+}
+
+impl Nodes {
+    /// How far the rollout is.
+    pub(super) fn status(&self) -> Arc<RolloutStatus> {
+        self.rollout.as_ref().map(|rollout| Arc::clone(&rollout.status.borrow())).unwrap_or_default()
+    }
+
+    /// Counts nodes for the next scrape.
+    pub(super) fn count(&self, own: &Own) {
+        let members = Arc::clone(&self.members.borrow());
+        let seen = members.iter().filter_map(|(name, member)| Some((name, member.facts.as_ref()?.seen_at)));
+        own.rollout_status(&self.status(), seen);
+    }
+}
+
+/// What is shown of a node.
+#[derive(Serialize)]
+struct Shows<'a> {
+    node: &'a NodeName,
+    /// How far its rollout is.
+    #[serde(flatten)]
+    rollout: Option<Rollout<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<Agent<'a>>,
+}
+
+/// How far its rollout is.
+#[derive(Serialize)]
+struct Rollout<'a> {
+    system: &'a SystemId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mesos_agent: Option<&'a AgentId>,
+    roles: &'a BTreeSet<Role>,
+    #[serde(flatten)]
+    phase: &'a NodePhase,
+    since: Timestamp,
+    /// Each reason why it is no further, in sentences.
+    because: Vec<String>,
+    /// The same with their data.
+    reasons: &'a [Why],
+    disks: &'a [Disk],
+}
+
+impl<'a> Rollout<'a> {
+    fn of(node: &'a NodeRollout) -> Self {
+        Self {
+            system: &node.system,
+            mesos_agent: node.agent.as_ref(),
+            roles: &node.roles,
+            phase: &node.phase,
+            since: node.since,
+            because: node.why.iter().map(ToString::to_string).collect(),
+            reasons: &node.why,
+            disks: &node.disks,
+        }
+    }
+}
+
+/// What its agent tells.
+#[derive(Serialize)]
+struct Agent<'a> {
+    seen_at: Option<Timestamp>,
+    release: &'a str,
+    program: &'a str,
+    boot_id: &'a str,
+    kernel: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a HostReport>,
+    /// The order that it says it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    working_on: Option<&'a OrderId>,
+    /// The order that has no outcome yet, and its task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<(&'a OrderId, &'static str)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out_of_work: Option<&'a str>,
+    /// What came of its last order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<&'a Finished>,
+}
+
+impl<'a> Agent<'a> {
+    fn of(member: &'a Member) -> Self {
+        let facts = member.facts.as_ref();
+        Self {
+            seen_at: facts.map(|facts| facts.seen_at),
+            release: &member.release,
+            program: &member.program,
+            boot_id: facts.map_or("", |facts| &facts.boot_id),
+            kernel: facts.map_or("", |facts| &facts.kernel),
+            host: member.host.as_ref(),
+            working_on: member.working_on.as_ref(),
+            order: member.order.as_ref().map(|order| (&order.id, order.task.name())),
+            out_of_work: member.out_of_work.as_deref(),
+            last: member.outcomes.last(),
+        }
+    }
+}
+
+fn of(shown: &Shown) -> Result<&Nodes, Problem> {
+    let missing = "no node works for this controller; write a section [agents] to have them";
+    shown.nodes.as_ref().ok_or_else(|| Problem::not_found(missing))
+}
+
+/// Every node that is known.
+pub(super) async fn nodes(State(shown): State<Shown>) -> Result<Response, Problem> {
+    let nodes = of(&shown)?;
+    let members = Arc::clone(&nodes.members.borrow());
+    let status = nodes.status();
+    let names: BTreeSet<&NodeName> = nodes.known.iter().chain(members.keys()).chain(status.nodes.keys()).collect();
+    let all: Vec<Shows<'_>> = names
+        .into_iter()
+        .map(|node| Shows {
+            node,
+            rollout: status.nodes.get(node).map(Rollout::of),
+            agent: members.get(node).map(|member| Agent::of(member)),
+        })
+        .collect();
+    Ok(Answer(all).into_response())
+}
+
+/// Orders, for the command line on this host only.
+pub(super) fn orders() -> Router<Shown> {
+    Router::new().route("/api/v1/tokens", post(token)).route("/api/v1/rollout/orders", post(order))
+}
+
+/// Lets the rollout of a system begin or end, or a node be tried again.
+async fn order(State(shown): State<Shown>, Json(order): Json<RolloutOrder>) -> Result<Response, Problem> {
+    let nodes = of(&shown)?;
+    let missing = "nothing is rolled out; write a section [systems.NAME.rollout]";
+    let rollout = nodes.rollout.as_ref().ok_or_else(|| Problem::not_found(missing))?;
+    let ending = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the controller ends");
+    let (answer, told) = oneshot::channel();
+    rollout.orders.send((order, answer)).await.map_err(|_| ending())?;
+    match told.await.map_err(|_| ending())? {
+        Ok(()) => Ok((StatusCode::ACCEPTED, "it is so\n").into_response()),
+        Err(why) => Err(Problem::new(StatusCode::CONFLICT, why)),
+    }
+}
+
+/// For which host a token is wanted.
+#[derive(Deserialize)]
+struct For {
+    node: String,
+}
+
+/// Makes a token with which a host of `[fleet.static]` joins.
+async fn token(State(shown): State<Shown>, Json(For { node }): Json<For>) -> Result<Response, Problem> {
+    let nodes = of(&shown)?;
+    if !nodes.known.contains(&NodeName::new(&node)) {
+        let detail = format!("{node:?} is no host of the configuration; write a section [fleet.static.\"{node}\"]");
+        return Err(Problem::not_found(detail));
+    }
+    let token = nodes.admissions.make(&node, rand::random(), clock::now());
+    let authority = nodes.authority.pem();
+    let fingerprint = nodes.authority.fingerprint();
+    let answer = serde_json::json!({ "token": token, "authority": authority, "fingerprint": fingerprint });
+    Ok((StatusCode::CREATED, Answer(answer)).into_response())
+}
