@@ -80,6 +80,21 @@ fn an_encoder_moves_to_any_thread_and_an_exposition_is_shared_by_all() {
     is_shared::<Own>();
 }
 
+/// A node whose rollout is over.
+fn ready() -> RolloutStatus {
+    let node = NodeRollout {
+        system: SystemId::new("prod"),
+        node: NodeName::new("n1"),
+        agent: None,
+        roles: [Role::Sds].into(),
+        phase: NodePhase::Ready,
+        since: start(),
+        why: Vec::new(),
+        disks: Vec::new(),
+    };
+    RolloutStatus { nodes: [(node.node.clone(), node)].into(), ..RolloutStatus::default() }
+}
+
 /// A framework with one task that was launched and of which nothing was heard.
 fn registered() -> FrameworkStatus {
     let (agent, name) = (AgentId::new("S1"), "sio-S1-1");
@@ -131,6 +146,8 @@ fn each_family_of_the_catalogue_appears_with_exactly_its_labels() {
     own.mesos_event("mesos", "heartbeat");
     own.mesos_offer("mesos", "declined", "too_small");
     own.mesos_status(&registered());
+    own.rollout_status(&ready(), [(&NodeName::new("n1"), start())].into_iter());
+    own.step_ended("stage", true, Duration::from_secs(3));
     let read = read(&full_body(&exposition, Format::Text, &own));
 
     for family in families() {

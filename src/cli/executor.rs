@@ -77,6 +77,7 @@ pub(super) async fn executor(variables: &[(String, String)]) -> anyhow::Result<(
         stage: Stage::Idle,
         child: None,
         told: None,
+        papers_at: tokio::time::Instant::now(),
     };
     let (end, ()) = tokio::join!(run(&surroundings, happened, said), program.run(news));
     match end? {
@@ -87,6 +88,9 @@ pub(super) async fn executor(variables: &[(String, String)]) -> anyhow::Result<(
         }
     }
 }
+
+/// Certificates last for months; half of the life of one is noticed within this time.
+const LOOK_AT_PAPERS: Duration = Duration::from_secs(60 * 60);
 
 /// How far the node agent is.
 enum Stage {
@@ -108,15 +112,14 @@ struct Program {
     child: Option<Child>,
     /// What was told last; the same is not told again.
     told: Option<(bool, String)>,
+    /// When the papers were looked at.
+    papers_at: tokio::time::Instant,
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
         // Nobody would watch it any more, and another executor starts its own.
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.end_child();
     }
 }
 
@@ -170,7 +173,7 @@ impl Program {
             return;
         };
         match papers::judge(&briefing.folder, &briefing.authority, clock::now()) {
-            Standing::Good => self.install(&briefing).await,
+            Standing::Good => self.install(&briefing, false).await,
             standing => {
                 info!(?standing, "a certificate is asked for");
                 self.ask().await;
@@ -199,7 +202,7 @@ impl Program {
                 match kept {
                     Ok(()) => {
                         info!(node, "the node has its certificate");
-                        self.install(&briefing).await;
+                        self.install(&briefing, true).await;
                     }
                     Err(why) => self.pause(why).await,
                 }
@@ -211,9 +214,10 @@ impl Program {
         }
     }
 
-    /// Makes the agent run.
-    async fn install(&mut self, briefing: &Briefing) {
+    /// Makes the agent run; with new papers, run again.
+    async fn install(&mut self, briefing: &Briefing, new_papers: bool) {
         if !briefing.is_service {
+            self.end_child();
             match self.start_child(briefing) {
                 Ok(()) => self.watch().await,
                 Err(error) => self.pause(format!("the node agent cannot be started: {error}")).await,
@@ -224,7 +228,7 @@ impl Program {
         let settled = tokio::task::spawn_blocking(move || {
             let program = std::fs::read("/proc/self/exe").map_err(|error| error.to_string())?;
             let mut host = here(&folder)?;
-            service.settle(&program, &mut host)
+            service.settle(&program, new_papers, &mut host)
         });
         match settled.await {
             Ok(Ok(changed)) => {
@@ -233,6 +237,13 @@ impl Program {
             }
             Ok(Err(why)) => self.pause(why).await,
             Err(panic) => self.pause(format!("a bug: {panic}")).await,
+        }
+    }
+
+    fn end_child(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
         }
     }
 
@@ -263,7 +274,20 @@ impl Program {
             Stage::Idle | Stage::Asking(_) => {}
             Stage::Pausing(until) if tokio::time::Instant::now() < *until => {}
             Stage::Pausing(_) => self.begin().await,
+            Stage::Watching if self.papers_at.elapsed() > LOOK_AT_PAPERS => {
+                self.papers_at = tokio::time::Instant::now();
+                self.renew().await;
+            }
             Stage::Watching => self.look_at_agent().await,
+        }
+    }
+
+    /// Asks for a new certificate in good time; the agent goes on with the one it has.
+    async fn renew(&mut self) {
+        let Some(briefing) = &self.briefing else { return };
+        if papers::judge(&briefing.folder, &briefing.authority, clock::now()) != Standing::Good {
+            info!("another certificate is asked for");
+            self.ask().await;
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod agents;
 mod alerts;
+mod files;
 mod lifecycle;
 mod load;
 mod mail;
@@ -17,6 +18,7 @@ mod secret;
 mod section;
 mod source;
 mod system;
+mod web;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 pub use agents::{Agents, Artefacts, StaticNode};
 pub use alerts::{Alerts, Limit, Override};
+pub use files::{Secrets, secrets};
 pub use lifecycle::{Lifecycle, Mode};
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
@@ -34,6 +37,7 @@ pub use problem::{ConfigErrors, Place, Problem};
 pub use receiver::{Alertmanager, Credentials, HttpWay, Webhook};
 pub use secret::Secret;
 pub use system::{parse_gateway, parse_name, parse_pin, read_password};
+pub use web::{Web, WebProxy, WebToken, WebUser};
 
 use crate::model::id::{NodeName, SystemId};
 
@@ -84,15 +88,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// `[web]`: where people and Prometheus are served.
-#[derive(Clone, Debug)]
-pub struct Web {
-    /// Loopback until configured.
-    pub listen: SocketAddr,
-    /// TLS and users, in the format of Prometheus' exporter-toolkit.
-    pub config_file: Option<PathBuf>,
 }
 
 /// `[control]`: the unix socket that the command line talks to.

@@ -9,6 +9,7 @@
 pub mod fault;
 mod gateway;
 mod mail;
+pub mod mesos;
 pub mod node;
 mod release;
 mod run;

@@ -4,16 +4,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use axum::Json as Answer;
 use axum::extract::{Json, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json as Answer, Router};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::api::Shown;
 use super::problem::Problem;
+use super::routes::{Answers, Body, Route, Served};
+use super::schema;
 use crate::clock;
 use crate::enrol::ca::Authority;
 use crate::enrol::crew::{Member, Members};
@@ -23,6 +24,8 @@ use crate::model::findings::Disk;
 use crate::model::id::{AgentId, NodeName, SystemId};
 use crate::model::node::{NodePhase, Role};
 use crate::model::order::{Finished, HostReport, OrderId};
+use crate::model::overview::{NodeShown, Tone};
+use crate::model::person::Role as Account;
 use crate::model::rollout::{NodeRollout, RolloutOrder, RolloutStatus, Why};
 use crate::model::unit::Timestamp;
 
@@ -53,11 +56,44 @@ impl Nodes {
         self.rollout.as_ref().map(|rollout| Arc::clone(&rollout.status.borrow())).unwrap_or_default()
     }
 
+    /// Nodes as the page shows them.
+    pub(super) fn shown(&self) -> Vec<NodeShown> {
+        let status = self.status();
+        let mut nodes: Vec<NodeShown> = status.nodes.values().map(node_shown).collect();
+        nodes.sort_by_key(|node| (std::cmp::Reverse(node.tone), node.name.clone()));
+        nodes
+    }
+
     /// Counts nodes for the next scrape.
     pub(super) fn count(&self, own: &Own) {
         let members = Arc::clone(&self.members.borrow());
         let seen = members.iter().filter_map(|(name, member)| Some((name, member.facts.as_ref()?.seen_at)));
         own.rollout_status(&self.status(), seen);
+    }
+}
+
+fn node_shown(node: &NodeRollout) -> NodeShown {
+    let tone = match &node.phase {
+        NodePhase::Ready => Tone::Good,
+        NodePhase::Failed { .. } => Tone::Bad,
+        NodePhase::Lost => Tone::Warn,
+        NodePhase::Wanted
+        | NodePhase::Launching
+        | NodePhase::Installing { .. }
+        | NodePhase::Joining
+        | NodePhase::InMaintenance { .. }
+        | NodePhase::Draining
+        | NodePhase::Retired => Tone::Busy,
+    };
+    let why = node.why.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    NodeShown {
+        name: node.node.to_string(),
+        system: Some(node.system.to_string()),
+        tone,
+        phase: node.phase.as_str().replace('_', " "),
+        why: (!why.is_empty()).then_some(why),
+        since: Some(node.since),
+        offer: None,
     }
 }
 
@@ -151,7 +187,7 @@ fn of(shown: &Shown) -> Result<&Nodes, Problem> {
 }
 
 /// Every node that is known.
-pub(super) async fn nodes(State(shown): State<Shown>) -> Result<Response, Problem> {
+async fn nodes(State(shown): State<Shown>) -> Result<Response, Problem> {
     let nodes = of(&shown)?;
     let members = Arc::clone(&nodes.members.borrow());
     let status = nodes.status();
@@ -167,9 +203,32 @@ pub(super) async fn nodes(State(shown): State<Shown>) -> Result<Response, Proble
     Ok(Answer(all).into_response())
 }
 
-/// Orders, for the command line on this host only.
-pub(super) fn orders() -> Router<Shown> {
-    Router::new().route("/api/v1/tokens", post(token)).route("/api/v1/rollout/orders", post(order))
+/// What is looked at, and what only this host may order.
+pub(super) fn routes() -> Vec<Route> {
+    use Answers::{List, Object, Text};
+    vec![
+        Route::get(
+            "/api/v1/nodes",
+            List,
+            "How far each node is, why it is no further, and what its agent tells.",
+            nodes,
+        )
+        .refuses(&[404]),
+        Route::post("/api/v1/tokens", Account::Admin, Object, "Make a token with which a host joins.", token)
+            .takes(Body::Json(schema::joining))
+            .served(Served::HostOnly)
+            .refuses(&[400, 404, 413, 415, 422]),
+        Route::post(
+            "/api/v1/rollout/orders",
+            Account::Admin,
+            Text("text/plain"),
+            "Let the rollout of a system begin or end, or a node be tried again.",
+            order,
+        )
+        .takes(Body::Json(schema::rolling_out))
+        .served(Served::HostOnly)
+        .refuses(&[400, 404, 409, 413, 415, 422, 503]),
+    ]
 }
 
 /// Lets the rollout of a system begin or end, or a node be tried again.

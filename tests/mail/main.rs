@@ -16,4 +16,5 @@ mod receivers;
 mod server;
 mod smtp;
 mod tell;
+mod weekly;
 mod world;

@@ -42,23 +42,11 @@ pub fn item(alert: Alert) -> Item {
 }
 
 pub fn note(id: &str, kind: Kind, items: Vec<Item>) -> Notification {
+    let group = GroupKey::new(Some(SystemId::new("prod")), "sds");
     Notification {
-        id: NotificationId::parse(id).unwrap(),
-        created_at: at("13:00"),
-        kind,
-        group: GroupKey::new(Some(SystemId::new("prod")), "sds"),
-        thread: Thread::Root,
-        route: "default".to_owned(),
         recipients: vec!["ops@example.test".to_owned()],
         items,
-        charts: Vec::new(),
-        changes: Vec::new(),
-        held: Vec::new(),
-        status: None,
-        outlook: Outlook::default(),
-        links: Links::default(),
-        commands: Vec::new(),
-        left_out: Vec::new(),
+        ..Notification::new(NotificationId::parse(id).unwrap(), at("13:00"), kind, group)
     }
 }
 

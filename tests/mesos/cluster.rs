@@ -1,11 +1,13 @@
-//! A real Mesos on loopback, and what an operator asks of it.
+//! A real Mesos on loopback as a place to play cases at.
 
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::site::{Fate, Site, Wanted};
 
 /// Started by `tests/real-mesos/real-mesos`, ended with the value.
 pub(crate) struct Cluster {
@@ -15,7 +17,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Starts one and waits until its agents are there.
-    pub(crate) fn up(ports: std::ops::Range<u16>, options: &[&str]) -> Self {
+    pub(crate) fn with(ports: Range<u16>, options: &[&str]) -> Self {
         // On the disk: the masters' log wants files that stay.
         let folder = tempfile::tempdir().unwrap();
         let cluster = Self { folder, port: free_ports(ports) };
@@ -46,54 +48,49 @@ impl Cluster {
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
+}
 
-    pub(crate) fn master(&self) -> String {
+impl Site for Cluster {
+    async fn up(ports: Range<u16>, wanted: Wanted) -> Self {
+        let credentials = tempfile::NamedTempFile::new().unwrap();
+        let mut options = vec!["--agents".to_owned(), wanted.agents.len().to_string()];
+        for (number, attributes) in wanted.agents.iter().enumerate().filter(|(_, attributes)| !attributes.is_empty()) {
+            options.extend(["--agent-flag".to_owned(), format!("{}:attributes={attributes}", number + 1)]);
+        }
+        let mut flags = Vec::new();
+        if wanted.quick_ping {
+            flags.extend(["agent_ping_timeout=1secs".to_owned(), "max_agent_ping_timeouts=2".to_owned()]);
+        }
+        if let Some((principal, secret)) = wanted.login {
+            let list = json!({ "credentials": [{ "principal": principal, "secret": secret }] });
+            std::fs::write(credentials.path(), list.to_string()).unwrap();
+            flags.push(format!("credentials=file://{}", credentials.path().display()));
+            flags.push("authenticate_http_frameworks=true".to_owned());
+            flags.push("http_framework_authenticators=basic".to_owned());
+        }
+        options.extend(flags.into_iter().flat_map(|flag| ["--master-flag".to_owned(), flag]));
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        Self::with(ports, &options)
+    }
+
+    fn master(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Asks the operator API of a master.
-    pub(crate) async fn ask(&self, call: Value) -> Value {
-        ask(&self.master(), call).await
+    fn path(&self) -> &Path {
+        self.folder.path()
     }
 
-    /// The states of all tasks of a framework that the master has not forgotten, by their ids.
-    pub(crate) async fn tasks(&self, framework: &str) -> Vec<(String, String)> {
-        tasks(&self.master(), framework).await
+    fn agent(&self, number: usize, fate: Fate) {
+        let word = match fate {
+            Fate::Kill => "kill",
+            Fate::Start => "start",
+            Fate::Pause => "pause",
+            Fate::Resume => "cont",
+            Fate::Forget => "forget",
+        };
+        self.script(&[word, "agent", &number.to_string()]);
     }
-}
-
-pub(crate) async fn tasks(master: &str, framework: &str) -> Vec<(String, String)> {
-    let answer = ask(master, json!({ "type": "GET_TASKS" })).await;
-    let mut found = Vec::new();
-    for list in ["tasks", "unreachable_tasks", "pending_tasks"] {
-        for task in answer["get_tasks"][list].as_array().into_iter().flatten() {
-            if task["framework_id"]["value"] == framework {
-                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-                found.push((text(&task["task_id"]["value"]), text(&task["state"])));
-            }
-        }
-    }
-    found
-}
-
-pub(crate) async fn ask(master: &str, call: Value) -> Value {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let response = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(10))
-        .build()
-        .unwrap()
-        .post(format!("{master}/api/v1"))
-        .header("Content-Type", "application/json")
-        .header("Accept", "application/json")
-        .body(call.to_string())
-        .send()
-        .await
-        .unwrap();
-    let status = response.status();
-    let text = response.text().await.unwrap();
-    assert!(status.is_success(), "{call} was refused: {status} {text}");
-    serde_json::from_str(&text).unwrap_or(Value::Null)
 }
 
 impl Drop for Cluster {
@@ -111,23 +108,11 @@ fn dist() -> PathBuf {
 
 /// A port with free ones around it: masters and ZooKeeper below, agents above.
 /// Each test has a range of its own, so that two never choose the same.
-fn free_ports(range: std::ops::Range<u16>) -> u16 {
+fn free_ports(range: Range<u16>) -> u16 {
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     range
         .step_by(40)
         .map(|begin| begin + 20)
         .find(|port| (port - 20..port + 20).all(is_free))
         .expect("no forty free ports in a row")
-}
-
-/// Waits for a condition; what is waited for is told when it does not come.
-pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited a minute for: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::until;
+use crate::site::until;
 
 pub(crate) struct Controller {
     pub(crate) status: watch::Receiver<Arc<FrameworkStatus>>,

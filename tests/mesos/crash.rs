@@ -12,7 +12,7 @@ use scaleio_framework::store::{Owner, SqliteStore, Store};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::{Cluster, until};
+use crate::site::{Site, Wanted, until};
 use crate::controller::{addresses, executor, mesos};
 
 /// The body of the child process below; nothing in a usual run. It ends itself
@@ -74,9 +74,8 @@ fn life(store: &Path, master: &str, crash_at: usize) -> (bool, Vec<String>) {
     (is_well, points)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_controller_that_is_killed_at_any_effect_resumes_without_a_second_launch() {
-    let cluster = Cluster::up(25_000..26_000, &["--agents", "1"]);
+pub(crate) async fn a_controller_that_is_killed_at_any_effect_resumes_without_a_second_launch<S: Site>() {
+    let cluster = S::up(25_000..26_000, Wanted::ONE).await;
     let mut at = 1;
     let mut points = Vec::new();
     loop {

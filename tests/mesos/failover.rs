@@ -4,12 +4,13 @@ use scaleio_framework::config::{Masters, MastersInZooKeeper};
 use scaleio_framework::model::framework::Registration;
 use scaleio_framework::store::Disk;
 
-use crate::cluster::{Cluster, tasks, until};
+use crate::cluster::Cluster;
+use crate::site::{tasks, until};
 use crate::controller::{Controller, addresses, executor, mesos};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_leader_is_found_and_the_tasks_with_it() {
-    let cluster = Cluster::up(23_000..24_000, &["--masters", "3", "--agents", "1"]);
+    let cluster = Cluster::with(23_000..24_000, &["--masters", "3", "--agents", "1"]);
     let place = |path: &str| {
         let servers = format!("127.0.0.1:{}", cluster.port - 10);
         Masters::ZooKeeper(MastersInZooKeeper { servers, path: path.to_owned(), auth: None, tls: false })

@@ -3,20 +3,13 @@
 use scaleio_framework::model::framework::Registration;
 use scaleio_framework::store::Disk;
 
-use crate::cluster::{Cluster, until};
+use crate::site::{Site, Wanted, until};
 use crate::controller::{Controller, addresses, executor, mesos};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_master_that_wants_a_login_gets_it_and_a_wrong_one_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("credentials");
-    std::fs::write(&file, r#"{"credentials":[{"principal":"sio","secret":"s3cret"}]}"#).unwrap();
-    let credentials = format!("credentials=file://{}", file.display());
-    let flags = [&*credentials, "authenticate_http_frameworks=true", "http_framework_authenticators=basic"];
-    let flags: Vec<&str> = flags.iter().flat_map(|flag| ["--master-flag", flag]).collect();
-    let cluster = Cluster::up(24_000..25_000, &[&["--agents", "1"], &flags[..]].concat());
+pub(crate) async fn a_master_that_wants_a_login_gets_it_and_a_wrong_one_is_told<S: Site>() {
+    let site = S::up(24_000..25_000, Wanted { login: Some(("sio", "s3cret")), ..Wanted::ONE }).await;
     let disk = Disk::new();
-    let start = |login| Controller::start(&disk, mesos(addresses(&[&cluster.master()]), login), executor());
+    let start = |login| Controller::start(&disk, mesos(addresses(&[&site.master()]), login), executor());
 
     for login in [None, Some(("sio", "wrong-hunter2"))] {
         let controller = start(login);

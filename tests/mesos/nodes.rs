@@ -6,27 +6,15 @@ use scaleio_framework::model::framework::{FrameworkOrder, Registration};
 use scaleio_framework::store::Disk;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, until};
+use crate::site::{Fate, Site, Wanted, until};
 use crate::controller::{Controller, addresses, executor, launch, mesos};
 
 /// What an executor of the tests answers when it is asked.
 const ANSWER: &[u8] = b"a certificate";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn tasks_follow_their_agents_whatever_happens_to_them() {
-    let cluster = Cluster::up(
-        21_000..22_000,
-        &[
-            "--agents",
-            "2",
-            "--agent-flag",
-            "2:attributes=scaleio-persona:king",
-            "--master-flag",
-            "agent_ping_timeout=1secs",
-            "--master-flag",
-            "max_agent_ping_timeouts=2",
-        ],
-    );
+pub(crate) async fn tasks_follow_their_agents_whatever_happens_to_them<S: Site>() {
+    let wanted = Wanted { agents: &["", "scaleio-persona:king"], quick_ping: true, login: None };
+    let cluster = S::up(21_000..22_000, wanted).await;
     let disk = Disk::new();
     let start = || Controller::start(&disk, mesos(addresses(&[&cluster.master()]), None), executor());
     let controller = start();
@@ -50,8 +38,8 @@ async fn tasks_follow_their_agents_whatever_happens_to_them() {
     assert_eq!(controller.count("before ACCEPT"), 0, "nothing is launched twice");
     eprintln!("story: a controller that starts again finds its tasks");
 
-    cluster.script(&["kill", "agent", "1"]);
-    cluster.script(&["start", "agent", "1"]);
+    cluster.agent(1, Fate::Kill);
+    cluster.agent(1, Fate::Start);
     until("the agent to offer again", async || (controller.count("event offers") > 0).then_some(())).await;
     let same = controller.task("agent1", "TASK_RUNNING").await;
     assert_eq!(same.task, first.task);
@@ -59,9 +47,9 @@ async fn tasks_follow_their_agents_whatever_happens_to_them() {
     assert_eq!(running, [(first.task.to_string(), "TASK_RUNNING".to_owned())]);
     eprintln!("story: an executor outlives the restart of its agent");
 
-    cluster.script(&["pause", "agent", "1"]);
+    cluster.agent(1, Fate::Pause);
     controller.task("agent1", "TASK_UNREACHABLE").await;
-    cluster.script(&["cont", "agent", "1"]);
+    cluster.agent(1, Fate::Resume);
     let back = controller.task("agent1", "TASK_RUNNING").await;
     assert_eq!(back.task, first.task);
     eprintln!("story: an agent that was unreachable comes back with its task");
@@ -75,8 +63,8 @@ async fn tasks_follow_their_agents_whatever_happens_to_them() {
     maintenance(&cluster, &controller, &second.agent.to_string()).await;
     eprintln!("story: an operator's maintenance is seen and voted on");
 
-    cluster.script(&["forget", "agent", "1"]);
-    cluster.script(&["start", "agent", "1"]);
+    cluster.agent(1, Fate::Forget);
+    cluster.agent(1, Fate::Start);
     let look = async || controller.task_on("agent1").filter(|task| task.agent != first.agent);
     until("the agent under its new id", look).await;
     let new = controller.task("agent1", "TASK_RUNNING").await;
@@ -101,7 +89,7 @@ async fn tasks_follow_their_agents_whatever_happens_to_them() {
     controller.end().await;
 }
 
-async fn drain(cluster: &Cluster, controller: &Controller, agent: &str) {
+async fn drain<S: Site>(cluster: &S, controller: &Controller, agent: &str) {
     let drain = json!({
         "type": "DRAIN_AGENT",
         "drain_agent": { "agent_id": { "value": agent }, "max_grace_period": { "seconds": 2, "nanos": 0 } },
@@ -117,7 +105,7 @@ async fn drain(cluster: &Cluster, controller: &Controller, agent: &str) {
     cluster.ask(json!({ "type": "REACTIVATE_AGENT", "reactivate_agent": { "agent_id": { "value": agent } } })).await;
 }
 
-async fn maintenance(cluster: &Cluster, controller: &Controller, agent: &str) {
+async fn maintenance<S: Site>(cluster: &S, controller: &Controller, agent: &str) {
     let start = chrono::Utc::now() + chrono::Duration::hours(1);
     let windows = json!([{
         "machine_ids": [{ "hostname": "agent1", "ip": "127.0.0.1" }],
@@ -146,9 +134,8 @@ async fn maintenance(cluster: &Cluster, controller: &Controller, agent: &str) {
     cluster.ask(schedule(json!([]))).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_executor_is_fetched_checked_and_heard() {
-    let cluster = Cluster::up(22_000..23_000, &["--agents", "1"]);
+pub(crate) async fn an_executor_is_fetched_checked_and_heard<S: Site>() {
+    let cluster = S::up(22_000..23_000, Wanted::ONE).await;
     let program = format!("#!/bin/sh\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_sio"));
     let (address, sum) = serve(program.into_bytes()).await;
     let disk = Disk::new();
@@ -235,7 +222,7 @@ async fn serve(file: Vec<u8>) -> (String, [u8; 32]) {
 }
 
 /// Kills the executor of the only agent: the process in whose environment its sandbox stands.
-fn kill_executor(cluster: &Cluster) {
+fn kill_executor<S: Site>(cluster: &S) {
     let folder = cluster.path().join("state");
     let wanted = format!("MESOS_SANDBOX={}", folder.display());
     let mut killed = 0;

@@ -6,6 +6,7 @@
 #[path = "../mesos/cluster.rs"]
 #[allow(dead_code, reason = "another program of tests needs more of it")]
 mod cluster;
+mod adding;
 mod joining;
 mod node;
 mod ready;

@@ -137,7 +137,7 @@ async fn bare_hosts_become_ready_a_late_one_too_and_a_disk_with_data_is_left_alo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_changed_before_a_person_says_yes_and_one_that_fails_stops_no_other() {
-    let site = start("propose", &["good", "strange", "broken"]).await;
+    let mut site = start("propose", &["good", "strange", "broken"]).await;
     let good = Node::start(&site, "good", OS, &[("/dev/sdb", Disk::Blank)]);
     // An operating system without packages, and one whose package has a failing script.
     let strange = Node::start(&site, "strange", ("rocky", "9.2"), &[("/dev/sdb", Disk::Blank)]);
@@ -172,6 +172,16 @@ async fn nothing_is_changed_before_a_person_says_yes_and_one_that_fails_stops_no
     assert!(told.contains("strange  failed") && told.contains("good  ready"), "{told}");
     let (_, told) = site.sio(&["plan", "rollout", "prod"]).await;
     assert!(told.contains("approved by ada"), "{told}");
+
+    site.kill();
+    site.run().await;
+    phase(&site, &nodes, "good", "ready").await;
+    let (_, told) = site.sio(&["plan", "rollout", "prod"]).await;
+    assert!(told.contains("approved by ada"), "a yes lasts over a restart: {told}");
+    let (well, told) = site.sio(&["rollout", "withdraw", "prod", "--by", "ada"]).await;
+    assert!(well, "{told}");
+    let (well, told) = site.sio(&["rollout", "withdraw", "prod"]).await;
+    assert!(!well && told.contains("nobody has approved"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

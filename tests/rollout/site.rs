@@ -50,7 +50,7 @@ fn secret(path: &Path, text: &str) {
 }
 
 /// As small as a system with three fault sets can be, with room for more nodes.
-fn layout() -> Layout {
+pub(crate) fn layout() -> Layout {
     Layout { nodes_per_rack: 1, devices_per_node: 2, volumes: 2, sdcs: 1, ..Layout::small() }
 }
 

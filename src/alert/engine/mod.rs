@@ -259,6 +259,7 @@ fn record(rule: &Recording, source: Source<'_>, at: i64) -> Result<Vec<(Labels, 
 
 /// Evaluates one alerting rule; returns what was wrong with it.
 fn evaluate(rule: &AlertRule, source: Source<'_>, at: i64, active: &mut BTreeMap<Fingerprint, Active>) -> Vec<String> {
+    active.values_mut().for_each(|alert| alert.not_after(at));
     let mut samples = match vector(&rule.query, source, at) {
         Ok(samples) => samples,
         Err(reason) => return vec![reason],

@@ -240,3 +240,24 @@ fn two_rules_of_one_name_take_up_each_its_own_alerts_and_tell_the_end_once() {
     };
     assert_eq!(over, moment(4 * STEP));
 }
+
+#[test]
+fn a_clock_that_is_set_back_delays_nothing_by_more_than_a_new_wait() {
+    let mut engine = engine("  - {alert: A, expr: 'scaleio_up == 0', for: 2m, keep_firing_for: 1m}\n");
+    assert_eq!(story(&mut engine, 10_000, &[DOWN, DOWN]), "pp");
+    assert_eq!(story(&mut engine, 100, &[DOWN, DOWN, DOWN]), "ppF", "the wait begins anew");
+    assert_eq!(story(&mut engine, 40, &[DOWN, DOWN]), "FF", "what fires goes on");
+    assert_eq!(story(&mut engine, 42, &[UP]), "F", "kept");
+    assert_eq!(story(&mut engine, 20, &[UP, UP]), "FR", "kept for a minute, and over");
+    let told = story(&mut engine, 5, &[UP; 20]);
+    assert_eq!(told, format!("{}{}", "R".repeat(16), ".".repeat(4)));
+}
+
+#[test]
+fn rules_that_look_back_see_what_was_before_the_clock_was_set_back_and_what_came_since() {
+    let mut engine = engine("  - {alert: A, expr: 'min_over_time(scaleio_up[5m]) == 0'}\n");
+    assert_eq!(story(&mut engine, 100, &[UP, UP, DOWN, UP]), "..FF");
+    // Minute 102 has not come yet; 100 was.
+    assert_eq!(story(&mut engine, 101, &[UP, UP, UP]), "RRR");
+    assert_eq!(story(&mut engine, 50, &[DOWN, UP, UP, UP, UP, UP]), "FFFFFR");
+}

@@ -9,7 +9,7 @@ use super::policy::Policy;
 use super::route::GroupId;
 use crate::config::Route;
 use crate::model::alerting::{
-    Fingerprint, GroupKey, Item, Kind, Links, MessageId, Notification, NotificationId, Outlook, Thread,
+    Fingerprint, GroupKey, Item, Kind, MessageId, Notification, NotificationId, Thread,
 };
 use crate::model::unit::Timestamp;
 
@@ -19,23 +19,11 @@ const ITEMS: usize = 200;
 /// A notification without its alerts.
 pub(super) fn empty(now: Timestamp, kind: Kind, group: GroupKey, route: &Route, memory: &mut Memory) -> Notification {
     memory.head.serial += 1;
+    let id = NotificationId::new(now, memory.head.serial);
     Notification {
-        id: NotificationId::new(now, memory.head.serial),
-        created_at: now,
-        kind,
-        group,
-        thread: Thread::Root,
         route: route.name.clone(),
         recipients: route.recipients.clone(),
-        items: Vec::new(),
-        charts: Vec::new(),
-        changes: Vec::new(),
-        held: Vec::new(),
-        status: None,
-        outlook: Outlook::default(),
-        links: Links::default(),
-        commands: Vec::new(),
-        left_out: Vec::new(),
+        ..Notification::new(id, now, kind, group)
     }
 }
 

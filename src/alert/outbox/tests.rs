@@ -43,22 +43,9 @@ fn alert(severity: Severity, state: AlertState) -> Alert {
 fn note(name: &str, severity: Severity) -> Notification {
     let alert = alert(severity, AlertState::Firing { fired_at: start() });
     Notification {
-        id: id(name),
-        created_at: start(),
-        kind: Kind::Firing,
-        group: GroupKey::new(None, "sds"),
-        thread: Thread::Root,
-        route: "default".to_owned(),
         recipients: vec!["a@x.test".to_owned(), "b@x.test".to_owned()],
         items: vec![Item::new(alert)],
-        charts: Vec::new(),
-        changes: Vec::new(),
-        held: Vec::new(),
-        status: None,
-        outlook: Outlook::default(),
-        links: Links::default(),
-        commands: Vec::new(),
-        left_out: Vec::new(),
+        ..Notification::new(id(name), start(), Kind::Firing, GroupKey::new(None, "sds"))
     }
 }
 

@@ -10,27 +10,24 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::add::{Results, Wish, add};
-use super::decide::{Act, Settled, View, added, decide, retried};
+use super::decide::{Act, Settled, added, retried};
 use super::record::{Record, Source};
-use super::steps::{self, Goal, StepName, Wanted};
+use super::steps::{StepName, Wanted};
 use super::view;
 use crate::clock;
 use crate::config::rollout::Rollout as Topology;
 use crate::config::{Mode, StaticNode};
-use crate::enrol::crew::{Crew, Members, NotTaken};
-use crate::fleet::desired::{Desired, Host, desired};
-use crate::fleet::diff::{Addition, Difference, Drift, Unseen, difference};
-use crate::fleet::preview;
+use crate::enrol::crew::{Crew, NotTaken};
+use crate::fleet::desired::Desired;
 use crate::gateway::Gateway;
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, SystemId};
-use crate::model::node::Role;
+use crate::model::node::NodePhase;
 use crate::model::order::{Artefact, Component, Order, OrderId, Secrets, Task};
-use crate::model::rollout::{Approved, NodeRollout, Preview, RolloutOrder, RolloutStatus, Why};
-use crate::model::snapshot::Snapshot;
+use crate::model::rollout::{Approved, NodeRollout, RolloutOrder, RolloutStatus};
 use crate::model::unit::Timestamp;
 use crate::store::{Batch, Desk, Key, State, StoreError};
 use crate::watches::Gallery;
@@ -210,6 +207,7 @@ impl Rollout {
             let snapshot = self.watched.gallery.of(&system).and_then(|picture| picture.snapshot.clone());
             let turned = self.system(&system, &members, framework.as_deref(), snapshot.as_deref(), now);
             for (record, act) in turned.decided {
+                tell(self.records.get(&record.node), &record, turned.nodes.get(&record.node));
                 if self.records.get(&record.node) != Some(&record) {
                     changed.insert(record.node.clone());
                     self.records.insert(record.node.clone(), record.clone());
@@ -259,7 +257,11 @@ impl Rollout {
         match act {
             Act::Order { step, task } => {
                 let Some(open) = record.open.as_ref() else { return };
-                info!(%node, step = step.as_str(), order = %open.id, "a step is ordered");
+                // Disks are looked at again and again, and that changes nothing.
+                match step {
+                    StepName::JudgeDisks => debug!(%node, order = %open.id, "the disks are to be judged"),
+                    _ => info!(%node, step = step.as_str(), order = %open.id, "a step is ordered"),
+                }
                 let order = order(open.id.clone(), step, task, crew.epoch(), open.at);
                 self.laying.insert(node.clone());
                 let id = open.id.clone();
@@ -395,6 +397,20 @@ impl Rollout {
                 done => return done,
             }
         }
+    }
+}
+
+/// One line for each change of a node's phase.
+fn tell(before: Option<&Record>, after: &Record, shown: Option<&NodeRollout>) {
+    let is_same = |before: &Record| std::mem::discriminant(&before.phase) == std::mem::discriminant(&after.phase);
+    if before.is_some_and(is_same) {
+        return;
+    }
+    let why: Vec<String> = shown.iter().flat_map(|shown| &shown.why).map(ToString::to_string).collect();
+    let (node, phase, why) = (&after.node, after.phase.as_str(), why.join("; "));
+    match after.phase {
+        NodePhase::Failed { .. } | NodePhase::Lost => warn!(%node, phase, why, "the node has changed"),
+        _ => info!(%node, phase, why, "the node has changed"),
     }
 }
 

@@ -1,0 +1,83 @@
+//! What does a request to act bring along? JSON Schemas, beside the structures that read it.
+
+use serde_json::{Value, json};
+
+fn object(properties: Value, required: &[&str]) -> Value {
+    let mut schema = json!({ "type": "object", "additionalProperties": false, "required": required });
+    schema["properties"] = properties;
+    schema
+}
+
+/// A silence.
+pub(super) fn silencing() -> Value {
+    object(
+        json!({
+            "matchers": {
+                "type": "array",
+                "items": { "type": "string", "examples": ["sds=\"sds-1-1\""] },
+                "description": "all of them must accept an alert: name=\"value\", !=, =~ or !~"
+            },
+            "owner": { "type": ["string", "null"], "description": "who answers for it; else the name of the login" },
+            "reason": { "type": "string" },
+            "seconds": { "type": "integer", "minimum": 0, "maximum": u64::MAX, "description": "for how long" },
+        }),
+        &["matchers", "reason", "seconds"],
+    )
+}
+
+/// An acknowledgement.
+pub(super) fn acknowledging() -> Value {
+    object(
+        json!({
+            "alert": { "type": ["string", "null"], "pattern": "^[0-9a-f]{1,16}$", "description": "its fingerprint" },
+            "group": {
+                "type": ["object", "null"],
+                "properties": {
+                    "system": { "type": ["string", "null"] },
+                    "area": { "type": "string" },
+                    "labels": { "type": "object", "additionalProperties": { "type": "string" } },
+                },
+                "required": ["area"],
+                "description": "or all that is told together"
+            },
+            "by": { "type": ["string", "null"], "description": "who; else the name of the login" },
+            "comment": { "type": "string" },
+            "seconds": { "type": ["integer", "null"], "minimum": 0, "maximum": u64::MAX },
+        }),
+        &[],
+    )
+}
+
+/// A mail to try the way.
+pub(super) fn testing() -> Value {
+    object(
+        json!({
+            "to": { "type": "array", "items": { "type": "string" }, "description": "those of the default route when none" },
+            "by": { "type": ["string", "null"] },
+        }),
+        &[],
+    )
+}
+
+/// For which host a token is made.
+pub(super) fn joining() -> Value {
+    object(json!({ "node": { "type": "string", "description": "its name in [fleet.static]" } }), &["node"])
+}
+
+/// What people tell the rollout.
+pub(super) fn rolling_out() -> Value {
+    object(
+        json!({
+            "order": { "enum": ["approve", "withdraw", "retry"] },
+            "system": { "type": "string", "description": "of approve and withdraw" },
+            "by": { "type": "string", "description": "who says so, of approve and withdraw" },
+            "node": { "type": "string", "description": "of retry" },
+        }),
+        &["order"],
+    )
+}
+
+/// An empty object.
+pub(super) fn nothing() -> Value {
+    object(json!({}), &[])
+}
