@@ -7,6 +7,7 @@ mod background;
 mod content;
 mod crash;
 mod demo;
+mod killed;
 mod life;
 #[path = "../support/pictures.rs"]
 mod pictures;

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../mesos/cluster.rs"]
-#[allow(dead_code, reason = "another program of tests needs more of it")]
 mod cluster;
 mod adding;
 mod joining;

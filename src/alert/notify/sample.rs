@@ -11,7 +11,8 @@ use super::policy::Policy;
 use super::route::GroupId;
 use super::write;
 use crate::model::alerting::{
-    Alert, AlertState, Annotations, GroupKey, Item, Kind, Labels, Notification, NotificationId, Refusal, Severity, Source,
+    Alert, AlertState, Annotations, GroupKey, Item, Kind, Labels, Notification, NotificationId, Refusal, Severity,
+    Source,
 };
 use crate::model::id::SystemId;
 use crate::model::unit::Timestamp;

@@ -8,9 +8,7 @@ use super::observe::over;
 use super::policy::Policy;
 use super::route::GroupId;
 use crate::config::Route;
-use crate::model::alerting::{
-    Fingerprint, GroupKey, Item, Kind, MessageId, Notification, NotificationId, Thread,
-};
+use crate::model::alerting::{Fingerprint, GroupKey, Item, Kind, MessageId, Notification, NotificationId, Thread};
 use crate::model::unit::Timestamp;
 
 /// Alerts in one notification; of more, their number is told.
