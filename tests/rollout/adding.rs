@@ -34,8 +34,7 @@ impl Lab {
         let login = |user: &str, password: &str| Login { user: user.to_owned(), password: Secret::new(password) };
         let (monitor, admin) = (world.monitor(), world.admin());
         let gateways = world.addresses().iter().map(|address| GatewayUrl::at(*address)).collect();
-        let mut system =
-            System::new(gateways, login(&monitor.user, &monitor.password), Trust::CaFile(certificate));
+        let mut system = System::new(gateways, login(&monitor.user, &monitor.password), Trust::CaFile(certificate));
         system.lifecycle = Some(login(&admin.user, &admin.password));
         let gateway = Gateway::new(SystemId::new("prod"), &system, Role::Lifecycle, Arc::new(|_| {})).unwrap();
         Self { world, gateway, _folder: folder }
@@ -48,7 +47,9 @@ impl Lab {
     }
 
     fn servers(&self) -> usize {
-        self.world.world(|world| world.sds.values().filter(|sds| sds.ips.iter().any(|ip| ip.ip.to_string().starts_with("10.9."))).count())
+        self.world.world(|world| {
+            world.sds.values().filter(|sds| sds.ips.iter().any(|ip| ip.ip.to_string().starts_with("10.9."))).count()
+        })
     }
 
     fn devices(&self) -> usize {
@@ -97,7 +98,13 @@ async fn a_refusal_holds_back_only_who_needs_it_and_nothing_is_added_twice() {
 async fn nothing_is_added_while_the_mdm_cluster_is_not_well() {
     let lab = Lab::start(Release::V3_6).await;
     let name = lab.world.world(|world| {
-        let name = world.mdm.voters().find(|mdm| world.mdm.master().is_none_or(|master| master.id != mdm.id)).unwrap().name.clone();
+        let name = world
+            .mdm
+            .voters()
+            .find(|mdm| world.mdm.master().is_none_or(|master| master.id != mdm.id))
+            .unwrap()
+            .name
+            .clone();
         world.fail_mdm(&name).unwrap();
         name
     });

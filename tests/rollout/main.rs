@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod cluster;
 mod adding;
+mod cluster;
 mod joining;
 mod node;
 mod ready;
