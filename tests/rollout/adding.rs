@@ -48,7 +48,7 @@ impl Lab {
 
     fn servers(&self) -> usize {
         self.world.world(|world| {
-            world.sds.values().filter(|sds| sds.ips.iter().any(|ip| ip.ip.to_string().starts_with("10.9."))).count()
+            world.sds.values().filter(|sds| sds.ips.iter().any(|ip| ip.ip.starts_with("10.9."))).count()
         })
     }
 

@@ -34,13 +34,16 @@ pub(crate) enum Disk {
     Data,
 }
 
+/// Brings a file from the controller.
+type Fetch = Box<dyn FnMut(&Artefact) -> Result<Vec<u8>, String> + Send>;
+
 /// The machine.
 pub(crate) struct Machine {
     pub(crate) node: SimNode,
     disks: BTreeMap<String, Disk>,
     /// Disks that a data server has, as the simulated system shows it.
     taken: Arc<Mutex<BTreeSet<String>>>,
-    fetch: Box<dyn FnMut(&Artefact) -> Result<Vec<u8>, String> + Send>,
+    fetch: Fetch,
 }
 
 fn said(status: i32, stdout: impl Into<String>) -> Output {

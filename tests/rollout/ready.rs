@@ -71,7 +71,7 @@ fn tick(world: &Running, nodes: &[(&str, &Node)]) {
             let own: Vec<Id> = world
                 .sds
                 .values()
-                .filter(|sds| sds.ips.iter().any(|ip| ip.ip.to_string() == address))
+                .filter(|sds| sds.ips.iter().any(|ip| ip.ip == address))
                 .map(|sds| sds.id)
                 .collect();
             let paths =
@@ -95,7 +95,7 @@ fn devices(site: &Site, address: &str) -> Vec<String> {
         let sds: Vec<Id> = world
             .sds
             .values()
-            .filter(|sds| sds.ips.iter().any(|ip| ip.ip.to_string() == address))
+            .filter(|sds| sds.ips.iter().any(|ip| ip.ip == address))
             .map(|sds| sds.id)
             .collect();
         assert!(sds.len() <= 1, "{address} was added twice");
