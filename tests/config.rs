@@ -432,6 +432,7 @@ fn users_tokens_and_a_proxy_are_read_and_mistakes_are_told_with_their_mend() {
         ("[web.proxy]\nheader = \"x\"", "web.proxy.addresses", "missing"),
         ("[web.proxy]\naddresses = [\"proxy\"]", "web.proxy.addresses", "no IP address"),
         ("[web.proxy]\naddresses = [\"::1\"]\nheader = \"Authorization\"", "web.proxy.header", "x-forwarded-user"),
+        ("[web]\nacts_per_minute = 0", "web.acts_per_minute", "write 60"),
         ("[web]\nconfig_file_role = \"all\"", "web.config_file_role", "no role"),
     ] {
         let said = Folder::new().load(&format!("{SYSTEM}{}\n", text.replace("HASH", &hash)), &[]).unwrap_err();

@@ -60,7 +60,7 @@ pub(super) enum AskError {
         #[source]
         source: reqwest::Error,
     },
-    #[error("the controller at {at} answered {status}{detail}{}", if *status == 401 || *status == 403 { "; give --user and --password-file, or --token-file" } else { "" })]
+    #[error("the controller at {at} answered {status}{detail}{}", if *status == 401 || *status == 403 { "; give --user and --password-file or --token-file" } else { "" })]
     Refused { at: String, status: u16, detail: String },
     #[error("what answers at {at} is no controller of this product, or a much newer one")]
     Strange {

@@ -24,6 +24,8 @@ pub struct Web {
     pub tokens: BTreeMap<String, WebToken>,
     /// A proxy that logs people in; none: no header is believed.
     pub proxy: Option<WebProxy>,
+    /// How often one person or program may act in a minute.
+    pub acts_per_minute: u32,
 }
 
 /// `[web.users.NAME]`: somebody who logs in.
@@ -65,6 +67,7 @@ impl Web {
             users: BTreeMap::new(),
             tokens: BTreeMap::new(),
             proxy: None,
+            acts_per_minute: 60,
         }
     }
 }
@@ -81,17 +84,23 @@ pub(super) fn read(mut section: Section<'_>) -> Web {
     let listen = section.take("listen", |found| address(found.text()?));
     let config_file = section.take("config_file", |found| super::load::readable(found.path()?));
     let config_file_role = section.take("config_file_role", role);
+    let acts_per_minute = section.take("acts_per_minute", |found| match u32::try_from(found.number()?) {
+        Ok(acts) if acts > 0 => Ok(acts),
+        Ok(_) | Err(_) => Err(complain("nobody could act, or everybody without end", "write 60")),
+    });
     let users = named(section.section("users"), user);
     let tokens = named(section.section("tokens"), token);
     let proxy = section.optional_section("proxy").and_then(proxy);
     section.finish();
+    let open = Web::at(listen.unwrap_or_else(|| SocketAddr::from(DEFAULT_LISTEN)));
     Web {
         config_file,
-        config_file_role: config_file_role.unwrap_or(Role::Admin),
+        config_file_role: config_file_role.unwrap_or(open.config_file_role),
+        acts_per_minute: acts_per_minute.unwrap_or(open.acts_per_minute),
         users,
         tokens,
         proxy,
-        ..Web::at(listen.unwrap_or_else(|| SocketAddr::from(DEFAULT_LISTEN)))
+        ..open
     }
 }
 

@@ -10,7 +10,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use url::form_urlencoded;
 
-use super::api::Shown;
+use super::api::{Shown, html};
 use super::handling::{answer, via};
 use super::overview::{self, AlertShown};
 use super::page::sheet::{self, Did, Reader};
@@ -241,13 +241,7 @@ fn page(root: &str, made: Result<maud::Markup, Problem>) -> Response {
         Ok(page) => (StatusCode::OK, page),
         Err(problem) => (problem.code(), sheet::missing(root, problem.detail())),
     };
-    html(status, page)
-}
-
-fn html(status: StatusCode, page: maud::Markup) -> Response {
-    let mut response = (status, page.into_string()).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    response
+    html(status, page.into_string())
 }
 
 /// Back to where the result is seen, so that a reload does nothing again.
@@ -257,7 +251,7 @@ fn went(done: Result<String, Problem>) -> Response {
             Ok(to) => (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response(),
             Err(_) => StatusCode::NO_CONTENT.into_response(),
         },
-        Err(problem) => html(problem.code(), sheet::refused("../../", problem.detail())),
+        Err(problem) => html(problem.code(), sheet::refused("../../", problem.detail()).into_string()),
     }
 }
 

@@ -277,10 +277,22 @@ async fn readyz(State(shown): State<Shown>) -> Response {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("not asked yet: {}", waiting.join(", "))).into_response()
 }
 
-async fn home(State(shown): State<Shown>, Query(query): Query<Vec<(String, String)>>) -> Result<Response, Problem> {
-    let only = query.into_iter().find(|(key, _)| key == "system").map(|(_, system)| system);
+async fn home(State(shown): State<Shown>, Query(query): Query<Vec<(String, String)>>) -> Response {
+    match whole_page(&shown, query).await {
+        Ok(page) => html(StatusCode::OK, page),
+        Err(problem) => html(problem.code(), page::sheet::missing("", problem.detail()).into_string()),
+    }
+}
+
+/// A page for people.
+pub(super) fn html(status: StatusCode, page: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
+}
+
+async fn whole_page(shown: &Shown, query: Vec<(String, String)>) -> Result<String, Problem> {
+    let only = query.into_iter().find(|(key, value)| key == "system" && !value.is_empty()).map(|(_, system)| system);
     if let Some(system) = &only {
-        find(&shown, system)?;
+        find(shown, system)?;
     }
     let sources = shown.gather().await;
     let live = shown.live.clone();
@@ -289,10 +301,7 @@ async fn home(State(shown): State<Shown>, Query(query): Query<Vec<(String, Strin
         let known = live.show(only.clone(), page::parts(&overview));
         page::page(&overview, only.as_deref(), &known).into_string()
     });
-    let page = made
-        .await
-        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be put together"))?;
-    Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response())
+    made.await.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be put together"))
 }
 
 async fn script() -> Response {
@@ -498,7 +507,7 @@ fn answered(picture: &Picture) -> Result<&Snapshot, Problem> {
 
 macro_rules! parts {
     ($($name:literal: $slot:ident),* $(,)?) => {
-        const PARTS: &[&str] = &[$($name),*];
+        pub(super) const PARTS: &[&str] = &[$($name),*];
 
         fn one_part(snapshot: &Snapshot, name: &str) -> Option<Result<Response, Problem>> {
             match name { $($name => Some(shown_part(snapshot.$slot.as_ref(), name)),)* _ => None }

@@ -214,7 +214,7 @@ async fn live(
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let since = shown.live.known(&last.or_else(|| said("since")).unwrap_or_default());
     let events = changes(shown.live.subscribe(scope), since, Arc::clone(&shown.live.epoch));
-    let events = events.take_until(shown.live.stop.clone().cancelled_owned()).map(move |event| {
+    let events = events.take_until(shown.live.stop.cancelled_owned()).map(move |event| {
         // It is counted as long as its events are asked for.
         let _ = &one;
         event

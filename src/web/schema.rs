@@ -2,16 +2,14 @@
 
 use serde_json::{Value, json};
 
-fn object(properties: Value, required: &[&str]) -> Value {
-    let mut schema = json!({ "type": "object", "additionalProperties": false, "required": required });
-    schema["properties"] = properties;
-    schema
+fn object(properties: &Value, required: &[&str]) -> Value {
+    json!({ "type": "object", "additionalProperties": false, "properties": properties, "required": required })
 }
 
 /// A silence.
 pub(super) fn silencing() -> Value {
     object(
-        json!({
+        &json!({
             "matchers": {
                 "type": "array",
                 "items": { "type": "string", "examples": ["sds=\"sds-1-1\""] },
@@ -28,7 +26,7 @@ pub(super) fn silencing() -> Value {
 /// An acknowledgement.
 pub(super) fn acknowledging() -> Value {
     object(
-        json!({
+        &json!({
             "alert": { "type": ["string", "null"], "pattern": "^[0-9a-f]{1,16}$", "description": "its fingerprint" },
             "group": {
                 "type": ["object", "null"],
@@ -51,7 +49,7 @@ pub(super) fn acknowledging() -> Value {
 /// A mail to try the way.
 pub(super) fn testing() -> Value {
     object(
-        json!({
+        &json!({
             "to": { "type": "array", "items": { "type": "string" }, "description": "those of the default route when none" },
             "by": { "type": ["string", "null"] },
         }),
@@ -61,13 +59,13 @@ pub(super) fn testing() -> Value {
 
 /// For which host a token is made.
 pub(super) fn joining() -> Value {
-    object(json!({ "node": { "type": "string", "description": "its name in [fleet.static]" } }), &["node"])
+    object(&json!({ "node": { "type": "string", "description": "its name in [fleet.static]" } }), &["node"])
 }
 
 /// What people tell the rollout.
 pub(super) fn rolling_out() -> Value {
     object(
-        json!({
+        &json!({
             "order": { "enum": ["approve", "withdraw", "retry"] },
             "system": { "type": "string", "description": "of approve and withdraw" },
             "by": { "type": "string", "description": "who says so, of approve and withdraw" },
@@ -79,5 +77,5 @@ pub(super) fn rolling_out() -> Value {
 
 /// An empty object.
 pub(super) fn nothing() -> Value {
-    object(json!({}), &[])
+    object(&json!({}), &[])
 }

@@ -27,7 +27,7 @@ impl Drop for Browser {
         let (client, session) = (self.client.clone(), self.session.clone());
         let close = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let _ = runtime.block_on(client.delete(session).timeout(Duration::from_secs(10)).send());
+            let _ = runtime.block_on(async { client.delete(session).timeout(Duration::from_secs(10)).send().await });
         });
         let _ = close.join();
         let _ = self.driver.kill();

@@ -1,6 +1,6 @@
 //! Is a password or a token right, and whose is it?
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use argon2::Argon2;
@@ -18,6 +18,9 @@ const CHECKS_AT_ONCE: usize = 2;
 
 /// What was right is remembered by its digest, so that a scrape does not cost a check each time.
 const REMEMBERED: usize = 100;
+
+/// What was wrong is remembered too: a scraper with an old password guesses nothing, and costs nothing.
+const WRONG_REMEMBERED: usize = 1000;
 
 /// A hash of nobody's password: a user who does not exist costs as much time as one who does.
 const NOBODY: &str = "$2b$10$abcdefghijklmnopqrstuuVZ7MxkNQ1V3T8kJr1L8xv3b8m5q9qG2";
@@ -91,12 +94,13 @@ enum Proof {
 /// Checks, and remembers what was right.
 pub(super) struct Checker {
     right: Mutex<HashMap<[u8; 32], Person>>,
+    wrong: Mutex<HashSet<[u8; 32]>>,
     turns: Semaphore,
 }
 
 impl Checker {
     pub(super) fn new() -> Self {
-        Self { right: Mutex::default(), turns: Semaphore::new(CHECKS_AT_ONCE) }
+        Self { right: Mutex::default(), wrong: Mutex::default(), turns: Semaphore::new(CHECKS_AT_ONCE) }
     }
 
     /// What a word claims.
@@ -106,7 +110,7 @@ impl Checker {
                 let digest = digest_of(token);
                 match web.and_then(|web| web.tokens.iter().find(|(_, known)| known.sha256 == digest)) {
                     Some((name, known)) => (name.clone(), known.role, Proof::Right),
-                    None => (String::new(), Role::Viewer, Proof::Wrong),
+                    None => (digest, Role::Viewer, Proof::Wrong),
                 }
             }
             Word::Login { user, password } => {
@@ -155,12 +159,22 @@ impl Checker {
         }
     }
 
+    /// Whether this was wrong before.
+    pub(super) fn knows_as_wrong(&self, claim: &Claim) -> bool {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).contains(&claim.digest)
+    }
+
     /// The person, if it is right. It takes its time.
     pub(super) async fn check(&self, claim: Claim) -> Option<Person> {
         let Ok(_turn) = self.turns.acquire().await else { return None };
         let Claim { person, proof, digest } = claim;
         let verified = tokio::task::spawn_blocking(move || is_right(&proof)).await;
         if !verified.unwrap_or(false) {
+            let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+            if wrong.len() >= WRONG_REMEMBERED {
+                wrong.clear();
+            }
+            wrong.insert(digest);
             return None;
         }
         let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
@@ -240,6 +254,22 @@ mod tests {
         assert!(checker.remembers(&checker.claim(&word, Some(&web), &BTreeMap::new())).is_some());
         web.users.get_mut("anna").unwrap().role = Role::Viewer;
         assert!(checker.remembers(&checker.claim(&word, Some(&web), &BTreeMap::new())).is_none());
+    }
+
+    #[tokio::test]
+    async fn what_was_wrong_is_known_as_such_until_its_hash_changes() {
+        let (checker, web) = (Checker::new(), web());
+        let toolkit = |password: &str| [("scraper".to_owned(), bcrypt::hash(password, 4).unwrap())].into();
+        for word in [basic("scraper", "new"), basic("nobody", "new"), Word::Token("x".to_owned())] {
+            let old: BTreeMap<String, String> = toolkit("old");
+            let claim = checker.claim(&word, Some(&web), &old);
+            assert!(!checker.knows_as_wrong(&claim));
+            assert!(checker.check(claim).await.is_none());
+            assert!(checker.knows_as_wrong(&checker.claim(&word, Some(&web), &old)), "{word:?}");
+        }
+        let claim = checker.claim(&basic("scraper", "new"), Some(&web), &toolkit("new"));
+        assert!(!checker.knows_as_wrong(&claim) && checker.check(claim).await.is_some());
+        assert!(!checker.knows_as_wrong(&checker.claim(&Word::Token("y".to_owned()), Some(&web), &BTreeMap::new())));
     }
 
     #[test]

@@ -10,9 +10,6 @@ use crate::web::listener::Peer;
 /// Somebody who mistypes needs a few tries, a program that guesses needs millions.
 const WRONG: Rate = Rate { burst: 10.0, every: Duration::from_secs(30) };
 
-/// A person who silences alert after alert in a storm is not held up; a loop is.
-const ACTS: Rate = Rate { burst: 60.0, every: Duration::from_secs(1) };
-
 /// Addresses that are remembered; beyond them the fullest buckets are forgotten first.
 const REMEMBERED: usize = 4096;
 
@@ -97,8 +94,11 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn new() -> Self {
-        Self { wrong: Mutex::new(Buckets::new(WRONG)), acts: Mutex::new(Buckets::new(ACTS)) }
+    /// With so many acts in a minute: a person who silences alert after alert in a storm is not held up, a loop is.
+    pub(super) fn new(acts_per_minute: u32) -> Self {
+        let acts = acts_per_minute.max(1);
+        let rate = Rate { burst: f64::from(acts), every: Duration::from_secs(60) / acts };
+        Self { wrong: Mutex::new(Buckets::new(WRONG)), acts: Mutex::new(Buckets::new(rate)) }
     }
 
     /// Whether an address may try a password, or how long it must wait.
@@ -116,7 +116,7 @@ impl Limits {
     pub(super) fn acts(&self, name: Option<&str>, peer: Option<Peer>, now: Instant) -> Result<(), Duration> {
         let mut acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
         let actor = name.map_or_else(|| Actor::Address(network(peer)), |name| Actor::Name(name.to_owned()));
-        if let Some(wait) = acts.now(&actor, now).wait(ACTS) {
+        if let Some(wait) = acts.now(&actor, now).wait(acts.rate) {
             return Err(wait);
         }
         acts.take(actor, now);
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn who_guesses_waits_and_others_do_not() {
-        let (limits, now) = (Limits::new(), Instant::now());
+        let (limits, now) = (Limits::new(60), Instant::now());
         let (guesser, other) = (peer("192.0.2.1"), peer("192.0.2.2"));
         for _ in 0..10 {
             assert_eq!(limits.may_try(guesser, now), Ok(()));
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn another_address_of_the_same_network_is_the_same_guesser() {
-        let (limits, now) = (Limits::new(), Instant::now());
+        let (limits, now) = (Limits::new(60), Instant::now());
         for last in 0..10 {
             limits.failed(peer(&format!("2001:db8:1:2::{last}")), now);
         }
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_loop_is_stopped_under_whatever_address_it_acts_for_a_name() {
-        let (limits, now) = (Limits::new(), Instant::now());
+        let (limits, now) = (Limits::new(60), Instant::now());
         for last in 0..60 {
             assert_eq!(limits.acts(Some("anna"), peer(&format!("192.0.2.{last}")), now), Ok(()));
         }
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_memory_is_bounded_and_keeps_those_who_guess_most() {
-        let (limits, now) = (Limits::new(), Instant::now());
+        let (limits, now) = (Limits::new(60), Instant::now());
         for _ in 0..10 {
             limits.failed(peer("192.0.2.1"), now);
         }

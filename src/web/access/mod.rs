@@ -58,7 +58,7 @@ pub struct Access {
 impl Access {
     /// Everybody, without TLS.
     pub fn open() -> Self {
-        Self { toolkit: Toolkit::none(), web: None, checker: Checker::new(), limits: Limits::new() }
+        Self { toolkit: Toolkit::none(), web: None, checker: Checker::new(), limits: Limits::new(60) }
     }
 
     /// As a file in the exporter-toolkit's format says.
@@ -78,7 +78,7 @@ impl Access {
             Some(path) => Self::read(path)?,
             None => Self::open(),
         };
-        Ok(Self { web: Some(web.clone()), ..access })
+        Ok(Self { web: Some(web.clone()), limits: Limits::new(web.acts_per_minute), ..access })
     }
 
     /// The TLS settings for the next connection; none when it is plain.
@@ -142,6 +142,9 @@ impl Access {
         let claim = self.checker.claim(&word, self.web.as_ref(), &self.toolkit.users());
         if let Some(person) = self.checker.remembers(&claim) {
             return Ok(person);
+        }
+        if self.checker.knows_as_wrong(&claim) {
+            return Err(log_in());
         }
         // Asked before the password is looked at: a guess costs us a tenth of a second.
         if let Err(wait) = self.limits.may_try(peer, Instant::now()) {

@@ -5,7 +5,7 @@ use axum::extract::{Extension, State};
 use serde_json::{Map, Value, json};
 
 use super::access::Needs;
-use super::api::Shown;
+use super::api::{PARTS, Shown};
 use super::routes::{self, Answers, Body, Route};
 use crate::model::person::Person;
 
@@ -15,15 +15,16 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn served(State(shown): State<Shown>, Extension(person): Extension<Person>) -> Json<Value> {
     let all = routes::all(shown.act_without_login);
-    Json(document(all.iter().filter(|route| route.is_behind(person.door))))
+    let systems: Vec<String> = shown.gallery.all().keys().map(ToString::to_string).collect();
+    Json(document(all.iter().filter(|route| route.is_behind(person.door)), &systems))
 }
 
-/// The description of some routes.
-pub fn document<'a>(routes: impl Iterator<Item = &'a Route>) -> Value {
+/// The description of some routes; `systems` are those that there are.
+pub fn document<'a>(routes: impl Iterator<Item = &'a Route>, systems: &[String]) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for route in routes {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        path[route.method.as_str().to_ascii_lowercase()] = operation(route);
+        path[route.method.as_str().to_ascii_lowercase()] = operation(route, systems);
     }
     json!({
         "openapi": "3.1.0",
@@ -56,11 +57,16 @@ pub fn document<'a>(routes: impl Iterator<Item = &'a Route>) -> Value {
     })
 }
 
-fn operation(route: &Route) -> Value {
+fn operation(route: &Route, systems: &[String]) -> Value {
     let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let in_path = in_path.map(
-        |name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } }),
-    );
+    let in_path = in_path.map(|name| {
+        let schema = match name {
+            "system" => json!({ "type": "string", "minLength": 1, "examples": systems }),
+            "part" => json!({ "enum": PARTS }),
+            _ => json!({ "type": "string", "minLength": 1 }),
+        };
+        json!({ "name": name, "in": "path", "required": true, "schema": schema })
+    });
     let in_query = route.query.iter().map(
         |param| json!({ "name": param.name, "in": "query", "description": param.what, "schema": { "type": "string" } }),
     );

@@ -70,7 +70,7 @@ pub(in crate::web) fn domains(snapshot: &Snapshot) -> Vec<Domain> {
             sets: sets
                 .into_iter()
                 .map(|(name, mut servers)| {
-                    servers.sort_by(|a, b| natural(&a.name).cmp(&natural(&b.name)));
+                    servers.sort_by_cached_key(|server| natural(&server.name));
                     FaultSet { name, servers }
                 })
                 .collect(),

@@ -323,7 +323,7 @@ fn events(sources: &Sources, only: Option<&str>) -> Vec<Event> {
         tone: Tone::Busy,
     });
     let mut events: Vec<Event> = noticed.chain(told.take(200)).chain(done).collect();
-    events.sort_by(|a, b| b.at.cmp(&a.at));
+    events.sort_by_key(|event| std::cmp::Reverse(event.at));
     events.truncate(EVENTS);
     events
 }

@@ -179,3 +179,60 @@ fn a_pool_that_grows_has_its_date_and_nobody_is_told_of_the_next_century() {
     assert_eq!(after(now(), f64::NAN), None);
     assert_eq!(after(now(), -1.0), None);
 }
+
+#[test]
+fn what_is_worked_on_is_shown_with_its_reasons_as_text() {
+    use crate::model::overview::{HoldShown, JobShown, RunShown, WaveShown};
+    let mut sources = sources(Some(snapshot(&[(Stat::FailedCapacityInKb, 0.0)])));
+    let written = |sources: &Sources| crate::web::page::page(&overview(sources, None), None, "x.1").into_string();
+    let empty = written(&sources);
+    for absent in ["Work under way", "h-nodes", "h-jobs"] {
+        assert!(!empty.contains(absent), "{absent} without any");
+    }
+    sources.works = Arc::new(Works {
+        nodes: vec![NodeShown {
+            name: "<b>node</b>".to_owned(),
+            tone: Tone::Warn,
+            phase: "waits".to_owned(),
+            why: Some("a disk has data on it".to_owned()),
+            ..NodeShown::default()
+        }],
+        runs: vec![RunShown {
+            id: "run-1".to_owned(),
+            what: "upgrade to 3.6.1".to_owned(),
+            tone: Tone::Busy,
+            state: "holds".to_owned(),
+            done: 3,
+            total: 12,
+            waves: vec![WaveShown { name: "canary".to_owned(), done: 1, total: 1, ..WaveShown::default() }],
+            ends_at: Some(now() + TimeDelta::hours(2)),
+            holds: vec![HoldShown {
+                why: "a rebuild runs".to_owned(),
+                clears: Some("its end".to_owned()),
+                since: Some(now()),
+            }],
+            ..RunShown::default()
+        }],
+        jobs: vec![JobShown {
+            name: "nightly".to_owned(),
+            schedule: "0 3 * * *".to_owned(),
+            next: Some(now() + TimeDelta::hours(15)),
+            ..JobShown::default()
+        }],
+    });
+    let page = written(&sources);
+    for said in [
+        "&lt;b&gt;node&lt;/b&gt;",
+        "a disk has data on it",
+        "Work under way",
+        "upgrade to 3.6.1",
+        "3 of 12 steps",
+        "over about",
+        "waits: a rebuild runs",
+        "its end",
+        "canary",
+        "0 3 * * *",
+    ] {
+        assert!(page.contains(said), "{said} is missing: {page}");
+    }
+}

@@ -52,6 +52,9 @@ impl Did {
     }
 }
 
+/// Labels that say what is said elsewhere, or nothing to people.
+const TOLD: [&str; 4] = ["alertname", "severity", "instance", "job"];
+
 /// How long something lasts, in seconds, as a form offers it.
 const SPANS: [(u64, &str); 5] =
     [(3_600, "1 hour"), (14_400, "4 hours"), (28_800, "8 hours"), (86_400, "1 day"), (604_800, "1 week")];
@@ -74,7 +77,7 @@ pub(in crate::web) fn alert(shown: &AlertShown, reader: &Reader<'_>, did: Option
                 }
                 dl {
                     @if let Some(reading) = &alert.reading { dt { "measured" } dd { (measured(reading)) } }
-                    @for (name, value) in &alert.labels { dt { (name) } dd { (value) } }
+                    @for (name, value) in alert.labels.iter().filter(|(name, _)| !TOLD.contains(&name.as_str())) { dt { (name) } dd { (value) } }
                 }
             }
             @if !reader.can_act {

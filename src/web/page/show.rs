@@ -52,6 +52,20 @@ pub(super) fn day(at: Timestamp) -> Markup {
     html! { time datetime=(at.format("%Y-%m-%d")) { (at.format("%-d %B %Y")) } }
 }
 
+/// A word of the MDM as words: `ClusteredNormal` is long for a small place.
+pub(super) fn spaced(word: &str) -> String {
+    let mut text = String::with_capacity(word.len() + 4);
+    let mut after_small = false;
+    for letter in word.chars() {
+        if after_small && letter.is_ascii_uppercase() {
+            text.push(' ');
+        }
+        after_small = letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        text.push(letter);
+    }
+    text
+}
+
 /// A part of a whole in percent, with a decimal where it matters.
 pub(super) fn percent(ratio: f64) -> String {
     let percent = ratio * 100.0;
@@ -71,6 +85,7 @@ mod tests {
         assert_eq!(per_second(3.21), "3.2/s");
         assert_eq!(per_second(120_000.0), "120 k/s");
         assert_eq!(rate(-1.0), "0 B/s");
+        assert_eq!((spaced("ClusteredNormal").as_str(), spaced("MDM").as_str()), ("Clustered Normal", "MDM"));
         assert_eq!(percent(0.004), "0.4 %");
         assert_eq!(percent(0.81), "81 %");
     }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::chart;
-use super::show::{day, moment, per_second, percent, rate, seconds};
+use super::show::{day, moment, per_second, percent, rate, seconds, spaced};
 use crate::model::overview::Tone;
 use crate::model::status::{Connected, SystemStatus};
 use crate::model::unit::{Bytes, Timestamp};
@@ -79,8 +79,8 @@ fn tiles(shown: &SystemShown, status: &SystemStatus, now: Timestamp) -> Markup {
             @if let Some(figures) = &shown.figures { (io(figures)) }
             @if let Some(mdm) = &status.mdm {
                 @let tone = if status.problems.iter().any(|problem| problem.contains("MDM")) { Tone::Bad } else { Tone::Good };
-                (tile("MDM cluster", tone, &html! { (mdm.state) }, &html! {
-                    (mdm.mode) @if let Some(primary) = &mdm.primary { ", primary " (primary) }
+                (tile("MDM cluster", tone, &html! { (spaced(&mdm.state)) }, &html! {
+                    (spaced(&mdm.mode)) @if let Some(primary) = &mdm.primary { ", primary " (primary) }
                 }))
             }
             @if let Some(sds) = &status.sds { (tile("Servers (SDS)", all_there(sds, Tone::Bad), &of(sds), &html! { "connected" })) }
