@@ -47,9 +47,8 @@ impl Lab {
     }
 
     fn servers(&self) -> usize {
-        self.world.world(|world| {
-            world.sds.values().filter(|sds| sds.ips.iter().any(|ip| ip.ip.starts_with("10.9."))).count()
-        })
+        self.world
+            .world(|world| world.sds.values().filter(|sds| sds.ips.iter().any(|ip| ip.ip.starts_with("10.9."))).count())
     }
 
     fn devices(&self) -> usize {

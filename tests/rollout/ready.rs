@@ -68,12 +68,8 @@ fn tick(world: &Running, nodes: &[(&str, &Node)]) {
                 };
                 world.sdcs.insert(id, sdc);
             }
-            let own: Vec<Id> = world
-                .sds
-                .values()
-                .filter(|sds| sds.ips.iter().any(|ip| ip.ip == address))
-                .map(|sds| sds.id)
-                .collect();
+            let own: Vec<Id> =
+                world.sds.values().filter(|sds| sds.ips.iter().any(|ip| ip.ip == address)).map(|sds| sds.id).collect();
             let paths =
                 world.devices.values().filter(|device| own.contains(&device.sds)).map(|device| device.path.clone());
             node.taken.lock().unwrap().extend(paths);
@@ -92,12 +88,8 @@ async fn phase(site: &Site, nodes: &[(&str, &Node)], name: &str, wanted: &str) -
 
 fn devices(site: &Site, address: &str) -> Vec<String> {
     site.world.world(|world| {
-        let sds: Vec<Id> = world
-            .sds
-            .values()
-            .filter(|sds| sds.ips.iter().any(|ip| ip.ip == address))
-            .map(|sds| sds.id)
-            .collect();
+        let sds: Vec<Id> =
+            world.sds.values().filter(|sds| sds.ips.iter().any(|ip| ip.ip == address)).map(|sds| sds.id).collect();
         assert!(sds.len() <= 1, "{address} was added twice");
         world.devices.values().filter(|device| sds.contains(&device.sds)).map(|device| device.path.clone()).collect()
     })
