@@ -1,5 +1,7 @@
 //! Wiring: which tasks run, what they share, and how they end together.
 
+mod agents;
+mod rollout;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -26,11 +28,14 @@ use crate::alert::rules;
 use crate::alert::run::Evaluator;
 use crate::alert::tell::Teller;
 use crate::config::{self, Config};
+use crate::fleet::enrolment;
 use crate::fleet::preview::preview;
 use crate::fleet::run::{Framework, Seen, Settings as FleetSettings};
 use crate::gateway::{Gateway, Role};
 use crate::keeper::{self, Keeper, Kept};
+use crate::mesos::scheduler::Template;
 use crate::metrics::{Encoder, Exposition, Own};
+use crate::model::framework::ExecutorMessage;
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
 use crate::model::status::ReceiverStatus;
@@ -45,12 +50,16 @@ use crate::web::api::{self, Shown};
 use crate::web::listener::Listener;
 use crate::web::live::{self, Live};
 use crate::web::mesos::{Cluster, LookAhead};
+use crate::web::nodes::{Nodes, RolloutDesk};
 use crate::{BUILD, VERSION, clock};
 
 pub use work::Joined;
 
 /// Tasks get this long to end by themselves: a logout and the last answers.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Tasks that run, each with its name.
+type Tasks = JoinSet<(&'static str, anyhow::Result<()>)>;
 
 /// A controller at work.
 pub struct Running {
@@ -60,7 +69,7 @@ pub struct Running {
     pub gallery: Gallery,
     stop: CancellationToken,
     reloader: Option<Reloader>,
-    tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
+    tasks: Tasks,
 }
 
 /// Starts everything that the configuration asks for. What cannot work is
@@ -83,7 +92,7 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
     let now = clock::now();
     let mut pollers = Vec::new();
     for (system, settings) in &config.systems {
-        let gateway = gateway(Role::Monitor, system, settings, &own)?;
+        let gateway = gateway(system, settings, Role::Monitor, &own)?;
         pollers.push((system, gateway, keeper::observed(&state, system)));
     }
     let unseen = pollers.iter().map(|(system, _, observed)| Picture::unseen((*system).clone(), now, observed.clone()));
@@ -108,8 +117,21 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
     let fired = evaluator.as_ref().map(Evaluator::firing);
     let work = work::AtWork::new(config, joined, &desk, &gallery, &own, fired, &state)?;
     told.teller = told.teller.map(|teller| teller.explained_by(work.underway()));
+    let nodes = agents::open(config, &desk, &state, now).await?;
     let framework = match &config.mesos {
-        Some(mesos) => Some(framework(mesos, &config.systems, &desk, &state, &own)?),
+        Some(mesos) => {
+            let is_wanted = config.lifecycle.mode > config::Mode::Observe
+                && config.systems.values().any(|system| system.rollout.is_some());
+            let template = nodes.as_ref().filter(|_| is_wanted).map(|nodes| nodes.template.clone());
+            Some(framework(mesos, &config.systems, template, &desk, &state, &own)?)
+        }
+        None => None,
+    };
+    let rolled = match &nodes {
+        Some(nodes) => {
+            let status = framework.as_ref().map(|(_, cluster, _)| cluster.status.clone());
+            rollout::open(config, nodes, status, &gallery, &desk, &state, &own)?
+        }
         None => None,
     };
     let stop = CancellationToken::new();
@@ -123,8 +145,17 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
         switchboard: told.teller.as_ref().map(|_| switchboard),
         act_without_login: config.notify.act_without_login,
         rules_problem: reloader.as_ref().map(Reloader::problem),
-        mesos: framework.as_ref().map(|(_, cluster)| cluster.clone()),
+        mesos: framework.as_ref().map(|(_, cluster, _)| cluster.clone()),
         work: work.lines(),
+        nodes: nodes.as_ref().map(|nodes| Nodes {
+            members: nodes.crew.members(),
+            admissions: nodes.admissions.clone(),
+            authority: Arc::clone(&nodes.authority),
+            known: Arc::new(config.static_nodes.keys().cloned().collect()),
+            rollout: rolled
+                .as_ref()
+                .map(|(_, handles)| RolloutDesk { status: handles.status.clone(), orders: handles.orders.clone() }),
+        }),
         own: own.clone(),
         started_at: now,
         receivers: Arc::new(move |now| statuses.iter().map(|status| status(now)).collect()),
@@ -162,9 +193,21 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
         let task = evaluator.run(gallery.clone(), watched, stop.clone());
         tasks.spawn(async move { ("evaluation of alert rules", task.await.map_err(anyhow::Error::from)) });
     }
-    if let Some((framework, _)) = framework {
+    if let Some((framework, cluster, messages)) = framework {
+        if let Some(nodes) = &nodes {
+            let answers =
+                enrolment::run(nodes.authority.clone(), cluster.status, messages, cluster.orders, stop.clone());
+            spawn(&mut tasks, "enrolment of nodes", answers);
+        }
         let task = framework.run(stop.clone());
         tasks.spawn(async move { ("framework at Mesos", task.await.map_err(anyhow::Error::from)) });
+    }
+    if let Some((rollout, _)) = rolled {
+        let task = rollout.run(stop.clone());
+        tasks.spawn(async move { ("rollout", task.await.map_err(anyhow::Error::from)) });
+    }
+    if let Some(nodes) = nodes {
+        nodes.serve(&mut tasks, &stop);
     }
     let keeper = Keeper::new(desk, &state).run(gallery.clone(), kept, stop.clone());
     tasks.spawn(async move { ("keeper", keeper.await.map_err(anyhow::Error::from)) });
@@ -190,7 +233,7 @@ fn telling(
     state: &State,
     desk: &Desk,
     gallery: &Gallery,
-    calls: tokio::sync::mpsc::Receiver<crate::switchboard::Call>,
+    calls: mpsc::Receiver<crate::switchboard::Call>,
     own: &Arc<Own>,
     now: Timestamp,
 ) -> anyhow::Result<Told> {
@@ -262,10 +305,11 @@ async fn open_store(settings: &config::Store) -> anyhow::Result<(Box<dyn Store>,
 fn framework(
     mesos: &config::Mesos,
     systems: &BTreeMap<SystemId, config::System>,
+    template: Option<Template>,
     desk: &Desk,
     state: &State,
     own: &Arc<Own>,
-) -> anyhow::Result<(Framework, Cluster)> {
+) -> anyhow::Result<(Framework, Cluster, mpsc::Receiver<ExecutorMessage>)> {
     let (seen, cluster) = (own.clone(), mesos.cluster.clone());
     let on_seen = Arc::new(move |what: &Seen<'_>| match what {
         Seen::Event { kind } => seen.mesos_event(&cluster, kind),
@@ -273,13 +317,8 @@ fn framework(
         Seen::Offer { action, reason } => seen.mesos_offer(&cluster, action, reason),
         Seen::Before { .. } | Seen::After { .. } => {}
     });
-    let settings = FleetSettings {
-        mesos: mesos.clone(),
-        // Nothing is launched before the controller serves the binary that is to be launched.
-        template: None,
-        systems: systems.keys().cloned().collect(),
-        hostname: None,
-    };
+    let settings =
+        FleetSettings { mesos: mesos.clone(), template, systems: systems.keys().cloned().collect(), hostname: None };
     let (framework, handles) = Framework::new(settings, desk.clone(), state, on_seen)?;
     let (rollouts, names): (BTreeMap<_, _>, BTreeSet<_>) = (
         systems.iter().filter_map(|(name, system)| Some((name.clone(), system.rollout.clone()?))).collect(),
@@ -289,10 +328,10 @@ fn framework(
         rollouts.get(system).map(|rollout| preview(system, rollout, &names, status, snapshot))
     });
     let cluster = Cluster { status: handles.status, orders: handles.orders, look_ahead };
-    Ok((framework, cluster))
+    Ok((framework, cluster, handles.messages))
 }
 
-fn gateway(role: Role, system: &SystemId, settings: &config::System, own: &Arc<Own>) -> anyhow::Result<Gateway> {
+fn gateway(system: &SystemId, settings: &config::System, role: Role, own: &Arc<Own>) -> anyhow::Result<Gateway> {
     let seen = own.clone();
     let name = system.clone();
     let on_request = Arc::new(move |request: &crate::gateway::RequestSeen<'_>| {
@@ -302,11 +341,7 @@ fn gateway(role: Role, system: &SystemId, settings: &config::System, own: &Arc<O
     Gateway::new(system.clone(), settings, role, on_request).with_context(|| format!("system {system} cannot be used"))
 }
 
-fn spawn(
-    tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>,
-    name: &'static str,
-    task: impl Future<Output = ()> + Send + 'static,
-) {
+fn spawn(tasks: &mut Tasks, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
     tasks.spawn(async move {
         task.await;
         (name, Ok(()))
@@ -460,7 +495,7 @@ pub async fn probe(settings: &config::System) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn running(tasks: JoinSet<(&'static str, anyhow::Result<()>)>, stop: CancellationToken) -> Running {
+    fn running(tasks: Tasks, stop: CancellationToken) -> Running {
         Running { web: SocketAddr::from(([127, 0, 0, 1], 0)), gallery: Gallery::new([]), stop, reloader: None, tasks }
     }
 

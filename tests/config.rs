@@ -232,6 +232,10 @@ fn known_keys() -> BTreeSet<String> {
                 | "webhook.login"
                 | "mesos"
                 | "mesos.login"
+                | "agents"
+                | "artefacts"
+                | "fleet"
+                | "lifecycle"
                 | "alerts"
                 | "alerts.thresholds"
                 | "lifecycle"
@@ -247,6 +251,8 @@ fn known_keys() -> BTreeSet<String> {
                 "web.users" => sections.push("web.users.anna".to_owned()),
                 "web.tokens" => sections.push("web.tokens.prometheus".to_owned()),
                 "systems" => sections.push("systems.prod".to_owned()),
+                "fleet.static" => sections.push(full + ".storage9"),
+                "fleet.static.storage9.attributes" => assert!(known.insert(full + ".scaleio-system")),
                 "systems.prod.rollout.domains" => sections.push(full + ".d1"),
                 "systems.prod.rollout.domains.d1.pools" => sections.push(full + ".ssd"),
                 "systems.prod.rollout.nodes" => sections.push(full + ".storage"),
@@ -306,6 +312,9 @@ fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_o
         "systems.",
         "mail.",
         "mesos.",
+        "agents.",
+        "artefacts.",
+        "fleet.",
         "alertmanager.",
         "webhook.",
         "alerts.override",

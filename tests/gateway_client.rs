@@ -190,6 +190,29 @@ async fn a_connection_that_breaks_once_is_asked_again_and_twice_is_a_failure() {
 }
 
 #[tokio::test]
+async fn what_changes_something_is_sent_once_whatever_becomes_of_its_answer() {
+    let cut = Reply::Cut { body: b"{".to_vec(), promised: 99 };
+    for reply in [Reply::HangUp, Reply::status(503, "{}"), cut] {
+        let server = || {
+            let (accounts, reply) = (Accounts::new(Flow::Basic), reply.clone());
+            Server::start(move |request| {
+                accounts.serve(request, |request| match request.method.as_str() {
+                    "POST" => reply.clone(),
+                    _ => Reply::json(ONE),
+                })
+            })
+        };
+        let (first, second) = (server().await, server().await);
+        let gateway = client(&settings(&[&first, &second]));
+        gateway.fault_sets().await.unwrap();
+        gateway.add_domain("d1").await.unwrap_err();
+        let asked = [first.requests(), second.requests()].concat();
+        let posts = asked.iter().filter(|request| request.is("POST", "/api/types/ProtectionDomain/instances")).count();
+        assert_eq!(posts, 1, "{reply:?}: whether it was done, only a look tells");
+    }
+}
+
+#[tokio::test]
 async fn another_gateway_takes_over_with_a_login_of_its_own_and_stays() {
     let (_, first) = plain(Flow::Basic).await;
     let (accounts, second) = plain(Flow::Bearer).await;

@@ -18,11 +18,13 @@ use pictures::{Size, World, event, id, next_poll, poll_time, start};
 use scaleio_framework::config;
 use scaleio_framework::metrics::{Build, Encoder, Exposition, Format, Own, Scope, Type, families, markdown};
 use scaleio_framework::model::framework::{FrameworkStatus, Registration};
-use scaleio_framework::model::id::{AgentId, DeviceId, ExecutorId, ObjectId, SystemId, TaskId, VolumeId};
 use scaleio_framework::model::lifecycle::Lifecycle;
+use scaleio_framework::model::id::{AgentId, DeviceId, ExecutorId, NodeName, ObjectId, SystemId, TaskId, VolumeId};
 use scaleio_framework::model::mesos::{NodeTask, TaskPhase};
+use scaleio_framework::model::node::{NodePhase, Role};
 use scaleio_framework::model::observed::Observed;
 use scaleio_framework::model::picture::{FailureReason, Picture};
+use scaleio_framework::model::rollout::{NodeRollout, RolloutStatus};
 use scaleio_framework::model::snapshot::Collector;
 use scaleio_framework::model::state::{Maintenance, Seen};
 use scaleio_framework::model::stats::{Stat, StatKind};
@@ -79,6 +81,21 @@ fn an_encoder_moves_to_any_thread_and_an_exposition_is_shared_by_all() {
     is_send::<Encoder>();
     is_shared::<Exposition>();
     is_shared::<Own>();
+}
+
+/// A node whose rollout is over.
+fn ready() -> RolloutStatus {
+    let node = NodeRollout {
+        system: SystemId::new("prod"),
+        node: NodeName::new("n1"),
+        agent: None,
+        roles: [Role::Sds].into(),
+        phase: NodePhase::Ready,
+        since: start(),
+        why: Vec::new(),
+        disks: Vec::new(),
+    };
+    RolloutStatus { nodes: [(node.node.clone(), node)].into(), ..RolloutStatus::default() }
 }
 
 /// A framework with one task that was launched and of which nothing was heard.
@@ -153,6 +170,8 @@ fn each_family_of_the_catalogue_appears_with_exactly_its_labels() {
     own.mesos_offer("mesos", "declined", "too_small");
     own.mesos_status(&registered());
     own.work(&at_work());
+    own.rollout_status(&ready(), [(&NodeName::new("n1"), start())].into_iter());
+    own.step_ended("stage", true, Duration::from_secs(3));
     let read = read(&full_body(&exposition, Format::Text, &own));
 
     for family in families() {

@@ -42,11 +42,11 @@ impl Service {
         format!("SIO_AGENT_ARGS=\"{controllers}--folder {}\"\n", self.folder)
     }
 
-    /// Makes it so. True: something was changed.
+    /// Makes it so. With new papers a running agent is started again, to show them. True: something was changed.
     ///
     /// # Errors
     /// In words for people, with what helps where that is known.
-    pub fn settle(&self, program: &[u8], host: &mut dyn Host) -> Result<bool, String> {
+    pub fn settle(&self, program: &[u8], new_papers: bool, host: &mut dyn Host) -> Result<bool, String> {
         let unit = SHIPPED.replace(SHIPPED_PROGRAM, PROGRAM);
         let settings = self.settings();
         let mut changed = false;
@@ -67,8 +67,9 @@ impl Service {
             run(host, &["enable", NAME])?;
             changed = true;
         }
-        if changed {
+        if changed || new_papers {
             run(host, &["restart", NAME])?;
+            changed = true;
         } else if health(host).is_err() {
             run(host, &["start", NAME])?;
             changed = true;
@@ -195,7 +196,7 @@ mod tests {
     fn the_service_is_made_once_and_left_alone_until_something_differs() {
         let service = Service { controllers: vec!["https://c:1".into()], folder: "/var/lib/sio-agent".into() };
         let mut host = Fake::default();
-        assert_eq!(service.settle(b"one", &mut host), Ok(true));
+        assert_eq!(service.settle(b"one", false, &mut host), Ok(true));
         assert_eq!(host.calls, ["daemon-reload", "enable sio-agent.service", "restart sio-agent.service"]);
         assert_eq!(health(&mut host), Ok(()));
         let unit = String::from_utf8(host.files[UNIT].clone()).unwrap();
@@ -204,16 +205,20 @@ mod tests {
         assert_eq!(settings, "SIO_AGENT_ARGS=\"--controller https://c:1 --folder /var/lib/sio-agent\"\n");
 
         host.calls.clear();
-        assert_eq!(service.settle(b"one", &mut host), Ok(false));
+        assert_eq!(service.settle(b"one", false, &mut host), Ok(false));
         assert_eq!(host.calls, [] as [&str; 0]);
 
         host.active = false;
         assert!(health(&mut host).unwrap_err().contains("journalctl"));
-        assert_eq!(service.settle(b"one", &mut host), Ok(true));
+        assert_eq!(service.settle(b"one", false, &mut host), Ok(true));
         assert_eq!(host.calls, ["start sio-agent.service"]);
 
         host.calls.clear();
-        assert_eq!(service.settle(b"two", &mut host), Ok(true));
+        assert_eq!(service.settle(b"two", false, &mut host), Ok(true));
         assert_eq!(host.calls, ["daemon-reload", "restart sio-agent.service"]);
+
+        host.calls.clear();
+        assert_eq!(service.settle(b"two", true, &mut host), Ok(true));
+        assert_eq!(host.calls, ["restart sio-agent.service"], "an agent shows new papers only after a start");
     }
 }

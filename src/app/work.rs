@@ -72,7 +72,7 @@ impl AtWork {
                 joined.others.mesos.get_or_insert_with(|| drains.clone());
             }
             let mdm = match at.lifecycle {
-                Some(_) => Some(Arc::new(gateway(Role::Lifecycle, system, at, own)?)),
+                Some(_) => Some(Arc::new(gateway(system, at, Role::Lifecycle, own)?)),
                 None => None,
             };
             let (errands, orders) = mpsc::unbounded_channel();

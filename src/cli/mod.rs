@@ -25,9 +25,11 @@ mod node;
 mod notify;
 mod password;
 mod plan;
+mod rollout;
 mod silence;
 mod status;
 mod work;
+mod token;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -88,6 +90,11 @@ enum Command {
     /// Shows what would be done, before anything is
     #[command(subcommand)]
     Plan(plan::Plan),
+    /// Decides what only a person may about the rollout
+    #[command(subcommand)]
+    Rollout(rollout::Rollout),
+    /// Shows how far each node is, and why it is no further
+    Nodes(rollout::Nodes),
     /// Makes what the configuration takes instead of a password or a token
     HashPassword(password::Arguments),
     #[command(flatten)]
@@ -95,6 +102,8 @@ enum Command {
     /// Acts on the framework at the Mesos masters
     #[command(subcommand)]
     Framework(framework::Framework),
+    /// Makes a token with which a host outside of Mesos joins
+    Token(token::Arguments),
     /// What a Mesos agent starts on a node; not run by hand
     #[command(hide = true)]
     Executor,
@@ -188,6 +197,17 @@ where
         Command::Work(what) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(work::told(what, &mut asker)).unwrap_or_else(|error| fail(&error))
+        Command::Rollout(what) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(rollout::rollout(what, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Nodes(arguments) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(rollout::nodes(arguments, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Token(arguments) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(token::token(arguments, &mut asker)).unwrap_or_else(|error| fail(&error))
         }
         Command::Notify(command) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };

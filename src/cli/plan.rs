@@ -49,6 +49,14 @@ fn render(preview: &Preview) -> String {
     }
     block("to be done, in this order", &preview.additions);
     block("differs, and is left alone", &preview.drift);
+    let progress: Vec<String> = preview.progress.iter().map(|(node, how)| format!("{node} is {how}")).collect();
+    block("nodes", &progress);
+    let alone: Vec<String> = preview
+        .left_alone
+        .iter()
+        .flat_map(|(node, disks)| disks.iter().map(move |disk| format!("{node} {disk}")))
+        .collect();
+    block("disks that are left alone", &alone);
     let refused: Vec<String> =
         preview.refused.iter().flat_map(|(node, why)| why.iter().map(move |why| format!("{node} {why}"))).collect();
     block("left out", &refused);
@@ -63,6 +71,9 @@ fn render(preview: &Preview) -> String {
     }
     if text.is_empty() {
         text.push_str("nothing is to be done\n");
+    }
+    if let Some(by) = &preview.approved {
+        let _ = writeln!(text, "approved by {}", tame(by));
     }
     text
 }

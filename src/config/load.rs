@@ -8,10 +8,9 @@ use std::time::Duration;
 use super::problem::ConfigErrors;
 use super::section::{Found, Reader, Section, complain};
 use super::{
-    Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, alerts, mail, mesos, notify, receiver, source,
-    system, web,
+    Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, agents, alerts, jobs, lifecycle, mail, mesos, notify,
+    receiver, source, system, web,
 };
-use super::{jobs, lifecycle};
 use crate::model::id::SystemId;
 
 /// Where the configuration is looked for when nobody names it.
@@ -84,6 +83,9 @@ impl Config {
         let zone = mail.as_ref().map_or(chrono_tz::Tz::UTC, |mail| mail.time_zone);
         let systems = systems(&mut root);
         let lifecycle = lifecycle::read(root.section("lifecycle"));
+        let names: Vec<SystemId> = systems.keys().cloned().collect();
+        let artefacts_said = root.optional_section("artefacts");
+        let has_artefacts = artefacts_said.is_some();
         let config = Self {
             log: log(root.section("log")),
             web: web::read(root.section("web")),
@@ -97,10 +99,19 @@ impl Config {
             alertmanager: root.optional_section("alertmanager").and_then(receiver::alertmanager),
             webhook: root.optional_section("webhook").and_then(receiver::webhook),
             mesos: root.optional_section("mesos").and_then(mesos::read),
-            jobs: jobs::read(&mut root, &lifecycle.calendar, &systems.keys().cloned().collect()),
+            agents: root.optional_section("agents").and_then(agents::agents),
+            artefacts: agents::artefacts(artefacts_said.unwrap_or_else(|| root.section("artefacts"))),
+            jobs: jobs::read(&mut root, &lifecycle.calendar, &names.iter().cloned().collect()),
             lifecycle,
+            static_nodes: agents::fleet(root.section("fleet"), &names),
             systems,
         };
+        for (key, said) in [("artefacts", has_artefacts), ("fleet", !config.static_nodes.is_empty())] {
+            if said && !root.said("agents") {
+                let mend = "add a section [agents], or leave this one out";
+                root.note(key, complain("it is for agents, and no section says where they come to", mend));
+            }
+        }
         root.finish();
         let problems = reader.into_problems();
         if problems.is_empty() { Ok(config) } else { Err(ConfigErrors::new(problems)) }

@@ -3,6 +3,7 @@
 //! `load` reads it from a TOML file and the environment. Only this folder
 //! reads the environment.
 
+mod agents;
 mod alerts;
 mod files;
 mod jobs;
@@ -25,9 +26,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use agents::{Agents, Artefacts, StaticNode};
 pub use alerts::{Alerts, Limit, Override};
 pub use files::{Secrets, secrets};
 pub use jobs::{Job, Standing};
+pub use crate::model::lifecycle::Mode;
 pub use lifecycle::Lifecycle;
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
@@ -39,7 +42,7 @@ pub use secret::Secret;
 pub use system::{parse_gateway, parse_name, parse_pin, read_password};
 pub use web::{Web, WebProxy, WebToken, WebUser};
 
-use crate::model::id::SystemId;
+use crate::model::id::{NodeName, SystemId};
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -61,8 +64,16 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// None: no Mesos cluster; systems are only watched.
     pub mesos: Option<Mesos>,
+    /// None: no node works for us, and nothing is rolled out.
+    pub agents: Option<Agents>,
+    /// What nodes are given.
+    pub artefacts: Artefacts,
+    /// How much is done without asking, and when.
     pub lifecycle: Lifecycle,
+    /// What is asked for by the calendar.
     pub jobs: Vec<Job>,
+    /// Hosts that work for us and are not in Mesos.
+    pub static_nodes: BTreeMap<NodeName, StaticNode>,
     pub systems: BTreeMap<SystemId, System>,
 }
 

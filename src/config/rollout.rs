@@ -24,6 +24,8 @@ pub struct Rollout {
     pub disks: DiskFilter,
     /// The MDM cluster that is made; none: it is there already.
     pub mdm: Option<WantedMdm>,
+    /// The release of packages; none: the newest that is not newer than the MDM.
+    pub release: Option<Box<str>>,
 }
 
 /// `[systems.NAME.rollout.mdm]`
@@ -189,6 +191,7 @@ impl Default for Rollout {
             pool: "default".into(),
             disks: DiskFilter::default(),
             mdm: None,
+            release: None,
         }
     }
 }
@@ -206,6 +209,10 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
     let pool = section.take("pool", name);
     let disks = disks(section.section("disks"));
     let mdm = section.optional_section("mdm").map(mdm);
+    let release = section.take("release", |found| match found.text()? {
+        text if text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('.') => Ok(text.into()),
+        other => Err(complain(format!("{other:?} is no release"), "write it as package files do: \"3.6-700.103\"")),
+    });
     let domains: BTreeMap<Box<str>, DeclaredDomain> =
         section.section("domains").named_sections().into_iter().filter_map(declared_domain).collect();
     let rules: Vec<NodeRule> = section
@@ -233,7 +240,14 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         Some("declared") => Topology::Declared { domains, rules },
         _ => Topology::Attributes,
     };
-    Rollout { topology, domain: domain.unwrap_or(default.domain), pool: pool.unwrap_or(default.pool), disks, mdm }
+    Rollout {
+        topology,
+        domain: domain.unwrap_or(default.domain),
+        pool: pool.unwrap_or(default.pool),
+        disks,
+        mdm,
+        release,
+    }
 }
 
 fn mdm(mut section: Section<'_>) -> WantedMdm {

@@ -6,15 +6,19 @@
 //! published. [`desired`] lays the topology over the nodes, [`roles`] seats the
 //! MDM cluster and [`bootstrap`] says how the seats are taken, [`diff`] says what is
 //! missing, and [`preview`] tells people.
+//! published; [`enrolment`] gives certificates to executors that ask. [`desired`] lays the topology over the nodes, [`roles`] seats the
+//! MDM cluster, [`diff`] says what is missing, and [`preview`] tells people.
 
 pub mod attributes;
 pub mod bootstrap;
 pub mod desired;
 pub mod diff;
+pub mod enrolment;
 pub mod filter;
 pub mod launch;
 pub mod offer;
 pub mod preview;
 pub mod roles;
+pub mod rollout;
 pub mod run;
 mod status;

@@ -12,8 +12,8 @@ use crate::model::snapshot::Snapshot;
 use crate::model::unit::Bytes;
 
 use super::attributes;
-use super::desired::{Address, Host, Serves, desired};
-use super::diff::difference;
+use super::desired::{Address, Desired, Host, Serves, desired};
+use super::diff::{Difference, Unseen, difference};
 use super::roles::{Candidate, choose};
 
 /// The preview of a system. `systems` are all configured ones; `default` is the one of agents that name none.
@@ -35,8 +35,20 @@ pub fn preview(
             Err(_) => true,
         })
         .collect();
-    let only: Vec<Host> = hosts.iter().map(|(host, _)| host.clone()).collect();
+    let only: Vec<Host> = hosts.into_iter().map(|(host, _)| host).collect();
     let wished = desired(rollout, &only);
+    let difference = snapshot.map(|snapshot| difference(&wished, snapshot));
+    told(rollout, &only, &wished, difference.as_ref(), Some(status))
+}
+
+/// The same of hosts that are known better, with their disks.
+pub fn told(
+    rollout: &Rollout,
+    hosts: &[Host],
+    wished: &Desired,
+    difference: Option<&Result<Difference, Unseen>>,
+    status: Option<&FrameworkStatus>,
+) -> Preview {
     let mut preview = Preview {
         refused: wished
             .refused
@@ -46,13 +58,15 @@ pub fn preview(
         idle: wished.idle.iter().map(|(name, why)| (name.clone(), why.to_string())).collect(),
         nodes: wished.clients.iter().cloned().collect(),
         mdm: rollout.mdm.as_ref().map(|wanted| {
+            let rack = wanted.rack_attribute.as_deref();
+            let seen = |name: &NodeName| status?.agents.values().find(|agent| *agent.hostname == *name.as_str());
             let candidates: Vec<Candidate> =
-                hosts.iter().map(|(host, agent)| candidate(host, agent, wanted.rack_attribute.as_deref())).collect();
+                hosts.iter().filter_map(|host| Some(candidate(host, seen(&host.name)?, rack))).collect();
             seats(&choose(wanted, &BTreeMap::new(), &candidates))
         }),
         ..Preview::default()
     };
-    match snapshot.map(|snapshot| difference(&wished, snapshot)) {
+    match difference {
         Some(Ok(difference)) => {
             preview.additions = difference.additions.iter().map(ToString::to_string).collect();
             preview.drift = difference.drift.iter().map(ToString::to_string).collect();

@@ -96,11 +96,12 @@ impl Gateway {
         self.sessions.log_out(&self.http).await;
     }
 
-    /// Asks at the address that works, and once at the next one when that does not.
+    /// Asks at the address that works, and once at the next one when that does not. What
+    /// changes something is asked once: whether it was done, only a look tells.
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Answered, GatewayError> {
         let first = self.place.load(Ordering::Relaxed);
         match self.call_at(first, &call).await {
-            Err(error) if error.try_elsewhere() && self.addresses.len() > 1 => {
+            Err(error) if error.try_elsewhere() && self.addresses.len() > 1 && !call.is_change => {
                 let next = self.move_on(first, &error);
                 self.call_at(next, &call).await
             }

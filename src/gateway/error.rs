@@ -135,6 +135,18 @@ impl GatewayError {
         }
     }
 
+    /// The error with the gateway's own words where it gave some. Only for requests that hold no secret,
+    /// since a gateway may quote what it was sent.
+    pub fn with_words(&self) -> String {
+        match self {
+            Self::Status { message, .. } if !message.0.is_empty() => {
+                let words: String = message.0.chars().filter(|c| !c.is_control()).take(300).collect();
+                format!("{self}: {words}")
+            }
+            _ => self.to_string(),
+        }
+    }
+
     /// What the gateway said to a 400, for who learns from it.
     pub(crate) fn refusal(&self) -> Option<&str> {
         match self {

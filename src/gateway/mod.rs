@@ -15,6 +15,7 @@
 mod wire;
 
 mod act;
+mod adds;
 mod client;
 pub mod convert;
 mod error;
@@ -24,6 +25,7 @@ mod session;
 pub mod statistics;
 
 pub use act::Acted;
+pub use adds::NewPool;
 pub use client::{Gateway, OnRequest, RequestSeen, Role};
 pub use convert::{Answer, Unknown};
 pub use error::GatewayError;

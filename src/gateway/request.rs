@@ -51,15 +51,22 @@ pub(super) struct Call<'a> {
     pub(super) path: Cow<'a, str>,
     /// A JSON body.
     pub(super) body: Option<Vec<u8>>,
+    /// Whether it changes something, so that it is never sent again by itself.
+    pub(super) is_change: bool,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn get(name: &'static str, path: impl Into<Cow<'a, str>>) -> Self {
-        Self { name, method: Method::GET, path: path.into(), body: None }
+        Self { name, method: Method::GET, path: path.into(), body: None, is_change: false }
     }
 
     pub(super) fn post(name: &'static str, path: impl Into<Cow<'a, str>>, body: Vec<u8>) -> Self {
-        Self { name, method: Method::POST, path: path.into(), body: Some(body) }
+        Self { name, method: Method::POST, path: path.into(), body: Some(body), is_change: false }
+    }
+
+    /// Something that must not be done twice because an answer was lost.
+    pub(super) fn change(name: &'static str, path: impl Into<Cow<'a, str>>, body: Vec<u8>) -> Self {
+        Self { is_change: true, ..Self::post(name, path, body) }
     }
 }
 
@@ -108,7 +115,7 @@ impl Http {
 
     /// Sends a request. When the connection breaks before an answer begins, as
     /// a kept one does that the gateway has closed meanwhile, it is sent once
-    /// more at once; all we ask may be asked twice.
+    /// more at once; all we ask may be asked twice, and what changes something is not.
     pub(super) async fn send(
         &self,
         address: &GatewayUrl,
@@ -116,7 +123,9 @@ impl Http {
         auth: &Auth<'_>,
     ) -> Result<Reply, GatewayError> {
         match self.once(address, call, auth).await {
-            Err(Failure { broken: true, .. }) => self.once(address, call, auth).await.map_err(|failure| failure.error),
+            Err(Failure { broken: true, .. }) if !call.is_change => {
+                self.once(address, call, auth).await.map_err(|failure| failure.error)
+            }
             other => other.map_err(|failure| failure.error),
         }
     }

@@ -7,8 +7,9 @@ use prometheus::core::Collector as Metric;
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 use crate::model::framework::{FrameworkStatus, Registration};
-use crate::model::id::SystemId;
+use crate::model::id::{NodeName, SystemId};
 use crate::model::picture::FailureReason;
+use crate::model::rollout::RolloutStatus;
 use crate::model::snapshot::Collector;
 use crate::model::unit::Timestamp;
 
@@ -24,6 +25,9 @@ const SCRAPE_BOUNDS: [f64; 8] = [0.001, 0.005, 0.01, 0.05, 0.15, 0.5, 2.0, 10.0]
 
 /// Bounds from the decision to tell people to the receiver's yes: at once, after some tries, after an outage.
 const DELIVERY_BOUNDS: [f64; 8] = [0.5, 1.0, 5.0, 30.0, 300.0, 1_800.0, 14_400.0, 86_400.0];
+
+/// Bounds of a step on a node: from a look to an installation on a slow line.
+const STEP_BOUNDS: [f64; 10] = [1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 7_200.0];
 
 /// Which build of the framework runs.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +53,7 @@ pub struct Own {
     certificates: GaugeVec,
     mesos: Mesos,
     work: super::work::Work,
+    nodes: Nodes,
     alert_states: GaugeVec,
     rule_failures: IntCounterVec,
     rules: GaugeVec,
@@ -78,6 +83,16 @@ struct Mesos {
     unanswered: GaugeVec,
 }
 
+/// Series about the rollout of nodes.
+struct Nodes {
+    counts: GaugeVec,
+    states: GaugeVec,
+    since: GaugeVec,
+    seen: GaugeVec,
+    durations: HistogramVec,
+    steps: IntCounterVec,
+}
+
 impl Own {
     /// All series at their beginning.
     ///
@@ -103,6 +118,14 @@ impl Own {
                 unanswered: gauge(&registry, "scaleio_mesos_tasks_unanswered")?,
             },
             work: super::work::Work::new(&registry)?,
+            nodes: Nodes {
+                counts: gauge(&registry, "scaleio_framework_nodes")?,
+                states: gauge(&registry, "scaleio_framework_node_state")?,
+                since: gauge(&registry, "scaleio_framework_node_state_since_timestamp_seconds")?,
+                seen: gauge(&registry, "scaleio_framework_agent_last_seen_timestamp_seconds")?,
+                durations: histogram(&registry, "scaleio_framework_step_duration_seconds", &STEP_BOUNDS)?,
+                steps: counter(&registry, "scaleio_framework_steps_total")?,
+            },
             alert_states: gauge(&registry, "scaleio_alert_state")?,
             rule_failures: counter(&registry, "scaleio_alert_rule_failures_total")?,
             rules: gauge(&registry, "scaleio_alert_rules")?,
@@ -193,6 +216,34 @@ impl Own {
         for (state, count) in states {
             self.mesos.tasks.with_label_values(&[&*status.cluster, state]).set(f64::from(count));
         }
+    }
+
+    /// How far the rollout of each node is, and when its agent was heard. Called before each body is
+    /// written, so that a node or a state that is gone is gone.
+    pub fn rollout_status<'a>(&self, status: &RolloutStatus, seen_at: impl Iterator<Item = (&'a NodeName, Timestamp)>) {
+        let nodes = &self.nodes;
+        for family in [&nodes.counts, &nodes.states, &nodes.since, &nodes.seen] {
+            family.reset();
+        }
+        let seconds = |at: Timestamp| at.timestamp_millis() as f64 / 1000.0;
+        for (name, node) in &status.nodes {
+            let (system, name, state) = (node.system.as_str(), name.as_str(), node.phase.as_str());
+            nodes.counts.with_label_values(&[system, state]).inc();
+            nodes.since.with_label_values(&[system, name, state]).set(seconds(node.since));
+            for role in &node.roles {
+                nodes.states.with_label_values(&[system, name, role.as_str(), state]).set(1.0);
+            }
+        }
+        for (name, at) in seen_at {
+            let system = status.nodes.get(name).map_or("", |node| node.system.as_str());
+            nodes.seen.with_label_values(&[system, name.as_str()]).set(seconds(at));
+        }
+    }
+
+    /// A step on a node ended.
+    pub fn step_ended(&self, step: &str, is_good: bool, took: Duration) {
+        self.nodes.steps.with_label_values(&[step, if is_good { "ok" } else { "failed" }]).inc();
+        self.nodes.durations.with_label_values(&[step]).observe(took.as_secs_f64());
     }
 
     /// The alert rules were evaluated.

@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod command;
 pub mod dependents;
 pub mod cron;
+pub mod enrolment;
 pub mod findings;
 pub mod framework;
 pub mod glance;

@@ -27,6 +27,19 @@ pub enum Role {
     Gateway,
 }
 
+impl Role {
+    /// Its word in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mdm => "mdm",
+            Self::TieBreaker => "tie_breaker",
+            Self::Sds => "sds",
+            Self::Sdc => "sdc",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
 /// Where a node stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "phase")]
@@ -54,6 +67,24 @@ pub enum NodePhase {
     Failed { why: Box<str>, tries: u32, retry_at: Option<Timestamp> },
     /// It takes part no more, and holds nothing of the system.
     Retired,
+}
+
+impl NodePhase {
+    /// Its word in metrics and logs.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Wanted => "wanted",
+            Self::Launching => "launching",
+            Self::Installing { .. } => "installing",
+            Self::Joining => "joining",
+            Self::Ready => "ready",
+            Self::InMaintenance { .. } => "in_maintenance",
+            Self::Draining => "draining",
+            Self::Lost => "lost",
+            Self::Failed { .. } => "failed",
+            Self::Retired => "retired",
+        }
+    }
 }
 
 /// What a node shall be.

@@ -65,6 +65,8 @@ pub struct Shown {
     pub mesos: Option<super::mesos::Cluster>,
     /// Whom to ask for work on a system.
     pub work: BTreeMap<SystemId, crate::work::seam::Line>,
+    /// None: no node works for this controller.
+    pub nodes: Option<super::nodes::Nodes>,
     pub own: Arc<Own>,
     pub started_at: Timestamp,
     /// How those go that are told of alerts.
@@ -132,11 +134,22 @@ impl Shown {
             records,
             pasts: self.live.pasts(),
             forecasts: self.forecasts.as_ref().map(|forecasts| Arc::clone(&forecasts.borrow())).unwrap_or_default(),
-            works: self.works.as_ref().map(|works| Arc::clone(&works.borrow())).unwrap_or_default(),
+            works: self.works(),
             framework: self.mesos.as_ref().map(|cluster| Arc::clone(&cluster.status.borrow())),
             receivers: (self.receivers)(now),
             problems: self.problems(),
             started_at: self.started_at,
+        }
+    }
+
+    /// All work that is shown; who rolls out says more of nodes than Mesos does.
+    fn works(&self) -> Arc<Works> {
+        let works = self.works.as_ref().map(|works| Arc::clone(&works.borrow())).unwrap_or_default();
+        match self.nodes.as_ref().map(super::nodes::Nodes::shown) {
+            Some(nodes) if !nodes.is_empty() && works.nodes.is_empty() => {
+                Arc::new(Works { nodes, ..Works::clone(&works) })
+            }
+            Some(_) | None => works,
         }
     }
 
@@ -318,6 +331,9 @@ async fn metrics(State(shown): State<Shown>, RawQuery(query): RawQuery, headers:
     }
     if let Some(cluster) = &shown.mesos {
         shown.own.mesos_status(&cluster.status.borrow());
+    }
+    if let Some(nodes) = &shown.nodes {
+        nodes.count(&shown.own);
     }
     let exposition = Arc::clone(&shown.exposition.borrow());
     let own = Arc::clone(&shown.own);

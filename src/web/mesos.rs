@@ -92,8 +92,13 @@ async fn offers(State(shown): State<Shown>) -> Result<Response, Problem> {
 
 /// What a rollout would do now: desired against actual. It changes nothing.
 async fn rollout(State(shown): State<Shown>, Path(system): Path<String>) -> Result<Response, Problem> {
-    let status = status(&shown)?;
     let picture = super::api::find(&shown, &system)?;
+    // Who rolls out knows more than the offers tell: disks, and how far each node is.
+    let known = shown.nodes.as_ref().map(super::nodes::Nodes::status);
+    if let Some(preview) = known.as_ref().and_then(|known| known.systems.get(&picture.system)) {
+        return Ok(Json(preview).into_response());
+    }
+    let status = status(&shown)?;
     let look = shown
         .mesos
         .as_ref()

@@ -11,6 +11,7 @@ mod handling;
 pub mod listener;
 pub mod live;
 pub mod mesos;
+pub mod nodes;
 pub mod openapi;
 mod overview;
 pub mod page;

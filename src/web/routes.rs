@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::access::{Access, Needs};
 use super::api::{self, Shown};
-use super::{actions, etag, handling, live, mesos, openapi, work};
+use super::{actions, etag, handling, live, mesos, nodes, openapi, work};
 use crate::model::person::{Door, Person, Role};
 
 /// Where a route is served.
@@ -182,6 +182,7 @@ pub fn all(act_without_login: bool) -> Vec<Route> {
     routes.extend(handling::act().into_iter().map(|route| if act_without_login { route.open() } else { route }));
     routes.extend(mesos::routes());
     routes.extend(work::routes());
+    routes.extend(nodes::routes());
     routes.extend(openapi::routes());
     routes
 }

@@ -57,6 +57,24 @@ pub(super) fn testing() -> Value {
     )
 }
 
+/// For which host a token is made.
+pub(super) fn joining() -> Value {
+    object(&json!({ "node": { "type": "string", "description": "its name in [fleet.static]" } }), &["node"])
+}
+
+/// What people tell the rollout.
+pub(super) fn rolling_out() -> Value {
+    object(
+        &json!({
+            "order": { "enum": ["approve", "withdraw", "retry"] },
+            "system": { "type": "string", "description": "of approve and withdraw" },
+            "by": { "type": "string", "description": "who says so, of approve and withdraw" },
+            "node": { "type": "string", "description": "of retry" },
+        }),
+        &["order"],
+    )
+}
+
 /// An empty object.
 pub(super) fn nothing() -> Value {
     object(&json!({}), &[])

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::book::{self, Asked};
 use super::{Ask, Crew, Member, Members, NotTaken, Pending};
@@ -143,7 +143,7 @@ impl Steward {
         if !is_open {
             self.orderer.withdraw(node.as_str());
         }
-        info!(%node, order = %finished.id, outcome = ?finished.outcome, "an order is over");
+        debug!(%node, order = %finished.id, outcome = ?finished.outcome, "an order is over");
         for waiting in self.waiting.remove(&(node.clone(), finished.id.clone())).unwrap_or_default() {
             let _ = waiting.send(finished.clone());
         }
@@ -163,7 +163,7 @@ impl Steward {
                 if let Err(refusal) = self.replace(*member).await? {
                     return Ok(Err(refusal));
                 }
-                info!(%node, order = %order.id, task = order.task.name(), "an order is laid out");
+                debug!(%node, order = %order.id, task = order.task.name(), "an order is laid out");
             }
         }
         self.waiting.entry((node.clone(), order.id.clone())).or_default().push(sender);

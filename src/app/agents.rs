@@ -1,0 +1,126 @@
+//! Wiring of what nodes come to: the authority, the agents' endpoint, the
+//! program they fetch, and who gives them orders.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::Tasks;
+use crate::config::{self, Config};
+use crate::enrol::artefacts::Shelf;
+use crate::enrol::ca::Authority;
+use crate::enrol::crew::{Crew, Steward};
+use crate::enrol::desk;
+use crate::enrol::endpoint::Endpoint;
+use crate::enrol::program::Program;
+use crate::enrol::token::Admissions;
+use crate::fleet::launch;
+use crate::mesos::scheduler::Template;
+use crate::model::enrolment;
+use crate::model::unit::Timestamp;
+use crate::store::{Desk, State};
+use crate::web::access::Access;
+use crate::web::listener::Listener;
+
+/// Everything about nodes that was opened and is not yet served.
+pub(super) struct Agents {
+    /// The handle for whoever wants something done on a node.
+    pub(super) crew: Crew,
+    /// Who signs for nodes.
+    pub(super) authority: Arc<Authority>,
+    /// Packages.
+    pub(super) shelf: Shelf,
+    /// Tokens of hosts outside of Mesos.
+    pub(super) admissions: Admissions,
+    /// The program that Mesos agents start.
+    pub(super) template: Template,
+    steward: Steward,
+    endpoint: Endpoint,
+    mirror: (TcpListener, Program),
+}
+
+/// Opens all that the configuration asks for; none without `[agents]`.
+pub(super) async fn open(
+    config: &Config,
+    desk: &Desk,
+    state: &State,
+    now: Timestamp,
+) -> anyhow::Result<Option<Agents>> {
+    let Some(settings) = &config.agents else { return Ok(None) };
+    let authority = Authority::open(&settings.folder, now).context("the authority for agents cannot be used")?;
+    let authority = Arc::new(authority.with_life(settings.certificate_life));
+    let artefacts = config.artefacts.clone();
+    let read = tokio::task::spawn_blocking(move || read(&artefacts));
+    let (shelf, program) = read.await.context("the artefacts could not be read")??;
+    let admissions = Admissions::default();
+    let (orderer, counter) = desk::open();
+    let (steward, crew) = Steward::new(orderer, desk.clone(), state);
+    let names: Vec<String> = settings.addresses.iter().filter_map(|address| host(address)).collect();
+    let endpoint =
+        Endpoint::bind(settings.listen, &names, authority.clone(), counter, shelf.clone(), admissions.clone()).await?;
+    let mirror = listen(config.artefacts.listen).await?;
+    let address = format!("{}{}", config.artefacts.url, program.path());
+    let launched = launch::Program { address, sha256: program.sha256() };
+    let environment = vec![
+        (enrolment::CONTROLLERS.to_owned(), settings.addresses.join(",")),
+        (enrolment::AUTHORITY.to_owned(), authority.fingerprint()),
+    ];
+    let (cpus, mem) = config.mesos.as_ref().map_or((0.0, 0.0), |mesos| (mesos.executor_cpus, mesos.executor_mem));
+    let template = launch::template(&launched, environment, cpus, mem);
+    info!(addresses = ?settings.addresses, "agents may come");
+    Ok(Some(Agents { crew, authority, shelf, admissions, template, steward, endpoint, mirror: (mirror, program) }))
+}
+
+/// Packages and program, with their hashes.
+fn read(artefacts: &config::Artefacts) -> anyhow::Result<(Shelf, Program)> {
+    let mut shelf = match &artefacts.folder {
+        Some(folder) => Shelf::scan(folder).with_context(|| format!("cannot read {}", folder.display()))?,
+        None => Shelf::default(),
+    };
+    if let Some(list) = &artefacts.checksums {
+        let text = std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
+        shelf = shelf.held_to(&text).map_err(|wrong| anyhow::anyhow!("{}: {wrong}", list.display()))?;
+    }
+    // The file that runs, though another may lie in its place by now.
+    let path = artefacts.program.clone().unwrap_or_else(|| "/proc/self/exe".into());
+    let program = Program::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok((shelf, program))
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let place = || format!("cannot listen on {address} for Mesos agents; free it, or set artefacts.listen to another");
+    TcpListener::bind(address).await.with_context(place)
+}
+
+/// The host of `https://host:port`, without the brackets of IPv6.
+fn host(address: &str) -> Option<String> {
+    let url = url::Url::parse(address).ok()?;
+    Some(url.host_str()?.trim_matches(['[', ']']).to_owned())
+}
+
+impl Agents {
+    /// Starts the tasks.
+    pub(super) fn serve(self, tasks: &mut Tasks, stop: &CancellationToken) {
+        let steward = self.steward.run(stop.clone());
+        tasks.spawn(async move { ("orders of nodes", steward.await.map_err(anyhow::Error::from)) });
+        super::spawn(tasks, "agents' endpoint", self.endpoint.serve(stop.clone()));
+        let (listener, program) = self.mirror;
+        let mirror = Listener::Tcp(listener, Arc::new(Access::open()));
+        super::spawn(tasks, "program for agents", mirror.serve(program.router(), stop.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_certificate_is_for_the_hosts_of_the_addresses() {
+        assert_eq!(host("https://sio.example.com:9466").as_deref(), Some("sio.example.com"));
+        assert_eq!(host("https://[::1]:9466").as_deref(), Some("::1"));
+    }
+}

@@ -1,0 +1,149 @@
+//! `sio rollout`: what only a person may decide about the rollout, and `sio
+//! nodes`: how far each node is and why it is no further.
+
+use std::fmt::Write as _;
+
+use clap::Subcommand;
+use serde::Deserialize;
+
+use super::controller::{Asker, Question, Where, tame};
+use crate::model::id::{NodeName, SystemId};
+use crate::model::rollout::RolloutOrder;
+use crate::model::unit::Timestamp;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Rollout {
+    /// Lets nodes of a system be changed: those that are there, and those that join later
+    Approve {
+        /// The system
+        system: String,
+        /// Who says so [default: the user that runs this]
+        #[arg(long)]
+        by: Option<String>,
+        #[command(flatten)]
+        whom: Where,
+    },
+    /// Begins nothing more; what is under way is ended
+    Withdraw {
+        /// The system
+        system: String,
+        /// Who says so [default: the user that runs this]
+        #[arg(long)]
+        by: Option<String>,
+        #[command(flatten)]
+        whom: Where,
+    },
+    /// Tries a node again that has failed
+    Retry {
+        /// The node
+        node: String,
+        #[command(flatten)]
+        whom: Where,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Nodes {
+    /// Only this node
+    node: Option<String>,
+    /// Print the answer as it came
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    whom: Where,
+}
+
+pub(super) async fn rollout(what: Rollout, asker: &mut Asker<'_>) -> u8 {
+    let user = |by: Option<String>, asker: &Asker<'_>| -> Box<str> {
+        let name = asker.name(by);
+        if name.is_empty() { "somebody".into() } else { name.into() }
+    };
+    let (order, whom) = match what {
+        Rollout::Approve { system, by, whom } => {
+            (RolloutOrder::Approve { system: SystemId::new(&system), by: user(by, asker) }, whom)
+        }
+        Rollout::Withdraw { system, by, whom } => {
+            (RolloutOrder::Withdraw { system: SystemId::new(&system), by: user(by, asker) }, whom)
+        }
+        Rollout::Retry { node, whom } => (RolloutOrder::Retry { node: NodeName::new(&node) }, whom),
+    };
+    asker.json = true;
+    let question = Question::post("/api/v1/rollout/orders", &order);
+    asker.show(&whom, &question, |(): ()| String::new()).await
+}
+
+/// What is shown of a node; more may be said of it.
+#[derive(Deserialize)]
+struct Node {
+    node: String,
+    #[serde(default)]
+    system: Option<String>,
+    #[serde(default)]
+    phase: Option<String>,
+    #[serde(default)]
+    since: Option<Timestamp>,
+    #[serde(default)]
+    because: Vec<String>,
+    #[serde(default)]
+    agent: Option<Agent>,
+}
+
+#[derive(Deserialize)]
+struct Agent {
+    seen_at: Option<Timestamp>,
+    #[serde(default)]
+    release: String,
+}
+
+pub(super) async fn nodes(arguments: Nodes, asker: &mut Asker<'_>) -> u8 {
+    let Nodes { node, json, whom } = arguments;
+    asker.json = json;
+    let render =
+        |nodes: Vec<Node>| render(nodes.iter().filter(|one| node.as_ref().is_none_or(|only| *only == one.node)));
+    asker.show(&whom, &Question::get("/api/v1/nodes"), render).await
+}
+
+fn render<'a>(nodes: impl Iterator<Item = &'a Node>) -> String {
+    let mut text = String::new();
+    for node in nodes {
+        let phase = node.phase.as_deref().unwrap_or("not rolled out");
+        let _ = write!(text, "{}  {}", tame(&node.node), tame(phase));
+        if let Some(system) = &node.system {
+            let _ = write!(text, "  system {}", tame(system));
+        }
+        if let Some(since) = &node.since {
+            let _ = write!(text, "  since {}", since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+        }
+        match &node.agent {
+            Some(Agent { seen_at: Some(at), release }) => {
+                let at = at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+                let _ = write!(text, "  agent {} heard {at}", tame(release));
+            }
+            Some(_) | None => text.push_str("  agent not heard"),
+        }
+        text.push('\n');
+        for why in &node.because {
+            let _ = writeln!(text, "    {}", tame(why));
+        }
+    }
+    if text.is_empty() {
+        text.push_str("no such node\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_node_says_how_far_it_is_and_why_and_hostile_names_are_tamed() {
+        let text =
+            r#"[{"node":"n1","system":"prod","phase":"failed","because":["no disk\u001b[31m"],"new":1},{"node":"n2"}]"#;
+        let nodes: Vec<Node> = serde_json::from_str(text).unwrap();
+        let shown = render(nodes.iter());
+        assert!(shown.starts_with("n1  failed  system prod  agent not heard\n    no disk"), "{shown}");
+        assert!(shown.contains("n2  not rolled out") && !shown.contains('\u{1b}'), "{shown:?}");
+        assert_eq!(render([].iter()), "no such node\n");
+    }
+}

@@ -1,0 +1,312 @@
+//! How does the MDM get what it lacks? It is asked anew what is there, and then
+//! told one addition after the other, in their order.
+//!
+//! An addition that is refused holds back the nodes that need it and no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use crate::clock;
+use crate::config::rollout::{DiskMedia, Rollout, Topology};
+use crate::fleet::desired::{Desired, Domain, Server};
+use crate::fleet::diff::{Addition, difference};
+use crate::gateway::{Answer, Gateway, GatewayError, NewPool};
+use crate::model::id::{FaultSetId, NodeName, ProtectionDomainId, SdsId, StoragePoolId, SystemId};
+use crate::model::snapshot::{Part, Snapshot, Table};
+use crate::model::state::{ClusterMode, ClusterState, Connection};
+use crate::model::version::Generation;
+
+/// Longer names are refused by the MDM.
+const LONGEST_NAME: usize = 31;
+
+/// What became of it, by node.
+pub type Results = BTreeMap<NodeName, Result<(), String>>;
+
+/// What is to be added, and for whom.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The system.
+    pub system: SystemId,
+    /// How its storage shall look.
+    pub rollout: Rollout,
+    /// What shall be.
+    pub desired: Desired,
+    /// Only for these nodes.
+    pub nodes: BTreeSet<NodeName>,
+    /// Disks that turn.
+    pub rotational: BTreeSet<(NodeName, Box<str>)>,
+}
+
+/// Adds what the MDM lacks of some nodes.
+pub async fn add(gateway: &Gateway, wish: &Wish) -> Results {
+    let all = |why: String| wish.nodes.iter().map(|node| (node.clone(), Err(why.clone()))).collect();
+    let snapshot = match look(gateway, &wish.system).await {
+        Ok(snapshot) => snapshot,
+        Err(error) => return all(error.to_string()),
+    };
+    if let Some(why) = unfit(&snapshot) {
+        return all(why);
+    }
+    let only = restricted(&wish.desired, &wish.nodes);
+    let difference = match difference(&only, &snapshot) {
+        Ok(difference) => difference,
+        Err(unseen) => return all(unseen.to_string()),
+    };
+    let mut adder = Adder { gateway, wish, ids: Ids::of(&snapshot), snapshot: &snapshot, wrong: BTreeMap::new() };
+    for addition in &difference.additions {
+        adder.add(addition).await;
+    }
+    let mut wrong = adder.wrong;
+    wish.nodes.iter().map(|node| (node.clone(), wrong.remove(node).map_or(Ok(()), Err))).collect()
+}
+
+/// Asks for everything that additions stand on.
+async fn look(gateway: &Gateway, system: &SystemId) -> Result<Snapshot, GatewayError> {
+    let begun_at = clock::now();
+    let generation = gateway.generation().await?;
+    let mut snapshot = Snapshot::empty(system.clone(), generation, 0, begun_at);
+    fn part<T>(begun_at: crate::model::unit::Timestamp, answer: Answer<T>) -> Option<Part<T>> {
+        Some(Part { begun_at, taken_at: clock::now(), value: Arc::new(answer.value) })
+    }
+    snapshot.array = part(begun_at, gateway.system().await?);
+    snapshot.domains = part::<Table<_>>(begun_at, gateway.domains().await?);
+    snapshot.fault_sets = part(begun_at, gateway.fault_sets().await?);
+    snapshot.pools = part(begun_at, gateway.pools().await?);
+    snapshot.sds = part(begun_at, gateway.sds().await?);
+    snapshot.devices = part(begun_at, gateway.devices().await?);
+    Ok(snapshot)
+}
+
+/// Why nothing is added now, whatever the node.
+fn unfit(snapshot: &Snapshot) -> Option<String> {
+    let mdm = snapshot.array.as_ref().and_then(|array| array.mdm.as_ref());
+    let Some(mdm) = mdm else { return Some("the gateway does not tell how the MDM cluster is".to_owned()) };
+    let is_single = mdm.mode.is(ClusterMode::OneNode) && mdm.state.is(ClusterState::NotClustered);
+    if mdm.state.is(ClusterState::Normal) || is_single {
+        return None;
+    }
+    Some(format!("the MDM cluster is {}; nothing is added until all its members are well", mdm.state.word()))
+}
+
+/// The part of what shall be that some nodes stand on.
+fn restricted(desired: &Desired, nodes: &BTreeSet<NodeName>) -> Desired {
+    let servers: BTreeMap<NodeName, Server> = desired
+        .servers
+        .iter()
+        .filter(|(node, _)| nodes.contains(*node))
+        .map(|(node, server)| (node.clone(), server.clone()))
+        .collect();
+    let mut domains: BTreeMap<Box<str>, Domain> = BTreeMap::new();
+    for server in servers.values() {
+        let domain = domains.entry(server.domain.clone()).or_default();
+        domain.fault_sets.extend(server.fault_set.clone());
+        domain.pools.extend(server.devices.values().cloned());
+    }
+    Desired { domains, servers, ..Desired::default() }
+}
+
+/// Ids of what is there, by the names that people use.
+#[derive(Default)]
+struct Ids {
+    domains: BTreeMap<Box<str>, ProtectionDomainId>,
+    fault_sets: BTreeMap<Box<str>, FaultSetId>,
+    pools: BTreeMap<(ProtectionDomainId, Box<str>), StoragePoolId>,
+}
+
+impl Ids {
+    fn of(snapshot: &Snapshot) -> Self {
+        let mut ids = Self::default();
+        for domain in snapshot.domains.iter().flat_map(|domains| domains.iter()) {
+            ids.domains.extend(domain.name.clone().map(|name| (name, domain.id.clone())));
+        }
+        for set in snapshot.fault_sets.iter().flat_map(|sets| sets.iter()) {
+            ids.fault_sets.extend(set.name.clone().map(|name| (name, set.id.clone())));
+        }
+        for pool in snapshot.pools.iter().flat_map(|pools| pools.iter()) {
+            if let (Some(domain), Some(name)) = (&pool.domain, &pool.name) {
+                ids.pools.insert((domain.clone(), name.clone()), pool.id.clone());
+            }
+        }
+        ids
+    }
+}
+
+struct Adder<'a> {
+    gateway: &'a Gateway,
+    wish: &'a Wish,
+    snapshot: &'a Snapshot,
+    ids: Ids,
+    /// What went wrong first, by node.
+    wrong: BTreeMap<NodeName, String>,
+}
+
+impl Adder<'_> {
+    async fn add(&mut self, addition: &Addition) {
+        let done = match addition {
+            Addition::Domain { name } => self.domain(name).await,
+            Addition::FaultSet { domain, name } => self.fault_set(domain, name).await,
+            Addition::Pool { domain, name } => self.pool(domain, name).await,
+            Addition::Server { node, .. } | Addition::Device { node, .. } if self.wrong.contains_key(node) => return,
+            Addition::Server { node, domain, fault_set, addresses } => {
+                let addresses: Vec<(&str, &str)> =
+                    addresses.iter().map(|address| (&*address.ip, address.serves.as_str())).collect();
+                self.server(node, domain, fault_set.as_deref(), &addresses).await
+            }
+            Addition::Device { node, path, pool } => match self.connected(node) {
+                Some(sds) => self.device(node, &sds, path, pool).await,
+                // It was added in this very round: its disks come when it is connected.
+                None => return,
+            },
+        };
+        match done {
+            Ok(()) => info!(system = %self.wish.system, %addition, "added"),
+            Err(why) => {
+                warn!(system = %self.wish.system, %addition, why, "an addition is refused");
+                let told = format!("{addition}: {why}");
+                for node in self.needing(addition) {
+                    self.wrong.entry(node).or_insert_with(|| told.clone());
+                }
+            }
+        }
+    }
+
+    /// Nodes that cannot go on without an addition.
+    fn needing(&self, addition: &Addition) -> Vec<NodeName> {
+        let servers = self.wish.desired.servers.iter().filter(|(node, _)| self.wish.nodes.contains(*node));
+        let needs = |(node, server): &(&NodeName, &Server)| match addition {
+            Addition::Domain { name } => server.domain == *name,
+            Addition::FaultSet { name, .. } => server.fault_set.as_ref() == Some(name),
+            Addition::Pool { domain, name } => {
+                server.domain == *domain && server.devices.values().any(|pool| pool == name)
+            }
+            Addition::Server { node: of, .. } | Addition::Device { node: of, .. } => *node == of,
+        };
+        servers.filter(needs).map(|(node, _)| node.clone()).collect()
+    }
+
+    fn domain_id(&self, name: &str) -> Result<ProtectionDomainId, String> {
+        self.ids.domains.get(name).cloned().ok_or_else(|| format!("protection domain {name} is not there"))
+    }
+
+    async fn domain(&mut self, name: &str) -> Result<(), String> {
+        let id = self.gateway.add_domain(name).await.map_err(|error| error.with_words())?;
+        self.ids.domains.insert(name.into(), id);
+        Ok(())
+    }
+
+    async fn fault_set(&mut self, domain: &str, name: &str) -> Result<(), String> {
+        let domain = self.domain_id(domain)?;
+        let id = self.gateway.add_fault_set(&domain, name).await.map_err(|error| error.with_words())?;
+        self.ids.fault_sets.insert(name.into(), id);
+        Ok(())
+    }
+
+    async fn pool(&mut self, domain: &str, name: &str) -> Result<(), String> {
+        let new = self.new_pool(domain, name);
+        let domain = self.domain_id(domain)?;
+        let id = self.gateway.add_pool(&domain, name, &new).await.map_err(|error| error.with_words())?;
+        self.ids.pools.insert((domain, name.into()), id);
+        Ok(())
+    }
+
+    /// As declared; the media by its disks where nothing is declared.
+    fn new_pool(&self, domain: &str, name: &str) -> NewPool {
+        let declared = match &self.wish.rollout.topology {
+            Topology::Declared { domains, .. } => {
+                domains.get(domain).and_then(|domain| domain.pools.get(name)).cloned()
+            }
+            Topology::OnePool | Topology::Attributes => None,
+        };
+        let declared = declared.unwrap_or_default();
+        let media = match declared.media {
+            DiskMedia::Hdd => "HDD",
+            DiskMedia::Ssd => "SSD",
+            DiskMedia::Any => self.media(domain, name),
+        };
+        NewPool {
+            media: (self.snapshot.generation >= Generation::V3_0).then_some(media),
+            spare_percent: declared.spare_percent,
+            zero_padding: declared.zero_padding,
+            checksum: declared.checksum,
+        }
+    }
+
+    fn media(&self, domain: &str, name: &str) -> &'static str {
+        let servers = self.wish.desired.servers.iter().filter(|(_, server)| &*server.domain == domain);
+        let mut kinds = BTreeSet::new();
+        for (node, server) in servers {
+            let disks = server.devices.iter().filter(|(_, pool)| &***pool == name);
+            kinds.extend(disks.map(|(path, _)| self.wish.rotational.contains(&(node.clone(), path.clone()))));
+        }
+        match (kinds.contains(&true), kinds.contains(&false)) {
+            (true, false) => "HDD",
+            (true, true) => "Transitional",
+            (false, _) => "SSD",
+        }
+    }
+
+    async fn server(
+        &mut self,
+        node: &NodeName,
+        domain: &str,
+        fault_set: Option<&str>,
+        addresses: &[(&str, &str)],
+    ) -> Result<(), String> {
+        let domain = self.domain_id(domain)?;
+        let fault_set = match fault_set {
+            None => None,
+            Some(name) => Some(self.ids.fault_sets.get(name).ok_or_else(|| format!("fault set {name} is not there"))?),
+        };
+        let name = sds_name(node);
+        let added = self.gateway.add_sds(&domain, fault_set, &name, addresses).await;
+        added.map(drop).map_err(|error| error.with_words())
+    }
+
+    /// The server of a node, when it is there and heard.
+    fn connected(&self, node: &NodeName) -> Option<SdsId> {
+        let server = self.wish.desired.servers.get(node)?;
+        let ours: BTreeSet<&str> = server.addresses.iter().map(|address| &*address.ip).collect();
+        let all = self.snapshot.sds.iter().flat_map(|sds| sds.iter());
+        let mut own = all.filter(|sds| sds.addresses.iter().any(|address| ours.contains(&*address.ip)));
+        own.find(|sds| sds.connection.is(Connection::Connected)).map(|sds| sds.id.clone())
+    }
+
+    async fn device(&self, node: &NodeName, sds: &SdsId, path: &str, pool: &str) -> Result<(), String> {
+        let server = self.wish.desired.servers.get(node).ok_or("the node gives no storage any more")?;
+        let domain = self.domain_id(&server.domain)?;
+        let pool =
+            self.ids.pools.get(&(domain, pool.into())).ok_or_else(|| format!("storage pool {pool} is not there"))?;
+        self.gateway.add_device(sds, pool, path).await.map_err(|error| error.with_words())
+    }
+}
+
+/// The node's name where the MDM takes it, else its first label, else the beginning of it.
+fn sds_name(node: &NodeName) -> String {
+    let name = node.as_str();
+    if name.len() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    match name.split_once('.') {
+        Some((label, _)) if (1..=LONGEST_NAME).contains(&label.len()) => label.to_owned(),
+        _ => {
+            let sum = crc32fast::hash(name.as_bytes());
+            format!("{}-{sum:08x}", name.chars().take(LONGEST_NAME - 9).collect::<String>())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_the_mdm_would_refuse_is_made_shorter_and_stays_its_own() {
+        let name = |text: &str| sds_name(&NodeName::new(text));
+        assert_eq!(name("storage-1.example.com"), "storage-1.example.com");
+        assert_eq!(name("storage-1.a-very-long-domain.example.com"), "storage-1");
+        let (one, two) = (name(&format!("{}1", "n".repeat(60))), name(&format!("{}2", "n".repeat(60))));
+        assert!(one.len() == LONGEST_NAME && one != two, "{one} {two}");
+    }
+}

@@ -1,0 +1,344 @@
+//! What is next for a node, and why is it no further? Pure.
+
+use std::time::Duration;
+
+use super::record::{DISKS, Failures, Judged, Open, Record};
+use super::steps::{Step, StepName, digest};
+use crate::backoff::Backoff;
+use crate::enrol::crew::Member;
+use crate::fleet::diff::Addition;
+use crate::model::findings::Disk;
+use crate::model::node::NodePhase;
+use crate::model::order::{Finished, OrderId, Outcome, Task};
+use crate::model::rollout::Why;
+use crate::model::unit::Timestamp;
+
+/// After so long without a word an agent is silent. It reports every 30 s, and
+/// after a restart of either side within a minute.
+const SILENT: Duration = Duration::from_secs(120);
+/// Disks are looked at again after this, for those that were put in or freed.
+const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
+/// A disk is given to the MDM only if it was free so shortly before.
+const FRESH: Duration = Duration::from_secs(60);
+/// Tries of what failed: the first ones soon, since most trouble passes.
+const RETRY: Backoff = Backoff { first: Duration::from_secs(30), ceiling: Duration::from_secs(30 * 60) };
+/// After so many failures in a row a person is needed.
+const MOST_TRIES: u32 = 6;
+
+/// What is known of a node when it is decided.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The moment.
+    pub now: Timestamp,
+    /// From 0 to 1, for pauses.
+    pub random: f64,
+    /// Whether its agent may be asked to look.
+    pub may_look: Result<(), Why>,
+    /// Whether the node and the MDM may be changed.
+    pub may_change: Result<(), Why>,
+    /// How far its agent is on its way, while it was not heard.
+    pub start: Option<Why>,
+    /// What its agent tells.
+    pub member: Option<&'a Member>,
+    /// Whether an order is on its way to the crew.
+    pub is_laying: bool,
+    /// Whether additions for it are on their way to the MDM.
+    pub is_adding: bool,
+    /// Why it takes no part; empty: it does.
+    pub left_out: Vec<Why>,
+    /// What is to be known of it and does not hold it.
+    pub notes: Vec<Why>,
+    /// What its agent shall make so.
+    pub steps: Result<Vec<Step>, Vec<Why>>,
+    /// What the MDM lacks of it, in order.
+    pub additions: Result<Vec<&'a Addition>, Why>,
+    /// Whether we may log in for changes.
+    pub can_add: Result<(), Why>,
+    /// What the MDM does not show of it.
+    pub not_shown: Vec<Why>,
+}
+
+/// What is done for a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Its agent gets an order; the record names it as open.
+    Order {
+        /// For what.
+        step: StepName,
+        /// What is to be so.
+        task: Task,
+    },
+    /// An order that its agent does not come for is taken back.
+    TakeBack {
+        /// Which.
+        id: OrderId,
+    },
+    /// The MDM gets what it lacks of the node.
+    Add,
+}
+
+/// A step that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Which.
+    pub step: StepName,
+    /// Whether it is so now.
+    pub is_good: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// To be durable before anything is done.
+    pub record: Record,
+    /// What is done.
+    pub act: Option<Act>,
+    /// Why it is no further, and what is to be known.
+    pub why: Vec<Why>,
+    /// What ended, for the books.
+    pub settled: Option<Settled>,
+}
+
+/// Decides.
+pub fn decide(before: &Record, view: &View<'_>) -> Decision {
+    let mut record = before.clone();
+    let settled = settle(&mut record, view);
+    let (phase, mut why, act) = next(&mut record, view);
+    record.enter(phase, view.now);
+    why.extend(view.notes.iter().cloned());
+    if let Some(Act::Order { step, .. }) = &act {
+        let id = OrderId::new(format!("rollout.{}.{}", view.now.timestamp_millis(), step.as_str()));
+        record.open = Some(Open { id, step: *step, at: view.now });
+    }
+    Decision { record, act, why, settled }
+}
+
+/// What came of additions for a node.
+pub fn added(before: &Record, result: &Result<(), String>, now: Timestamp, random: f64) -> Record {
+    let mut record = before.clone();
+    match result {
+        Ok(()) => drop(record.failures.take_if(|failures| &*failures.step == ADD)),
+        Err(because) => fail(&mut record, ADD, because, now, random),
+    }
+    record
+}
+
+/// What additions are called among steps.
+const ADD: &str = "add";
+
+/// A person lets a node be tried again now.
+pub fn retried(before: &Record) -> Record {
+    Record { failures: None, ..before.clone() }
+}
+
+/// Takes in what came of the open order.
+fn settle(record: &mut Record, view: &View<'_>) -> Option<Settled> {
+    let open = record.open.clone()?;
+    let outcome = view.member.and_then(|member| member.outcome(&open.id));
+    let Some(finished) = outcome else {
+        let is_laid = view.member.is_some_and(|member| {
+            member.order.as_ref().is_some_and(|order| order.id == open.id)
+                || member.working_on.as_ref() == Some(&open.id)
+        });
+        // Not known to those who would have given it: it never left, or was taken back.
+        if !is_laid && !view.is_laying {
+            record.open = None;
+        }
+        return None;
+    };
+    record.open = None;
+    let is_good = finished.outcome.is_good();
+    if is_good {
+        done(record, &open, finished, view);
+    } else {
+        let because = match &finished.outcome {
+            Outcome::Failed { why } | Outcome::Refused { why } => why.as_str(),
+            Outcome::Done | Outcome::AlreadySo | Outcome::Unknown => "its agent said what this release does not know",
+        };
+        fail(record, open.step.as_str(), because, view.now, view.random);
+    }
+    let took = (view.now - open.at).to_std().unwrap_or_default();
+    Some(Settled { step: open.step, is_good, took })
+}
+
+fn done(record: &mut Record, open: &Open, finished: &Finished, view: &View<'_>) {
+    record.failures.take_if(|failures| *failures.step == *open.step.as_str());
+    if open.step == StepName::JudgeDisks {
+        // What cannot be read is no disk of ours: it is not taken.
+        let mut disks: Vec<Disk> = finished.found.values().filter_map(|text| serde_json::from_str(text).ok()).collect();
+        disks.truncate(DISKS);
+        record.judged = Some(Judged { at: view.now, disks });
+    } else if let Ok(steps) = &view.steps
+        && *record.goal == *digest(steps)
+        && steps.get(record.done).is_some_and(|step| step.name == open.step)
+    {
+        record.done += 1;
+    }
+}
+
+fn fail(record: &mut Record, step: &str, because: &str, now: Timestamp, random: f64) {
+    let same = record.failures.as_ref().filter(|failures| &*failures.step == step);
+    let tries = same.map_or(1, |failures| failures.tries.saturating_add(1));
+    // At least half of the span: to try in a hurry tells nothing.
+    let retry_at = (tries < MOST_TRIES).then(|| now + RETRY.wait(tries, 0.5 + random / 2.0));
+    let because: String = because.chars().take(600).collect();
+    record.failures = Some(Failures { step: step.into(), because: because.into(), tries, retry_at });
+}
+
+/// The phase, what holds, and what is done.
+type Next = (NodePhase, Vec<Why>, Option<Act>);
+
+fn next(record: &mut Record, view: &View<'_>) -> Next {
+    let Some((member, facts)) = view.member.and_then(|member| Some((member, member.facts.as_ref()?))) else {
+        let is_launching = matches!(view.start, Some(Why::Starting { .. }));
+        let phase = if is_launching { NodePhase::Launching } else { NodePhase::Wanted };
+        let why = view.may_look.clone().err().into_iter().chain(view.start.clone());
+        return (phase, why.collect(), None);
+    };
+    let is_silent = (view.now - facts.seen_at).to_std().is_ok_and(|span| span > SILENT);
+    let silent = || vec![Why::Silent { seen_at: facts.seen_at }];
+    if let Some(open) = &record.open {
+        if is_silent && member.working_on.as_ref() != Some(&open.id) {
+            let act = Act::TakeBack { id: open.id.clone() };
+            record.open = None;
+            return (NodePhase::Lost, silent(), Some(act));
+        }
+        if is_silent {
+            return (NodePhase::Lost, silent(), None);
+        }
+        let why = vec![Why::InStep { step: open.step.as_str().into() }];
+        return (during(record, open.step), why, None);
+    }
+    if is_silent {
+        return (NodePhase::Lost, silent(), None);
+    }
+    if let Some(because) = &member.out_of_work {
+        return stuck(vec![Why::OutOfWork { because: because.as_str().into() }]);
+    }
+    if let Err(why) = &view.may_look {
+        return (at_rest(record, view), vec![why.clone()], None);
+    }
+    if !view.left_out.is_empty() {
+        return stuck(view.left_out.clone());
+    }
+    if let Some(failures) = &record.failures
+        && failures.retry_at.is_none_or(|at| view.now < at)
+    {
+        return failed(failures);
+    }
+    let laid = member.order.as_ref().map(|order| &order.id);
+    if let Some(with) = laid.or(member.working_on.as_ref()) {
+        return (record.phase.clone(), vec![Why::Busy { with: with.as_str().into() }], None);
+    }
+    let age = record.judged.as_ref().map(|judged| (view.now - judged.at).to_std().unwrap_or_default());
+    if age.is_none_or(|age| age > LOOK_AGAIN) {
+        return judge_disks(record);
+    }
+    if let Err(why) = &view.may_change {
+        return (at_rest(record, view), vec![why.clone()], None);
+    }
+    let steps = match &view.steps {
+        Ok(steps) => steps,
+        Err(why) if why.iter().any(Why::needs_a_person) => return stuck(why.clone()),
+        Err(why) => return (at_rest(record, view), why.clone(), None),
+    };
+    let goal = digest(steps);
+    if *record.goal != *goal || (record.done >= steps.len() && lacks(member, steps)) {
+        record.goal = goal.into();
+        record.done = 0;
+    }
+    if let Some(step) = steps.get(record.done) {
+        let why = vec![Why::InStep { step: step.name.as_str().into() }];
+        let act = Act::Order { step: step.name, task: step.task.clone() };
+        return (during(record, step.name), why, Some(act));
+    }
+    join(record, view, age.unwrap_or(Duration::MAX))
+}
+
+/// Everything on the node is done; the MDM's side.
+fn join(record: &Record, view: &View<'_>, age: Duration) -> Next {
+    let additions = match &view.additions {
+        Ok(additions) => additions,
+        // Nothing is concluded from a system that does not answer.
+        Err(why) => return (kept(record), vec![why.clone()], None),
+    };
+    if view.is_adding {
+        let why = Why::WaitsFor { what: "the MDM to take what was added".into() };
+        return (NodePhase::Joining, vec![why], None);
+    }
+    if !additions.is_empty() {
+        if let Err(why) = &view.can_add {
+            return stuck(vec![why.clone()]);
+        }
+        let takes_disks = additions.iter().any(|addition| matches!(addition, Addition::Device { .. }));
+        if takes_disks && age > FRESH {
+            return judge_disks(record);
+        }
+        let what = additions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let why = Why::WaitsFor { what: format!("the MDM: {what}").into() };
+        return (NodePhase::Joining, vec![why], Some(Act::Add));
+    }
+    if view.not_shown.is_empty() {
+        (NodePhase::Ready, Vec::new(), None)
+    } else {
+        (NodePhase::Joining, view.not_shown.clone(), None)
+    }
+}
+
+/// To look at disks changes nothing, so a node that is ready stays so meanwhile.
+fn judge_disks(record: &Record) -> Next {
+    let step = StepName::JudgeDisks;
+    let why = vec![Why::InStep { step: step.as_str().into() }];
+    (during(record, step), why, Some(Act::Order { step, task: Task::JudgeDisks { paths: Vec::new() } }))
+}
+
+fn during(record: &Record, step: StepName) -> NodePhase {
+    match &record.phase {
+        phase @ (NodePhase::Ready | NodePhase::Joining) if step == StepName::JudgeDisks => phase.clone(),
+        _ => NodePhase::Installing { step: step.as_str().into() },
+    }
+}
+
+/// As far as it was, when the system says nothing.
+fn kept(record: &Record) -> NodePhase {
+    if record.phase == NodePhase::Ready { NodePhase::Ready } else { NodePhase::Joining }
+}
+
+/// Where a node stands at which nothing may be done: it may be ready by another hand.
+fn at_rest(record: &Record, view: &View<'_>) -> NodePhase {
+    if view.additions.is_err() && record.phase == NodePhase::Ready {
+        return NodePhase::Ready;
+    }
+    let nothing_lacks = view.additions.as_ref().is_ok_and(Vec::is_empty) && view.not_shown.is_empty();
+    match &record.phase {
+        NodePhase::Ready | NodePhase::Joining if !nothing_lacks => NodePhase::Joining,
+        _ if nothing_lacks => NodePhase::Ready,
+        _ => NodePhase::Wanted,
+    }
+}
+
+/// Only a person helps.
+fn stuck(why: Vec<Why>) -> Next {
+    let told = why.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    (NodePhase::Failed { why: told.into(), tries: 0, retry_at: None }, why, None)
+}
+
+fn failed(failures: &Failures) -> Next {
+    let Failures { step, because, tries, retry_at } = failures.clone();
+    let phase = NodePhase::Failed { why: because.clone(), tries, retry_at };
+    (phase, vec![Why::Failed { step, because, tries, retry_at }], None)
+}
+
+/// Whether a component that was installed is there no more, as the agent sees it.
+fn lacks(member: &Member, steps: &[Step]) -> bool {
+    let Some(host) = &member.host else { return false };
+    steps.iter().any(|step| match &step.task {
+        Task::Install(install) => !host.installed.contains_key(install.component.as_str()),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,22 @@
+//! How does each node come from bare to ready, and why is it no further?
+//!
+//! ```text
+//! Wanted -> Launching -> Installing{step} -> Joining -> Ready
+//!    \__________\______________\_______________\_____> Failed{why, tries, retry_at} (and back)
+//!                               \_______________\____> Lost, while its agent is silent
+//! ```
+//!
+//! Nodes proceed on their own: none waits for another. [`decide`] says for one
+//! node what is next, from what its agent tells, what the MDM shows and what
+//! is written down of it; [`steps`] says what its agent shall make so, and in
+//! which order; [`add`] brings what the MDM lacks to it; `run` is the loop.
+//!
+//! What an agent says moves a node to `Joining` at most. Only a snapshot makes
+//! it `Ready`.
+
+pub mod add;
+pub mod decide;
+pub mod record;
+pub mod run;
+pub mod steps;
+pub mod view;

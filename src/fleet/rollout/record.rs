@@ -1,0 +1,118 @@
+//! What must be known of a node's rollout after a restart?
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::steps::StepName;
+use crate::model::findings::Disk;
+use crate::model::id::{AgentId, NodeName, SystemId};
+use crate::model::node::{FORM, NodePhase};
+use crate::model::order::OrderId;
+use crate::model::unit::Timestamp;
+
+/// Disks that are written down of one node; a host has fewer.
+pub const DISKS: usize = 64;
+
+/// Where a node came from, as it was seen last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Its Mesos agent; none for hosts that are not in Mesos.
+    pub agent: Option<AgentId>,
+    /// Its address.
+    pub address: Option<Box<str>>,
+    /// Its attributes.
+    pub attributes: BTreeMap<Box<str>, Box<str>>,
+}
+
+/// How its agent judged its disks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// When the judgement arrived.
+    pub at: Timestamp,
+    /// Each disk, with why it may not be taken.
+    pub disks: Vec<Disk>,
+}
+
+/// An order that was given and is not settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// Which.
+    pub id: OrderId,
+    /// For what.
+    pub step: StepName,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// The last failures in a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failures {
+    /// What failed last.
+    pub step: Box<str>,
+    /// Why.
+    pub because: Box<str>,
+    /// How many.
+    pub tries: u32,
+    /// When it is tried again; none: when a person says so.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// All that is written down of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Which form of this record it is.
+    pub form: u16,
+    /// The system it works for.
+    pub system: SystemId,
+    /// Its name.
+    pub node: NodeName,
+    /// Where it came from.
+    pub source: Source,
+    /// How far it is.
+    pub phase: NodePhase,
+    /// Since when.
+    pub changed_at: Timestamp,
+    /// Its disks; none: nobody has asked yet.
+    #[serde(default)]
+    pub judged: Option<Judged>,
+    /// The hash of the steps that `done` counts.
+    #[serde(default)]
+    pub goal: Box<str>,
+    /// Steps of the goal that are done.
+    #[serde(default)]
+    pub done: usize,
+    /// The order that is not settled.
+    #[serde(default)]
+    pub open: Option<Open>,
+    /// What failed since something went well.
+    #[serde(default)]
+    pub failures: Option<Failures>,
+}
+
+impl Record {
+    /// Of a node that was just seen.
+    pub fn new(system: SystemId, node: NodeName, source: Source, now: Timestamp) -> Self {
+        Self {
+            form: FORM,
+            system,
+            node,
+            source,
+            phase: NodePhase::Wanted,
+            changed_at: now,
+            judged: None,
+            goal: "".into(),
+            done: 0,
+            open: None,
+            failures: None,
+        }
+    }
+
+    /// Puts it into a phase; the moment is that of the change of kind.
+    pub fn enter(&mut self, phase: NodePhase, now: Timestamp) {
+        if std::mem::discriminant(&self.phase) != std::mem::discriminant(&phase) {
+            self.changed_at = now;
+        }
+        self.phase = phase;
+    }
+}

@@ -1,0 +1,428 @@
+//! The loop of the rollout: it looks at agents, Mesos and pictures, decides for
+//! each node, writes down, and only then gives orders and adds.
+
+mod turn;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::add::{Results, Wish, add};
+use super::decide::{Act, Settled, added, retried};
+use super::record::{Record, Source};
+use super::steps::{StepName, Wanted};
+use super::view;
+use crate::clock;
+use crate::config::rollout::Rollout as Topology;
+use crate::config::{Mode, StaticNode};
+use crate::enrol::crew::{Crew, NotTaken};
+use crate::fleet::desired::Desired;
+use crate::gateway::Gateway;
+use crate::model::framework::FrameworkStatus;
+use crate::model::id::{NodeName, SystemId};
+use crate::model::node::NodePhase;
+use crate::model::order::{Artefact, Component, Order, OrderId, Secrets, Task};
+use crate::model::rollout::{Approved, NodeRollout, RolloutOrder, RolloutStatus};
+use crate::model::unit::Timestamp;
+use crate::store::{Batch, Desk, Key, State, StoreError};
+use crate::watches::Gallery;
+
+/// Where records and approvals are kept.
+const NODES: &str = "rollout/node";
+const APPROVALS: &str = "rollout/approved";
+/// Without any news it is looked again: what waits for a moment has come by then.
+const TICK: Duration = Duration::from_secs(1);
+/// The loop takes at most a tenth of one core: it rests ten times as long as a turn took.
+const REST: u32 = 10;
+const SHORTEST_REST: Duration = Duration::from_millis(20);
+const LONGEST_REST: Duration = Duration::from_secs(2);
+/// An order is not begun later than this after it was given: what was decided may be different then.
+const EXPIRES: Duration = Duration::from_secs(10 * 60);
+/// Bytes of one commit; a store takes half a MiB with its own costs.
+const BYTES: usize = 400 * 1024;
+/// A person may hold the store for a moment.
+const BUSY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Chooses the package of a component for a node.
+pub type ChoosePackage = Arc<dyn Fn(&Wanted<'_>, Component) -> Result<Artefact, String> + Send + Sync>;
+/// Told of every step that ended; must be cheap.
+pub type OnSettled = Arc<dyn Fn(&Settled) + Send + Sync>;
+
+/// A system that is rolled out.
+pub struct Part {
+    /// How its storage shall look.
+    pub rollout: Topology,
+    /// The session for changes; none: there is no login for them.
+    pub gateway: Option<Arc<Gateway>>,
+}
+
+/// What the rollout is started with.
+pub struct Settings {
+    /// How much is done without asking.
+    pub mode: Mode,
+    /// Systems that are rolled out.
+    pub parts: BTreeMap<SystemId, Part>,
+    /// All configured systems, which agents may name.
+    pub systems: BTreeSet<SystemId>,
+    /// Hosts outside of Mesos.
+    pub static_nodes: BTreeMap<NodeName, StaticNode>,
+    /// Chooses packages.
+    pub choose: ChoosePackage,
+    /// Counts steps.
+    pub on_settled: OnSettled,
+}
+
+/// What the rollout looks at.
+pub struct Watched {
+    /// The agents.
+    pub crew: Crew,
+    /// The framework at Mesos; none without Mesos.
+    pub framework: Option<watch::Receiver<Arc<FrameworkStatus>>>,
+    /// The systems.
+    pub gallery: Gallery,
+}
+
+/// How others reach the rollout.
+#[derive(Clone, Debug)]
+pub struct Handles {
+    /// What people tell it, and what is answered.
+    pub orders: mpsc::Sender<(RolloutOrder, oneshot::Sender<Result<(), String>>)>,
+    /// How far it is.
+    pub status: watch::Receiver<Arc<RolloutStatus>>,
+}
+
+/// What comes back from what was begun.
+enum Came {
+    Laid { node: NodeName, id: OrderId, taken: Result<(), NotTaken> },
+    Added { system: SystemId, results: Results },
+}
+
+/// The rollout of all systems.
+pub struct Rollout {
+    settings: Settings,
+    watched: Watched,
+    desk: Desk,
+    records: BTreeMap<NodeName, Record>,
+    approved: BTreeMap<SystemId, Approved>,
+    orders: mpsc::Receiver<(RolloutOrder, oneshot::Sender<Result<(), String>>)>,
+    published: watch::Sender<Arc<RolloutStatus>>,
+    laying: BTreeSet<NodeName>,
+    adding: BTreeMap<SystemId, BTreeSet<NodeName>>,
+    begun: JoinSet<Came>,
+}
+
+impl Rollout {
+    /// Takes up what the store has of it.
+    pub fn new(settings: Settings, watched: Watched, desk: Desk, state: &State) -> (Self, Handles) {
+        let mut records = BTreeMap::new();
+        let mut approved = BTreeMap::new();
+        for (key, value) in &state.entries {
+            let key = key.as_str();
+            let unreadable = |error: serde_json::Error| warn!(key, %error, "an entry of the rollout cannot be read");
+            if key.starts_with(&format!("{NODES}/")) {
+                match serde_json::from_slice::<Record>(value) {
+                    Ok(record) => drop(records.insert(record.node.clone(), record)),
+                    Err(error) => unreadable(error),
+                }
+            } else if let Some(system) = key.strip_prefix(&format!("{APPROVALS}/")) {
+                match serde_json::from_slice::<(SystemId, Approved)>(value) {
+                    Ok((system, given)) => drop(approved.insert(system, given)),
+                    Err(error) => {
+                        unreadable(error);
+                        warn!(system, "the rollout waits for another yes");
+                    }
+                }
+            }
+        }
+        let (sender, orders) = mpsc::channel(16);
+        let published = watch::Sender::new(Arc::new(RolloutStatus::default()));
+        let handles = Handles { orders: sender, status: published.subscribe() };
+        let (laying, adding, begun) = (BTreeSet::new(), BTreeMap::new(), JoinSet::new());
+        let rollout = Self { settings, watched, desk, records, approved, orders, published, laying, adding, begun };
+        (rollout, handles)
+    }
+
+    /// The loop.
+    ///
+    /// # Errors
+    /// The store failed for good.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
+        let mut members = self.watched.crew.members();
+        let mut pictures = self.watched.gallery.subscribe();
+        let mut framework = self.watched.framework.clone();
+        loop {
+            let begun = Instant::now();
+            // What comes from here on is news for the next turn.
+            members.mark_unchanged();
+            pictures.mark_unchanged();
+            if let Some(framework) = &mut framework {
+                framework.mark_unchanged();
+            }
+            self.turn().await?;
+            let rest = (begun.elapsed() * REST).clamp(SHORTEST_REST, LONGEST_REST);
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(rest) => {}
+            }
+            let framework_changed = async {
+                match &mut framework {
+                    Some(framework) => framework.changed().await.is_ok(),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(TICK) => {}
+                _ = members.changed() => {}
+                _ = pictures.changed() => {}
+                _ = framework_changed => {}
+                Some(came) = self.begun.join_next() => match came {
+                    Ok(came) => self.came(came).await?,
+                    Err(panic) => warn!(%panic, "a part of the rollout failed"),
+                },
+                Some((order, answer)) = self.orders.recv() => {
+                    let done = self.obey(order).await?;
+                    // Who asked may be gone.
+                    let _ = answer.send(done);
+                }
+            }
+        }
+    }
+
+    /// Decides once for each node.
+    async fn turn(&mut self) -> Result<(), StoreError> {
+        let now = clock::now();
+        let members = Arc::clone(&self.watched.crew.members().borrow());
+        let framework = self.watched.framework.as_ref().map(|framework| Arc::clone(&framework.borrow()));
+        let mut changed = self.take_in(framework.as_deref(), now);
+        let (mut acts, mut adds) = (Vec::new(), Vec::new());
+        let mut status = RolloutStatus::default();
+        let systems: Vec<SystemId> = self.settings.parts.keys().cloned().collect();
+        for system in systems {
+            let snapshot = self.watched.gallery.of(&system).and_then(|picture| picture.snapshot.clone());
+            let turned = self.system(&system, &members, framework.as_deref(), snapshot.as_deref(), now);
+            for (record, act) in turned.decided {
+                tell(self.records.get(&record.node), &record, turned.nodes.get(&record.node));
+                if self.records.get(&record.node) != Some(&record) {
+                    changed.insert(record.node.clone());
+                    self.records.insert(record.node.clone(), record.clone());
+                }
+                acts.extend(act.map(|act| (record, act)));
+            }
+            status.nodes.extend(turned.nodes);
+            status.systems.insert(system.clone(), turned.preview);
+            adds.push((system, turned.adds, turned.wished));
+        }
+        self.save(&changed).await?;
+        for (record, act) in acts {
+            self.begin(&record, act);
+        }
+        for (system, nodes, wished) in adds {
+            self.begin_adding(&system, nodes, wished);
+        }
+        if **self.published.borrow() != status {
+            self.published.send_replace(Arc::new(status));
+        }
+        Ok(())
+    }
+
+    /// Takes in nodes that were not seen before, and where they are now.
+    fn take_in(&mut self, framework: Option<&FrameworkStatus>, now: Timestamp) -> BTreeSet<NodeName> {
+        let rolled: BTreeSet<SystemId> = self.settings.parts.keys().cloned().collect();
+        let mut changed = BTreeSet::new();
+        for (node, source) in view::sources(framework, &self.settings.static_nodes) {
+            let named = view::system_of(&source, &rolled);
+            let Some(system) = named.or_else(|| in_doubt(&source, &self.settings.systems, &rolled)) else { continue };
+            let record = self
+                .records
+                .entry(node.clone())
+                .or_insert_with(|| Record::new(system.clone(), node.clone(), Source::default(), now));
+            if record.source != source || record.system != system {
+                record.source = source;
+                record.system = system;
+                changed.insert(node);
+            }
+        }
+        changed
+    }
+
+    /// Does for a node what was decided, once it is written down.
+    fn begin(&mut self, record: &Record, act: Act) {
+        let (crew, node) = (self.watched.crew.clone(), record.node.clone());
+        match act {
+            Act::Order { step, task } => {
+                let Some(open) = record.open.as_ref() else { return };
+                // Disks are looked at again and again, and that changes nothing.
+                match step {
+                    StepName::JudgeDisks => debug!(%node, order = %open.id, "the disks are to be judged"),
+                    _ => info!(%node, step = step.as_str(), order = %open.id, "a step is ordered"),
+                }
+                let order = order(open.id.clone(), step, task, crew.epoch(), open.at);
+                self.laying.insert(node.clone());
+                let id = open.id.clone();
+                self.begun.spawn(async move {
+                    let taken = crew.lay_out(&node, order).await.map(drop);
+                    Came::Laid { node, id, taken }
+                });
+            }
+            Act::TakeBack { id } => {
+                info!(%node, order = %id, "the order of a silent agent is taken back");
+                self.laying.insert(node.clone());
+                self.begun.spawn(async move {
+                    let taken = crew.take_back(&node, &id).await.map(drop);
+                    Came::Laid { node, id, taken }
+                });
+            }
+            // All nodes of a system are added together.
+            Act::Add => {}
+        }
+    }
+
+    /// Lets the MDM have what it lacks of some nodes; one round of a system at a time.
+    fn begin_adding(&mut self, system: &SystemId, nodes: BTreeSet<NodeName>, desired: Desired) {
+        if nodes.is_empty() || self.adding.contains_key(system) {
+            return;
+        }
+        let Some(part) = self.settings.parts.get(system) else { return };
+        let Some(gateway) = part.gateway.clone() else { return };
+        let rotational = self
+            .records
+            .values()
+            .flat_map(|record| {
+                record.judged.iter().flat_map(move |judged| judged.disks.iter().map(move |disk| (record, disk)))
+            })
+            .filter(|(_, disk)| disk.rotational == Some(true))
+            .map(|(record, disk)| (record.node.clone(), disk.path.as_str().into()))
+            .collect();
+        let (system, rollout) = (system.clone(), part.rollout.clone());
+        let wish = Wish { system: system.clone(), rollout, desired, nodes: nodes.clone(), rotational };
+        self.adding.insert(system.clone(), nodes);
+        self.begun.spawn(async move {
+            let results = add(&gateway, &wish).await;
+            Came::Added { system, results }
+        });
+    }
+
+    /// Takes in what came of what was begun.
+    async fn came(&mut self, came: Came) -> Result<(), StoreError> {
+        match came {
+            Came::Laid { node, id, taken } => {
+                self.laying.remove(&node);
+                if let Err(why) = taken {
+                    // It is decided anew: the record's open order is not known to the crew.
+                    info!(%node, order = %id, %why, "an order was not taken");
+                }
+                Ok(())
+            }
+            Came::Added { system, results } => {
+                self.adding.remove(&system);
+                let now = clock::now();
+                let mut changed = BTreeSet::new();
+                for (node, result) in results {
+                    let Some(before) = self.records.get(&node) else { continue };
+                    let after = added(before, &result, now, rand::random());
+                    if *before != after {
+                        self.records.insert(node.clone(), after);
+                        changed.insert(node);
+                    }
+                }
+                self.save(&changed).await
+            }
+        }
+    }
+
+    /// Does what a person says. The inner error is for that person.
+    async fn obey(&mut self, order: RolloutOrder) -> Result<Result<(), String>, StoreError> {
+        let key = |system: &SystemId| Key::of(APPROVALS, system.as_str());
+        let unknown = |system: &SystemId| format!("system {system} has no section [systems.{system}.rollout]");
+        match order {
+            RolloutOrder::Approve { system, by } => {
+                if !self.settings.parts.contains_key(&system) {
+                    return Ok(Err(unknown(&system)));
+                }
+                let given = Approved { by: by.clone(), at: clock::now() };
+                // Texts and moments cannot fail to be written.
+                let value = serde_json::to_vec(&(&system, &given)).unwrap_or_default();
+                self.commit(Batch::new().put(key(&system)?, value)).await?;
+                info!(%system, %by, "the rollout is approved");
+                self.approved.insert(system, given);
+            }
+            RolloutOrder::Withdraw { system, by } => {
+                if self.approved.remove(&system).is_none() {
+                    return Ok(Err(format!("nobody has approved the rollout of {system}")));
+                }
+                self.commit(Batch::new().delete(key(&system)?)).await?;
+                info!(%system, %by, "the approval of the rollout is taken back; what is under way is ended");
+            }
+            RolloutOrder::Retry { node } => {
+                let Some(before) = self.records.get(&node) else {
+                    return Ok(Err(format!("node {node} is not known")));
+                };
+                if before.failures.is_none() {
+                    return Ok(Err(format!("no step of {node} has failed")));
+                }
+                let after = retried(before);
+                self.records.insert(node.clone(), after);
+                self.save(&[node].into()).await?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Writes records down.
+    async fn save(&self, which: &BTreeSet<NodeName>) -> Result<(), StoreError> {
+        let (mut batch, mut size) = (Batch::new(), 0);
+        for record in which.iter().filter_map(|node| self.records.get(node)) {
+            // A record is made of maps with text keys and of numbers: writing it down cannot fail.
+            let value = serde_json::to_vec(record).unwrap_or_default();
+            if size + value.len() > BYTES {
+                self.commit(std::mem::take(&mut batch)).await?;
+                size = 0;
+            }
+            size += value.len();
+            batch = batch.put(Key::of(NODES, record.node.as_str())?, value);
+        }
+        if size > 0 { self.commit(batch).await } else { Ok(()) }
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        loop {
+            match self.desk.commit(batch.clone()).await {
+                Err(error) if error.may_retry() => tokio::time::sleep(BUSY_PAUSE).await,
+                done => return done,
+            }
+        }
+    }
+}
+
+/// One line for each change of a node's phase.
+fn tell(before: Option<&Record>, after: &Record, shown: Option<&NodeRollout>) {
+    let is_same = |before: &Record| std::mem::discriminant(&before.phase) == std::mem::discriminant(&after.phase);
+    if before.is_some_and(is_same) {
+        return;
+    }
+    let why: Vec<String> = shown.iter().flat_map(|shown| &shown.why).map(ToString::to_string).collect();
+    let (node, phase, why) = (&after.node, after.phase.as_str(), why.join("; "));
+    match after.phase {
+        NodePhase::Failed { .. } | NodePhase::Lost => warn!(%node, phase, why, "the node has changed"),
+        _ => info!(%node, phase, why, "the node has changed"),
+    }
+}
+
+/// A node that names no system where several are rolled out is shown at the first.
+fn in_doubt(source: &Source, systems: &BTreeSet<SystemId>, rolled: &BTreeSet<SystemId>) -> Option<SystemId> {
+    match source.attributes.get("scaleio-system") {
+        // It works for one that is only watched.
+        Some(named) if systems.contains(&SystemId::new(named)) => None,
+        _ => rolled.first().cloned(),
+    }
+}
+
+fn order(id: OrderId, step: StepName, task: Task, epoch: u64, at: Timestamp) -> Order {
+    Order { id, epoch, expires: at + EXPIRES, within_s: step.within_s(), task, secrets: Secrets::default() }
+}

@@ -1,0 +1,185 @@
+//! What shall a node's agent make so, and in which order?
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::model::cluster::{MdmCluster, MdmRole};
+use crate::model::order::{Artefact, Component, Install, Task};
+use crate::model::rollout::Why;
+use crate::model::version::Generation;
+
+/// A step on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum StepName {
+    JudgeDisks,
+    Stage,
+    Prerequisites,
+    InstallSds,
+    InstallSdc,
+    ConnectSdc,
+    /// A step of another release.
+    #[serde(other)]
+    Other,
+}
+
+impl StepName {
+    /// Its word in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::JudgeDisks => "judge_disks",
+            Self::Stage => "stage",
+            Self::Prerequisites => "prerequisites",
+            Self::InstallSds => "install_sds",
+            Self::InstallSdc => "install_sdc",
+            Self::ConnectSdc => "connect_sdc",
+            Self::Other => "other",
+        }
+    }
+
+    /// How long it may take, in seconds: far beyond what was seen, so that a
+    /// slow disk is no failure, and still a bound.
+    pub const fn within_s(self) -> u32 {
+        match self {
+            Self::JudgeDisks => 120,
+            Self::Stage => 15 * 60,
+            Self::Prerequisites | Self::InstallSds | Self::InstallSdc => 30 * 60,
+            Self::ConnectSdc | Self::Other => 5 * 60,
+        }
+    }
+}
+
+/// A step with what is ordered for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Which.
+    pub name: StepName,
+    /// What is to be so afterwards.
+    pub task: Task,
+}
+
+/// What is known when packages are chosen for a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The lines of its os-release.
+    pub os: &'a str,
+    /// The release of the MDM, which no package is newer than.
+    pub mdm: &'a str,
+    /// The release that the configuration asks for.
+    pub pinned: Option<&'a str>,
+}
+
+/// Chooses the package of a component. The error says why there is none.
+pub type Choose<'a> = &'a dyn Fn(&Wanted<'_>, Component) -> Result<Artefact, String>;
+
+/// What a node is to be.
+#[derive(Clone, Debug)]
+pub struct Goal<'a> {
+    /// Whether it gives storage.
+    pub serves: bool,
+    /// Packages.
+    pub wanted: Wanted<'a>,
+    /// Of which generation the system is.
+    pub generation: Generation,
+    /// Where the MDM's managers are.
+    pub managers: &'a [IpAddr],
+}
+
+/// The steps, or everything that stands against them.
+pub fn steps(goal: &Goal<'_>, choose: Choose<'_>) -> Result<Vec<Step>, Vec<Why>> {
+    let mut against = Vec::new();
+    if goal.managers.is_empty() {
+        against.push(Why::NoManagers);
+    }
+    let components: Vec<Component> =
+        if goal.serves { vec![Component::Sds, Component::Sdc] } else { vec![Component::Sdc] };
+    let mut packages = Vec::new();
+    for component in &components {
+        match choose(&goal.wanted, *component) {
+            Ok(artefact) => packages.push((*component, artefact)),
+            Err(because) => against.push(Why::NoPackage { because: because.into() }),
+        }
+    }
+    if !against.is_empty() {
+        return Err(against);
+    }
+    let artefacts = packages.iter().map(|(_, artefact)| artefact.clone()).collect();
+    let mut steps = vec![
+        Step { name: StepName::Stage, task: Task::Stage { artefacts } },
+        Step { name: StepName::Prerequisites, task: Task::Prerequisites { components, generation: goal.generation } },
+    ];
+    for (component, artefact) in packages {
+        let name = if component == Component::Sds { StepName::InstallSds } else { StepName::InstallSdc };
+        let install = Install { component, artefact, mdms: goal.managers.to_vec() };
+        steps.push(Step { name, task: Task::Install(install) });
+    }
+    let systems = vec![goal.managers.to_vec()];
+    steps.push(Step { name: StepName::ConnectSdc, task: Task::ConnectSdc { systems } });
+    Ok(steps)
+}
+
+/// By which one goal is told from another.
+pub fn digest(steps: &[Step]) -> String {
+    let tasks: Vec<&Task> = steps.iter().map(|step| &step.task).collect();
+    // Tasks are plain data, and always have a JSON form.
+    let bytes = serde_json::to_vec(&tasks).unwrap_or_default();
+    Sha256::digest(bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Where clients find the MDM: by its virtual addresses where it has some, else by its managers'.
+pub fn managers(cluster: &MdmCluster) -> Vec<IpAddr> {
+    let read = |ips: &[Box<str>]| ips.iter().filter_map(|ip| ip.parse().ok()).collect::<Vec<IpAddr>>();
+    let virtual_ips = read(&cluster.virtual_ips);
+    if !virtual_ips.is_empty() {
+        return virtual_ips;
+    }
+    let is_manager = |role: MdmRole| matches!(role, MdmRole::Primary | MdmRole::Secondary);
+    let mut all: Vec<IpAddr> =
+        cluster.members.iter().filter(|member| is_manager(member.role)).flat_map(|member| read(&member.ips)).collect();
+    // In one order, whoever owns the cluster: another order would be another goal.
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn artefact(name: &str) -> Artefact {
+        Artefact { name: name.to_owned(), sha256: "00".to_owned(), size: 1, url: None }
+    }
+
+    fn goal(serves: bool, managers: &[IpAddr]) -> Goal<'_> {
+        let wanted = Wanted { os: "ID=centos", mdm: "R3_6.1.2", pinned: None };
+        Goal { serves, wanted, generation: Generation::V3_5, managers }
+    }
+
+    #[test]
+    fn a_server_gets_both_packages_and_a_client_one_and_the_goal_tells_them_apart() {
+        let managers = ["10.0.0.1".parse().unwrap()];
+        let choose = |_: &Wanted<'_>, component: Component| Ok(artefact(component.as_str()));
+        let names = |serves| {
+            let steps = steps(&goal(serves, &managers), &choose).unwrap();
+            (steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join(" "), digest(&steps))
+        };
+        let (server, client) = (names(true), names(false));
+        assert_eq!(server.0, "stage prerequisites install_sds install_sdc connect_sdc");
+        assert_eq!(client.0, "stage prerequisites install_sdc connect_sdc");
+        assert_ne!(server.1, client.1);
+        assert_eq!(server.1, names(true).1);
+    }
+
+    #[test]
+    fn everything_that_stands_against_it_is_told_at_once() {
+        let choose = |_: &Wanted<'_>, component: Component| match component {
+            Component::Sds => Err("no file for centos 7".to_owned()),
+            other => Ok(artefact(other.as_str())),
+        };
+        let against = steps(&goal(true, &[]), &choose).unwrap_err();
+        assert_eq!(against, [Why::NoManagers, Why::NoPackage { because: "no file for centos 7".into() }]);
+    }
+}

@@ -1,0 +1,266 @@
+//! What the API says of the nodes that work for us: what their agents tell, and
+//! which hosts may join by a token.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::extract::{Json, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::api::Shown;
+use super::problem::Problem;
+use super::routes::{Answers, Body, Route, Served};
+use super::schema;
+use crate::clock;
+use crate::enrol::ca::Authority;
+use crate::enrol::crew::{Member, Members};
+use crate::enrol::token::Admissions;
+use crate::metrics::Own;
+use crate::model::findings::Disk;
+use crate::model::id::{AgentId, NodeName, SystemId};
+use crate::model::node::{NodePhase, Role};
+use crate::model::order::{Finished, HostReport, OrderId};
+use crate::model::overview::{NodeShown, Tone};
+use crate::model::person::Role as Account;
+use crate::model::rollout::{NodeRollout, RolloutOrder, RolloutStatus, Why};
+use crate::model::unit::Timestamp;
+
+/// What requests read of nodes.
+#[derive(Clone)]
+#[allow(missing_docs)]
+pub struct Nodes {
+    pub members: watch::Receiver<Arc<Members>>,
+    pub admissions: Admissions,
+    pub authority: Arc<Authority>,
+    /// Hosts of the configuration that are not in Mesos.
+    pub known: Arc<BTreeSet<NodeName>>,
+    /// How far the rollout is, and who takes orders for it; none: nothing is rolled out.
+    pub rollout: Option<RolloutDesk>,
+}
+
+/// How requests reach the rollout.
+#[derive(Clone)]
+#[allow(missing_docs)]
+pub struct RolloutDesk {
+    pub status: watch::Receiver<Arc<RolloutStatus>>,
+    pub orders: mpsc::Sender<(RolloutOrder, oneshot::Sender<Result<(), String>>)>,
+}
+
+impl Nodes {
+    /// How far the rollout is.
+    pub(super) fn status(&self) -> Arc<RolloutStatus> {
+        self.rollout.as_ref().map(|rollout| Arc::clone(&rollout.status.borrow())).unwrap_or_default()
+    }
+
+    /// Nodes as the page shows them.
+    pub(super) fn shown(&self) -> Vec<NodeShown> {
+        let status = self.status();
+        let mut nodes: Vec<NodeShown> = status.nodes.values().map(node_shown).collect();
+        nodes.sort_by_key(|node| (std::cmp::Reverse(node.tone), node.name.clone()));
+        nodes
+    }
+
+    /// Counts nodes for the next scrape.
+    pub(super) fn count(&self, own: &Own) {
+        let members = Arc::clone(&self.members.borrow());
+        let seen = members.iter().filter_map(|(name, member)| Some((name, member.facts.as_ref()?.seen_at)));
+        own.rollout_status(&self.status(), seen);
+    }
+}
+
+fn node_shown(node: &NodeRollout) -> NodeShown {
+    let tone = match &node.phase {
+        NodePhase::Ready => Tone::Good,
+        NodePhase::Failed { .. } => Tone::Bad,
+        NodePhase::Lost => Tone::Warn,
+        NodePhase::Wanted
+        | NodePhase::Launching
+        | NodePhase::Installing { .. }
+        | NodePhase::Joining
+        | NodePhase::InMaintenance { .. }
+        | NodePhase::Draining
+        | NodePhase::Retired => Tone::Busy,
+    };
+    let why = node.why.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    NodeShown {
+        name: node.node.to_string(),
+        system: Some(node.system.to_string()),
+        tone,
+        phase: node.phase.as_str().replace('_', " "),
+        why: (!why.is_empty()).then_some(why),
+        since: Some(node.since),
+        offer: None,
+    }
+}
+
+/// What is shown of a node.
+#[derive(Serialize)]
+struct Shows<'a> {
+    node: &'a NodeName,
+    /// How far its rollout is.
+    #[serde(flatten)]
+    rollout: Option<Rollout<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<Agent<'a>>,
+}
+
+/// How far its rollout is.
+#[derive(Serialize)]
+struct Rollout<'a> {
+    system: &'a SystemId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mesos_agent: Option<&'a AgentId>,
+    roles: &'a BTreeSet<Role>,
+    #[serde(flatten)]
+    phase: &'a NodePhase,
+    since: Timestamp,
+    /// Each reason why it is no further, in sentences.
+    because: Vec<String>,
+    /// The same with their data.
+    reasons: &'a [Why],
+    disks: &'a [Disk],
+}
+
+impl<'a> Rollout<'a> {
+    fn of(node: &'a NodeRollout) -> Self {
+        Self {
+            system: &node.system,
+            mesos_agent: node.agent.as_ref(),
+            roles: &node.roles,
+            phase: &node.phase,
+            since: node.since,
+            because: node.why.iter().map(ToString::to_string).collect(),
+            reasons: &node.why,
+            disks: &node.disks,
+        }
+    }
+}
+
+/// What its agent tells.
+#[derive(Serialize)]
+struct Agent<'a> {
+    seen_at: Option<Timestamp>,
+    release: &'a str,
+    program: &'a str,
+    boot_id: &'a str,
+    kernel: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a HostReport>,
+    /// The order that it says it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    working_on: Option<&'a OrderId>,
+    /// The order that has no outcome yet, and its task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<(&'a OrderId, &'static str)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out_of_work: Option<&'a str>,
+    /// What came of its last order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<&'a Finished>,
+}
+
+impl<'a> Agent<'a> {
+    fn of(member: &'a Member) -> Self {
+        let facts = member.facts.as_ref();
+        Self {
+            seen_at: facts.map(|facts| facts.seen_at),
+            release: &member.release,
+            program: &member.program,
+            boot_id: facts.map_or("", |facts| &facts.boot_id),
+            kernel: facts.map_or("", |facts| &facts.kernel),
+            host: member.host.as_ref(),
+            working_on: member.working_on.as_ref(),
+            order: member.order.as_ref().map(|order| (&order.id, order.task.name())),
+            out_of_work: member.out_of_work.as_deref(),
+            last: member.outcomes.last(),
+        }
+    }
+}
+
+fn of(shown: &Shown) -> Result<&Nodes, Problem> {
+    let missing = "no node works for this controller; write a section [agents] to have them";
+    shown.nodes.as_ref().ok_or_else(|| Problem::not_found(missing))
+}
+
+/// Every node that is known.
+async fn nodes(State(shown): State<Shown>) -> Result<Response, Problem> {
+    let nodes = of(&shown)?;
+    let members = Arc::clone(&nodes.members.borrow());
+    let status = nodes.status();
+    let names: BTreeSet<&NodeName> = nodes.known.iter().chain(members.keys()).chain(status.nodes.keys()).collect();
+    let all: Vec<Shows<'_>> = names
+        .into_iter()
+        .map(|node| Shows {
+            node,
+            rollout: status.nodes.get(node).map(Rollout::of),
+            agent: members.get(node).map(|member| Agent::of(member)),
+        })
+        .collect();
+    Ok(Answer(all).into_response())
+}
+
+/// What is looked at, and what only this host may order.
+pub(super) fn routes() -> Vec<Route> {
+    use Answers::{List, Object, Text};
+    vec![
+        Route::get(
+            "/api/v1/nodes",
+            List,
+            "How far each node is, why it is no further, and what its agent tells.",
+            nodes,
+        )
+        .refuses(&[404]),
+        Route::post("/api/v1/tokens", Account::Admin, Object, "Make a token with which a host joins.", token)
+            .takes(Body::Json(schema::joining))
+            .served(Served::HostOnly)
+            .refuses(&[400, 404, 413, 415, 422]),
+        Route::post(
+            "/api/v1/rollout/orders",
+            Account::Admin,
+            Text("text/plain"),
+            "Let the rollout of a system begin or end, or a node be tried again.",
+            order,
+        )
+        .takes(Body::Json(schema::rolling_out))
+        .served(Served::HostOnly)
+        .refuses(&[400, 404, 409, 413, 415, 422, 503]),
+    ]
+}
+
+/// Lets the rollout of a system begin or end, or a node be tried again.
+async fn order(State(shown): State<Shown>, Json(order): Json<RolloutOrder>) -> Result<Response, Problem> {
+    let nodes = of(&shown)?;
+    let missing = "nothing is rolled out; write a section [systems.NAME.rollout]";
+    let rollout = nodes.rollout.as_ref().ok_or_else(|| Problem::not_found(missing))?;
+    let ending = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the controller ends");
+    let (answer, told) = oneshot::channel();
+    rollout.orders.send((order, answer)).await.map_err(|_| ending())?;
+    match told.await.map_err(|_| ending())? {
+        Ok(()) => Ok((StatusCode::ACCEPTED, "it is so\n").into_response()),
+        Err(why) => Err(Problem::new(StatusCode::CONFLICT, why)),
+    }
+}
+
+/// For which host a token is wanted.
+#[derive(Deserialize)]
+struct For {
+    node: String,
+}
+
+/// Makes a token with which a host of `[fleet.static]` joins.
+async fn token(State(shown): State<Shown>, Json(For { node }): Json<For>) -> Result<Response, Problem> {
+    let nodes = of(&shown)?;
+    if !nodes.known.contains(&NodeName::new(&node)) {
+        let detail = format!("{node:?} is no host of the configuration; write a section [fleet.static.\"{node}\"]");
+        return Err(Problem::not_found(detail));
+    }
+    let token = nodes.admissions.make(&node, rand::random(), clock::now());
+    let authority = nodes.authority.pem();
+    let fingerprint = nodes.authority.fingerprint();
+    let answer = serde_json::json!({ "token": token, "authority": authority, "fingerprint": fingerprint });
+    Ok((StatusCode::CREATED, Answer(answer)).into_response())
+}

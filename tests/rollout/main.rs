@@ -1,0 +1,11 @@
+//! Whether the controller brings nodes to work: real `sio run`, real agents'
+//! endpoint, a simulated system behind a simulated gateway.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod adding;
+mod cluster;
+mod joining;
+mod node;
+mod ready;
+mod site;
