@@ -26,6 +26,7 @@ use crate::alert::tell::Teller;
 use crate::config::{self, Config};
 use crate::fleet::preview::preview;
 use crate::fleet::run::{Framework, Seen, Settings as FleetSettings};
+use crate::fleet::workloads::Watcher;
 use crate::gateway::{Gateway, Role};
 use crate::keeper::{self, Keeper, Kept};
 use crate::metrics::{Encoder, Exposition, Own};
@@ -33,6 +34,7 @@ use crate::model::id::SystemId;
 use crate::model::picture::Picture;
 use crate::model::status::ReceiverStatus;
 use crate::model::unit::Timestamp;
+use crate::model::workload::Workloads;
 use crate::poll::run::Poller;
 use crate::store::{Desk, Owner, SqliteStore, State, Store, StoreError, ZooKeeperStore};
 use crate::switchboard::Switchboard;
@@ -92,15 +94,25 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         Evaluator::new(reloader.rules(), &folder, desk.clone(), &state, own.clone())
     });
     let (switchboard, calls) = Switchboard::new();
+    let workloads = match &config.mesos {
+        Some(mesos) => Some(Watcher::new(mesos).context("the Mesos cluster cannot be used")?),
+        None => None,
+    };
     let mut told = match &evaluator {
         Some(_) => telling(config, &state, &desk, &gallery, calls, &own, now)?,
         None => Told::default(),
     };
     let statuses = std::mem::take(&mut told.statuses);
-    let framework = match &config.mesos {
-        Some(mesos) => Some(framework(mesos, &config.systems, &desk, &state, &own)?),
-        None => None,
+    let (workload_watcher, workloads) = workloads.unzip();
+    let framework = match (&config.mesos, &workloads) {
+        (Some(mesos), Some(workloads)) => {
+            Some(framework(mesos, &config.systems, &desk, &state, &own, workloads.clone())?)
+        }
+        _ => None,
     };
+    if let Some(workloads) = workloads {
+        told.teller = told.teller.map(|teller| teller.naming(workloads));
+    }
     let shown = Shown {
         gallery: gallery.clone(),
         exposition: exposition.subscribe(),
@@ -139,6 +151,9 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         }
         let task = evaluator.run(gallery.clone(), watched, stop.clone());
         tasks.spawn(async move { ("evaluation of alert rules", task.await.map_err(anyhow::Error::from)) });
+    }
+    if let Some(watcher) = workload_watcher {
+        spawn(&mut tasks, "watcher of workloads", watcher.run(stop.clone()));
     }
     if let Some((framework, _)) = framework {
         let task = framework.run(stop.clone());
@@ -243,6 +258,7 @@ fn framework(
     desk: &Desk,
     state: &State,
     own: &Arc<Own>,
+    workloads: watch::Receiver<Arc<Workloads>>,
 ) -> anyhow::Result<(Framework, Cluster)> {
     let (seen, cluster) = (own.clone(), mesos.cluster.clone());
     let on_seen = Arc::new(move |what: &Seen<'_>| match what {
@@ -266,7 +282,7 @@ fn framework(
     let look_ahead: LookAhead = Arc::new(move |system, status, snapshot| {
         rollouts.get(system).map(|rollout| preview(system, rollout, &names, status, snapshot))
     });
-    let cluster = Cluster { status: handles.status, orders: handles.orders, look_ahead };
+    let cluster = Cluster { status: handles.status, orders: handles.orders, look_ahead, workloads };
     Ok((framework, cluster))
 }
 

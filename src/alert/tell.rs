@@ -23,6 +23,7 @@ use crate::clock;
 use crate::metrics::Own;
 use crate::model::alerting::{Answer, Fingerprint, Handled, Notification, Order, Refusal};
 use crate::model::unit::Timestamp;
+use crate::model::workload::Workloads;
 use crate::store::{Batch, Desk, Key, MAX_BATCH, OPERATION_COST, State, StoreError};
 use crate::switchboard::Call;
 use crate::watches::Gallery;
@@ -54,6 +55,8 @@ pub struct Teller {
     calls: mpsc::Receiver<Call>,
     handled: watch::Sender<HandledNow>,
     own: Arc<Own>,
+    /// What runs in the Mesos cluster; none where none is configured.
+    workloads: Option<watch::Receiver<Arc<Workloads>>>,
 }
 
 impl Teller {
@@ -89,7 +92,15 @@ impl Teller {
             calls,
             handled,
             own,
+            workloads: None,
         }
+    }
+
+    /// Names what runs in a Mesos cluster to people.
+    #[must_use]
+    pub fn naming(mut self, workloads: watch::Receiver<Arc<Workloads>>) -> Self {
+        self.workloads = Some(workloads);
+        self
     }
 
     /// How alerts stand with people.
@@ -143,7 +154,8 @@ impl Teller {
                 }
                 return Ok(());
             };
-            self.background.fill(&mut notification, &pictures);
+            let workloads = self.workloads.as_ref().map(|workloads| Arc::clone(&workloads.borrow()));
+            self.background.fill(&mut notification, &pictures, workloads.as_deref());
             info!(id = %notification.id, kind = notification.kind.as_str(), group = %notification.group, "people are told");
             self.own.told(notification.kind.as_str(), notification.severity().as_str());
             let before = std::mem::replace(&mut self.memory, memory);

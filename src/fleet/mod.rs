@@ -16,3 +16,4 @@ pub mod preview;
 pub mod roles;
 pub mod run;
 mod status;
+pub mod workloads;

@@ -2,11 +2,12 @@
 //!
 //! [`scheduler`] is the framework's side as a state machine without I/O;
 //! [`client`] carries its calls and the stream of events; [`master`] finds the
-//! leader. [`executor`] is the other side, on an agent.
+//! leader, and [`operator`] asks it what runs. [`executor`] is the other side, on an agent.
 
 pub mod client;
 pub mod executor;
 pub mod master;
+pub mod operator;
 pub mod recordio;
 pub mod scheduler;
 pub mod wire;

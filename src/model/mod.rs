@@ -28,3 +28,4 @@ pub mod step;
 pub mod unit;
 pub mod version;
 pub mod window;
+pub mod workload;

@@ -31,6 +31,7 @@ use crate::model::picture::Picture;
 use crate::model::snapshot::{Part, Snapshot};
 use crate::model::status::{ReceiverStatus, Status};
 use crate::model::unit::Timestamp;
+use crate::model::workload::add_workloads;
 use crate::switchboard::Switchboard;
 use crate::watches::Gallery;
 
@@ -111,6 +112,7 @@ fn routes() -> Router<Shown> {
         .route("/api/v1/framework", get(super::mesos::framework))
         .route("/api/v1/agents", get(super::mesos::agents))
         .route("/api/v1/offers", get(super::mesos::offers))
+        .route("/api/v1/workloads", get(super::mesos::workloads))
         .route("/api/v1/systems", get(systems))
         .route("/api/v1/systems/{system}", get(system))
         .route("/api/v1/systems/{system}/hurt", get(hurt))
@@ -336,7 +338,11 @@ async fn hurt(
         };
         Problem::new(status, error.to_string())
     })?;
-    Ok(Json(hurts::hurt(snapshot, suspect)).into_response())
+    let mut hurt = hurts::hurt(snapshot, suspect);
+    if let Some(cluster) = &shown.mesos {
+        add_workloads(&mut hurt, snapshot, &cluster.workloads.borrow());
+    }
+    Ok(Json(hurt).into_response())
 }
 
 fn answered(picture: &Picture) -> Result<&Snapshot, Problem> {

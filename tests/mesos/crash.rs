@@ -12,8 +12,8 @@ use scaleio_framework::store::{Owner, SqliteStore, Store};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::site::{Site, Wanted, until};
 use crate::controller::{addresses, executor, mesos};
+use crate::site::{Site, Wanted, until};
 
 /// The body of the child process below; nothing in a usual run. It ends itself
 /// with SIGABRT at the point of the given number.

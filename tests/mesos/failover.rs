@@ -5,8 +5,8 @@ use scaleio_framework::model::framework::Registration;
 use scaleio_framework::store::Disk;
 
 use crate::cluster::Cluster;
-use crate::site::{tasks, until};
 use crate::controller::{Controller, addresses, executor, mesos};
+use crate::site::{tasks, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_leader_is_found_and_the_tasks_with_it() {

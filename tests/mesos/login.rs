@@ -3,8 +3,8 @@
 use scaleio_framework::model::framework::Registration;
 use scaleio_framework::store::Disk;
 
-use crate::site::{Site, Wanted, until};
 use crate::controller::{Controller, addresses, executor, mesos};
+use crate::site::{Site, Wanted, until};
 
 pub(crate) async fn a_master_that_wants_a_login_gets_it_and_a_wrong_one_is_told<S: Site>() {
     let site = S::up(24_000..25_000, Wanted { login: Some(("sio", "s3cret")), ..Wanted::ONE }).await;

@@ -9,6 +9,7 @@
 //! master to do what a real one does only by chance.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stderr, reason = "cases tell how far they came; it is shown of those that fail")]
 
 mod calls;
 mod cluster;
@@ -21,6 +22,7 @@ mod nodes;
 mod refusals;
 mod simulated;
 mod site;
+mod workloads;
 
 /// Plays each case at both places.
 macro_rules! cases {
@@ -52,6 +54,7 @@ cases! {
     nodes::tasks_follow_their_agents_whatever_happens_to_them,
     refusals::calls_of_no_meaning_are_refused_in_the_words_of_mesos,
     refusals::streams_are_fenced,
+    workloads::tasks_are_named_with_their_application_and_their_volumes,
 }
 
 /// What this program would run, as it says itself: nothing may be played at one place only.
@@ -66,5 +69,5 @@ fn the_same_cases_are_played_at_both() {
     let (real, simulated) = (at("at_the_real_one::"), at("at_the_simulated_one::"));
     eprintln!("{} cases at the real Mesos, {} at the simulated one", real.len(), simulated.len());
     assert_eq!(real, simulated);
-    assert!(real.len() >= 11, "{real:?}");
+    assert!(real.len() >= 12, "{real:?}");
 }

@@ -49,7 +49,7 @@ impl Cluster {
             self.own_update(framework, &name, "TASK_STARTING", None, "");
             self.own_update(framework, &name, "TASK_RUNNING", None, "");
         } else {
-            self.to_executor(agent, &key, json!({ "type": "LAUNCH", "launch": { "task": info } }));
+            self.tell_executor(agent, &key, json!({ "type": "LAUNCH", "launch": { "task": info } }));
         }
         taken
     }
@@ -62,7 +62,14 @@ impl Cluster {
         self.update(framework, task, status);
     }
 
-    fn start(&mut self, framework: &str, agent: &str, key: &(String, String), task: &Value, is_command: bool) -> Amounts {
+    fn start(
+        &mut self,
+        framework: &str,
+        agent: &str,
+        key: &(String, String),
+        task: &Value,
+        is_command: bool,
+    ) -> Amounts {
         let executor = if is_command { Value::Null } else { task["executor"].clone() };
         let said = if is_command { &task["command"] } else { &executor["command"] };
         let (container, kill) = (self.dashed(), CancellationToken::new());
@@ -119,7 +126,7 @@ impl Cluster {
     }
 
     /// Says something to an executor, now or when it and its agent are there.
-    pub(super) fn to_executor(&mut self, agent: &str, key: &(String, String), event: Value) {
+    pub(super) fn tell_executor(&mut self, agent: &str, key: &(String, String), event: Value) {
         let Some(known) = self.agents.get(agent) else { return };
         let is_up = self.process(&known.host) == Process::Up;
         let Some(known) = self.agents.get_mut(agent) else { return };
@@ -230,12 +237,12 @@ impl Cluster {
             status["reason"] = json!("REASON_AGENT_DRAINING");
         }
         self.update(&key.0, &task, status);
-        self.to_executor(agent, key, json!({ "type": "ACKNOWLEDGED", "acknowledged": acknowledged }));
+        self.tell_executor(agent, key, json!({ "type": "ACKNOWLEDGED", "acknowledged": acknowledged }));
     }
 
     /// Tells an executor to end; it is killed after its grace period.
     pub(super) fn shut_down(&mut self, agent: &str, key: &(String, String)) {
-        self.to_executor(agent, key, json!({ "type": "SHUTDOWN" }));
+        self.tell_executor(agent, key, json!({ "type": "SHUTDOWN" }));
         let now = self.now;
         let Some(executor) = self.agents.get_mut(agent).and_then(|agent| agent.executors.get_mut(key)) else { return };
         if executor.is_command {
@@ -285,16 +292,21 @@ impl Cluster {
         let Some(executor) = known.executors.remove(key) else { return };
         known.used -= executor.amounts;
         let (state, reason, message, status) = match exit {
-            Exit::Status(0) if executor.is_command => ("TASK_FINISHED", None, "Command exited with status 0".to_owned(), 0),
+            Exit::Status(0) if executor.is_command => {
+                ("TASK_FINISHED", None, "Command exited with status 0".to_owned(), 0)
+            }
             Exit::Status(status) if executor.is_command => {
                 ("TASK_FAILED", None, format!("Command exited with status {}", status >> 8), *status)
             }
             Exit::Status(status) => {
                 ("TASK_FAILED", Some("REASON_EXECUTOR_TERMINATED"), "Executor terminated".to_owned(), *status)
             }
-            Exit::NotStarted { why } => {
-                ("TASK_FAILED", Some("REASON_CONTAINER_LAUNCH_FAILED"), format!("Failed to launch container: {why}"), 256)
-            }
+            Exit::NotStarted { why } => (
+                "TASK_FAILED",
+                Some("REASON_CONTAINER_LAUNCH_FAILED"),
+                format!("Failed to launch container: {why}"),
+                256,
+            ),
         };
         if !executor.is_command && self.is_there(agent) {
             let failure = json!({ "agent_id": id(agent), "executor_id": id(&key.1), "status": status });
@@ -326,7 +338,9 @@ impl Cluster {
             .map(|(key, _)| key.clone())
             .collect();
         for key in lost {
-            let Some(executor) = self.agents.get_mut(agent).and_then(|known| known.executors.remove(&key)) else { continue };
+            let Some(executor) = self.agents.get_mut(agent).and_then(|known| known.executors.remove(&key)) else {
+                continue;
+            };
             executor.kill.cancel();
             if let Some(known) = self.agents.get_mut(agent) {
                 known.used -= executor.amounts;

@@ -105,7 +105,7 @@ impl Cluster {
                 if let Some(named) = &call.message {
                     let key = (framework.to_owned(), named.executor_id.value.clone());
                     let data = named.data.clone().unwrap_or_default();
-                    self.to_executor(named.agent(), &key, json!({ "type": "MESSAGE", "message": { "data": data } }));
+                    self.tell_executor(named.agent(), &key, json!({ "type": "MESSAGE", "message": { "data": data } }));
                 }
             }
             "SUPPRESS" => self.suppress(framework, call.suppress.as_ref(), true),
@@ -130,12 +130,7 @@ impl Cluster {
         }
     }
 
-    fn subscribe(
-        &mut self,
-        call: &Call,
-        stream: Option<&str>,
-        principal: Option<&str>,
-    ) -> Result<Answer, Refused> {
+    fn subscribe(&mut self, call: &Call, stream: Option<&str>, principal: Option<&str>) -> Result<Answer, Refused> {
         let part = call.subscribe.as_ref().ok_or_else(|| invalid("Expecting 'subscribe' to be present"))?;
         let info = &part["framework_info"];
         for needed in ["user", "name"] {
@@ -187,9 +182,7 @@ impl Cluster {
             ));
         }
         if can(info, "MULTI_ROLE") && info["role"].is_string() {
-            return Some(
-                "'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable".to_owned(),
-            );
+            return Some("'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable".to_owned());
         }
         self.removed.contains(own).then(|| "Framework has been removed".to_owned())
     }
@@ -266,7 +259,10 @@ impl Cluster {
                 framework.beat_at = now + self.times.heartbeat;
                 let _ = stream.sink.send(record(&heartbeat()));
             }
-            framework.filters.retain(|_, until| *until > now);
+            framework.filters.retain(|_, refused| {
+                refused.retain(|(_, until)| *until > now);
+                !refused.is_empty()
+            });
         }
         left.iter().for_each(|id| self.take_offers_back(id));
         over.iter().for_each(|id| self.remove_framework(id));

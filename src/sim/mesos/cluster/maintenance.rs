@@ -90,7 +90,10 @@ impl Cluster {
     pub(super) fn stop_maintenance(&mut self, machines: &[Machine]) -> Result<(), Refused> {
         for machine in machines {
             if self.machines.get(machine) != Some(&Mode::Down) {
-                return Err(Refused::bad(format!("Machine '{}' is not in DOWN mode and cannot be brought up", machine.json())));
+                return Err(Refused::bad(format!(
+                    "Machine '{}' is not in DOWN mode and cannot be brought up",
+                    machine.json()
+                )));
             }
         }
         for machine in machines {
@@ -114,9 +117,11 @@ impl Cluster {
                 }
                 for (framework, here) in &self.frameworks {
                     let uses = here.tasks.values().any(|task| task.agent == *agent);
-                    let offered = self.offers.values().any(|offer| offer.agent == *agent && offer.framework == *framework);
+                    let offered =
+                        self.offers.values().any(|offer| offer.agent == *agent && offer.framework == *framework);
                     let open = |inverse: &Inverse| inverse.agent == *agent && inverse.framework == *framework;
-                    let voted = window.votes.iter().find(|vote| vote.framework == *framework && vote.machine == *machine);
+                    let voted =
+                        window.votes.iter().find(|vote| vote.framework == *framework && vote.machine == *machine);
                     let is_due = voted.is_none_or(|vote| vote.again <= self.now);
                     if here.stream.is_some() && (uses || offered) && is_due && !self.inverse.values().any(open) {
                         wanted.push((framework.clone(), agent.clone(), window.unavailability.clone()));
@@ -176,7 +181,8 @@ impl Cluster {
 
     pub(in crate::sim::mesos) fn maintenance_json(&self) -> Value {
         let mut said = json!({});
-        let of = |wanted: Mode| self.machines.iter().filter(move |(_, mode)| **mode == wanted).map(|(machine, _)| machine);
+        let of =
+            |wanted: Mode| self.machines.iter().filter(move |(_, mode)| **mode == wanted).map(|(machine, _)| machine);
         let draining: Vec<Value> = of(Mode::Draining)
             .map(|machine| {
                 let votes = self.windows.iter().flat_map(|window| &window.votes);

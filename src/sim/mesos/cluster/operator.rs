@@ -10,9 +10,8 @@ impl Cluster {
     /// A call of an operator.
     pub(in crate::sim::mesos) fn operator(&mut self, call: &Call) -> Result<Answer, Refused> {
         let kind = call.kind.as_deref().unwrap_or_default();
-        let missing = |part: &str| {
-            Refused::bad(format!("Failed to validate master::Call: Expecting '{part}' to be present"))
-        };
+        let missing =
+            |part: &str| Refused::bad(format!("Failed to validate master::Call: Expecting '{part}' to be present"));
         let shown = |key: &str, value: Value| Ok(Answer::Json(json!({ "type": kind, key: value })));
         match kind {
             "GET_HEALTH" => return shown("get_health", json!({ "healthy": true })),
@@ -83,6 +82,9 @@ impl Cluster {
                 "registered_time": { "nanoseconds": agent.registered_at },
                 "total_resources": host.total.json(None),
             });
+            if let Some(again) = agent.reregistered_at {
+                one["reregistered_time"] = json!({ "nanoseconds": again });
+            }
             if let Some(drain) = &agent.drain {
                 let state = if drain.is_drained { "DRAINED" } else { "DRAINING" };
                 one["drain_info"] = json!({ "state": state, "config": drain.config });

@@ -65,7 +65,13 @@ impl Task {
 pub(super) fn is_terminal(state: &str) -> bool {
     matches!(
         state,
-        "TASK_FINISHED" | "TASK_FAILED" | "TASK_KILLED" | "TASK_ERROR" | "TASK_DROPPED" | "TASK_GONE" | "TASK_LOST"
+        "TASK_FINISHED"
+            | "TASK_FAILED"
+            | "TASK_KILLED"
+            | "TASK_ERROR"
+            | "TASK_DROPPED"
+            | "TASK_GONE"
+            | "TASK_LOST"
             | "TASK_GONE_BY_OPERATOR"
     )
 }
@@ -90,8 +96,7 @@ impl Cluster {
         message: &str,
         agent: Option<&str>,
     ) -> Value {
-        let mut status =
-            json!({ "task_id": id(task), "state": state, "source": source, "timestamp": self.seconds() });
+        let mut status = json!({ "task_id": id(task), "state": state, "source": source, "timestamp": self.seconds() });
         if !message.is_empty() {
             status["message"] = json!(message);
         }
@@ -108,7 +113,9 @@ impl Cluster {
     pub(super) fn update(&mut self, framework: &str, task: &str, mut status: Value) {
         let due = self.now;
         let state = text(&status, "/state").to_owned();
-        let Some(known) = self.frameworks.get_mut(framework).and_then(|known| known.tasks.get_mut(task)) else { return };
+        let Some(known) = self.frameworks.get_mut(framework).and_then(|known| known.tasks.get_mut(task)) else {
+            return;
+        };
         let uuid = text(&status, "/uuid").to_owned();
         if !known.seen.insert(uuid) || is_terminal(&known.state) {
             return;
@@ -125,7 +132,9 @@ impl Cluster {
     }
 
     fn free_task(&mut self, framework: &str, task: &str, agent: &str) {
-        let Some(known) = self.frameworks.get_mut(framework).and_then(|known| known.tasks.get_mut(task)) else { return };
+        let Some(known) = self.frameworks.get_mut(framework).and_then(|known| known.tasks.get_mut(task)) else {
+            return;
+        };
         if !std::mem::replace(&mut known.is_free, true)
             && let Some(agent) = self.agents.get_mut(agent)
         {
@@ -149,7 +158,9 @@ impl Cluster {
         if !self.is_there(&known.agent) {
             return;
         }
-        let Some(known) = self.frameworks.get_mut(framework).and_then(|known| known.tasks.get_mut(task)) else { return };
+        let Some(known) = self.frameworks.get_mut(framework).and_then(|known| known.tasks.get_mut(task)) else {
+            return;
+        };
         let Some(first) = known.pending.front_mut().filter(|first| first.due <= now) else { return };
         first.due = now + first.wait;
         first.wait = (first.wait * 2).min(LONGEST_RESEND);
@@ -196,8 +207,11 @@ impl Cluster {
         if !self.is_there(&known.agent) {
             return;
         }
-        let Some(known) = self.frameworks.get_mut(framework).and_then(|known| known.tasks.get_mut(name)) else { return };
-        let is_first = known.pending.front().is_some_and(|first| first.status["uuid"].as_str() == named.uuid.as_deref());
+        let Some(known) = self.frameworks.get_mut(framework).and_then(|known| known.tasks.get_mut(name)) else {
+            return;
+        };
+        let is_first =
+            known.pending.front().is_some_and(|first| first.status["uuid"].as_str() == named.uuid.as_deref());
         if !is_first {
             return;
         }
@@ -325,7 +339,9 @@ impl Cluster {
 
     /// The agent tells the executor of a task to end it.
     pub(super) fn kill_at_agent(&mut self, framework: &str, task: &str, policy: &Value) {
-        let Some(known) = self.frameworks.get_mut(framework).and_then(|known| known.tasks.get_mut(task)) else { return };
+        let Some(known) = self.frameworks.get_mut(framework).and_then(|known| known.tasks.get_mut(task)) else {
+            return;
+        };
         known.is_kill_wanted = true;
         let (agent, key) = (known.agent.clone(), (framework.to_owned(), known.executor.clone()));
         if known.is_command {
@@ -338,7 +354,7 @@ impl Cluster {
         if policy.is_object() {
             kill["kill_policy"] = json!({ "grace_period": policy });
         }
-        self.to_executor(&agent, &key, json!({ "type": "KILL", "kill": kill }));
+        self.tell_executor(&agent, &key, json!({ "type": "KILL", "kill": kill }));
     }
 
     /// A task, as the operator API shows it.
