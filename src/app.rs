@@ -40,8 +40,10 @@ use crate::store::{Desk, Owner, SqliteStore, State, Store, StoreError, ZooKeeper
 use crate::switchboard::Switchboard;
 use crate::watches::Gallery;
 use crate::web::access::Access;
+use crate::web::actions::FormKey;
 use crate::web::api::{self, Shown};
 use crate::web::listener::Listener;
+use crate::web::live::{self, Live};
 use crate::web::mesos::{Cluster, LookAhead};
 use crate::{BUILD, VERSION, clock};
 
@@ -62,10 +64,7 @@ pub struct Running {
 /// Starts everything that the configuration asks for. What cannot work is
 /// found here, before the first request goes out.
 pub async fn start(config: &Config) -> anyhow::Result<Running> {
-    let access = match &config.web.config_file {
-        Some(file) => Access::read(file).context("the web configuration cannot be used")?,
-        None => Access::open(),
-    };
+    let access = Access::new(&config.web).context("the web configuration cannot be used")?;
     let access = Arc::new(access);
     let rules = if config.alerts.enabled { Some(rules::load(&config.alerts, &config.poll)?) } else { None };
     let web = Listener::tcp(config.web.listen, Arc::clone(&access)).await?;
@@ -113,6 +112,9 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     if let Some(workloads) = workloads {
         told.teller = told.teller.map(|teller| teller.naming(workloads));
     }
+    let stop = CancellationToken::new();
+    let pasts = watch::Sender::new(Arc::default());
+    let live = Live::new(pasts.subscribe(), stop.clone());
     let shown = Shown {
         gallery: gallery.clone(),
         exposition: exposition.subscribe(),
@@ -125,9 +127,13 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         own: own.clone(),
         started_at: now,
         receivers: Arc::new(move |now| statuses.iter().map(|status| status(now)).collect()),
+        live,
+        forms: FormKey::random(),
+        forecasts: evaluator.as_ref().map(Evaluator::forecasts),
+        // Whoever works on nodes publishes them here.
+        works: None,
     };
 
-    let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     for (system, gateway, observed) in pollers {
         let poller = Poller::new(system.clone(), gateway, &config.poll, gallery.clone(), own.clone(), observed);
@@ -135,6 +141,8 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     }
     let watched = exposition.subscribe();
     spawn(&mut tasks, "encoder", encode(encoder, gallery.clone(), kept.clone(), exposition, stop.clone()));
+    spawn(&mut tasks, "memory of the page", live::remember(gallery.clone(), pasts, stop.clone()));
+    spawn(&mut tasks, "page", live::render(shown.clone()));
     spawn(&mut tasks, "web listener", web.serve(api::public(shown.clone(), access), stop.clone()));
     spawn(&mut tasks, "control socket", socket.serve(api::local(shown), stop.clone()));
     if let Some(evaluator) = evaluator {

@@ -213,7 +213,7 @@ mod tests {
 
     fn many(disconnections: u64) -> Observed {
         let noted = |n: u64| {
-            (format!("{n:016x}"), Noted { connected: n.is_multiple_of(2), disconnections, maintenance_since: None })
+            (format!("{n:016x}"), Noted { connected: n.is_multiple_of(2), disconnections, ..Noted::default() })
         };
         Observed {
             primary: Some("1".to_owned()),

@@ -216,6 +216,7 @@ fn known_keys() -> BTreeSet<String> {
             match full.as_str() {
                 "log"
                 | "web"
+                | "web.proxy"
                 | "control"
                 | "store"
                 | "poll"
@@ -242,6 +243,8 @@ fn known_keys() -> BTreeSet<String> {
                 | "systems.prod.rollout.disks"
                 | "systems.prod.rollout.mdm"
                 | "systems.prod.rollout.nodes.storage.disks" => sections.push(full),
+                "web.users" => sections.push("web.users.anna".to_owned()),
+                "web.tokens" => sections.push("web.tokens.prometheus".to_owned()),
                 "systems" => sections.push("systems.prod".to_owned()),
                 "systems.prod.rollout.domains" => sections.push(full + ".d1"),
                 "systems.prod.rollout.domains.d1.pools" => sections.push(full + ".ssd"),
@@ -298,8 +301,18 @@ fn the_values_of_the_example_are_the_defaults() {
 
 #[test]
 fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_out() {
-    const ABSENT: [&str; 7] =
-        ["systems.", "mail.", "mesos.", "alertmanager.", "webhook.", "alerts.override", "notify."];
+    const ABSENT: [&str; 10] = [
+        "systems.",
+        "mail.",
+        "mesos.",
+        "alertmanager.",
+        "webhook.",
+        "alerts.override",
+        "notify.",
+        "web.users.",
+        "web.tokens.",
+        "web.proxy.",
+    ];
     let (mut live, mut shown) = (BTreeSet::new(), BTreeSet::new());
     flat("", &example().parse().unwrap(), &mut live);
     flat("", &example_with_all(), &mut shown);
@@ -371,6 +384,51 @@ fn a_short_mail_section_is_enough_and_its_defaults_are_those_of_the_example() {
     let lines = section.iter().filter(|(key, _)| !own.contains(&key.as_str()));
     let lines: String = lines.map(|(key, value)| format!("{key} = {value}\n")).collect();
     assert_eq!(format!("{:?}", mail(&lines).unwrap()), format!("{short:?}"));
+}
+
+#[test]
+fn users_tokens_and_a_proxy_are_read_and_mistakes_are_told_with_their_mend() {
+    let hash = scaleio_framework::web::access::hash("hunter2").unwrap();
+    let digest = "ab".repeat(32);
+    let good = format!(
+        "[web.users.anna]\npassword_hash = \"{hash}\"\nrole = \"operator\"\n\
+         [web.users.\"bob@example.test\"]\npassword_hash = \"{hash}\"\nrole = \"admin\"\n\
+         [web.tokens.ci]\nsha256 = \"{}\"\nrole = \"viewer\"\n\
+         [web.proxy]\naddresses = [\"127.0.0.1\", \"::ffff:10.0.0.1\"]\nheader = \"Remote-User\"\n",
+        digest.to_uppercase()
+    );
+    let web = Folder::new().load(&format!("{SYSTEM}{good}"), &[]).unwrap().web;
+    assert_eq!(web.users.keys().collect::<Vec<_>>(), ["anna", "bob@example.test"]);
+    assert_eq!((web.users["anna"].role.as_str(), web.tokens["ci"].sha256.as_str()), ("operator", digest.as_str()));
+    let proxy = web.proxy.unwrap();
+    let addresses: Vec<String> = proxy.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!((proxy.header.as_str(), proxy.role.as_str()), ("remote-user", "viewer"));
+    assert_eq!(addresses, ["127.0.0.1", "10.0.0.1"]);
+
+    for (text, key, words) in [
+        (
+            "[web.users.anna]\npassword_hash = \"hunter2\"\nrole = \"admin\"",
+            "web.users.anna.password_hash",
+            "sio hash-password",
+        ),
+        ("[web.users.anna]\nrole = \"admin\"", "web.users.anna.password_hash", "missing"),
+        (
+            "[web.users.anna]\npassword_hash = \"HASH\"\nrole = \"root\"",
+            "web.users.anna.role",
+            "\"viewer\", \"operator\" or \"admin\"",
+        ),
+        ("[web.users.anna]\npassword_hash = \"HASH\"", "web.users.anna.role", "missing"),
+        ("[web.users.\"a:b\"]\npassword_hash = \"HASH\"\nrole = \"admin\"", "web.users.a:b", "no name of a user"),
+        ("[web.tokens.ci]\nsha256 = \"abc\"\nrole = \"viewer\"", "web.tokens.ci.sha256", "no SHA-256"),
+        ("[web.proxy]\nheader = \"x\"", "web.proxy.addresses", "missing"),
+        ("[web.proxy]\naddresses = [\"proxy\"]", "web.proxy.addresses", "no IP address"),
+        ("[web.proxy]\naddresses = [\"::1\"]\nheader = \"Authorization\"", "web.proxy.header", "x-forwarded-user"),
+        ("[web]\nacts_per_minute = 0", "web.acts_per_minute", "write 60"),
+        ("[web]\nconfig_file_role = \"all\"", "web.config_file_role", "no role"),
+    ] {
+        let said = Folder::new().load(&format!("{SYSTEM}{}\n", text.replace("HASH", &hash)), &[]).unwrap_err();
+        assert!(said.contains(key) && said.contains(words), "{text}: {said}");
+    }
 }
 
 #[test]

@@ -15,10 +15,13 @@ pub mod hooks;
 pub mod host;
 pub mod ledger;
 pub mod link;
+pub mod look;
 pub mod memory;
+pub mod papers;
 pub mod real;
 pub mod recipes;
 pub mod run;
+pub mod service;
 pub mod steps;
 pub mod walk;
 

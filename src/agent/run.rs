@@ -17,10 +17,11 @@ use tracing::{info, warn};
 
 use super::ledger::{Ledger, LedgerError};
 use super::link::{Link, LinkError, Papers};
+use super::look::look;
 use super::memory::{Admission, Memory, Record, refused, without_secrets};
 use super::real::{self, RealHost};
 use super::walk::{Around, walk};
-use crate::model::order::{Artefact, Component, Finished, Order, OrderId, PROTOCOL, Report, Secrets, Task};
+use crate::model::order::{Artefact, Component, Finished, HostReport, Order, OrderId, PROTOCOL, Report, Secrets, Task};
 use crate::model::unit::Timestamp;
 use crate::{VERSION, clock};
 
@@ -31,6 +32,9 @@ const REPEAT: Duration = Duration::from_secs(15);
 /// Between two tries when no controller answers; a thousand agents do this at once.
 const PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Between two looks at the host while nothing is to be done: what people do by hand is seen soon.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// What an agent is started with.
 #[derive(Clone, Debug)]
@@ -67,12 +71,14 @@ struct Status {
     /// Whether the order of the step must be heard again.
     wants_order: bool,
     finished: Vec<Finished>,
+    /// None before the first look at the host.
+    host: Option<HostReport>,
 }
 
 impl Status {
-    fn of(memory: &Memory, wants_order: bool) -> Self {
+    fn of(memory: &Memory, wants_order: bool, host: Option<HostReport>) -> Self {
         let working_on = memory.current().map(|current| current.order.id.clone());
-        Self { epoch: memory.epoch(), working_on, wants_order, finished: memory.unacknowledged() }
+        Self { epoch: memory.epoch(), working_on, wants_order, finished: memory.unacknowledged(), host }
     }
 }
 
@@ -111,7 +117,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Agen
         }
         Err(error) => return Err(error.into()),
     };
-    let (status, watched) = watch::channel(Status::of(ledger.memory(), ledger.memory().current().is_some()));
+    let (status, watched) = watch::channel(Status::of(ledger.memory(), ledger.memory().current().is_some(), None));
     let (sender, came) = mpsc::channel(16);
     let clock = Clock::default();
     let host = {
@@ -122,7 +128,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Agen
         RealHost::new(&settings.folder, Box::new(fetch)).map_err(fail)?
     };
     info!(version = VERSION, boot_id = about.boot_id, "the agent works");
-    let worker = Worker { ledger, host, came, status, clock: clock.clone(), stop: stop.clone() };
+    let worker = Worker { ledger, host, came, status, seen: None, clock: clock.clone(), stop: stop.clone() };
     let mut worker = tokio::task::spawn_blocking(move || worker.run());
     let talking = talk(&settings, &link, about, watched, sender, &clock);
     let ended = tokio::select! {
@@ -150,6 +156,7 @@ fn about() -> Report {
         working_on: None,
         finished: Vec::new(),
         out_of_work: None,
+        host: None,
     }
 }
 
@@ -192,11 +199,15 @@ async fn talk(
     clock: &Clock,
 ) {
     let (mut at, mut pause) = (0, PAUSE);
+    // A first word without what was seen would be taken for a host with nothing on it.
+    if status.wait_for(|status| status.host.is_some()).await.is_err() {
+        return;
+    }
     loop {
         let now = status.borrow_and_update().clone();
         // Who wants the order again does not say that it has it.
         let working_on = now.working_on.filter(|_| !now.wants_order);
-        let report = Report { epoch: now.epoch, working_on, finished: now.finished, ..about.clone() };
+        let report = Report { epoch: now.epoch, working_on, finished: now.finished, host: now.host, ..about.clone() };
         let Some(controller) = settings.controllers.get(at) else { return };
         let answer = tokio::select! {
             answer = link.report(controller, &report) => answer,
@@ -238,20 +249,31 @@ struct Worker {
     host: RealHost,
     came: mpsc::Receiver<Came>,
     status: watch::Sender<Status>,
+    seen: Option<HostReport>,
     clock: Clock,
     stop: CancellationToken,
 }
 
 impl Worker {
     fn run(mut self) -> Result<(), LedgerError> {
+        self.look();
+        self.tell(self.wants_order());
         self.resume()?;
-        while let Some(came) = self.next(None) {
-            match came {
-                Came::Acknowledged(ids) => self.acknowledge(ids)?,
-                Came::Order(order) => self.take(&order)?,
+        loop {
+            match self.next(Some(LOOK)) {
+                Some(Came::Acknowledged(ids)) => self.acknowledge(ids)?,
+                Some(Came::Order(order)) => self.take(&order)?,
+                None if self.stop.is_cancelled() || self.came.is_closed() => return Ok(()),
+                None => {
+                    self.look();
+                    self.tell(self.wants_order());
+                }
             }
         }
-        Ok(())
+    }
+
+    fn look(&mut self) {
+        self.seen = Some(look(&mut self.host));
     }
 
     /// What comes next; none when told to stop or when the time is over.
@@ -337,6 +359,8 @@ impl Worker {
         let around = Around { now: &now, pause: &pause };
         if let Some(finished) = walk(&mut self.ledger, &mut self.host, secrets, &around)? {
             info!(order = %finished.id, outcome = ?finished.outcome, "a step is over");
+            // Who hears of the outcome hears at once what it changed.
+            self.look();
         }
         self.tell(false);
         Ok(())
@@ -348,7 +372,12 @@ impl Worker {
     }
 
     fn tell(&self, wants_order: bool) {
-        self.status.send_replace(Status::of(self.ledger.memory(), wants_order));
+        let now = Status::of(self.ledger.memory(), wants_order, self.seen.clone());
+        self.status.send_if_modified(|status| {
+            let is_news = *status != now;
+            *status = now;
+            is_news
+        });
     }
 }
 

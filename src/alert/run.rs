@@ -11,18 +11,22 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::engine::{self, Engine, RuleError, Saved, Seen, VendorText, Verdict};
-use super::promql::{Bounds, History, HistoryFile};
+use super::promql::{Bounds, History, HistoryFile, Latest};
 use super::rules::RuleSet;
 use super::sample::Sampler;
 use crate::clock;
 use crate::metrics::{Exposition, Own};
 use crate::model::alerting::FiringSet;
+use crate::model::overview::Forecast;
 use crate::model::unit::Timestamp;
 use crate::store::{Batch, Desk, Key, State, StoreError};
 use crate::watches::{Gallery, Pictures};
 
 /// Entries written together; well below the limit of a batch.
 const ENTRIES_A_BATCH: usize = 6;
+
+/// The growth of a shorter past is a chance: half a day, as the rules that warn of full pools ask.
+const SHORTEST_PAST_MS: i64 = 12 * 60 * 60 * 1000;
 
 /// How many alerts there are by system, name, severity and state.
 type Counts = BTreeMap<[String; 4], u64>;
@@ -35,6 +39,7 @@ pub struct Evaluator {
     written: BTreeMap<Key, Vec<u8>>,
     firing: watch::Sender<Arc<FiringSet>>,
     verdicts: watch::Sender<Option<Arc<Verdict>>>,
+    forecasts: watch::Sender<Arc<Vec<Forecast>>>,
 }
 
 /// What works off the async threads.
@@ -69,7 +74,8 @@ impl Evaluator {
         let written = state.entries.iter().filter(|(key, _)| key.as_str().starts_with(engine::PREFIX));
         let written = written.map(|(key, value)| (key.clone(), value.clone())).collect();
         let judge = Judge { engine, sampler, file, own, counts: Counts::new(), failed: Vec::new() };
-        Self { rules, judge, desk, written, firing, verdicts: watch::Sender::new(None) }
+        let (verdicts, forecasts) = (watch::Sender::new(None), watch::Sender::new(Arc::default()));
+        Self { rules, judge, desk, written, firing, verdicts, forecasts }
     }
 
     /// What is pending or fires.
@@ -80,6 +86,11 @@ impl Evaluator {
     /// What each evaluation said, what is over included; none before the first one.
     pub fn verdicts(&self) -> watch::Receiver<Option<Arc<Verdict>>> {
         self.verdicts.subscribe()
+    }
+
+    /// When each pool is full at its growth, as the recording rule says.
+    pub fn forecasts(&self) -> watch::Receiver<Arc<Vec<Forecast>>> {
+        self.forecasts.subscribe()
     }
 
     /// Judges every new exposition until told to stop. An error means that the disk is in doubt.
@@ -105,14 +116,15 @@ impl Evaluator {
             }
             let judged = tokio::task::spawn_blocking(move || {
                 let at = clock::now();
-                let verdict = judge.judge(&exposition, &pictures, at);
+                let (verdict, forecasts) = judge.judge(&exposition, &pictures, at);
                 let saved = judge.engine.saved(at);
-                (judge, verdict, saved)
+                (judge, verdict, saved, forecasts)
             });
             let (verdict, saved);
             match judged.await {
-                Ok((judge, said, alerts)) => {
+                Ok((judge, said, alerts, forecasts)) => {
                     self.judge = judge;
+                    self.forecasts.send_replace(Arc::new(forecasts));
                     (verdict, saved) = (said, alerts);
                 }
                 // The task ends, and with it the process: silence must not look like health.
@@ -168,11 +180,13 @@ impl Judge {
         self.engine.replace_rules(rules);
     }
 
-    fn judge(&mut self, exposition: &Exposition, pictures: &Pictures, at: Timestamp) -> Verdict {
+    fn judge(&mut self, exposition: &Exposition, pictures: &Pictures, at: Timestamp) -> (Verdict, Vec<Forecast>) {
         let begun = Instant::now();
         let mut latest = self.sampler.samples(exposition, &self.own, at.timestamp_millis());
         let seen = Seen { based_on: exposition.seqs().clone(), vendor: vendor(pictures) };
         let verdict = self.engine.step(&mut latest, &seen);
+        let oldest = self.engine.history().oldest().unwrap_or(latest.at());
+        let forecasts = if latest.at() - oldest >= SHORTEST_PAST_MS { forecasts(&latest) } else { Vec::new() };
         if let Some(file) = &mut self.file
             && let Err(error) = file.append(self.engine.history())
         {
@@ -189,8 +203,21 @@ impl Judge {
             }
         }
         self.failed.clone_from(&verdict.errors);
-        verdict
+        (verdict, forecasts)
     }
+}
+
+/// What the recording rule of `alerts/recording.rules.yml` says of pools that grow.
+fn forecasts(latest: &Latest) -> Vec<Forecast> {
+    let samples = latest.family("storage_pool:scaleio_full:days").iter().filter(|(_, days)| days.is_finite());
+    samples
+        .map(|(labels, days)| Forecast {
+            system: labels.get("system").to_owned(),
+            domain: labels.get("protection_domain").to_owned(),
+            pool: labels.get("storage_pool").to_owned(),
+            days: *days,
+        })
+        .collect()
 }
 
 fn counts(engine: &Engine) -> Counts {

@@ -247,7 +247,7 @@ fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: Socke
     };
     Ok(Config {
         log: Log { level: "info".to_owned(), format: LogFormat::Text },
-        web: Web { listen, config_file: None },
+        web: Web::at(listen),
         control: Control { socket: folder.join("sio.sock") },
         store: Store { path: folder.join("state.db"), zookeeper: None },
         // Quicker than a real system wants to be asked: people watch.

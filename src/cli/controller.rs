@@ -27,12 +27,15 @@ pub(super) struct Where {
     /// Ask a controller over the network, such as https://controller:9465, instead of the one on this host
     #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
-    /// A user of the controller's web config
+    /// A user of the controller's configuration
     #[arg(long, requires = "url", requires = "password_file")]
     user: Option<String>,
     /// The file, closed to others, that holds the user's password
     #[arg(long, requires = "user", value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// The file, closed to others, that holds a token of the controller's configuration
+    #[arg(long, requires = "url", conflicts_with = "user", value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Trust these authorities (PEM) instead of those of the operating system
     #[arg(long, requires = "url", value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -57,7 +60,7 @@ pub(super) enum AskError {
         #[source]
         source: reqwest::Error,
     },
-    #[error("the controller at {at} answered {status}{detail}{}", if *status == 401 || *status == 403 { "; give --user and --password-file" } else { "" })]
+    #[error("the controller at {at} answered {status}{detail}{}", if *status == 401 || *status == 403 { "; give --user and --password-file or --token-file" } else { "" })]
     Refused { at: String, status: u16, detail: String },
     #[error("what answers at {at} is no controller of this product, or a much newer one")]
     Strange {
@@ -156,6 +159,10 @@ async fn over_network(url: &str, arguments: &Where, question: &Question<'_>) -> 
     if let (Some(user), Some(file)) = (&arguments.user, &arguments.password_file) {
         let password: Secret = config::read_password(file).map_err(|(what, mend)| AskError::Password { what, mend })?;
         request = request.basic_auth(user, Some(password.reveal()));
+    }
+    if let Some(file) = &arguments.token_file {
+        let token: Secret = config::read_password(file).map_err(|(what, mend)| AskError::Password { what, mend })?;
+        request = request.bearer_auth(token.reveal());
     }
     answer(request, base.to_owned()).await
 }

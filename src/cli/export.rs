@@ -37,6 +37,16 @@ pub(super) enum Export {
         /// The folder to write to; made when it is not there
         folder: PathBuf,
     },
+    /// Writes what a shell needs to complete the words of this program
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Writes the manual pages, one for each command
+    Man {
+        /// The folder to write to; made when it is not there
+        folder: PathBuf,
+    },
 }
 
 /// Writes it.
@@ -61,12 +71,14 @@ pub(super) fn export(
         // They are the same for every configuration, so none needs to be there.
         Export::Dashboards { folder, force } => Ok(super::dashboards::export(folder, *force, out, err)),
         Export::Alerts { folder } => configured(err).map(|config| alerts(&config, folder, out, err)),
+        Export::Completions { shell } => Ok(super::manual::completions(*shell, out)),
+        Export::Man { folder } => Ok(super::manual::man(folder, out)),
     };
     written.unwrap_or_else(|code| code)
 }
 
 fn scrape_config(config: &Config, target: Option<&str>, http_sd: bool, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    match config.web.config_file.as_deref().map_or_else(|| Ok(Access::open()), Access::read) {
+    match Access::new(&config.web) {
         Ok(access) => {
             let text = discover::scrape_config(config, &access.demands(), target, http_sd);
             super::say(out, text.trim_end())

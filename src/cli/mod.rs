@@ -8,16 +8,21 @@
 //! | 3 | the controller cannot be reached |
 
 mod agent;
+mod bundle;
 mod certificate;
 mod check;
 mod controller;
 mod dashboards;
 mod dialog;
+mod doctor;
 mod executor;
 mod export;
 mod framework;
+mod import;
 mod init;
+mod manual;
 mod notify;
+mod password;
 mod plan;
 mod silence;
 mod status;
@@ -57,8 +62,14 @@ enum Command {
     Check,
     /// Asks, tests the login and writes a first configuration
     Init(init::Arguments),
+    /// Writes a first configuration from what the framework of 2016 was told and kept
+    Import(import::Arguments),
     /// Shows how all systems are
     Status(status::Arguments),
+    /// Tries everything that the configuration names, and says what to mend; changes nothing
+    Doctor(doctor::Arguments),
+    /// Packs what somebody who helps needs to see, without secrets
+    SupportBundle(bundle::Arguments),
     /// Works on this node for a controller, as a service
     Agent(agent::Arguments),
     /// Tells nobody of some alerts for a while
@@ -75,6 +86,8 @@ enum Command {
     /// Shows what would be done, before anything is
     #[command(subcommand)]
     Plan(plan::Plan),
+    /// Makes what the configuration takes instead of a password or a token
+    HashPassword(password::Arguments),
     /// Acts on the framework at the Mesos masters
     #[command(subcommand)]
     Framework(framework::Framework),
@@ -149,6 +162,13 @@ where
                 .and_then(|done| done)
                 .map_or_else(|error| fail(&error), |()| 0)
         }
+        Command::HashPassword(arguments) => {
+            let interactive = io::stdin().is_terminal();
+            let mut secret = |prompt: &str| rpassword::prompt_password(prompt);
+            let mut input = io::stdin().lock();
+            password::hash_password(&arguments, interactive, &mut input, &mut secret, &mut out, &mut err)
+                .map_or_else(|error| fail(&error), |()| 0)
+        }
         Command::Silence(command) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(silence::silence(command, &mut asker)).unwrap_or_else(|error| fail(&error))
@@ -164,6 +184,14 @@ where
         Command::Notify(command) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(notify::notify(command, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Import(arguments) => import::import(&arguments, &mut out, &mut err),
+        Command::Doctor(arguments) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(doctor::doctor(&arguments, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::SupportBundle(arguments) => {
+            on_one_thread(bundle::bundle(&arguments, file, variables, &mut out)).unwrap_or_else(|error| fail(&error))
         }
         Command::Framework(what) => {
             let done =

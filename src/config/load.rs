@@ -2,15 +2,14 @@
 //! into values that were checked one by one and against each other.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::problem::ConfigErrors;
 use super::section::{Found, Reader, Section, complain};
 use super::{
-    Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, Web, alerts, mail, mesos, notify, receiver,
-    source, system,
+    Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, alerts, mail, mesos, notify, receiver, source,
+    system, web,
 };
 use crate::model::id::SystemId;
 
@@ -21,7 +20,6 @@ pub const DEFAULT_FILE: &str = "/etc/scaleio-framework/sio.toml";
 pub const FILE_VARIABLE: &str = "SIO_CONFIG";
 
 /// Loopback until the operator opens it.
-const DEFAULT_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9465);
 const DEFAULT_SOCKET: &str = "/run/scaleio-framework/sio.sock";
 /// A controller that was killed is replaced after this at the earliest; a pause
 /// of the host that is longer costs a healthy one its lock.
@@ -85,7 +83,7 @@ impl Config {
         let zone = mail.as_ref().map_or(chrono_tz::Tz::UTC, |mail| mail.time_zone);
         let config = Self {
             log: log(root.section("log")),
-            web: web(root.section("web")),
+            web: web::read(root.section("web")),
             control: control(root.section("control")),
             store: store(root.section("store"), &env),
             poll: poll(root.section("poll")),
@@ -123,21 +121,6 @@ fn log(mut section: Section<'_>) -> Log {
     });
     section.finish();
     Log { level: level.unwrap_or_else(|| "info".to_owned()), format: format.unwrap_or(LogFormat::Text) }
-}
-
-fn web(mut section: Section<'_>) -> Web {
-    let read = |text: &str| {
-        text.parse::<SocketAddr>().map_err(|_| {
-            complain(
-                format!("{text:?} is no address with a port"),
-                "write \"127.0.0.1:9465\", or \"[::]:9465\" for all networks",
-            )
-        })
-    };
-    let listen = section.take("listen", |found| read(found.text()?));
-    let config_file = section.take("config_file", |found| readable(found.path()?));
-    section.finish();
-    Web { listen: listen.unwrap_or_else(|| SocketAddr::from(DEFAULT_LISTEN)), config_file }
 }
 
 fn control(mut section: Section<'_>) -> Control {

@@ -4,6 +4,7 @@
 //! reads the environment.
 
 mod alerts;
+mod files;
 mod load;
 mod mail;
 mod mesos;
@@ -15,6 +16,7 @@ mod secret;
 mod section;
 mod source;
 mod system;
+mod web;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,6 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use alerts::{Alerts, Limit, Override};
+pub use files::{Secrets, secrets};
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
 pub use mesos::{Hidden, MasterUrl, Masters, MastersInZooKeeper, Mesos, is_in_sandbox};
@@ -30,6 +33,7 @@ pub use problem::{ConfigErrors, Place, Problem};
 pub use receiver::{Alertmanager, Credentials, HttpWay, Webhook};
 pub use secret::Secret;
 pub use system::{parse_gateway, parse_name, parse_pin, read_password};
+pub use web::{Web, WebProxy, WebToken, WebUser};
 
 use crate::model::id::SystemId;
 
@@ -72,15 +76,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// `[web]`: where people and Prometheus are served.
-#[derive(Clone, Debug)]
-pub struct Web {
-    /// Loopback until configured.
-    pub listen: SocketAddr,
-    /// TLS and users, in the format of Prometheus' exporter-toolkit.
-    pub config_file: Option<PathBuf>,
 }
 
 /// `[control]`: the unix socket that the command line talks to.

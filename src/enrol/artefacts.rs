@@ -32,6 +32,36 @@ impl Shelf {
         Ok(Self { folder: folder.to_owned(), files })
     }
 
+    /// The same, held to a list as `sha256sum` writes it. The error names every
+    /// file that is not in it or is another one, and every line without a file.
+    pub fn held_to(self, list: &str) -> Result<Self, String> {
+        let mut wanted: BTreeMap<&str, &str> = BTreeMap::new();
+        for line in list.lines().filter(|line| !line.trim().is_empty()) {
+            // A star before the name says that the file was read as binary.
+            let pair = line.split_once(char::is_whitespace);
+            let Some((sum, name)) = pair.map(|(sum, name)| (sum, name.trim_start_matches([' ', '*', '\t']))) else {
+                return Err(format!("{line:?} is no line of sha256sum"));
+            };
+            wanted.insert(name, sum);
+        }
+        let mut wrong = Vec::new();
+        for artefact in self.files() {
+            match wanted.remove(artefact.name.as_str()) {
+                Some(sum) if sum.eq_ignore_ascii_case(&artefact.sha256) => {}
+                Some(sum) => wrong.push(format!("{} has {}, and the list says {sum}", artefact.name, artefact.sha256)),
+                // The list itself may lie beside the files.
+                None if list_of(&artefact.name) => {}
+                None => wrong.push(format!("{} is not in the list", artefact.name)),
+            }
+        }
+        wrong.extend(wanted.into_keys().map(|name| format!("{name} is in the list and is no file of the folder")));
+        if !wrong.is_empty() {
+            return Err(wrong.join("; "));
+        }
+        let files = self.files.into_iter().filter(|(name, _)| !list_of(name)).collect();
+        Ok(Self { files, ..self })
+    }
+
     /// All of them.
     pub fn files(&self) -> impl Iterator<Item = &Artefact> {
         self.files.values()
@@ -41,6 +71,10 @@ impl Shelf {
     pub fn find(&self, name: &str) -> Option<(&Artefact, PathBuf)> {
         self.files.get(name).map(|artefact| (artefact, self.folder.join(&artefact.name)))
     }
+}
+
+fn list_of(name: &str) -> bool {
+    name.to_ascii_uppercase().starts_with("SHA256SUM")
 }
 
 fn hash(path: &Path) -> io::Result<(String, u64)> {
@@ -63,6 +97,23 @@ fn hash(path: &Path) -> io::Result<(String, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_held_to_a_list_and_each_difference_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.rpm", "b.rpm", "SHA256SUMS"] {
+            fs::write(folder.path().join(name), "hello").unwrap();
+        }
+        let sum = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+        let shelf = || Shelf::scan(folder.path()).unwrap();
+        let good = shelf().held_to(&format!("{sum}  a.rpm\n{} *b.rpm\n", sum.to_uppercase())).unwrap();
+        assert_eq!(good.files().map(|file| file.name.as_str()).collect::<Vec<_>>(), ["a.rpm", "b.rpm"]);
+        let told = shelf().held_to(&format!("{}  a.rpm\n{sum}  c.rpm\n", sum.replace('2', "3"))).unwrap_err();
+        for part in ["a.rpm has 2cf", "b.rpm is not in the list", "c.rpm is in the list and is no file"] {
+            assert!(told.contains(part), "{told}");
+        }
+        assert!(shelf().held_to("nonsense").is_err());
+    }
 
     #[test]
     fn only_plain_files_of_the_folder_are_served() {

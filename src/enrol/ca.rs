@@ -23,7 +23,10 @@ use crate::model::unit::Timestamp;
 /// An authority that runs out takes every node with it, so it lasts longer than the nodes.
 const AUTHORITY_DAYS: u64 = 20 * 365;
 
-/// Agents ask for a new certificate when half of this is over.
+/// The controller makes itself a new certificate at each start.
+const OWN_DAYS: u64 = 365;
+
+/// How long an agent's certificate is good, unless [`Authority::with_life`] says otherwise.
 const AGENT_DAYS: u64 = 365;
 
 /// Clocks of nodes are a little behind sometimes.
@@ -57,6 +60,7 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     pem: String,
+    days: u64,
 }
 
 impl std::fmt::Debug for Authority {
@@ -121,7 +125,13 @@ impl Authority {
             Issuer::from_ca_cert_pem(&pem, pair).map_err(|error| unreadable(certificate, error.to_string()))?;
         let der = CertificateDer::from_pem_slice(pem.as_bytes());
         let der = der.map_err(|error| unreadable(certificate, error.to_string()))?;
-        Ok(Self { issuer, certificate: der, pem })
+        Ok(Self { issuer, certificate: der, pem, days: AGENT_DAYS })
+    }
+
+    /// The same, with another life of the certificates of agents. A begun day counts whole.
+    #[must_use]
+    pub fn with_life(self, life: Duration) -> Self {
+        Self { days: life.as_secs().div_ceil(24 * 60 * 60), ..self }
     }
 
     /// The authority's certificate, which nodes trust.
@@ -136,14 +146,14 @@ impl Authority {
 
     /// The SHA-256 of it, by which a node knows the right one.
     pub fn fingerprint(&self) -> String {
-        Sha256::digest(&self.certificate).iter().map(|byte| format!("{byte:02x}")).collect()
+        fingerprint(&self.certificate)
     }
 
     /// A certificate for a node. Of the request only the key is taken: the name is ours to say.
     pub fn sign(&self, request: &str, node: &str, now: Timestamp) -> Result<String, CaError> {
         let refuse = |error: rcgen::Error| CaError::Request(error.to_string());
         let asked = CertificateSigningRequestParams::from_pem(request).map_err(refuse)?;
-        let mut params = named(node, now, AGENT_DAYS)?;
+        let mut params = named(node, now, self.days)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         Ok(params.signed_by(&asked.public_key, &self.issuer).map_err(refuse)?.pem())
     }
@@ -152,13 +162,18 @@ impl Authority {
     pub fn serve_as(&self, names: &[String], now: Timestamp) -> Result<Identity, CaError> {
         let refuse = |error: rcgen::Error| CaError::Request(error.to_string());
         let pair = KeyPair::generate().map_err(refuse)?;
-        let mut params = named("controller", now, AGENT_DAYS)?;
+        let mut params = named("controller", now, OWN_DAYS)?;
         params.subject_alt_names = CertificateParams::new(names.to_vec()).map_err(refuse)?.subject_alt_names;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let made = params.signed_by(&pair, &self.issuer).map_err(refuse)?;
         let key = PrivateKeyDer::try_from(pair.serialize_der()).map_err(|why| CaError::Request(why.to_owned()))?;
         Ok(Identity { certificate: made.der().clone(), key })
     }
+}
+
+/// The SHA-256 of a certificate, in hexadecimal digits.
+pub fn fingerprint(certificate: &[u8]) -> String {
+    Sha256::digest(certificate).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What all our certificates have.

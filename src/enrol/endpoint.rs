@@ -15,8 +15,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use rustls::server::WebPkiClientVerifier;
@@ -24,7 +24,7 @@ use rustls::{RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -32,7 +32,7 @@ use tracing::{debug, info, warn};
 use super::artefacts::Shelf;
 use super::ca::{Authority, CaError};
 use super::desk::{Closed, Counter};
-use super::token::Tokens;
+use super::token::Admissions;
 use crate::clock;
 use crate::model::order::{Answer, PROTOCOL, Report, common};
 
@@ -78,8 +78,7 @@ struct Shared {
     authority: Arc<Authority>,
     counter: Counter,
     shelf: Shelf,
-    // Held for the moment of a comparison.
-    tokens: Mutex<Tokens>,
+    tokens: Admissions,
 }
 
 /// The endpoint, bound and not yet serving.
@@ -115,7 +114,7 @@ impl Endpoint {
         authority: Arc<Authority>,
         counter: Counter,
         shelf: Shelf,
-        tokens: Tokens,
+        tokens: impl Into<Admissions>,
     ) -> Result<Self, EndpointError> {
         let tls = |error: &dyn std::fmt::Display| EndpointError::Tls(error.to_string());
         let identity = authority.serve_as(names, clock::now())?;
@@ -135,7 +134,7 @@ impl Endpoint {
             .map_err(|error| tls(&error))?;
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| EndpointError::Listen { address, source })?;
-        let shared = Shared { authority, counter, shelf, tokens: Mutex::new(tokens) };
+        let shared = Shared { authority, counter, shelf, tokens: tokens.into() };
         Ok(Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)), shared: Arc::new(shared) })
     }
 
@@ -180,10 +179,10 @@ impl Endpoint {
                 };
                 let peer = Peer(stream.get_ref().1.peer_certificates().and_then(|chain| name_of(chain.first()?)));
                 let router = router.layer(Extension(peer)).layer(Extension(stop));
-                let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-                builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+                let mut builder = http1::Builder::new();
+                builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
                 let service = TowerToHyperService::new(router);
-                let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+                let connection = builder.serve_connection(TokioIo::new(stream), service);
                 if let Err(error) = watcher.watch(connection).await {
                     debug!(%error, "a connection of an agent broke");
                 }
@@ -237,7 +236,7 @@ async fn report(
 }
 
 async fn join(State(shared): State<Arc<Shared>>, Json(join): Json<Join>) -> Response {
-    if let Err(why) = shared.tokens.lock().await.admit(&join.node, &join.token, clock::now()) {
+    if let Err(why) = shared.tokens.admit(&join.node, &join.token, clock::now()) {
         warn!(node = join.node, %why, "a host could not join");
         return refuse(StatusCode::FORBIDDEN, why.to_string());
     }

@@ -6,7 +6,9 @@
 
 pub mod artefacts;
 pub mod ca;
+pub mod crew;
 pub mod desk;
 pub mod endpoint;
+pub mod program;
 pub mod request;
 pub mod token;

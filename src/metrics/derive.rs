@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::model::cluster::{CounterWindow, MdmCluster, ReplicationPair, StoragePool, WindowLength};
 use crate::model::id::StoragePoolId;
 use crate::model::snapshot::Snapshot;
-use crate::model::state::{ClusterMode, ClusterState, DataLayout, InitialCopy, Seen};
+use crate::model::state::{ClusterMode, ClusterState, DataLayout, InitialCopy, Maintenance, Seen};
 use crate::model::stats::{Stat, StatKind, StatRow, Statistics};
 
 use super::naming::snaked;
@@ -89,10 +89,11 @@ pub(crate) const fn window_name(length: WindowLength) -> &'static str {
     }
 }
 
-/// What kind of maintenance the MDM's word means. The words are not known from
-/// any capture, so only their sense is read.
-pub(crate) fn maintenance_type(word: Option<&str>) -> String {
-    let word = snaked(word.unwrap_or(""));
+/// What kind of maintenance it is: by the MDM's word, of which only the sense is read, since its words are not known from
+/// any capture; where the word says only how far it got, as the vendor's description has it, by what was seen.
+pub(crate) fn maintenance_type(word: Option<&str>, protected: bool) -> String {
+    let word = word.filter(|word| matches!(Seen::<Maintenance>::read(word), Seen::Other(_)));
+    let word = snaked(word.unwrap_or(if protected { "protected" } else { "" }));
     for known in ["instant", "protected"] {
         if word.contains(known) {
             return known.to_owned();
@@ -234,9 +235,14 @@ mod tests {
             (Some("InstantMaintenance"), "instant"),
             (Some("PROTECTED"), "protected"),
             (Some("NewKind"), "new_kind"),
+            (Some("InMaintenance"), ""),
             (None, ""),
         ] {
-            assert_eq!(maintenance_type(word), wanted);
+            assert_eq!(maintenance_type(word, false), wanted);
         }
+        for word in [Some("SetMaintenanceInProgress"), Some("InMaintenance"), None, Some("Protected")] {
+            assert_eq!(maintenance_type(word, true), "protected");
+        }
+        assert_eq!(maintenance_type(Some("InstantMaintenance"), true), "instant", "what the MDM says counts");
     }
 }

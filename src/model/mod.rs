@@ -4,6 +4,7 @@
 
 pub mod alerting;
 pub mod cluster;
+pub mod dependents;
 pub mod findings;
 pub mod framework;
 pub mod glance;
@@ -12,11 +13,14 @@ pub mod hurt;
 pub mod id;
 pub mod mesos;
 pub mod node;
+pub mod notice;
 pub mod observed;
 pub mod offer;
 pub mod order;
+pub mod overview;
 pub mod pattern;
 pub mod permit;
+pub mod person;
 pub mod picture;
 pub mod plan;
 pub mod rollout;

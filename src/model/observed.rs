@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::MdmEvent;
+use super::id::SdsId;
 use super::snapshot::Snapshot;
-use super::state::{Connection, Maintenance};
+use super::state::{Connection, Maintenance, Seen};
+use super::stats::{Stat, StatKind};
 use super::unit::Timestamp;
 
 /// Notes about one system. Keys are ids as text, because they are stored as JSON.
@@ -46,6 +48,9 @@ pub struct Noted {
     /// Since when it is in maintenance, or on the way into or out of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance_since: Option<Timestamp>,
+    /// Whether third copies of its data were seen to be made on the way into maintenance: it is protected.
+    #[serde(skip_serializing_if = "is_false")]
+    pub protected: bool,
 }
 
 impl Observed {
@@ -75,6 +80,11 @@ impl Observed {
                         None
                     } else {
                         before.and_then(|before| before.maintenance_since).or(Some(sds_part_time(snapshot)))
+                    };
+                    noted.protected = match &sds.maintenance {
+                        Seen::Is(Maintenance::None) => false,
+                        Seen::Is(Maintenance::Entering) => noted.protected || copies_are_made(snapshot, &sds.id),
+                        Seen::Is(Maintenance::In | Maintenance::Exiting) | Seen::Other(_) => noted.protected,
                     };
                     (id, noted)
                 })
@@ -111,6 +121,23 @@ impl Noted {
     }
 }
 
+/// Whether a pool of an SDS makes third copies before protected maintenance. The MDM lets only one fault unit of a pool
+/// into maintenance, so that they are those of this SDS.
+fn copies_are_made(snapshot: &Snapshot, sds: &SdsId) -> bool {
+    let (Some(devices), Some(statistics)) = (&snapshot.devices, &snapshot.statistics) else { return false };
+    let pools =
+        devices.iter().filter(|device| device.sds.as_ref() == Some(sds)).filter_map(|device| device.pool.as_ref());
+    let stats =
+        [Stat::PendingEnterProtectedMaintenanceModeCapacityInKb, Stat::ActiveEnterProtectedMaintenanceModeCapacityInKb];
+    let mut rows = pools.filter_map(|pool| statistics.row(StatKind::StoragePool, pool.object()));
+    rows.any(|row| stats.iter().any(|stat| row.bytes(*stat).is_some_and(|bytes| bytes.get() > 0)))
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref)]
 const fn is_zero(count: &u64) -> bool {
     *count == 0
@@ -127,7 +154,6 @@ mod tests {
     use super::*;
     use crate::model::id::SystemId;
     use crate::model::snapshot::Part;
-    use crate::model::state::Seen;
     use crate::model::version::Generation;
 
     fn at(second: i64) -> Timestamp {

@@ -5,7 +5,7 @@
 //! not know, and a task it does not know is one it can refuse by name.
 
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -356,6 +356,30 @@ pub struct Report {
     /// Why it takes no orders, when it takes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out_of_work: Option<String>,
+    /// What it saw when it last looked at its host. Older agents do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostReport>,
+}
+
+/// What an agent sees on its host. Components are given by their words, so that
+/// one of another release is no reason not to be understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostReport {
+    /// The lines `ID`, `VERSION_ID` and `PRETTY_NAME` of os-release.
+    pub os: String,
+    /// The kernel that the next start will use; empty: it cannot be told.
+    pub next_kernel: String,
+    /// Kernels for which there is a module of the SDC.
+    pub modules: BTreeSet<String>,
+    /// Versions in the books of packages, by component.
+    pub installed: BTreeMap<String, BTreeSet<String>>,
+    /// Versions of package files that were checked on the node, by component.
+    pub staged: BTreeMap<String, BTreeSet<String>>,
+    /// Components whose services run.
+    pub running: BTreeSet<String>,
+    /// Volumes that the SDC has; none: it cannot be told.
+    pub open_volumes: Option<u32>,
 }
 
 /// What the controller says to a report.

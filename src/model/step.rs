@@ -37,6 +37,11 @@ impl Component {
     /// Every component, in the order of upgrades.
     pub const ALL: [Self; 7] = [Self::Lia, Self::Gateway, Self::Mdm, Self::Sds, Self::Sdr, Self::Sdt, Self::Sdc];
 
+    /// The component of a word in packages; nothing when we do not know it.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|component| component.as_str() == word)
+    }
+
     /// Its name in packages, metrics and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -175,6 +180,17 @@ pub struct StepId {
     pub attempt: u32,
 }
 
+impl StepId {
+    /// Reads what `Display` writes; nothing when it is the id of something else.
+    pub fn read(text: &str) -> Option<Self> {
+        let mut parts = text.rsplitn(4, '/');
+        let mut number = || parts.next()?.parse::<u32>().ok();
+        let (attempt, place, task) = (number()?, number()?, number()?);
+        let run = parts.next().filter(|run| !run.is_empty())?;
+        Some(Self { run: RunId::new(run), task, place, attempt })
+    }
+}
+
 impl fmt::Display for StepId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}/{}", self.run, self.task, self.place, self.attempt)
@@ -215,4 +231,18 @@ pub enum Answer {
     /// No answer came: it may be done or not, now or later.
     #[allow(missing_docs)]
     Unknown { why: Box<str> },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_s_id_is_read_back_and_that_of_something_else_is_not() {
+        let id = StepId { run: RunId::new("a/b"), task: 1, place: 22, attempt: 3 };
+        assert_eq!(StepId::read(&id.to_string()), Some(id));
+        for other in ["", "a", "a/1/2", "/1/2/3", "a/1/x/3", "rollout.n1.7"] {
+            assert_eq!(StepId::read(other), None, "{other}");
+        }
+    }
 }

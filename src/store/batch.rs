@@ -36,6 +36,23 @@ impl Key {
         }
     }
 
+    /// The name of an entry for something that others have named. What a key does not take is
+    /// written as its number, so that two names never share a key.
+    pub fn of(folder: &str, name: &str) -> Result<Self, StoreError> {
+        let mut key = format!("{folder}/");
+        for c in name.chars() {
+            match c {
+                'a'..='z' | '0'..='9' | '-' => key.push(c),
+                'A'..='Z' => {
+                    key.push('_');
+                    key.push(c.to_ascii_lowercase());
+                }
+                other => key.push_str(&format!(".{:x}.", u32::from(other))),
+            }
+        }
+        Self::new(&key)
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -108,6 +125,15 @@ mod tests {
         for bad in ["", "/a", "a/", "a//b", "a/../b", "./a", "A", "a b", "ä", "a\0", &"a".repeat(MAX_KEY + 1)] {
             assert!(Key::new(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn names_of_others_become_keys_that_differ() {
+        let of = |name| Key::of("node", name).unwrap().to_string();
+        assert_eq!(of("host-1.example"), "node/host-1.2e.example");
+        assert_eq!(of("Host_1"), "node/_host.5f.1");
+        assert_ne!(of("A"), of("_a"));
+        assert!(Key::of("node", "").is_err() && Key::of("node", &"ü".repeat(99)).is_err());
     }
 
     #[test]

@@ -19,6 +19,7 @@
 mod batch;
 mod error;
 mod fault;
+pub mod look;
 mod memory;
 mod owner;
 mod sqlite;

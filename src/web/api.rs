@@ -2,31 +2,36 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use axum::Extension;
 use axum::Json;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Query, RawQuery, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::watch;
 
 use super::access::Access;
+use super::actions::FormKey;
 use super::discover;
-use super::handling::{self, Origin};
+use super::etag;
+use super::live::Live;
+use super::overview::{Sources, overview};
 use super::page;
 use super::problem::Problem;
+use super::routes::{self, Answers, Param, Route, Served};
 use super::view;
 use crate::clock;
 use crate::metrics::{Exposition, Format, Own, is_scope};
-use crate::model::alerting::{Fingerprint, FiringSet, Handled};
+use crate::model::alerting::{Answer, Fingerprint, FiringSet, Handled, Order, Record, Silence};
 use crate::model::hurt::{self as hurts, NotOne, Suspect};
 use crate::model::id::SystemId;
+use crate::model::overview::{Forecast, Works};
 use crate::model::picture::Picture;
 use crate::model::snapshot::{Part, Snapshot};
 use crate::model::status::{ReceiverStatus, Status};
@@ -34,6 +39,12 @@ use crate::model::unit::Timestamp;
 use crate::model::workload::add_workloads;
 use crate::switchboard::Switchboard;
 use crate::watches::Gallery;
+
+/// A proxy cuts what is silent for longer.
+const LONGEST_WAIT: u64 = 60;
+
+/// Orders and forms are short.
+const LONGEST_BODY: usize = 64 * 1024;
 
 /// What requests read.
 #[derive(Clone)]
@@ -57,7 +68,19 @@ pub struct Shown {
     pub started_at: Timestamp,
     /// How those go that are told of alerts.
     pub receivers: Receivers,
+    /// What open pages show.
+    pub live: Live,
+    /// By what a form is known to be ours.
+    pub forms: FormKey,
+    /// When pools are full; none where alert rules are not evaluated.
+    pub forecasts: Option<watch::Receiver<Arc<Vec<Forecast>>>>,
+    /// Nodes, runs and jobs; none where nothing works on nodes.
+    pub works: Option<watch::Receiver<Arc<Works>>>,
 }
+
+/// What people did and which silences there are: told by who tells of alerts, and waited for so long. A page comes
+/// without them rather than late.
+const TOLD_WITHIN: Duration = Duration::from_millis(500);
 
 /// Asked for how those go that are told of alerts, at a moment.
 pub type Receivers = Arc<dyn Fn(Timestamp) -> Vec<ReceiverStatus> + Send + Sync>;
@@ -78,6 +101,45 @@ impl Shown {
         self.rules_problem.iter().filter_map(|problem| problem.borrow().clone()).collect()
     }
 
+    /// All that the page says.
+    pub(super) async fn gather(&self) -> Sources {
+        let (silences, records) = match &self.switchboard {
+            None => (Vec::new(), Vec::new()),
+            Some(board) => {
+                let both = async { (board.ask(Order::Silences).await, board.ask(Order::Records).await) };
+                match tokio::time::timeout(TOLD_WITHIN, both).await {
+                    Ok((silences, records)) => (
+                        if let Ok(Answer::Silences(silences)) = silences { silences } else { Vec::new() },
+                        if let Ok(Answer::Records(records)) = records { records } else { Vec::new() },
+                    ),
+                    Err(_) => (Vec::new(), Vec::new()),
+                }
+            }
+        };
+        self.sources(silences, records)
+    }
+
+    /// The same, with what was asked for already.
+    pub(super) fn sources(&self, silences: Vec<Silence>, records: Vec<Record>) -> Sources {
+        let now = clock::now();
+        Sources {
+            now,
+            pictures: self.gallery.all(),
+            firing: self.firing(),
+            handled: self.handled(),
+            silences,
+            records,
+            pasts: self.live.pasts(),
+            forecasts: self.forecasts.as_ref().map(|forecasts| Arc::clone(&forecasts.borrow())).unwrap_or_default(),
+            works: self.works.as_ref().map(|works| Arc::clone(&works.borrow())).unwrap_or_default(),
+            framework: self.mesos.as_ref().map(|cluster| Arc::clone(&cluster.status.borrow())),
+            workloads: self.mesos.as_ref().map(|cluster| Arc::clone(&cluster.workloads.borrow())),
+            receivers: (self.receivers)(now),
+            problems: self.problems(),
+            started_at: self.started_at,
+        }
+    }
+
     fn firing(&self) -> Option<Arc<FiringSet>> {
         self.firing.as_ref().map(|firing| Arc::clone(&firing.borrow()))
     }
@@ -85,73 +147,86 @@ impl Shown {
 
 /// Routes for people and scrapers, behind the web configuration's users.
 pub fn public(shown: Shown, access: Arc<Access>) -> Router {
-    let asked = Arc::clone(&access);
-    let discovery = get(async move |state: State<Shown>, headers: HeaderMap| discovered(&state, &headers, &asked));
-    let guarded = routes().merge(handling::routes(Origin::Network)).route("/api/v1/sd", discovery);
-    let (guarded, open) = if shown.act_without_login {
-        (guarded, health().merge(handling::act()))
-    } else {
-        (guarded.merge(handling::act()), health())
-    };
-    let guarded = guarded.route_layer(middleware::from_fn_with_state(access, guard));
-    finish(guarded.merge(open), shown)
+    finish(routes::public(shown.act_without_login, &access).layer(Extension(access)), shown)
 }
 
 /// The same for the command line on this host, which the socket's mode guards.
 pub fn local(shown: Shown) -> Router {
-    finish(routes().merge(handling::routes(Origin::Host)).merge(super::mesos::orders()).merge(health()), shown)
+    finish(routes::local(), shown)
 }
 
-fn routes() -> Router<Shown> {
-    Router::new()
-        .route("/", get(home))
-        .route("/style.css", get(style))
-        .route("/metrics", get(metrics))
-        .route("/api/v1/status", get(status))
-        .route("/api/v1/alerts", get(alerts))
-        .route("/api/v1/framework", get(super::mesos::framework))
-        .route("/api/v1/agents", get(super::mesos::agents))
-        .route("/api/v1/offers", get(super::mesos::offers))
-        .route("/api/v1/workloads", get(super::mesos::workloads))
-        .route("/api/v1/systems", get(systems))
-        .route("/api/v1/systems/{system}", get(system))
-        .route("/api/v1/systems/{system}/hurt", get(hurt))
-        .route("/api/v1/systems/{system}/rollout", get(super::mesos::rollout))
-        .route("/api/v1/systems/{system}/{part}", get(part))
+/// What is looked at.
+pub(super) fn routes() -> Vec<Route> {
+    use Answers::{List, Object, Page, Text};
+    const COLLECT: &[Param] = &[Param { name: "collect[]", what: "only the families of this kind; may be said again" }];
+    vec![
+        Route::get("/", Page, "How everything is, for people.", home)
+            .query(&[Param { name: "system", what: "this system only, with all its charts" }])
+            .refuses(&[404]),
+        Route::get("/style.css", Text("text/css"), "The style sheet of the pages.", style),
+        Route::get("/live.js", Text("text/javascript"), "The script that keeps the page live.", script),
+        Route::get("/metrics", Text("text/plain"), "Everything, for Prometheus.", metrics)
+            .query(COLLECT)
+            .refuses(&[400]),
+        Route::get("/healthz", Text("text/plain"), "Whether the process lives.", healthz).open(),
+        Route::get("/readyz", Text("text/plain"), "Whether every system was asked at least once.", readyz)
+            .open()
+            .refuses(&[503]),
+        Route::get("/api/v1/sd", List, "Where Prometheus finds the metrics (HTTP service discovery).", discovered)
+            .served(Served::NetworkOnly)
+            .refuses(&[400]),
+        Route::get("/api/v1/status", Object, "How everything is.", status),
+        Route::get("/api/v1/alerts", Object, "What is pending or fires, and how it stands with people.", alerts)
+            .query(&[Param { name: "wait", what: "seconds to wait for something else than If-None-Match says" }])
+            .refuses(&[400, 404]),
+        Route::get("/api/v1/systems", List, "The names of all systems.", systems),
+        Route::get("/api/v1/systems/{system}", Object, "One system, and how each question to it goes.", system)
+            .refuses(&[404]),
+        Route::get(
+            "/api/v1/systems/{system}/hurt",
+            Object,
+            "Which volumes, clients and workloads depend on a thing.",
+            hurt,
+        )
+        .query(HURT)
+        .refuses(&[400, 404, 409, 503]),
+        Route::get(
+            "/api/v1/systems/{system}/{part}",
+            Object,
+            "One part of a system, such as `sds` or `volumes`.",
+            part,
+        )
+        .refuses(&[404, 503]),
+    ]
 }
 
-fn health() -> Router<Shown> {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz))
-}
+/// One of them says which thing is meant, by id or name.
+const HURT: &[Param] = &[
+    Param { name: "domain", what: "a protection domain" },
+    Param { name: "fault_set", what: "a fault set" },
+    Param { name: "pool", what: "a storage pool" },
+    Param { name: "sds", what: "a storage data server" },
+    Param { name: "device", what: "a device" },
+    Param { name: "volume", what: "a volume" },
+    Param { name: "sdc", what: "a storage data client" },
+];
 
 fn finish(router: Router<Shown>, shown: Shown) -> Router {
     router
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
+        .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .layer(middleware::map_response(hardened))
         .with_state(shown)
 }
 
-async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
-    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if access.admits(authorization).await {
-        return next.run(request).await;
-    }
-    let mut refusal =
-        Problem::new(StatusCode::UNAUTHORIZED, "log in with a user of the web configuration (Basic)").into_response();
-    refusal.headers_mut().insert(
-        header::WWW_AUTHENTICATE,
-        HeaderValue::from_static("Basic realm=\"scaleio-framework\", charset=\"UTF-8\""),
-    );
-    refusal
-}
-
-/// Nothing here runs scripts, is framed, or may be kept by a proxy.
+/// Only our own script runs, nothing is framed, and no proxy keeps anything.
 async fn hardened(mut response: Response) -> Response {
     const HEADERS: [(header::HeaderName, &str); 4] = [
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+             form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
@@ -191,9 +266,36 @@ async fn readyz(State(shown): State<Shown>) -> Response {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("not asked yet: {}", waiting.join(", "))).into_response()
 }
 
-async fn home(State(shown): State<Shown>) -> Response {
-    let page = page::page(&shown.status(), shown.firing().as_deref(), &shown.handled()).into_string();
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
+async fn home(State(shown): State<Shown>, Query(query): Query<Vec<(String, String)>>) -> Response {
+    match whole_page(&shown, query).await {
+        Ok(page) => html(StatusCode::OK, page),
+        Err(problem) => html(problem.code(), page::sheet::missing("", problem.detail()).into_string()),
+    }
+}
+
+/// A page for people.
+pub(super) fn html(status: StatusCode, page: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
+}
+
+async fn whole_page(shown: &Shown, query: Vec<(String, String)>) -> Result<String, Problem> {
+    let only = query.into_iter().find(|(key, value)| key == "system" && !value.is_empty()).map(|(_, system)| system);
+    if let Some(system) = &only {
+        find(shown, system)?;
+    }
+    let sources = shown.gather().await;
+    let live = shown.live.clone();
+    let made = tokio::task::spawn_blocking(move || {
+        let overview = overview(&sources, only.as_deref());
+        let known = live.show(only.clone(), page::parts(&overview));
+        page::page(&overview, only.as_deref(), &known).into_string()
+    });
+    made.await.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be put together"))
+}
+
+async fn script() -> Response {
+    const MEDIA: &str = "text/javascript; charset=utf-8";
+    ([(header::CONTENT_TYPE, MEDIA), (header::CACHE_CONTROL, "max-age=3600")], page::SCRIPT).into_response()
 }
 
 async fn style() -> Response {
@@ -262,7 +364,11 @@ fn collectors(query: &str) -> Vec<String> {
 }
 
 /// HTTP service discovery: where Prometheus finds the metrics.
-fn discovered(shown: &Shown, headers: &HeaderMap, access: &Access) -> Result<Response, Problem> {
+async fn discovered(
+    State(shown): State<Shown>,
+    Extension(access): Extension<Arc<Access>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "the request does not say by which Host it reached us"));
     };
@@ -274,8 +380,13 @@ async fn status(State(shown): State<Shown>) -> Response {
     Json(shown.status()).into_response()
 }
 
-/// What is pending or fires, and which snapshots that was judged from.
-async fn alerts(State(shown): State<Shown>) -> Result<Response, Problem> {
+/// What is pending or fires, and which snapshots that was judged from. With `wait`, whoever knows it hears of the next
+/// change at once.
+async fn alerts(
+    State(shown): State<Shown>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct Whole<'a> {
         #[serde(flatten)]
@@ -283,9 +394,42 @@ async fn alerts(State(shown): State<Shown>) -> Result<Response, Problem> {
         /// How alerts stand with people, by fingerprint; those that nobody did anything about are left out.
         handled: &'a BTreeMap<Fingerprint, Handled>,
     }
-    match shown.firing() {
-        Some(firing) => Ok(Json(Whole { firing: &firing, handled: &shown.handled() }).into_response()),
-        None => Err(Problem::not_found("alert rules are not evaluated here: alerts.enabled is false")),
+    let wait = query.iter().find(|(key, _)| key == "wait").map(|(_, wait)| wait.parse::<u64>().ok());
+    let wait = match wait {
+        None => Duration::ZERO,
+        Some(Some(seconds)) if (1..=LONGEST_WAIT).contains(&seconds) => Duration::from_secs(seconds),
+        Some(_) => {
+            let detail = format!("wait: write whole seconds, 1 to {LONGEST_WAIT}");
+            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        }
+    };
+    let nobody = || Problem::not_found("alert rules are not evaluated here: alerts.enabled is false");
+    let (mut firing, mut handled) = (shown.firing.clone().ok_or_else(nobody)?, shown.handled.clone());
+    let deadline = tokio::time::sleep(wait);
+    tokio::pin!(deadline);
+    loop {
+        let now = (Arc::clone(&firing.borrow_and_update()), shown.handled());
+        if let Some(handled) = &mut handled {
+            handled.mark_unchanged();
+        }
+        // When it was judged changes with each poll, and is no news.
+        let tag = etag::of(&serde_json::to_vec(&(&now.0.alerts, &now.1)).unwrap_or_default());
+        if wait.is_zero() || deadline.is_elapsed() || !etag::is_known(&headers, &tag) {
+            let mut response = Json(Whole { firing: &now.0, handled: &now.1 }).into_response();
+            response.headers_mut().insert(header::ETAG, tag);
+            return Ok(response);
+        }
+        let people = async {
+            match &mut handled {
+                Some(handled) => drop(handled.changed().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = &mut deadline => {}
+            changed = firing.changed() => if changed.is_err() { return Err(nobody()) },
+            () = people => {}
+        }
     }
 }
 
@@ -353,7 +497,7 @@ fn answered(picture: &Picture) -> Result<&Snapshot, Problem> {
 
 macro_rules! parts {
     ($($name:literal: $slot:ident),* $(,)?) => {
-        const PARTS: &[&str] = &[$($name),*];
+        pub(super) const PARTS: &[&str] = &[$($name),*];
 
         fn one_part(snapshot: &Snapshot, name: &str) -> Option<Result<Response, Problem>> {
             match name { $($name => Some(shown_part(snapshot.$slot.as_ref(), name)),)* _ => None }

@@ -2,95 +2,76 @@
 //! that wait, and the page behind the links of mails.
 //!
 //! Nothing here acts on GET. What acts takes JSON, which a page of another site
-//! cannot send for somebody who is logged in; a link acts by its signed token,
-//! which no other site knows.
+//! cannot send for somebody who is logged in (and [`super::access`] refuses what
+//! another site made a browser send); a link acts by its signed token, which no
+//! other site knows.
 
 use axum::Json;
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::access::user_of;
 use super::api::Shown;
-use super::page;
+use super::page::sheet as page;
 use super::problem::Problem;
+use super::routes::{Answers, Body, Param, Route};
+use super::schema;
 use crate::model::alerting::{Answer, Fingerprint, GroupKey, Matcher, Order, Refusal, SilenceId, Target, Via};
+use crate::model::person::{Door, Person, Role};
 
-/// Orders are short.
-const LONGEST_BODY: usize = 64 * 1024;
-
-/// By which listener a request came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// The socket on this host.
-    Host,
-    /// The network.
-    Network,
-}
-
-impl Origin {
-    const fn via(self) -> Via {
-        match self {
-            Self::Host => Via::Cli,
-            Self::Network => Via::Api,
-        }
-    }
-}
-
-pub(super) fn routes(origin: Origin) -> Router<Shown> {
-    Router::new()
-        .route("/api/v1/silences", get(silences).post(silence))
-        .route("/api/v1/silences/{id}", delete(expire))
-        .route("/api/v1/acknowledgements", get(acknowledgements).post(acknowledge))
-        .route("/api/v1/records", get(records))
-        .route("/api/v1/notifications/queue", get(queue))
-        .route("/api/v1/notifications/preview", get(preview))
-        .route("/api/v1/notifications/flush", post(flush))
-        .route("/api/v1/notifications/test", post(test))
-        .layer(Extension(origin))
-        .layer(DefaultBodyLimit::max(LONGEST_BODY))
-        .layer(middleware::from_fn(same_site))
+/// What people do, and what they did.
+pub(super) fn routes() -> Vec<Route> {
+    use Answers::{List, Object};
+    vec![
+        Route::get("/api/v1/silences", List, "Which silences are there.", silences).refuses(REFUSED),
+        Route::post("/api/v1/silences", Role::Operator, Object, "Say nothing of some alerts for a while.", silence)
+            .takes(Body::Json(schema::silencing))
+            .refuses(ACTS),
+        Route::delete("/api/v1/silences/{id}", Role::Operator, Object, "End a silence now.", expire)
+            .query(&[Param { name: "by", what: "who" }])
+            .refuses(REFUSED),
+        Route::get("/api/v1/acknowledgements", List, "Who works on what.", acknowledgements).refuses(REFUSED),
+        Route::post("/api/v1/acknowledgements", Role::Operator, Object, "Say who works on an alert.", acknowledge)
+            .takes(Body::Json(schema::acknowledging))
+            .refuses(ACTS),
+        Route::get("/api/v1/records", List, "What people did lately.", records).refuses(REFUSED),
+        Route::get("/api/v1/notifications/queue", List, "What waits to be told.", queue).refuses(REFUSED),
+        Route::get("/api/v1/notifications/preview", Object, "The mail of a group that fires, or an example.", preview)
+            .query(&[Param { name: "group", what: "which group, such as prod/sds" }])
+            .refuses(REFUSED),
+        Route::post("/api/v1/notifications/flush", Role::Admin, Object, "Try every waiting message now.", flush)
+            .takes(Body::Json(schema::nothing))
+            .refuses(ACTS),
+        Route::post("/api/v1/notifications/test", Role::Admin, Object, "Write a mail to try the way.", test)
+            .takes(Body::Json(schema::testing))
+            .refuses(ACTS),
+    ]
 }
 
 /// The page behind the links of mails.
-pub(super) fn act() -> Router<Shown> {
-    Router::new()
-        .route("/act", get(look).post(follow))
-        .layer(DefaultBodyLimit::max(LONGEST_BODY))
-        .layer(middleware::from_fn(same_site))
+pub(super) fn act() -> Vec<Route> {
+    vec![
+        Route::get("/act", Answers::Page, "What the link of a mail would do.", look)
+            .query(&[Param { name: "token", what: "the token of the link" }])
+            .refuses(&[400, 404, 410, 503]),
+        Route::post("/act", Role::Operator, Answers::Page, "Do what the link of a mail does.", follow)
+            .takes(Body::Form(&["token", "by"]))
+            .refuses(&[400, 404, 410, 413, 415, 503]),
+    ]
 }
 
-/// Browsers say when another site makes them ask. Such a request may look, and not act.
-async fn same_site(request: Request, next: Next) -> Response {
-    if is_foreign(request.headers()) && !request.method().is_safe() {
-        return Problem::new(StatusCode::FORBIDDEN, "a page of another site cannot act here").into_response();
-    }
-    next.run(request).await
-}
+const REFUSED: &[u16] = &[400, 404, 410, 503];
+const ACTS: &[u16] = &[400, 404, 410, 413, 415, 422, 503];
 
-/// Whether a browser says that another site made it ask.
-fn is_foreign(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    match (text("sec-fetch-site"), text("origin"), text("host")) {
-        (Some(site), _, _) => !matches!(site, "same-origin" | "none"),
-        (None, Some(origin), Some(host)) => origin.split_once("://").is_none_or(|(_, of)| of != host),
-        (None, Some(_), None) => true,
-        (None, None, _) => false,
-    }
-}
-
-async fn ask(shown: &Shown, order: Order) -> Result<Response, Problem> {
+pub(super) async fn ask(shown: &Shown, order: Order) -> Result<Response, Problem> {
     answer(shown, order).await.map(|answer| Json(answer).into_response())
 }
 
-async fn answer(shown: &Shown, order: Order) -> Result<Answer, Problem> {
+pub(super) async fn answer(shown: &Shown, order: Order) -> Result<Answer, Problem> {
     let nobody = "nobody is told of alerts here: section mail is not set, or alerts.enabled is false";
     let board = shown.switchboard.as_ref().ok_or_else(|| Problem::not_found(nobody))?;
     board.ask(order).await.map_err(|refusal| {
@@ -108,9 +89,11 @@ fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
     body.map(|Json(body)| body).map_err(|error| Problem::new(error.status(), error.body_text()))
 }
 
-/// The name that was given, else the user who is logged in.
-fn name(given: Option<String>, headers: &HeaderMap) -> String {
-    given.filter(|name| !name.trim().is_empty()).or_else(|| user_of(headers)).unwrap_or_default()
+pub(super) const fn via(person: &Person) -> Via {
+    match person.door {
+        Door::Host => Via::Cli,
+        Door::Network => Via::Api,
+    }
 }
 
 async fn silences(State(shown): State<Shown>) -> Result<Response, Problem> {
@@ -129,25 +112,23 @@ struct Silencing {
 
 async fn silence(
     State(shown): State<Shown>,
-    Extension(origin): Extension<Origin>,
-    headers: HeaderMap,
+    Extension(person): Extension<Person>,
     json: Result<Json<Silencing>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Silencing { matchers, owner, reason, seconds } = body(json)?;
-    let owner = name(owner, &headers);
-    ask(&shown, Order::Silence { matchers, owner, reason, seconds, via: origin.via() }).await
+    let owner = person.called(owner.as_deref());
+    ask(&shown, Order::Silence { matchers, owner, reason, seconds, via: via(&person) }).await
 }
 
 async fn expire(
     State(shown): State<Shown>,
-    Extension(origin): Extension<Origin>,
+    Extension(person): Extension<Person>,
     Path(id): Path<String>,
     Query(query): Query<Vec<(String, String)>>,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = SilenceId::parse(&id).map_err(|error| Problem::not_found(error.to_string()))?;
     let by = query.into_iter().find(|(key, _)| key == "by").map(|(_, by)| by);
-    ask(&shown, Order::Expire { id, by: name(by, &headers), via: origin.via() }).await
+    ask(&shown, Order::Expire { id, by: person.called(by.as_deref()), via: via(&person) }).await
 }
 
 async fn acknowledgements(State(shown): State<Shown>) -> Result<Response, Problem> {
@@ -171,8 +152,7 @@ struct Acknowledging {
 
 async fn acknowledge(
     State(shown): State<Shown>,
-    Extension(origin): Extension<Origin>,
-    headers: HeaderMap,
+    Extension(person): Extension<Person>,
     json: Result<Json<Acknowledging>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Acknowledging { alert, group, by, comment, seconds } = body(json)?;
@@ -184,8 +164,8 @@ async fn acknowledge(
             return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
         }
     };
-    let by = name(by, &headers);
-    ask(&shown, Order::Acknowledge { on, by, comment, seconds, via: origin.via() }).await
+    let by = person.called(by.as_deref());
+    ask(&shown, Order::Acknowledge { on, by, comment, seconds, via: via(&person) }).await
 }
 
 async fn records(State(shown): State<Shown>) -> Result<Response, Problem> {
@@ -221,11 +201,11 @@ struct Testing {
 
 async fn test(
     State(shown): State<Shown>,
-    headers: HeaderMap,
+    Extension(person): Extension<Person>,
     json: Result<Json<Testing>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Testing { to, by } = body(json)?;
-    let by = Some(name(by, &headers)).filter(|by| !by.is_empty()).unwrap_or_else(|| "somebody".to_owned());
+    let by = Some(person.called(by.as_deref())).filter(|by| !by.is_empty()).unwrap_or_else(|| "somebody".to_owned());
     ask(&shown, Order::Test { to, by }).await
 }
 
@@ -234,25 +214,30 @@ async fn look(State(shown): State<Shown>, Query(query): Query<Vec<(String, Strin
     let token = query.into_iter().find(|(key, _)| key == "token").map(|(_, token)| token).unwrap_or_default();
     match answer(&shown, Order::Look { token: token.clone() }).await {
         Ok(Answer::Link(link)) => html(StatusCode::OK, page::confirm(&link, &token)),
-        Ok(_) => html(StatusCode::INTERNAL_SERVER_ERROR, page::refused("This is no answer to a link.")),
-        Err(problem) => html(problem.code(), page::refused(problem.detail())),
+        Ok(_) => html(StatusCode::INTERNAL_SERVER_ERROR, page::refused("", "This is no answer to a link.")),
+        Err(problem) => html(problem.code(), page::refused("", problem.detail())),
     }
 }
 
 /// Does what the link says.
-async fn follow(State(shown): State<Shown>, headers: HeaderMap, form: Bytes) -> Response {
+async fn follow(
+    State(shown): State<Shown>,
+    Extension(person): Extension<Person>,
+    headers: HeaderMap,
+    form: Bytes,
+) -> Response {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("application/x-www-form-urlencoded") {
-        return html(StatusCode::UNSUPPORTED_MEDIA_TYPE, page::refused("This is not the form of the page."));
+        return html(StatusCode::UNSUPPORTED_MEDIA_TYPE, page::refused("", "This is not the form of the page."));
     }
     let field =
         |name: &str| form_urlencoded::parse(&form).find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     let token = field("token").unwrap_or_default();
-    let by = name(field("by"), &headers);
+    let by = person.called(field("by").as_deref());
     match answer(&shown, Order::Follow { token, by }).await {
         Ok(Answer::Link(link)) => html(StatusCode::OK, page::done(&link)),
-        Ok(_) => html(StatusCode::INTERNAL_SERVER_ERROR, page::refused("This is no answer to a link.")),
-        Err(problem) => html(problem.code(), page::refused(problem.detail())),
+        Ok(_) => html(StatusCode::INTERNAL_SERVER_ERROR, page::refused("", "This is no answer to a link.")),
+        Err(problem) => html(problem.code(), page::refused("", problem.detail())),
     }
 }
 

@@ -3,15 +3,16 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -34,6 +35,10 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers under way at the end get this long; a huge scrape takes a second or two.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// The address at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
 
 /// A place where requests come in.
 pub enum Listener {
@@ -128,11 +133,11 @@ impl Listener {
             tokio::spawn(async move {
                 let _place = place;
                 match connection {
-                    Connection::Plain(stream) => answer(stream, router, watcher).await,
-                    Connection::Unix(stream) => answer(stream, router, watcher).await,
-                    Connection::Tls(stream, acceptor) => {
+                    Connection::Plain(stream, peer) => answer(stream, Some(peer), router, watcher).await,
+                    Connection::Unix(stream) => answer(stream, None, router, watcher).await,
+                    Connection::Tls(stream, peer, acceptor) => {
                         match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-                            Ok(Ok(stream)) => answer(stream, router, watcher).await,
+                            Ok(Ok(stream)) => answer(stream, Some(peer), router, watcher).await,
                             Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
                             Err(_) => debug!("a TLS handshake took too long"),
                         }
@@ -149,11 +154,12 @@ impl Listener {
     async fn accept(&self) -> io::Result<Connection> {
         match self {
             Self::Tcp(listener, access) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, from) = listener.accept().await?;
+                let peer = Peer(from.ip());
                 stream.set_nodelay(true)?;
                 Ok(match access.tls() {
-                    Some(config) => Connection::Tls(stream, TlsAcceptor::from(config)),
-                    None => Connection::Plain(stream),
+                    Some(config) => Connection::Tls(stream, peer, TlsAcceptor::from(config)),
+                    None => Connection::Plain(stream, peer),
                 })
             }
             Self::Unix(listener, _) => Ok(Connection::Unix(listener.accept().await?.0)),
@@ -162,19 +168,25 @@ impl Listener {
 }
 
 enum Connection {
-    Plain(tokio::net::TcpStream),
-    Tls(tokio::net::TcpStream, TlsAcceptor),
+    Plain(tokio::net::TcpStream, Peer),
+    Tls(tokio::net::TcpStream, Peer, TlsAcceptor),
     Unix(tokio::net::UnixStream),
 }
 
-async fn answer<S>(stream: S, router: Router, watcher: hyper_util::server::graceful::Watcher)
+async fn answer<S>(stream: S, peer: Option<Peer>, router: Router, watcher: hyper_util::server::graceful::Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    let service = TowerToHyperService::new(router);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        router.call(request)
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         debug!(%error, "a connection broke");
     }

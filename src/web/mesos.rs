@@ -4,19 +4,19 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
 use super::api::Shown;
 use super::problem::Problem;
+use super::routes::{Answers, Route, Served};
 use crate::model::framework::{FrameworkOrder, FrameworkStatus, Registration, SeenAgent};
 use crate::model::id::SystemId;
 use crate::model::mesos::NodeTask;
+use crate::model::person::Role;
 use crate::model::rollout::Preview;
 use crate::model::snapshot::Snapshot;
 use crate::model::workload::Workloads;
@@ -35,9 +35,29 @@ pub struct Cluster {
 /// What a rollout of a system would do; none: no configuration says how its storage shall look.
 pub type LookAhead = Arc<dyn Fn(&SystemId, &FrameworkStatus, Option<&Snapshot>) -> Option<Preview> + Send + Sync>;
 
-/// Orders, for the command line on this host only.
-pub(super) fn orders() -> Router<Shown> {
-    Router::new().route("/api/v1/framework/register-anew", post(register_anew))
+/// What is looked at, and what only this host may order.
+pub(super) fn routes() -> Vec<Route> {
+    use Answers::{List, Object, Text};
+    let text = Text("text/plain");
+    vec![
+        Route::get("/api/v1/framework", Object, "How the framework stands with the masters.", framework)
+            .refuses(&[404]),
+        Route::get("/api/v1/agents", List, "Each agent that offered, and our task there.", agents).refuses(&[404]),
+        Route::get("/api/v1/offers", List, "What became of the last offer of each agent, and why.", offers)
+            .refuses(&[404]),
+        Route::get("/api/v1/workloads", Object, "Every task of the cluster, as its master told last.", workloads)
+            .refuses(&[404]),
+        Route::get("/api/v1/systems/{system}/rollout", Object, "What a rollout would do now.", rollout).refuses(&[404]),
+        Route::post(
+            "/api/v1/framework/register-anew",
+            Role::Admin,
+            text,
+            "Register under a new id, after the masters removed the framework.",
+            register_anew,
+        )
+        .served(Served::HostOnly)
+        .refuses(&[404, 409, 503]),
+    ]
 }
 
 fn status(shown: &Shown) -> Result<Arc<FrameworkStatus>, Problem> {
@@ -49,12 +69,12 @@ fn status(shown: &Shown) -> Result<Arc<FrameworkStatus>, Problem> {
 }
 
 /// How the framework stands with the masters.
-pub(super) async fn framework(State(shown): State<Shown>) -> Result<Response, Problem> {
+async fn framework(State(shown): State<Shown>) -> Result<Response, Problem> {
     Ok(Json(&*status(&shown)?).into_response())
 }
 
 /// Each agent that offered, and our task there.
-pub(super) async fn agents(State(shown): State<Shown>) -> Result<Response, Problem> {
+async fn agents(State(shown): State<Shown>) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct Agent<'a> {
         #[serde(flatten)]
@@ -70,7 +90,7 @@ pub(super) async fn agents(State(shown): State<Shown>) -> Result<Response, Probl
 }
 
 /// What became of the last offer of each agent, and why.
-pub(super) async fn offers(State(shown): State<Shown>) -> Result<Response, Problem> {
+async fn offers(State(shown): State<Shown>) -> Result<Response, Problem> {
     let status = status(&shown)?;
     Ok(Json(status.agents.values().map(|seen| &**seen).collect::<Vec<_>>()).into_response())
 }
@@ -83,7 +103,7 @@ pub(super) async fn workloads(State(shown): State<Shown>) -> Result<Response, Pr
 }
 
 /// What a rollout would do now: desired against actual. It changes nothing.
-pub(super) async fn rollout(State(shown): State<Shown>, Path(system): Path<String>) -> Result<Response, Problem> {
+async fn rollout(State(shown): State<Shown>, Path(system): Path<String>) -> Result<Response, Problem> {
     let status = status(&shown)?;
     let picture = super::api::find(&shown, &system)?;
     let look = shown

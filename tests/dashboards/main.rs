@@ -4,6 +4,7 @@
 //! A Grafana server is not among the judges: there was none to be had.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of it is a test")]
 
+mod beside;
 mod drawn;
 mod lint;
 mod past;

@@ -31,7 +31,7 @@ use scaleio_framework::sim::world::{
 use scaleio_framework::sim::{Options, Release, Running, Simulation};
 use scaleio_framework::watches::Gallery;
 
-use crate::pictures;
+use crate::{beside, pictures};
 
 /// How the job and the target are called, as `docs/alerts.md` asks.
 const SCRAPE: &str = "instance=\"scaleio\",job=\"scaleio\"";
@@ -305,6 +305,7 @@ pub(crate) async fn write(folder: &Path) -> ([PathBuf; 2], i64) {
         }
         pictures.push(made_up_picture(&mut lab, poll as u64, at));
         let exposition = encoder.encode(&pictures, at);
+        beside::tell(&own, at, before / 60);
         let begun = Instant::now();
         let mut latest = sampler.samples(&exposition, &own, at.timestamp_millis());
         let verdict = engine.step(&mut latest, &Seen { based_on: exposition.seqs().clone(), ..Seen::default() });

@@ -39,7 +39,7 @@ echo '%_dbpath /var/lib/rpm' >merged/etc/rpm/macros.dbpath
 # Debian's rpm warns at each call that this is a Debian.
 mv merged/usr/bin/rpm merged/usr/bin/rpm.bin
 printf '#!/bin/sh\nexec /usr/bin/rpm.bin --force-debian "$@"\n' >merged/usr/bin/rpm && chmod 755 merged/usr/bin/rpm
-# Something in the database must provide the shell that scripts ask for.
+# Something in the database must provide what packages ask for.
 build=$(mktemp -d)
 cat >"$build/release.spec" <<'SPEC'
 Name: centos-release
@@ -50,6 +50,8 @@ License: none
 BuildArch: noarch
 AutoReqProv: no
 Provides: /bin/sh
+Provides: /usr/sbin/useradd
+Provides: glibc = 2.17
 %description
 What scripts need.
 %files

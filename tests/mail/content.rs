@@ -92,6 +92,32 @@ fn the_first_lines_are_what_a_phone_shows() {
 }
 
 #[test]
+fn what_to_do_first_is_said_once_and_whole() {
+    let mail = one(&full());
+    let said = |what: &str| mail.text.split_whitespace().collect::<Vec<_>>().join(" ").matches(what).count();
+    assert_eq!(said("The MDM does not hear SDS sds3"), 1, "{}", mail.text);
+    assert_eq!(said("Do not take another SDS of pd1 into maintenance."), 1, "{}", mail.text);
+    // A text that is too long for the top stands there in part, and whole with its alert.
+    let long = format!("Look at the host. {} The very end.", "Then look again, and longer. ".repeat(20));
+    let mail = one(&with(full(), |n| n.items[0].alert.annotations.description = long.clone()));
+    let text = mail.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!((text.matches("Look at the host.").count(), text.matches("The very end.").count()), (2, 1), "{text}");
+}
+
+#[test]
+fn a_share_that_is_nearly_all_is_not_said_to_be_all() {
+    for (share, said) in [(1.0, "100 %"), (0.99996, "more than 99.9 %"), (0.9958, "99.6 %"), (0.9994, "99.9 %")] {
+        let mail = one(&with(weekly(), |n| {
+            if let Kind::Report(report) = &mut n.kind {
+                report.protected = Some(Number(share));
+            }
+        }));
+        let line = format!("Protected: {said} of the time all data had all its copies");
+        assert!(mail.text.contains(&line), "{line}: {}", mail.text);
+    }
+}
+
+#[test]
 fn a_firing_mail_has_everything_the_reader_needs() {
     let mail = one(&full());
     for fact in [
@@ -170,7 +196,7 @@ fn who_works_on_an_alert_and_who_silenced_it_is_told_with_it() {
     let report = one(&weekly()).text.split_whitespace().collect::<Vec<_>>().join(" ");
     for fact in [
         "Rebuild: went on for 42 min, at most 1.1 TiB at once; nothing is left",
-        "since 2026-11-24 12:00 CET (11:00 UTC), by kim until",
+        "since 2026-11-22 12:00 CET (11:00 UTC), by kim until",
     ] {
         assert!(report.contains(fact), "{fact:?} is not in\n{report}");
     }

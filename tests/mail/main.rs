@@ -7,6 +7,7 @@ mod background;
 mod content;
 mod crash;
 mod demo;
+mod killed;
 mod life;
 #[path = "../support/pictures.rs"]
 mod pictures;
@@ -16,4 +17,5 @@ mod receivers;
 mod server;
 mod smtp;
 mod tell;
+mod weekly;
 mod world;

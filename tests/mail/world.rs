@@ -42,23 +42,11 @@ pub fn item(alert: Alert) -> Item {
 }
 
 pub fn note(id: &str, kind: Kind, items: Vec<Item>) -> Notification {
+    let group = GroupKey::new(Some(SystemId::new("prod")), "sds");
     Notification {
-        id: NotificationId::parse(id).unwrap(),
-        created_at: at("13:00"),
-        kind,
-        group: GroupKey::new(Some(SystemId::new("prod")), "sds"),
-        thread: Thread::Root,
-        route: "default".to_owned(),
         recipients: vec!["ops@example.test".to_owned()],
         items,
-        charts: Vec::new(),
-        changes: Vec::new(),
-        held: Vec::new(),
-        status: None,
-        outlook: Outlook::default(),
-        links: Links::default(),
-        commands: Vec::new(),
-        left_out: Vec::new(),
+        ..Notification::new(NotificationId::parse(id).unwrap(), at("13:00"), kind, group)
     }
 }
 
@@ -93,7 +81,7 @@ pub fn full() -> Notification {
     ]);
     sds.annotations.description = "The MDM does not hear SDS sds3 of pd1: its data has one copy only until the rebuild is done. Look whether the host is up, then at its network and the SDS service, in that order.\nDo not take another SDS of pd1 into maintenance.".to_owned();
     sds.annotations.runbook_url = Some("https://sio.example.test/runbooks/ScaleioSdsDisconnected".to_owned());
-    let mut degraded = alert("ScaleioDataDegraded", Severity::Warning, "1.2 TiB of pool ssd have one copy only.");
+    let mut degraded = alert("ScaleioDataDegraded", Severity::Warning, "1.1 TiB of pool ssd have one copy only.");
     degraded.labels.insert("object".to_owned(), "pd1/ssd".to_owned());
     degraded.area = "protection".to_owned();
     degraded.reading = Some(Reading {
@@ -216,7 +204,11 @@ pub fn weekly() -> Notification {
         protected: Some(Number(0.9958)),
         answered: Some(Number(1.0)),
         rebuild: Some(RebuildReport { seconds: Number(2_520.0), most_bytes: Number(1.2e12), left_bytes: Number(0.0) }),
-        silences: vec![silence()],
+        silences: vec![Silence {
+            from: "2026-11-22T11:00:00Z".parse().unwrap(),
+            until: "2026-11-29T11:00:00Z".parse().unwrap(),
+            ..silence()
+        }],
         advice: vec![
             "Order capacity for pd1/ssd: it is full in 16 days at this growth.".to_owned(),
             "Replace device sdf of sds4: it has been slow for 3 days.".to_owned(),

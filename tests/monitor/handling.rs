@@ -170,6 +170,26 @@ async fn the_link_of_a_mail_acts_by_post_only_and_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_another_site_may_look_at_the_api_and_not_act() {
+    let (world, sink) = (still(Release::V3_6).await, sink().await);
+    let site = Site::watching(&[("prod", &world)], |config| adjust(config, &sink)).await;
+    let base = format!("http://{}/api/v1", site.controller.web);
+    let evil = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.test")];
+    for path in ["silences", "acknowledgements", "notifications/flush", "notifications/test"] {
+        for (name, value) in evil {
+            let asked = client().post(format!("{base}/{path}")).header(name, value).json(&json!({})).send().await;
+            assert_eq!(asked.unwrap().status(), StatusCode::FORBIDDEN, "POST {path} of {value}");
+        }
+        let own = client().post(format!("{base}/{path}")).json(&json!({})).send().await.unwrap();
+        assert_ne!(own.status(), StatusCode::FORBIDDEN, "POST {path} of nobody else");
+    }
+    let gone = client().delete(format!("{base}/silences/s1")).header(evil[0].0, evil[0].1).send().await.unwrap();
+    assert_eq!(gone.status(), StatusCode::FORBIDDEN, "DELETE");
+    let looked = client().get(format!("{base}/status")).header(evil[0].0, evil[0].1).send().await.unwrap();
+    assert_eq!(looked.status(), StatusCode::OK, "looking is allowed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_that_are_not_ours_or_too_old_are_refused() {
     let (world, sink) = (still(Release::V3_6).await, sink().await);
     let site = Site::watching(&[("prod", &world)], |config| adjust(config, &sink)).await;

@@ -6,10 +6,12 @@
 
 mod alerts;
 mod api;
+mod bundle;
 mod child;
 mod cli;
 mod crash;
 mod deletion;
+mod doctor;
 mod ending;
 mod faults;
 mod handling;

@@ -80,7 +80,7 @@ impl Site {
         let systems = worlds.iter().map(|(name, world)| (SystemId::new(name), settings(folder.path(), name, world)));
         let mut config = Config {
             log: Log { level: "info".to_owned(), format: LogFormat::Text },
-            web: Web { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), config_file: None },
+            web: Web::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             control: Control { socket: folder.path().join("sio.sock") },
             store: Store { path: folder.path().join("state.db"), zookeeper: None },
             poll: Poll {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scaleio_framework::sim::world::Maintenance;
+use scaleio_framework::sim::world::{Command, Maintenance, MaintenanceCommand, Mode, Scope};
 use scaleio_framework::sim::{Release, Running};
 
 use crate::site::{Scrape, Site, eventually, still};
@@ -160,4 +160,45 @@ async fn a_fail_over_of_the_mdm_is_counted_and_values_outlive_its_silence() {
     let site = site.restart().await;
     site.knows("prod", &world).await;
     notes(&site, CHANGES, &PROD, 1.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn protected_maintenance_is_known_by_the_copies_that_are_made_before_it_and_instant_is_not_taken_for_it() {
+    const STATE: &str = "scaleio_sds_maintenance";
+    let world = still(Release::V3_6).await;
+    let command = |command: fn(Scope, Mode) -> MaintenanceCommand, mode| {
+        world.world(|world| {
+            let id = world.sds.values().find(|sds| sds.name == "sds-2-1").unwrap().id;
+            world.command(Command::Maintenance(command(Scope::Sds(id), mode))).unwrap();
+        });
+        world.advance(Duration::from_secs(1));
+    };
+    let enter = |scope, mode| MaintenanceCommand::Enter { scope, mode, force: false };
+    let exit = |scope, mode| MaintenanceCommand::Exit { scope, mode, force: false };
+    let mut site = Site::watching(&[("prod", &world)], |_| {}).await;
+    site.knows("prod", &world).await;
+    let shows = async |site: &Site, state: &str, kind: &str| {
+        eventually(&format!("{state}, {kind:?}"), async || {
+            let scrape = site.scrape().await;
+            let found = scrape.value(STATE, &[SDS[0], SDS[1], ("state", state), ("type", kind)]);
+            found.ok_or_else(|| format!("{:?}", scrape.families.get(STATE)))
+        })
+        .await;
+    };
+    command(enter, Mode::Protected);
+    shows(&site, "set_maintenance_in_progress", "protected").await;
+    world.advance(Duration::from_secs(3600));
+    shows(&site, "in_maintenance", "protected").await;
+    site = site.restart().await;
+    shows(&site, "in_maintenance", "protected").await;
+    command(exit, Mode::Protected);
+    world.advance(Duration::from_secs(600));
+    eventually("its end shows", async || match site.scrape().await.value(STATE, &SDS) {
+        None => Ok(()),
+        Some(_) => Err("it is still in maintenance".to_owned()),
+    })
+    .await;
+    command(enter, Mode::Instant);
+    world.advance(Duration::from_secs(30));
+    shows(&site, "in_maintenance", "").await;
 }

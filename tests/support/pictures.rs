@@ -233,7 +233,8 @@ impl World {
             sds.maintenance_type = words("InstantMaintenance");
             sds.certificate_expires = Some(start());
             sds.oscillating = vec![failures(FailureCounter::SdsDecoupled)];
-            let noted = Noted { connected: true, disconnections: 2, maintenance_since: Some(start()) };
+            let noted =
+                Noted { connected: true, disconnections: 2, maintenance_since: Some(start()), ..Noted::default() };
             world.observed.sds.insert(sds.id.to_string(), noted);
         }
         let device = &mut world.devices.as_mut().unwrap()[0];
@@ -241,7 +242,7 @@ impl World {
         device.long_operations = Some(failures(FailureCounter::LongSuccessfulIo));
         let sdc = &mut world.sdcs.as_mut().unwrap()[0];
         sdc.oscillating = vec![failures(FailureCounter::Memory)];
-        let noted = Noted { connected: false, disconnections: 1, maintenance_since: None };
+        let noted = Noted { disconnections: 1, ..Noted::default() };
         world.observed.sdcs.insert(sdc.id.to_string(), noted);
         let mapping =
             Mapping { sdc: id(6, 0), limit_iops: Some(500.0), limit_bandwidth: None, access_mode: words("ReadWrite") };

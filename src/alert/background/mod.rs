@@ -6,8 +6,6 @@
 //! says "not seen" where it knows nothing. Pure; the loop that tells people
 //! shows it each picture.
 
-mod dependents;
-mod notice;
 mod trail;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,13 +14,14 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use crate::model::alerting::{AlertState, Change, Item, Kind, Notification, Number, Outlook};
+use crate::model::dependents;
 use crate::model::glance;
 use crate::model::id::SystemId;
+use crate::model::notice::{Noticed, notice};
 use crate::model::snapshot::Snapshot;
 use crate::model::unit::Timestamp;
 use crate::model::workload::Workloads;
 use crate::watches::Pictures;
-use notice::{Noticed, notice};
 use trail::Trail;
 
 /// What changed longer ago is not the cause of what began now.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::DateTime;
 
-use super::notice::{named, unprotected};
 use crate::model::alerting::{Chart, Notification, Number, Unit};
+use crate::model::notice::{named, unprotected};
 use crate::model::snapshot::Snapshot;
 use crate::model::stats::{Stat, StatKind};
 

@@ -59,6 +59,22 @@ impl Active {
         }
     }
 
+    /// Takes back what lies after the moment: the clock was wrong, and was set back. A wait begins anew.
+    pub(super) fn not_after(&mut self, at: i64) {
+        self.active_at = self.active_at.min(at);
+        match &mut self.phase {
+            Phase::Pending => {}
+            Phase::Firing { fired_at, kept_since } => {
+                *fired_at = (*fired_at).min(at);
+                *kept_since = kept_since.map(|since| since.min(at));
+            }
+            Phase::Resolved { fired_at, resolved_at } => {
+                *fired_at = (*fired_at).min(at);
+                *resolved_at = (*resolved_at).min(at);
+            }
+        }
+    }
+
     /// Moves on at a moment when its condition holds or does not; whether it is still to be known.
     pub(super) fn judge(&mut self, at: i64, holds: bool, rule: &AlertRule) -> bool {
         match (&mut self.phase, holds) {

@@ -259,6 +259,7 @@ fn record(rule: &Recording, source: Source<'_>, at: i64) -> Result<Vec<(Labels, 
 
 /// Evaluates one alerting rule; returns what was wrong with it.
 fn evaluate(rule: &AlertRule, source: Source<'_>, at: i64, active: &mut BTreeMap<Fingerprint, Active>) -> Vec<String> {
+    active.values_mut().for_each(|alert| alert.not_after(at));
     let mut samples = match vector(&rule.query, source, at) {
         Ok(samples) => samples,
         Err(reason) => return vec![reason],
@@ -304,6 +305,10 @@ fn evaluate(rule: &AlertRule, source: Source<'_>, at: i64, active: &mut BTreeMap
         }
     }
     active.retain(|fingerprint, alert| alert.judge(at, found.contains_key(fingerprint), rule));
+    let forgotten = forget_the_oldest(active);
+    if forgotten > 0 {
+        reasons.insert(format!("its alerts are other ones each time; {forgotten} that are over are forgotten"));
+    }
     let told = active.values().filter(|alert| !matches!(alert.phase, Phase::Resolved { .. })).count();
     if rule.limit > 0 && told > rule.limit {
         active.clear();
@@ -313,6 +318,26 @@ fn evaluate(rule: &AlertRule, source: Source<'_>, at: i64, active: &mut BTreeMap
     let more = reasons.len().saturating_sub(1);
     let first = reasons.into_iter().next();
     first.map(|reason| if more == 0 { reason } else { format!("{reason}, and {more} more") }).into_iter().collect()
+}
+
+/// A rule whose labels never stay the same, such as one with a value among them, ends alerts without end. Of those that
+/// are over, the newest are kept to be told; gives how many are not.
+fn forget_the_oldest(active: &mut BTreeMap<Fingerprint, Active>) -> usize {
+    let over = |alert: &Active| match alert.phase {
+        Phase::Resolved { resolved_at, .. } => Some(resolved_at),
+        Phase::Pending | Phase::Firing { .. } => None,
+    };
+    if active.len() <= 2 * MOST {
+        return 0;
+    }
+    let mut ended: Vec<(i64, Fingerprint)> =
+        active.iter().filter_map(|(id, alert)| Some((over(alert)?, *id))).collect();
+    ended.sort_unstable();
+    let many = ended.len().saturating_sub(MOST);
+    for (_, fingerprint) in ended.iter().take(many) {
+        active.remove(fingerprint);
+    }
+    many
 }
 
 fn owned((name, value): (&str, &str)) -> (String, String) {

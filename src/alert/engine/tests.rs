@@ -240,3 +240,68 @@ fn two_rules_of_one_name_take_up_each_its_own_alerts_and_tell_the_end_once() {
     };
     assert_eq!(over, moment(4 * STEP));
 }
+
+#[test]
+fn a_clock_that_is_set_back_delays_nothing_by_more_than_a_new_wait() {
+    let mut engine = engine("  - {alert: A, expr: 'scaleio_up == 0', for: 2m, keep_firing_for: 1m}\n");
+    assert_eq!(story(&mut engine, 10_000, &[DOWN, DOWN]), "pp");
+    assert_eq!(story(&mut engine, 100, &[DOWN, DOWN, DOWN]), "ppF", "the wait begins anew");
+    assert_eq!(story(&mut engine, 40, &[DOWN, DOWN]), "FF", "what fires goes on");
+    assert_eq!(story(&mut engine, 42, &[UP]), "F", "kept");
+    assert_eq!(story(&mut engine, 20, &[UP, UP]), "FR", "kept for a minute, and over");
+    let told = story(&mut engine, 5, &[UP; 20]);
+    assert_eq!(told, format!("{}{}", "R".repeat(16), ".".repeat(4)));
+}
+
+#[test]
+fn rules_that_look_back_see_what_was_before_the_clock_was_set_back_and_what_came_since() {
+    let mut engine = engine("  - {alert: A, expr: 'min_over_time(scaleio_up[5m]) == 0'}\n");
+    assert_eq!(story(&mut engine, 100, &[UP, UP, DOWN, UP]), "..FF");
+    // Minute 102 has not come yet; 100 was.
+    assert_eq!(story(&mut engine, 101, &[UP, UP, UP]), "RRR");
+    assert_eq!(story(&mut engine, 50, &[DOWN, UP, UP, UP, UP, UP]), "FFFFFR");
+}
+
+/// One minute of so many systems that are down, none of which was there before.
+fn strangers(minute: i64, count: usize) -> Latest {
+    let mut latest = Latest::new(minute * STEP);
+    for number in 0..count {
+        let name = format!("{minute}-{number}");
+        latest.push(Labels::from_pairs([("__name__", "scaleio_up"), ("system", name.as_str())]), 0.0);
+    }
+    latest
+}
+
+#[test]
+fn a_rule_without_end_reports_an_error_stays_within_bounds_and_stops_no_other() {
+    let text = "  - {alert: Endless, expr: 'scaleio_up == 0'}\n  - {alert: Good, expr: 'count(scaleio_up) > 1'}\n";
+    let mut engine = engine(text);
+    let verdict = engine.step(&mut strangers(0, MOST + 5), &Seen::default());
+    assert_eq!(verdict.errors.len(), 1);
+    assert_eq!(verdict.errors[0].rule.rule, "Endless");
+    assert!(verdict.errors[0].reason.contains("10005 alerts; only the first 10000"), "{:?}", verdict.errors);
+    let count = |verdict: &Verdict, name: &str| verdict.set.alerts.values().filter(|alert| alert.name == name).count();
+    assert_eq!((count(&verdict, "Endless"), count(&verdict, "Good")), (MOST, 1));
+    // Within the limit each time, and others each time: what is over would pile up.
+    let mut errors = Vec::new();
+    for minute in 1..4 {
+        let verdict = engine.step(&mut strangers(minute, MOST), &Seen::default());
+        assert_eq!((count(&verdict, "Endless"), count(&verdict, "Good")), (MOST, 1));
+        errors.push(verdict.errors.len());
+        assert!(engine.active[0].len() <= 2 * MOST, "{}", engine.active[0].len());
+    }
+    assert_eq!(errors, [0, 1, 1]);
+}
+
+#[test]
+fn a_recording_without_end_is_refused_and_the_rules_that_read_it_are_silent() {
+    let text = "  - {record: scaleio_up:again, expr: 'scaleio_up + 1'}\n  \
+                - {alert: Reads, expr: 'scaleio_up:again > 0'}\n  - {alert: Good, expr: 'count(scaleio_up) > 1'}\n";
+    let mut engine = engine(text);
+    let verdict = engine.step(&mut strangers(0, 10 * MOST + 1), &Seen::default());
+    let failed: Vec<&str> = verdict.errors.iter().map(|error| error.rule.rule.as_str()).collect();
+    assert_eq!(failed, ["scaleio_up:again"]);
+    assert!(verdict.errors[0].reason.contains("100001 series, more than its limit"), "{:?}", verdict.errors);
+    let names: Vec<&str> = verdict.set.alerts.values().map(|alert| alert.name.as_str()).collect();
+    assert_eq!(names, ["Good"]);
+}

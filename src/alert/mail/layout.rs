@@ -105,7 +105,15 @@ fn digest(blocks: &mut Vec<Block>, n: &Notification, settings: &Settings) {
 /// The first ones in full, the others by a line each.
 fn listed(blocks: &mut Vec<Block>, items: &[&Item], cards: usize, n: &Notification, settings: &Settings) {
     let (full, short) = items.split_at(items.len().min(cards));
-    blocks.extend(full.iter().map(|item| Block::Card(card::card(item, settings, n.created_at))));
+    // What stands at the top as a whole is not said again: a phone shows few lines.
+    let above = first_step(n).filter(|(_, _, all)| *all).map(|(item, ..)| item.alert.fingerprint());
+    blocks.extend(full.iter().map(|item| {
+        let mut card = card::card(item, settings, n.created_at);
+        if above == Some(item.alert.fingerprint()) {
+            card.text.clear();
+        }
+        Block::Card(card)
+    }));
     if !short.is_empty() {
         let lines = short.iter().map(|item| card::sentence(&item.alert, settings, n.created_at)).collect();
         blocks.push(Block::List(lines));
@@ -192,7 +200,7 @@ fn lead(n: &Notification, settings: &Settings) -> Lead {
         }
     };
     let mut lines = lines;
-    if let Some(first) = first_step(n) {
+    if let Some((_, first, _)) = first_step(n) {
         lines.push(first);
     }
     Lead { tag, title, lines }
@@ -212,15 +220,17 @@ fn headline(n: &Notification) -> String {
     }
 }
 
-/// What it means and what to do first: whole sentences from the description of the gravest alert.
-fn first_step(n: &Notification) -> Option<String> {
+/// What it means and what to do first: whole sentences from the description of the gravest alert, and whether they are
+/// all of it.
+fn first_step(n: &Notification) -> Option<(&Item, String, bool)> {
     const ROOM: usize = 240;
     let gravest = n.firing().max_by_key(|item| item.alert.severity)?;
     let text = show::line(&gravest.alert.annotations.description, 4 * ROOM);
     let ends = text.match_indices(". ").map(|(at, _)| at + 1).chain([text.len()]);
     let whole = ends.filter(|end| *end <= ROOM).max().and_then(|end| text.get(..end));
     let shown = whole.map_or_else(|| show::line(&text, ROOM), str::to_owned);
-    (!shown.is_empty()).then_some(shown)
+    let all = shown == text;
+    (!shown.is_empty()).then_some((gravest, shown, all))
 }
 
 fn over(n: &Notification, about: &str, settings: &Settings) -> String {

@@ -95,8 +95,12 @@ fn growth(pool: &PoolReport) -> Fact {
 }
 
 fn health(report: &Report) -> Vec<Fact> {
-    let share =
-        |part: Option<Number>| part.map_or_else(|| "not known".to_owned(), |part| show::value(part, Unit::Ratio));
+    // What was not always so is never said to have been.
+    let share = |part: Option<Number>| match part {
+        None => "not known".to_owned(),
+        Some(Number(part)) if (0.9995..1.0).contains(&part) => "more than 99.9 %".to_owned(),
+        Some(part) => show::value(part, Unit::Ratio),
+    };
     let rebuild = report.rebuild.map_or_else(
         || "not known".to_owned(),
         |rebuild| {

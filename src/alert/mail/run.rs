@@ -172,6 +172,9 @@ pub struct Postman {
     commands: mpsc::Receiver<Command>,
     health: watch::Sender<MailHealth>,
     random: fn() -> f64,
+    clock: fn() -> Timestamp,
+    /// The last look at the clock.
+    looked: Timestamp,
 }
 
 type Handing = Pin<Box<dyn Future<Output = (Carrier, NotificationId, Outcome)> + Send>>;
@@ -195,7 +198,9 @@ impl Postman {
         let post = Post { sender, limits: outbox.limits().clone(), is_program, others: Vec::new() };
         let random = rand::random::<f64>;
         let carrier = Some(carrier);
-        let postman = Self { outbox, desk, carrier, channel, own: None, checker, commands, health, random };
+        let (clock, looked): (fn() -> Timestamp, _) = (clock::now, clock::now());
+        let own = None;
+        let postman = Self { outbox, desk, carrier, channel, own, checker, commands, health, random, clock, looked };
         (postman, post, receiver)
     }
 
@@ -219,6 +224,24 @@ impl Postman {
         self
     }
 
+    /// Takes another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: fn() -> Timestamp) -> Self {
+        self.clock = clock;
+        self.looked = clock();
+        self
+    }
+
+    /// The time now. When the clock was set back, nothing waits until it has caught up.
+    fn now(&mut self) -> Timestamp {
+        let now = (self.clock)();
+        if now < self.looked {
+            self.outbox.set_back(self.looked - now);
+        }
+        self.looked = now;
+        now
+    }
+
     /// Sends until told to stop. An error means that the disk is in doubt.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
         let mut handing: Option<Handing> = None;
@@ -227,9 +250,10 @@ impl Postman {
         loop {
             let mut pause = None;
             if handing.is_none() && !stop.is_cancelled() {
-                match self.outbox.wait(clock::now()) {
+                let now = self.now();
+                match self.outbox.wait(now) {
                     Wait::ForInput => {}
-                    Wait::Until(at) => pause = Some((at - clock::now()).to_std().unwrap_or_default()),
+                    Wait::Until(at) => pause = Some((at - now).to_std().unwrap_or_default()),
                     Wait::No => match self.next().await? {
                         Some(begun) => handing = Some(begun),
                         None => pause = Some(STORE_PAUSE),
@@ -269,7 +293,7 @@ impl Postman {
 
     /// Begins with the next mail; none when the store has no time just now, or nothing was left to send.
     async fn next(&mut self) -> Result<Option<Handing>, StoreError> {
-        let now = clock::now();
+        let now = self.now();
         let step = self.outbox.step(now, Input::Next);
         if !self.keep(&step, Batch::new(), now).await? {
             return Ok(None);
@@ -285,7 +309,7 @@ impl Postman {
     async fn tried(&mut self, id: NotificationId, outcome: Outcome) -> Result<(), StoreError> {
         let random = (self.random)();
         loop {
-            let now = clock::now();
+            let now = self.now();
             let step = self.outbox.step(now, Input::Tried { id: id.clone(), outcome: outcome.clone(), random });
             if self.keep(&step, Batch::new(), now).await? {
                 return Ok(());
@@ -296,7 +320,7 @@ impl Postman {
     }
 
     async fn obey(&mut self, command: Command) -> Result<(), StoreError> {
-        let now = clock::now();
+        let now = self.now();
         match command {
             Command::Add { notifications, with, done } => {
                 let step = self.outbox.step(now, Input::Add(notifications));

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -129,6 +130,35 @@ impl Memory {
     pub fn acknowledged(&self, fingerprint: &Fingerprint, now: Timestamp) -> Option<&Acknowledgement> {
         let mut acks = self.acks.values().rev().filter(|acked| acked.alerts.contains(fingerprint));
         acks.find(|acked| acked.ack.is_active(now)).map(|acked| &acked.ack)
+    }
+
+    /// Takes back moments that have not come yet: the clock was wrong, and was set back. What would wait until it has
+    /// caught up waits from now on; silences and acknowledgements last as long as they were to.
+    pub(super) fn not_after(&mut self, now: Timestamp) {
+        let back = |at: &mut Timestamp| *at = (*at).min(now);
+        self.head.heartbeat.iter_mut().chain(&mut self.head.report).for_each(back);
+        for group in self.groups.values_mut() {
+            back(&mut group.begun);
+            group.told.values_mut().chain(&mut group.escalated).for_each(back);
+            group.thread.iter_mut().flat_map(|thread| [&mut thread.since, &mut thread.at]).for_each(back);
+        }
+        for busy in self.routes.values_mut() {
+            busy.sent.iter_mut().chain(busy.storm.as_mut().map(|storm| &mut storm.at)).for_each(back);
+        }
+        for Kept { silence, .. } in self.silences.values_mut() {
+            let early = (silence.from - now).max(TimeDelta::zero());
+            (silence.from, silence.until) = (silence.from - early, silence.until - early);
+        }
+        for Acked { ack, .. } in self.acks.values_mut() {
+            let early = (ack.at - now).max(TimeDelta::zero());
+            (ack.at, ack.until) = (ack.at - early, ack.until.map(|until| until - early));
+        }
+        self.flaps.values_mut().flat_map(|flap| &mut flap.changes).for_each(back);
+        for week in self.weeks.values_mut() {
+            back(&mut week.from);
+            back(&mut week.last);
+            week.pools.values_mut().map(|(at, _)| at).for_each(back);
+        }
     }
 
     /// Remembers that something is held back.

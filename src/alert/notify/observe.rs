@@ -19,6 +19,7 @@ const KNOWN: usize = 40;
 
 /// Takes a look at what fires. The view is what [`step`](super::step()) decides from.
 pub fn observe<'a>(now: Timestamp, seen: &Seen<'a>, policy: &Policy, memory: &mut Memory) -> View<'a> {
+    memory.not_after(now);
     flap::observe(now, seen, &policy.notify, memory);
     memory.silences.retain(|_, kept| now - kept.silence.until < SILENCES_LISTED);
     let view = view(now, seen, policy, memory);

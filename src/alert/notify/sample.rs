@@ -11,32 +11,15 @@ use super::policy::Policy;
 use super::route::GroupId;
 use super::write;
 use crate::model::alerting::{
-    Alert, AlertState, Annotations, GroupKey, Item, Kind, Labels, Links, Notification, NotificationId, Outlook,
-    Refusal, Severity, Source, Thread,
+    Alert, AlertState, Annotations, GroupKey, Item, Kind, Labels, Notification, NotificationId, Refusal, Severity,
+    Source,
 };
 use crate::model::id::SystemId;
 use crate::model::unit::Timestamp;
 
 /// A notification without alerts.
 pub fn plain(now: Timestamp, id: NotificationId, kind: Kind, recipients: Vec<String>) -> Notification {
-    Notification {
-        id,
-        created_at: now,
-        kind,
-        group: GroupKey::new(None, "mail"),
-        thread: Thread::Root,
-        route: "default".to_owned(),
-        recipients,
-        items: Vec::new(),
-        charts: Vec::new(),
-        changes: Vec::new(),
-        held: Vec::new(),
-        status: None,
-        outlook: Outlook::default(),
-        links: Links::default(),
-        commands: Vec::new(),
-        left_out: Vec::new(),
-    }
+    Notification { recipients, ..Notification::new(id, now, kind, GroupKey::new(None, "mail")) }
 }
 
 /// An example of an alert.

@@ -33,7 +33,11 @@ pub fn next(
     let before = memory.before.clone();
     let view = observe(now, seen, policy, memory);
     week::observe(now, seen, pictures, before.as_ref(), memory);
-    step(now, &view, policy, memory).or_else(|| week::report(now, &view, pictures, policy, memory))
+    let mut told = step(now, &view, policy, memory).or_else(|| week::report(now, &view, pictures, policy, memory))?;
+    let system = told.group.system.as_ref();
+    told.outlook.days_to_full =
+        system.and_then(|system| week::days_to_full(now, system, pictures.get(system)?, memory));
+    Some(told)
 }
 
 /// Decides what is told next, and changes the memory to what it is after that.

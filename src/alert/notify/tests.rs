@@ -1,5 +1,7 @@
 //! Whether people are told what they should be, when, and not more often.
 
+mod clock;
+
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;

@@ -14,6 +14,7 @@ use crate::model::alerting::{
     Alert, AlertState, Fingerprint, GroupKey, Incident, Kind, Notification, Number, PoolReport, RebuildReport, Report,
     Severity,
 };
+use crate::model::id::SystemId;
 use crate::model::picture::Picture;
 use crate::model::snapshot::Snapshot;
 use crate::model::stats::{Stat, StatKind, StatRow};
@@ -186,6 +187,21 @@ pub fn report(
     Some(write::empty(now, Kind::Report(Box::new(report)), key, route, memory))
 }
 
+/// Days until the first pool of a system is full, at its growth since its book was begun.
+pub fn days_to_full(now: Timestamp, system: &SystemId, picture: &Picture, memory: &Memory) -> Option<Number> {
+    let week = memory.weeks.get(system.as_str())?;
+    let pools = pools(picture.snapshot.as_ref()?);
+    let days = pools.iter().filter_map(|(name, used, usable)| full_in(now, week.pools.get(name), *used, *usable));
+    days.min_by(f64::total_cmp).map(Number)
+}
+
+/// Days until a pool is full, when it grew since `before`.
+fn full_in(now: Timestamp, before: Option<&(Timestamp, f64)>, used: f64, usable: f64) -> Option<f64> {
+    let (at, before) = before?;
+    let (seconds, growth) = ((now - *at).as_seconds_f64(), used - before);
+    (growth > 0.0 && seconds >= SHORTEST_GROWTH).then(|| (usable - used).max(0.0) / (growth / seconds) / 86_400.0)
+}
+
 fn write<'a>(
     now: Timestamp,
     week: &Week,
@@ -197,10 +213,7 @@ fn write<'a>(
     for (name, used, usable) in picture.snapshot.iter().flat_map(|snapshot| self::pools(snapshot)) {
         let before = week.pools.get(&name);
         let growth = before.map(|(_, before)| used - before);
-        let seconds = before.map_or(0.0, |(at, _)| (now - *at).as_seconds_f64());
-        let days = growth
-            .filter(|growth| *growth > 0.0 && seconds >= SHORTEST_GROWTH)
-            .map(|growth| (usable - used).max(0.0) / (growth / seconds) / 86_400.0);
+        let days = full_in(now, before, used, usable);
         pools.push(PoolReport {
             name,
             used: Number(used / usable),

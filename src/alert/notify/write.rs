@@ -8,9 +8,7 @@ use super::observe::over;
 use super::policy::Policy;
 use super::route::GroupId;
 use crate::config::Route;
-use crate::model::alerting::{
-    Fingerprint, GroupKey, Item, Kind, Links, MessageId, Notification, NotificationId, Outlook, Thread,
-};
+use crate::model::alerting::{Fingerprint, GroupKey, Item, Kind, MessageId, Notification, NotificationId, Thread};
 use crate::model::unit::Timestamp;
 
 /// Alerts in one notification; of more, their number is told.
@@ -19,23 +17,11 @@ const ITEMS: usize = 200;
 /// A notification without its alerts.
 pub(super) fn empty(now: Timestamp, kind: Kind, group: GroupKey, route: &Route, memory: &mut Memory) -> Notification {
     memory.head.serial += 1;
+    let id = NotificationId::new(now, memory.head.serial);
     Notification {
-        id: NotificationId::new(now, memory.head.serial),
-        created_at: now,
-        kind,
-        group,
-        thread: Thread::Root,
         route: route.name.clone(),
         recipients: route.recipients.clone(),
-        items: Vec::new(),
-        charts: Vec::new(),
-        changes: Vec::new(),
-        held: Vec::new(),
-        status: None,
-        outlook: Outlook::default(),
-        links: Links::default(),
-        commands: Vec::new(),
-        left_out: Vec::new(),
+        ..Notification::new(id, now, kind, group)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::mail::Trouble;
@@ -88,6 +89,14 @@ impl Entry {
             accepted: Vec::new(),
             refused: BTreeMap::new(),
             last: None,
+        }
+    }
+
+    /// Takes back moments that cannot be, because the clock was set back meanwhile.
+    pub(super) fn not_after(&mut self, now: Timestamp, longest_wait: TimeDelta) {
+        self.queued_at = self.queued_at.min(now);
+        if let Progress::Queued { not_before } = &mut self.progress {
+            *not_before = (*not_before).min(now + longest_wait);
         }
     }
 

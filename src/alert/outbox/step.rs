@@ -18,6 +18,9 @@ use crate::store::{Batch, MAX_BATCH, State, StoreError};
 /// Full jitter over a span that doubles from a minute to an hour.
 const BACKOFF: Backoff = Backoff { first: Duration::from_secs(60), ceiling: Duration::from_secs(3600) };
 
+/// The longest wait between two tries, as [`BACKOFF`] has it and receivers may ask for it.
+const LONGEST_WAIT: TimeDelta = TimeDelta::hours(1);
+
 /// Full jitter may say "at once"; a server that just said no gets at least so long.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -192,6 +195,7 @@ impl Outbox {
                     if matches!(entry.progress, Progress::Sending { .. }) {
                         entry.progress = Progress::Queued { not_before: now };
                     }
+                    entry.not_after(now, LONGEST_WAIT);
                     outbox.sizes.insert(entry.notification.id.clone(), bytes.len());
                     outbox.entries.insert(entry.notification.id.clone(), entry);
                 }
@@ -199,6 +203,17 @@ impl Outbox {
             }
         }
         (outbox, unreadable)
+    }
+
+    /// Lets nothing wait longer because the clock was set back by so much.
+    pub fn set_back(&mut self, by: TimeDelta) {
+        for entry in self.entries.values_mut() {
+            entry.queued_at -= by;
+            if let Progress::Queued { not_before } = &mut entry.progress {
+                *not_before -= by;
+            }
+        }
+        self.pause.until = self.pause.until.map(|until| until - by);
     }
 
     /// How much may wait in it.

@@ -43,22 +43,9 @@ fn alert(severity: Severity, state: AlertState) -> Alert {
 fn note(name: &str, severity: Severity) -> Notification {
     let alert = alert(severity, AlertState::Firing { fired_at: start() });
     Notification {
-        id: id(name),
-        created_at: start(),
-        kind: Kind::Firing,
-        group: GroupKey::new(None, "sds"),
-        thread: Thread::Root,
-        route: "default".to_owned(),
         recipients: vec!["a@x.test".to_owned(), "b@x.test".to_owned()],
         items: vec![Item::new(alert)],
-        charts: Vec::new(),
-        changes: Vec::new(),
-        held: Vec::new(),
-        status: None,
-        outlook: Outlook::default(),
-        links: Links::default(),
-        commands: Vec::new(),
-        left_out: Vec::new(),
+        ..Notification::new(id(name), start(), Kind::Firing, GroupKey::new(None, "sds"))
     }
 }
 
@@ -474,4 +461,29 @@ fn a_step_that_was_not_stored_changed_nothing() {
     assert!(step.send.is_some());
     assert_eq!(*outbox.outbox.entries(), before);
     assert_eq!(outbox.outbox.wait(start()), Wait::No);
+}
+
+#[test]
+fn a_clock_that_is_set_back_lets_no_mail_wait_longer_than_it_was_to() {
+    let day = |n: i64| start() + TimeDelta::days(n);
+    let mut made = Box::with([note("n-1", Severity::Warning)]);
+    assert_eq!(made.next(day(0)).as_deref(), Some("n-1"));
+    made.retry(day(0), "n-1", Scope::Server);
+    let Wait::Until(at) = made.outbox.wait(day(0)) else { panic!("it waits") };
+    let waits = at - day(0);
+    // The same process sees the clock go back, and counts from there.
+    made.outbox.set_back(TimeDelta::days(365));
+    assert_eq!(made.outbox.wait(day(-365)), Wait::Until(day(-365) + waits));
+    assert_eq!(made.next(day(-365) + waits).as_deref(), Some("n-1"));
+    made.retry(day(-365) + waits, "n-1", Scope::Mail);
+    // A restart with a clock that was set back meanwhile: an hour at most, and the 48 hours begin then.
+    let (mut outbox, _) = Outbox::load(limits(), &made.state, day(-800));
+    match outbox.wait(day(-800)) {
+        Wait::No => {}
+        Wait::Until(at) => assert!(at <= day(-800) + TimeDelta::hours(1), "{at}"),
+        Wait::ForInput => panic!("it is lost"),
+    }
+    let step = outbox.step(day(-798) + TimeDelta::hours(1), Input::Next);
+    outbox.apply(&step);
+    assert!(step.events.iter().any(|event| matches!(event, Event::Failed { .. })), "{:?}", step.events);
 }

@@ -142,6 +142,9 @@ impl History {
     /// Keeps of a poll what the given selectors look back on. May be called again for the same poll, when
     /// recording rules have added to it; [`History::finish`] ends it.
     pub fn record(&mut self, latest: &Latest, reaches: &[Reach]) {
+        if self.newest().is_some_and(|newest| newest > latest.at()) {
+            self.forget_from(latest.at());
+        }
         if self.newest() != Some(latest.at()) && !self.begin(latest.at()) {
             return;
         }
@@ -149,6 +152,22 @@ impl History {
             let keep_ms = reach.back_ms.saturating_add(LOOKBACK_MS);
             latest.select(&reach.selector, |labels, value| self.keep(labels, value, keep_ms));
         }
+    }
+
+    /// Forgets the polls of a moment and after it: the clock was wrong, and was set back. To wait until it has caught
+    /// up could mean to look back on nothing for years.
+    fn forget_from(&mut self, at: i64) {
+        self.polls.truncate(self.polls.partition_point(|&t| t < at));
+        let end = self.number(self.polls.len());
+        let mut kept = std::mem::take(&mut self.series);
+        for series in &mut kept {
+            series.runs.truncate(series.runs.partition_point(|run| run.first < end));
+            if let Some(run) = series.runs.last_mut() {
+                run.last = run.last.min(end.saturating_sub(1));
+            }
+        }
+        kept.retain(|series| series.runs.iter().any(|run| !is_stale(run.value)));
+        self.rebuild(kept);
     }
 
     /// The time of the newest poll.

@@ -76,6 +76,8 @@ pub struct HistoryFile {
     base_bytes: u64,
     log_bytes: u64,
     synced_at: i64,
+    /// The newest poll in it.
+    written: Option<u32>,
     /// A write failed half way: nothing may follow it in this segment.
     broken: bool,
 }
@@ -101,8 +103,18 @@ impl HistoryFile {
         let (history, torn_bytes) = found.unwrap_or_else(|| (History::new(bounds), 0));
         let (file, ids, base_bytes) = write_segment(folder, next, &history)?;
         let synced_at = history.newest().unwrap_or(i64::MIN);
-        let folder = folder.to_owned();
-        let file = HistoryFile { folder, number: next, file, ids, base_bytes, log_bytes: 0, synced_at, broken: false };
+        let (folder, written) = (folder.to_owned(), history.newest_poll());
+        let file = HistoryFile {
+            folder,
+            number: next,
+            file,
+            ids,
+            base_bytes,
+            log_bytes: 0,
+            synced_at,
+            written,
+            broken: false,
+        };
         file.remove_older()?;
         Ok(Recovered { history, file, torn_bytes, unusable })
     }
@@ -110,7 +122,9 @@ impl HistoryFile {
     /// Writes the newest poll of a history; call it after each [`History::finish`].
     pub fn append(&mut self, history: &History) -> Result<(), HistoryFileError> {
         let (Some(poll), Some(at)) = (history.newest_poll(), history.newest()) else { return Ok(()) };
-        if self.broken || self.log_bytes > self.base_bytes.max(LOG_BYTES) {
+        // A poll that is there already: the clock was set back, and the past after it was forgotten.
+        let again = self.written.is_some_and(|written| poll <= written);
+        if self.broken || again || self.log_bytes > self.base_bytes.max(LOG_BYTES) {
             return self.rotate(history, at);
         }
         let mut bytes = Vec::new();
@@ -135,6 +149,7 @@ impl HistoryFile {
             HistoryFileError::of("append to", &path)(source)
         })?;
         self.log_bytes += bytes.len() as u64;
+        self.written = Some(poll);
         if at.saturating_sub(self.synced_at) >= SYNC_MS {
             self.file.sync_data().map_err(|source| {
                 // After a failed sync the kernel may have dropped the pages: only a fresh segment is sure.
@@ -156,6 +171,7 @@ impl HistoryFile {
         let (file, ids, base_bytes) = write_segment(&self.folder, number, history)?;
         (self.number, self.file, self.ids) = (number, file, ids);
         (self.base_bytes, self.log_bytes, self.synced_at, self.broken) = (base_bytes, 0, at, false);
+        self.written = history.newest_poll();
         self.remove_older()
     }
 

@@ -58,8 +58,8 @@ pub(super) fn families() -> Vec<Family> {
         area.gauge(
             "scaleio_sds_maintenance",
             &["state", "type"],
-            "1 for the current maintenance state and its type (instant, protected; empty before 3.5); absent outside maintenance.",
-            "Sds.maintenanceState, maintenanceType",
+            "1 for the current maintenance state and its type (instant, protected; empty where neither the MDM says it nor third copies were seen to be made on the way in); absent outside maintenance.",
+            "Sds.maintenanceState, maintenanceType; pending/activeEnterProtectedMaintenanceModeCapacityInKb of its pools",
             Rule::Whole(maintenance),
         ),
         area.gauge(
@@ -189,10 +189,12 @@ fn info(view: &View<'_>, lines: &mut Lines<'_>) {
 
 fn maintenance(view: &View<'_>, lines: &mut Lines<'_>) {
     for sds in view.sds().filter(|sds| !sds.object.maintenance.is(Maintenance::None)) {
+        let noted = view.picture.observed.sds.get(lines.text(&sds.object.id));
+        let protected = noted.is_some_and(|noted| noted.protected);
         lines
             .line(sds.labels)
             .word("state", sds.object.maintenance.word())
-            .label("type", &maintenance_type(sds.object.maintenance_type.as_deref()))
+            .label("type", &maintenance_type(sds.object.maintenance_type.as_deref(), protected))
             .is(1.0);
     }
 }

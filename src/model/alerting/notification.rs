@@ -430,6 +430,28 @@ pub struct Notification {
 }
 
 impl Notification {
+    /// One that tells of nothing yet, and nobody.
+    pub fn new(id: NotificationId, created_at: Timestamp, kind: Kind, group: GroupKey) -> Self {
+        Self {
+            id,
+            created_at,
+            kind,
+            group,
+            thread: Thread::Root,
+            route: "default".to_owned(),
+            recipients: Vec::new(),
+            items: Vec::new(),
+            charts: Vec::new(),
+            changes: Vec::new(),
+            held: Vec::new(),
+            status: None,
+            outlook: Outlook::default(),
+            links: Links::default(),
+            commands: Vec::new(),
+            left_out: Vec::new(),
+        }
+    }
+
     /// The gravest severity among what it tells, resolved alerts included.
     pub fn severity(&self) -> Severity {
         let storm = match &self.kind {

@@ -150,3 +150,29 @@ fn after_a_failed_write_a_fresh_segment_is_begun() {
     let found = HistoryFile::open(folder.path(), Bounds::default()).unwrap();
     assert_eq!(words(&found.history), words(&history));
 }
+
+#[test]
+fn a_clock_that_is_set_back_costs_what_came_after_that_moment_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut history, mut file) = five_polls(folder.path());
+    // Polls of 1,020,000 and later have not come yet.
+    poll(&mut history, &mut file, 1_015_000, &[4.0, 8.0]);
+    assert_eq!(history.polls().1, [1_000_000, 1_010_000, 1_015_000]);
+    let poll_times = "used{pool=\"0\"} 900000 1@Some(1000000)-Some(1010000) 4@Some(1015000)-Some(1015000)";
+    assert!(words(&history).contains(&poll_times.to_owned()), "{:#?}", words(&history));
+    for i in 1..50 {
+        poll(&mut history, &mut file, 1_015_000 + i * 10_000, &[4.0, i as f64]);
+    }
+    // And to before everything.
+    let kept = words(&history);
+    drop(file);
+    let mut found = HistoryFile::open(folder.path(), Bounds::default()).unwrap();
+    assert_eq!((words(&found.history), found.torn_bytes), (kept, 0));
+    poll(&mut found.history, &mut found.file, 500, &[4.0, 1.0]);
+    poll(&mut found.history, &mut found.file, 600, &[4.0, 2.0]);
+    assert_eq!(found.history.polls().1, [500, 600]);
+    let kept = words(&found.history);
+    drop(found.file);
+    let again = HistoryFile::open(folder.path(), Bounds::default()).unwrap();
+    assert_eq!((words(&again.history), again.torn_bytes), (kept, 0));
+}

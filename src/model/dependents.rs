@@ -1,16 +1,16 @@
 //! Which volumes, clients and workloads depend on what an alert names?
 
-use crate::model::alerting::{Affected, Labels};
-use crate::model::hurt::{Suspect, hurt};
-use crate::model::id::ProtectionDomainId;
-use crate::model::snapshot::Snapshot;
-use crate::model::workload::{Workloads, add_workloads};
+use super::alerting::{Affected, Labels};
+use super::hurt::{Suspect, hurt};
+use super::id::ProtectionDomainId;
+use super::snapshot::Snapshot;
+use super::workload::{Workloads, add_workloads};
 
-/// Names that go into a mail at most; of more it says how many there are.
+/// Names that are told at most; of more it is said how many there are.
 const NAMES: usize = 40;
 
 /// Who depends on the object that these labels name; nobody when they name none that volumes lie on.
-pub(super) fn of(snapshot: &Snapshot, labels: &Labels, workloads: Option<&Workloads>) -> Affected {
+pub fn of(snapshot: &Snapshot, labels: &Labels, workloads: Option<&Workloads>) -> Affected {
     let Some(suspect) = suspect(snapshot, labels) else { return Affected::default() };
     let mut found = hurt(snapshot, suspect);
     if let Some(workloads) = workloads {

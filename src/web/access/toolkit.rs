@@ -1,17 +1,16 @@
-//! Who may come in: TLS and users, in the format of Prometheus' exporter-toolkit.
+//! What does the web configuration in the format of Prometheus' exporter-toolkit say: TLS, and users with bcrypt?
 //!
 //! The file and the certificates it names are read again when they change, so
 //! a renewed certificate or a new user needs no restart. A changed file that is
 //! wrong is said in the log, and what was read before stays in force.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use base64::Engine;
 use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -19,22 +18,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 /// Looking at four files costs microseconds; once a second is often enough.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// A bcrypt check takes a tenth of a second of CPU, and anybody can ask for one.
-const CHECKS_AT_ONCE: usize = 2;
-
-/// Passwords that were right are remembered by their digest, so that a scrape
-/// does not cost a bcrypt check each time.
-const REMEMBERED: usize = 100;
-
-/// A hash of nobody's password: a user who does not exist costs as much time as one who does.
-const NOBODY: &str = "$2b$10$abcdefghijklmnopqrstuuVZ7MxkNQ1V3T8kJr1L8xv3b8m5q9qG2";
 
 /// Why a web configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +29,13 @@ const NOBODY: &str = "$2b$10$abcdefghijklmnopqrstuuVZ7MxkNQ1V3T8kJr1L8xv3b8m5q9q
 pub struct AccessError {
     path: PathBuf,
     why: String,
+}
+
+/// What is in force, and when it was looked at last.
+pub(super) struct Toolkit {
+    path: Option<PathBuf>,
+    loaded: RwLock<Loaded>,
+    looked: Mutex<Instant>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -87,96 +81,35 @@ struct Loaded {
     marks: Vec<(PathBuf, Option<(SystemTime, u64)>)>,
 }
 
-/// What whoever comes in must bring.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Demands {
-    /// Speak TLS.
-    pub tls: bool,
-    /// Show a certificate.
-    pub client_certificate: bool,
-    /// Be one of these users; anybody when there are none.
-    pub users: Vec<String>,
-}
-
-/// Who may come in.
-pub struct Access {
-    path: Option<PathBuf>,
-    loaded: RwLock<Loaded>,
-    looked: Mutex<Instant>,
-    right: Mutex<HashSet<[u8; 32]>>,
-    checks: Semaphore,
-}
-
-impl Access {
-    /// Everybody, without TLS.
-    pub fn open() -> Self {
-        Self::of(None, Loaded { tls: None, client_certificate: false, users: Arc::default(), marks: Vec::new() })
+impl Toolkit {
+    /// No TLS and no users.
+    pub(super) fn none() -> Self {
+        let loaded = Loaded { tls: None, client_certificate: false, users: Arc::default(), marks: Vec::new() };
+        Self { path: None, loaded: RwLock::new(loaded), looked: Mutex::new(Instant::now()) }
     }
 
-    /// As a file in the exporter-toolkit's format says.
-    pub fn read(path: &Path) -> Result<Self, AccessError> {
-        Ok(Self::of(Some(path.to_owned()), Loaded::read(path)?))
-    }
-
-    fn of(path: Option<PathBuf>, loaded: Loaded) -> Self {
-        Self {
-            path,
-            loaded: RwLock::new(loaded),
-            looked: Mutex::new(Instant::now()),
-            right: Mutex::default(),
-            checks: Semaphore::new(CHECKS_AT_ONCE),
-        }
+    /// As a file says.
+    pub(super) fn read(path: &Path) -> Result<Self, AccessError> {
+        let loaded = RwLock::new(Loaded::read(path)?);
+        Ok(Self { path: Some(path.to_owned()), loaded, looked: Mutex::new(Instant::now()) })
     }
 
     /// The TLS settings for the next connection; none when it is plain.
-    pub fn tls(&self) -> Option<Arc<ServerConfig>> {
+    pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
         self.look_again();
         self.loaded.read().unwrap_or_else(PoisonError::into_inner).tls.clone()
     }
 
-    /// What is asked of whoever comes in.
-    pub fn demands(&self) -> Demands {
+    /// Whether a certificate is asked for.
+    pub(super) fn client_certificate(&self) -> bool {
         self.look_again();
-        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
-        Demands {
-            tls: loaded.tls.is_some(),
-            client_certificate: loaded.client_certificate,
-            users: loaded.users.keys().cloned().collect(),
-        }
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).client_certificate
     }
 
-    /// Whether a request with this `Authorization` header may be answered.
-    pub async fn admits(&self, authorization: Option<&str>) -> bool {
+    /// Users, with the bcrypt hash of each.
+    pub(super) fn users(&self) -> Arc<BTreeMap<String, String>> {
         self.look_again();
-        let users = Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner).users);
-        if users.is_empty() {
-            return true;
-        }
-        let Some((user, password)) = authorization.and_then(basic) else { return false };
-        let hash = users.get(&user).map_or(NOBODY, String::as_str).to_owned();
-        let known = users.contains_key(&user);
-        // The hash is part of what is remembered: a changed password is asked for anew.
-        let digest: [u8; 32] = Sha256::new()
-            .chain_update((user.len() as u64).to_be_bytes())
-            .chain_update(&user)
-            .chain_update(&hash)
-            .chain_update(&password)
-            .finalize()
-            .into();
-        if self.right.lock().unwrap_or_else(PoisonError::into_inner).contains(&digest) {
-            return true;
-        }
-        let Ok(_turn) = self.checks.acquire().await else { return false };
-        let verified = tokio::task::spawn_blocking(move || bcrypt::verify(password, &hash).unwrap_or(false)).await;
-        let admitted = known && verified.unwrap_or(false);
-        if admitted {
-            let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
-            if right.len() >= REMEMBERED {
-                right.clear();
-            }
-            right.insert(digest);
-        }
-        admitted
+        Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner).users)
     }
 
     fn look_again(&self) {
@@ -300,19 +233,6 @@ fn mark(file: &Path) -> Option<(SystemTime, u64)> {
     seen.ok()
 }
 
-/// Who is logged in. The name is only true behind a guard that checked the password.
-pub fn user_of(headers: &http::HeaderMap) -> Option<String> {
-    let header = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
-    basic(header).map(|(user, _)| user)
-}
-
-fn basic(header: &str) -> Option<(String, String)> {
-    let encoded = header.strip_prefix("Basic ").or_else(|| header.strip_prefix("basic "))?;
-    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
-    let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-    Some((user.to_owned(), password.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,33 +244,6 @@ mod tests {
         (folder, path)
     }
 
-    fn header(user: &str, password: &str) -> String {
-        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
-    }
-
-    #[tokio::test]
-    async fn only_a_known_user_with_the_right_password_is_admitted() {
-        let hash = bcrypt::hash("correct horse", 4).unwrap();
-        let (_folder, path) = with(&format!("basic_auth_users:\n  prometheus: {hash}\n"));
-        let access = Access::read(&path).unwrap();
-        assert!(access.admits(Some(&header("prometheus", "correct horse"))).await);
-        assert!(access.admits(Some(&header("prometheus", "correct horse"))).await, "and again, remembered");
-        assert!(!access.admits(Some(&header("prometheus", "battery"))).await);
-        assert!(!access.admits(Some(&header("grafana", "correct horse"))).await);
-        assert!(!access.admits(Some("Bearer x")).await);
-        assert!(!access.admits(None).await);
-    }
-
-    #[tokio::test]
-    async fn without_users_everybody_is_admitted() {
-        assert!(Access::open().admits(None).await);
-    }
-
-    #[test]
-    fn the_hash_of_nobody_is_a_hash() {
-        assert!(bcrypt::verify("", NOBODY).is_ok());
-    }
-
     #[test]
     fn mistakes_are_named_with_their_place_and_mend() {
         for (text, expected) in [
@@ -359,7 +252,7 @@ mod tests {
             ("tls_server_conf: {}\n", "tls_server_conf"),
         ] {
             let (_folder, path) = with(text);
-            let error = Access::read(&path).err().unwrap().to_string();
+            let error = Toolkit::read(&path).err().unwrap().to_string();
             assert!(error.contains(expected) && error.contains("web.yml"), "{error}");
         }
     }

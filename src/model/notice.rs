@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::alerting::Labels;
-use crate::model::cluster::Device;
-use crate::model::snapshot::{Keyed, Slot, Snapshot, Table};
-use crate::model::state::{ClusterState, Connection, DomainState, Maintenance};
-use crate::model::stats::Stat;
-use crate::model::unit::{Bytes, Timestamp};
+use super::alerting::Labels;
+use super::cluster::Device;
+use super::snapshot::{Keyed, Slot, Snapshot, Table};
+use super::state::{ClusterState, Connection, DomainState, Maintenance};
+use super::stats::Stat;
+use super::unit::{Bytes, Timestamp};
 
 /// Something that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Noticed {
+pub struct Noticed {
     /// When the snapshot that shows it was taken.
-    pub(super) at: Timestamp,
+    pub at: Timestamp,
     /// What, as a sentence without its end.
-    pub(super) what: String,
+    pub what: String,
     /// Whether it is better than before.
-    pub(super) is_good: bool,
+    pub is_good: bool,
     /// What it is about.
     object: Object,
 }
@@ -35,7 +35,7 @@ enum Object {
 
 impl Noticed {
     /// Whether it is about what an alert with these labels, of this area, is about.
-    pub(super) fn is_about(&self, labels: &Labels, area: &str) -> bool {
+    pub fn is_about(&self, labels: &Labels, area: &str) -> bool {
         match &self.object {
             Object::Named(label, name) => labels.get(*label) == Some(name),
             Object::Data => area == "protection",
@@ -45,7 +45,7 @@ impl Noticed {
 }
 
 /// Everything that changed. Objects of which nothing was known before are no change.
-pub(super) fn notice(before: &Snapshot, after: &Snapshot) -> Vec<Noticed> {
+pub fn notice(before: &Snapshot, after: &Snapshot) -> Vec<Noticed> {
     let mut found = Found { at: after.taken_at, noticed: Vec::new() };
     found.data(before, after);
     found.cluster(before, after);
@@ -120,7 +120,7 @@ impl Found {
     fn cluster(&mut self, before: &Snapshot, after: &Snapshot) {
         let cluster = |snapshot: &Snapshot| snapshot.array.as_ref().and_then(|array| array.mdm.clone());
         let (Some(was), Some(is)) = (cluster(before), cluster(after)) else { return };
-        let name = |member: &crate::model::cluster::MdmMember| named(member.name.as_deref(), &member.id);
+        let name = |member: &super::cluster::MdmMember| named(member.name.as_deref(), &member.id);
         if let (Some(old), Some(new)) = (was.primary(), is.primary())
             && old.id != new.id
         {
@@ -164,7 +164,7 @@ impl Found {
 }
 
 /// Bytes that lack a copy or cannot be reached.
-pub(super) fn unprotected(snapshot: &Snapshot) -> Option<u64> {
+pub fn unprotected(snapshot: &Snapshot) -> Option<u64> {
     let row = snapshot.statistics.as_ref()?.system()?;
     let degraded = row.bytes(Stat::DegradedFailedCapacityInKb)?;
     let failed = row.bytes(Stat::FailedCapacityInKb).unwrap_or(Bytes::ZERO);
@@ -181,6 +181,7 @@ fn pairs<'a, T: Keyed>(before: &'a Slot<Table<T>>, after: &'a Slot<Table<T>>) ->
     }
 }
 
-pub(super) fn named(name: Option<&str>, id: &dyn std::fmt::Display) -> String {
+/// The name, or else the id.
+pub fn named(name: Option<&str>, id: &dyn std::fmt::Display) -> String {
     name.map_or_else(|| id.to_string(), str::to_owned)
 }

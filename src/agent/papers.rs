@@ -1,0 +1,116 @@
+//! Does a host have papers that its controller takes, and for how long still?
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::host::write_durably;
+use super::link::Papers;
+use crate::enrol::ca::fingerprint;
+use crate::enrol::request::Request;
+use crate::model::unit::Timestamp;
+
+/// How the papers of a host stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// They are good.
+    Good,
+    /// There are none that could be used.
+    None(String),
+    /// They are of another authority than the controller's.
+    Foreign,
+    /// More than half of their life is over.
+    Old,
+}
+
+/// Judges the papers of a folder by the authority's SHA-256.
+pub fn judge(folder: &Path, authority: &str, now: Timestamp) -> Standing {
+    let papers = Papers::of(folder);
+    let read = |path: &Path| {
+        let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        CertificateDer::from_pem_slice(&text).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let (ca, own) = match (read(&papers.ca), read(&papers.own.certificate)) {
+        (Ok(ca), Ok(own)) => (ca, own),
+        (Err(why), _) | (_, Err(why)) => return Standing::None(why),
+    };
+    if !papers.own.key.exists() {
+        return Standing::None(format!("{} is not there", papers.own.key.display()));
+    }
+    if !fingerprint(&ca).eq_ignore_ascii_case(authority) {
+        return Standing::Foreign;
+    }
+    match half_life(&own) {
+        Some(half) if now < half => Standing::Good,
+        Some(_) => Standing::Old,
+        None => Standing::None(format!("{} cannot be read", papers.own.certificate.display())),
+    }
+}
+
+/// The moment in the middle between the beginning of a certificate and its end.
+fn half_life(certificate: &[u8]) -> Option<DateTime<Utc>> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let validity = certificate.validity();
+    let (begin, end) = (validity.not_before.timestamp(), validity.not_after.timestamp());
+    DateTime::from_timestamp(begin + (end - begin) / 2, 0)
+}
+
+/// Keeps what the controller gave. The authority must be the one whose hash
+/// came another way.
+///
+/// # Errors
+/// It is another authority, or the papers cannot be written.
+pub fn keep(
+    folder: &Path,
+    request: &Request,
+    certificate: &str,
+    authority: &str,
+    expected: &str,
+) -> Result<(), String> {
+    let der = CertificateDer::from_pem_slice(authority.as_bytes());
+    let der = der.map_err(|error| format!("the authority's certificate cannot be read: {error}"))?;
+    let found = fingerprint(&der);
+    if !found.eq_ignore_ascii_case(expected) {
+        return Err(format!(
+            "the certificate comes from an authority with the SHA-256 {found}, and the task says {expected}; nothing of it is kept"
+        ));
+    }
+    let papers = Papers::of(folder);
+    for (path, text, mode) in [
+        (&papers.ca, authority, 0o644),
+        (&papers.own.key, request.key(), 0o600),
+        (&papers.own.certificate, certificate, 0o644),
+    ] {
+        write_durably(path, text.as_bytes(), mode)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::enrol::ca::Authority;
+
+    #[test]
+    fn papers_are_kept_only_from_the_right_authority_and_are_old_after_half_their_life() {
+        let (ca, host) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let now = crate::clock::now();
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        let authority = Authority::open(ca.path(), now).unwrap().with_life(days(10));
+        let request = Request::new("n").unwrap();
+        let signed = authority.sign(request.pem(), "n", now).unwrap();
+        assert!(matches!(judge(host.path(), &authority.fingerprint(), now), Standing::None(_)));
+        let wrong = keep(host.path(), &request, &signed, authority.pem(), &"0".repeat(64)).unwrap_err();
+        assert!(wrong.contains("another") || wrong.contains("the task says 000"), "{wrong}");
+        assert!(!host.path().join("agent.key").exists());
+        keep(host.path(), &request, &signed, authority.pem(), &authority.fingerprint()).unwrap();
+        assert_eq!(judge(host.path(), &authority.fingerprint(), now), Standing::Good);
+        assert_eq!(judge(host.path(), &authority.fingerprint(), now + days(7)), Standing::Old);
+        assert_eq!(judge(host.path(), &"0".repeat(64), now), Standing::Foreign);
+    }
+}

@@ -1,0 +1,219 @@
+//! How does the agent become a service of its host, and is it one?
+//!
+//! The executor does this, again and again without harm: what is there already
+//! is left alone. The agent outlives the executor, drains and restarts.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::host::{Call, Host, HostError, Output};
+
+/// Where the program is put. `/usr` cannot be written everywhere.
+pub const PROGRAM: &str = "/opt/scaleio-framework/sio";
+const UNIT: &str = "/etc/systemd/system/sio-agent.service";
+const SETTINGS: &str = "/etc/scaleio-framework/agent.env";
+const NAME: &str = "sio-agent.service";
+
+/// The unit as packages ship it.
+const SHIPPED: &str = include_str!("../../packaging/systemd/sio-agent.service");
+/// The program's place in it.
+const SHIPPED_PROGRAM: &str = "/usr/local/bin/sio";
+
+/// A restart waits for the agent to end what it is in the middle of.
+const WITHIN: Duration = Duration::from_secs(120);
+
+/// What the service is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The controllers, `https://host:port`.
+    pub controllers: Vec<String>,
+    /// Where the agent keeps what must survive.
+    pub folder: String,
+}
+
+/// Whether a host starts its services by systemd. Others are refused what needs it.
+pub fn has_systemd() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+impl Service {
+    fn settings(&self) -> String {
+        let controllers: String = self.controllers.iter().map(|url| format!("--controller {url} ")).collect();
+        format!("SIO_AGENT_ARGS=\"{controllers}--folder {}\"\n", self.folder)
+    }
+
+    /// Makes it so. True: something was changed.
+    ///
+    /// # Errors
+    /// In words for people, with what helps where that is known.
+    pub fn settle(&self, program: &[u8], host: &mut dyn Host) -> Result<bool, String> {
+        let unit = SHIPPED.replace(SHIPPED_PROGRAM, PROGRAM);
+        let settings = self.settings();
+        let mut changed = false;
+        for (path, content, mode) in
+            [(PROGRAM, program, 0o755), (SETTINGS, settings.as_bytes(), 0o600), (UNIT, unit.as_bytes(), 0o644)]
+        {
+            let there = host.read(path).map_err(|error| error.to_string())?;
+            if there.as_deref() != Some(content) {
+                host.write(path, content, mode).map_err(|error| error.to_string())?;
+                changed = true;
+            }
+        }
+        if changed {
+            run(host, &["daemon-reload"])?;
+        }
+        let enabled = ask(host, &["is-enabled", NAME])?;
+        if enabled.stdout.trim() != "enabled" {
+            run(host, &["enable", NAME])?;
+            changed = true;
+        }
+        if changed {
+            run(host, &["restart", NAME])?;
+        } else if health(host).is_err() {
+            run(host, &["start", NAME])?;
+            changed = true;
+        }
+        Ok(changed)
+    }
+}
+
+/// Whether the agent's service runs.
+///
+/// # Errors
+/// Why it does not, in words for people.
+pub fn health(host: &mut dyn Host) -> Result<(), String> {
+    let output = ask(host, &["is-active", NAME])?;
+    match output.stdout.trim() {
+        "active" | "reloading" => Ok(()),
+        word => Err(format!("the service {NAME} is {word:?}; see journalctl -u {NAME}")),
+    }
+}
+
+fn ask(host: &mut dyn Host, args: &[&str]) -> Result<Output, String> {
+    let call = Call { within: WITHIN, ..Call::new("systemctl", args.iter().copied()) };
+    host.run(&call).map_err(|error: HostError| error.to_string())
+}
+
+fn run(host: &mut dyn Host, args: &[&str]) -> Result<(), String> {
+    let output = ask(host, args)?;
+    if output.is_good() {
+        Ok(())
+    } else {
+        Err(format!("systemctl {} ended with {}", args.join(" "), output.last_words()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::hooks::Owned;
+    use super::super::host::Alone;
+    use super::*;
+    use crate::model::order::Artefact;
+
+    /// A host with files and a systemd that knows one unit.
+    #[derive(Default)]
+    struct Fake {
+        files: BTreeMap<String, Vec<u8>>,
+        enabled: bool,
+        active: bool,
+        calls: Vec<String>,
+    }
+
+    impl Host for Fake {
+        fn run(&mut self, call: &Call) -> Result<Output, HostError> {
+            let shown = call.args.join(" ");
+            let said = |good: bool, word: &str| Output {
+                status: Some(if good { 0 } else { 3 }),
+                stdout: word.to_owned(),
+                stderr: String::new(),
+            };
+            let answer = match call.args[0].as_str() {
+                "is-active" => said(self.active, if self.active { "active" } else { "inactive" }),
+                "is-enabled" => said(self.enabled, if self.enabled { "enabled" } else { "disabled" }),
+                verb => {
+                    self.calls.push(shown);
+                    match verb {
+                        "enable" => self.enabled = true,
+                        "start" | "restart" => self.active = self.files.contains_key(UNIT),
+                        _ => {}
+                    }
+                    said(true, "")
+                }
+            };
+            Ok(answer)
+        }
+
+        fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, HostError> {
+            Ok(self.files.get(path).cloned())
+        }
+
+        fn write(&mut self, path: &str, content: &[u8], _mode: u32) -> Result<(), HostError> {
+            self.files.insert(path.to_owned(), content.to_vec());
+            Ok(())
+        }
+
+        fn remove(&mut self, _path: &str) -> Result<(), HostError> {
+            Ok(())
+        }
+
+        fn list(&mut self, _folder: &str) -> Result<Vec<String>, HostError> {
+            Ok(Vec::new())
+        }
+
+        fn exists(&mut self, path: &str) -> bool {
+            self.files.contains_key(path)
+        }
+
+        fn owned(&mut self, _path: &str) -> Result<Option<Owned>, HostError> {
+            Ok(None)
+        }
+
+        fn open_alone(&mut self, _device: &str) -> Result<Alone, HostError> {
+            Ok(Alone::Held)
+        }
+
+        fn stage(&mut self, artefact: &Artefact) -> Result<String, HostError> {
+            Err(HostError::Fetch(artefact.name.clone()))
+        }
+
+        fn staged(&mut self, _artefact: &Artefact) -> Result<Option<String>, HostError> {
+            Ok(None)
+        }
+
+        fn state_folder(&self) -> String {
+            "/var/lib/sio-agent".to_owned()
+        }
+
+        fn boot_id(&mut self) -> String {
+            "boot".to_owned()
+        }
+    }
+
+    #[test]
+    fn the_service_is_made_once_and_left_alone_until_something_differs() {
+        let service = Service { controllers: vec!["https://c:1".into()], folder: "/var/lib/sio-agent".into() };
+        let mut host = Fake::default();
+        assert_eq!(service.settle(b"one", &mut host), Ok(true));
+        assert_eq!(host.calls, ["daemon-reload", "enable sio-agent.service", "restart sio-agent.service"]);
+        assert_eq!(health(&mut host), Ok(()));
+        let unit = String::from_utf8(host.files[UNIT].clone()).unwrap();
+        assert!(unit.contains(&format!("ExecStart={PROGRAM} agent $SIO_AGENT_ARGS")), "{unit}");
+        let settings = String::from_utf8(host.files[SETTINGS].clone()).unwrap();
+        assert_eq!(settings, "SIO_AGENT_ARGS=\"--controller https://c:1 --folder /var/lib/sio-agent\"\n");
+
+        host.calls.clear();
+        assert_eq!(service.settle(b"one", &mut host), Ok(false));
+        assert_eq!(host.calls, [] as [&str; 0]);
+
+        host.active = false;
+        assert!(health(&mut host).unwrap_err().contains("journalctl"));
+        assert_eq!(service.settle(b"one", &mut host), Ok(true));
+        assert_eq!(host.calls, ["start sio-agent.service"]);
+
+        host.calls.clear();
+        assert_eq!(service.settle(b"two", &mut host), Ok(true));
+        assert_eq!(host.calls, ["daemon-reload", "restart sio-agent.service"]);
+    }
+}

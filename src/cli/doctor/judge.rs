@@ -1,0 +1,118 @@
+//! When is a clock, a disk or the mode of a file good enough? Pure.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+
+use super::finding::Finding;
+use crate::model::unit::{Bytes, Timestamp};
+
+/// Answers take a moment, and dates in headers have whole seconds.
+const SKEW_UNSEEN: Duration = Duration::from_secs(5);
+/// Permits, silences and links to acknowledge are times of this order.
+const SKEW_HARMFUL: Duration = Duration::from_secs(120);
+
+/// An outbox and some hours of history; less than this and the next commit may be the last.
+const SPACE_LEAST: u64 = 100 << 20;
+/// A week of histories of a large system.
+const SPACE_WISHED: u64 = 1 << 30;
+const FILES_WISHED: u64 = 1_000;
+
+/// What the clock at the other end says, by the `Date` of its answer.
+pub(super) fn clock(whom: &str, date: Option<&str>, now: Timestamp) -> Option<Finding> {
+    let theirs = DateTime::parse_from_rfc2822(date?).ok()?;
+    let ahead = (now - theirs.to_utc()).num_seconds();
+    let apart = Duration::from_secs(ahead.unsigned_abs());
+    let (what, shown) = (format!("clock of {whom}"), humantime::format_duration(apart));
+    if apart <= SKEW_UNSEEN {
+        return Some(Finding::ok(what, "as ours"));
+    }
+    let says = format!("{shown} {} ours", if ahead > 0 { "behind" } else { "ahead of" });
+    let mend = "let both ends take the time from NTP (chronyc tracking, timedatectl)";
+    Some(if apart < SKEW_HARMFUL { Finding::warn(what, says, mend) } else { Finding::fail(what, says, mend) })
+}
+
+/// Room where state is kept.
+pub(super) fn space(folder: &str, free: u64, files: Option<u64>) -> Finding {
+    let (what, says) = (format!("space in {folder}"), format!("{} free", Bytes::new(free)));
+    let mend = "make room: state that cannot be written ends the controller";
+    match files {
+        _ if free < SPACE_LEAST => Finding::fail(what, says, mend),
+        Some(files) if files < FILES_WISHED => {
+            Finding::warn(what, format!("{says}, and room for {files} more files"), "remove files: the inodes run out")
+        }
+        _ if free < SPACE_WISHED => Finding::warn(what, says, mend),
+        _ => Finding::ok(what, says),
+    }
+}
+
+/// Who may read or change a file: mode and owner, of it and of its folder.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guard {
+    pub(super) mode: u32,
+    pub(super) owner: u32,
+    pub(super) folder_mode: u32,
+    /// Who runs the controller.
+    pub(super) us: u32,
+}
+
+/// Whether only those see a secret who must.
+pub(super) fn secret(path: &str, guard: Guard) -> Finding {
+    let what = format!("secret {path}");
+    let mode = format!("mode {:04o}", guard.mode & 0o7777);
+    if guard.mode & 0o004 != 0 {
+        Finding::fail(
+            what,
+            format!("{mode}: every user of this host reads it"),
+            &format!("chmod 600 {path}, and change the secret"),
+        )
+    } else if guard.mode & 0o022 != 0 {
+        Finding::fail(what, format!("{mode}: others can change it"), &format!("chmod 600 {path}"))
+    } else if guard.folder_mode & 0o002 != 0 && guard.folder_mode & 0o1000 == 0 {
+        Finding::fail(what, "everybody can put another file in its place", "chmod o-w on its folder")
+    } else if guard.owner != 0 && guard.owner != guard.us {
+        let says = format!("{mode}, owned by user {}", guard.owner);
+        Finding::warn(what, says, "let root or the user that runs the controller own it")
+    } else {
+        Finding::ok(what, mode)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Level;
+    use super::*;
+
+    #[test]
+    fn a_clock_is_judged_by_how_far_it_is_from_ours() {
+        let now = "2026-11-24T12:00:00Z".parse().unwrap();
+        let level = |date| clock("a", Some(date), now).map(|finding| (finding.level, finding.says));
+        assert_eq!(level("Tue, 24 Nov 2026 12:00:04 GMT"), Some((Level::Ok, "as ours".to_owned())));
+        assert_eq!(level("Tue, 24 Nov 2026 12:00:30 GMT"), Some((Level::Warn, "30s ahead of ours".to_owned())));
+        assert_eq!(level("Tue, 24 Nov 2026 11:50:00 GMT"), Some((Level::Fail, "10m behind ours".to_owned())));
+        assert_eq!(level("yesterday"), None, "what cannot be read says nothing");
+        assert!(clock("a", None, now).is_none());
+    }
+
+    #[test]
+    fn little_room_is_told_before_it_ends() {
+        let level = |free, files| space("/var", free, files).level;
+        assert_eq!(level(99 << 20, Some(1 << 20)), Level::Fail);
+        assert_eq!(level(101 << 20, Some(1 << 20)), Level::Warn);
+        assert_eq!(level(2 << 30, Some(999)), Level::Warn);
+        assert_eq!(level(2 << 30, None), Level::Ok, "btrfs counts no inodes");
+    }
+
+    #[test]
+    fn a_secret_is_for_its_owner_and_group_alone() {
+        let good = Guard { mode: 0o100_640, owner: 0, folder_mode: 0o40_750, us: 990 };
+        let level = |guard| secret("/p", guard).level;
+        assert_eq!(level(good), Level::Ok);
+        assert_eq!(level(Guard { owner: 990, ..good }), Level::Ok);
+        assert_eq!(level(Guard { mode: 0o100_644, ..good }), Level::Fail);
+        assert_eq!(level(Guard { mode: 0o100_660, ..good }), Level::Fail);
+        assert_eq!(level(Guard { folder_mode: 0o40_777, ..good }), Level::Fail);
+        assert_eq!(level(Guard { folder_mode: 0o41_777, ..good }), Level::Ok, "as /tmp");
+        assert_eq!(level(Guard { owner: 1000, ..good }), Level::Warn);
+    }
+}

@@ -1,0 +1,173 @@
+//! What changes when an agent reports, or when an order is asked for? Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Member, Members, NotTaken};
+use crate::model::id::NodeName;
+use crate::model::node::{FORM, NodeFacts};
+use crate::model::order::{Finished, HostReport, Order, OrderId, Report};
+use crate::model::step::{Component, StepId};
+use crate::model::unit::Timestamp;
+
+/// Outcomes that are kept of each node. Who gave an order hears of it at once;
+/// these are for those who ask after a restart.
+const OUTCOMES: usize = 16;
+
+/// What an entry may hold: a little less than every store takes.
+const LARGEST: usize = 48 * 1024;
+
+/// What follows from a report.
+#[derive(Debug, PartialEq)]
+pub(super) struct Heard {
+    /// The node as it is now known.
+    pub(super) member: Member,
+    /// Whether that is to be written down: a mere sign of life is not.
+    pub(super) is_news: bool,
+    /// Orders that are over; the agent may let go of them once that is durable.
+    pub(super) over: Vec<Finished>,
+}
+
+/// Takes in what an agent says.
+pub(super) fn hear(before: Option<&Member>, node: &NodeName, report: Report, now: Timestamp) -> Heard {
+    let mut member = before.cloned().unwrap_or_else(|| Member::new(node.clone()));
+    member.facts = Some(facts(&report, now));
+    member.host = report.host;
+    member.release = report.release;
+    member.program = report.program;
+    member.working_on = report.working_on;
+    member.out_of_work = report.out_of_work;
+    for finished in &report.finished {
+        if member.outcome(&finished.id).is_none() {
+            member.outcomes.push(finished.clone());
+        }
+        if member.order.as_ref().is_some_and(|order| order.id == finished.id) {
+            member.order = None;
+            member.has_secrets = false;
+        }
+    }
+    fit(&mut member);
+    let is_news = before.is_none_or(|before| *before != as_seen_at(&member, before));
+    Heard { member, is_news, over: report.finished }
+}
+
+/// The same member, had it been heard when another was.
+fn as_seen_at(member: &Member, other: &Member) -> Member {
+    let mut same = member.clone();
+    if let (Some(facts), Some(other)) = (&mut same.facts, &other.facts) {
+        facts.seen_at = other.seen_at;
+    }
+    same
+}
+
+/// What an order that is asked for leads to.
+#[derive(Debug, PartialEq)]
+pub(super) enum Asked {
+    /// It was over before.
+    Over(Finished),
+    /// It is to be laid out, once the node as it is now known is durable.
+    LayOut(Box<Member>),
+    /// It is laid out, or under way, already.
+    Again,
+}
+
+/// Whether a node takes an order.
+pub(super) fn ask(before: Option<&Member>, node: &NodeName, order: &Order) -> Result<Asked, NotTaken> {
+    let mut member = before.cloned().unwrap_or_else(|| Member::new(node.clone()));
+    if let Some(finished) = member.outcome(&order.id) {
+        return Ok(Asked::Over(finished.clone()));
+    }
+    match &member.order {
+        Some(open) if open.id == order.id && open.task == order.task => {
+            // A longer permit is as much news as a first one.
+            if open.expires == order.expires && member.has_secrets != order.secrets.is_empty() {
+                return Ok(Asked::Again);
+            }
+        }
+        Some(open) if open.id == order.id => {
+            return Err(NotTaken::Reused { node: node.clone(), id: order.id.clone() });
+        }
+        Some(open) => return Err(NotTaken::Busy { node: node.clone(), with: open.id.clone() }),
+        None => {
+            // An order that was taken back and is done all the same.
+            if let Some(with) = member.working_on.as_ref().filter(|with| **with != order.id) {
+                return Err(NotTaken::Busy { node: node.clone(), with: with.clone() });
+            }
+        }
+    }
+    member.has_secrets = !order.secrets.is_empty();
+    member.order = Some(Order { secrets: Default::default(), ..order.clone() });
+    fit(&mut member);
+    Ok(Asked::LayOut(Box::new(member)))
+}
+
+/// Takes an order back; nothing when it is not laid out.
+pub(super) fn take_back(before: &Member, id: &OrderId) -> Option<Member> {
+    before.order.as_ref().filter(|open| open.id == *id)?;
+    Some(Member { order: None, has_secrets: false, ..before.clone() })
+}
+
+/// The entry of a node.
+pub(super) fn entry(member: &Member) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(member)
+}
+
+/// Reads the entries of a folder; those that cannot be read are named.
+pub(super) fn read<'a>(entries: impl Iterator<Item = (&'a str, &'a [u8])>) -> (Members, Vec<(String, String)>) {
+    let (mut members, mut unreadable) = (Members::new(), Vec::new());
+    for (key, value) in entries {
+        match serde_json::from_slice::<Member>(value) {
+            Ok(member) => drop(members.insert(member.node.clone(), Arc::new(member))),
+            Err(error) => unreadable.push((key.to_owned(), error.to_string())),
+        }
+    }
+    (members, unreadable)
+}
+
+/// Lets go of what is more than an entry may hold, the oldest first.
+fn fit(member: &mut Member) {
+    let surplus = member.outcomes.len().saturating_sub(OUTCOMES);
+    member.outcomes.drain(..surplus);
+    while entry(member).is_ok_and(|bytes| bytes.len() > LARGEST) {
+        if member.outcomes.len() > 1 {
+            member.outcomes.remove(0);
+            continue;
+        }
+        let Some(last) = member.outcomes.last_mut() else { return };
+        let Some(longest) = last.found.iter().max_by_key(|(_, text)| text.len()).map(|(name, _)| name.clone()) else {
+            return;
+        };
+        last.found.remove(&longest);
+    }
+}
+
+/// An agent's words in ours.
+fn facts(report: &Report, now: Timestamp) -> NodeFacts {
+    let nothing = HostReport::default();
+    let host = report.host.as_ref().unwrap_or(&nothing);
+    NodeFacts {
+        form: FORM,
+        seen_at: now,
+        boot_id: report.boot_id.as_str().into(),
+        kernel: report.kernel.as_str().into(),
+        next_kernel: host.next_kernel.as_str().into(),
+        modules: host.modules.iter().map(|kernel| kernel.as_str().into()).collect(),
+        installed: versions(&host.installed),
+        staged: versions(&host.staged),
+        running: host.running.iter().filter_map(|word| Component::of(word)).collect(),
+        // Who cannot tell may have some.
+        open_volumes: host.open_volumes.unwrap_or(u32::MAX),
+        epoch: report.epoch,
+        working: report.working_on.as_ref().and_then(|id| StepId::read(id.as_str())),
+        carries: BTreeSet::new(),
+    }
+}
+
+fn versions(by_word: &BTreeMap<String, BTreeSet<String>>) -> BTreeMap<Component, BTreeSet<Box<str>>> {
+    by_word
+        .iter()
+        .filter_map(|(word, versions)| {
+            Some((Component::of(word)?, versions.iter().map(|version| version.as_str().into()).collect()))
+        })
+        .collect()
+}

@@ -1,0 +1,227 @@
+//! The loop that owns the desk of orders: what is asked and said is written
+//! down first, then laid out, acknowledged and published.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::book::{self, Asked};
+use super::{Ask, Crew, Member, Members, NotTaken, Pending};
+use crate::clock;
+use crate::enrol::desk::{Orderer, Said};
+use crate::model::id::NodeName;
+use crate::model::order::{Finished, Order, OrderId};
+use crate::store::{Batch, Desk, Key, State, StoreError};
+
+/// Where members are kept.
+const FOLDER: &str = "crew";
+/// Orders that wait to be written down.
+const WAITING: usize = 256;
+/// Reports that are written down together.
+const REPORTS: usize = 64;
+/// Bytes of one commit; a store takes half a MiB with its own costs.
+const BYTES: usize = 400 * 1024;
+/// A person may hold the store for a moment.
+const BUSY_PAUSE: Duration = Duration::from_millis(500);
+
+/// The owner of the desk.
+pub struct Steward {
+    orderer: Orderer,
+    desk: Desk,
+    asks: mpsc::Receiver<Ask>,
+    members: Members,
+    published: watch::Sender<Arc<Members>>,
+    waiting: BTreeMap<(NodeName, OrderId), Vec<oneshot::Sender<Finished>>>,
+}
+
+impl Steward {
+    /// Takes up what the store has, and lays open orders out again.
+    pub fn new(orderer: Orderer, desk: Desk, state: &State) -> (Self, Crew) {
+        let inside = format!("{FOLDER}/");
+        let entries = state.entries.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
+        let (members, unreadable) = book::read(entries.filter(|(key, _)| key.starts_with(&inside)));
+        for (key, error) in unreadable {
+            warn!(
+                key,
+                error, "what is stored of a node's agent cannot be read; the next word of the agent replaces it"
+            );
+        }
+        for member in members.values() {
+            // One that needs its secrets waits until it is asked for again: they are nowhere stored.
+            if let Some(order) = member.order.as_ref().filter(|_| !member.has_secrets) {
+                orderer.order(member.node.as_str(), order.clone());
+            }
+        }
+        let published = watch::Sender::new(Arc::new(members.clone()));
+        let (sender, asks) = mpsc::channel(WAITING);
+        let crew = Crew { asks: sender, members: published.subscribe(), epoch: state.epoch.0 };
+        (Self { orderer, desk, asks, members, published, waiting: BTreeMap::new() }, crew)
+    }
+
+    /// Until told to stop. An error leaves the disk in doubt, and ends the process.
+    ///
+    /// # Errors
+    /// The store failed for good.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                said = self.orderer.reports.recv() => match said {
+                    Some(said) => self.hear(said).await?,
+                    None => {
+                        stop.cancelled().await;
+                        return Ok(());
+                    }
+                },
+                ask = self.asks.recv() => match ask {
+                    Some(Ask::LayOut { node, order, taken }) => {
+                        let answer = self.lay_out(&node, *order).await?;
+                        // Who asked may be gone; the order stays all the same.
+                        let _ = taken.send(answer);
+                    }
+                    Some(Ask::TakeBack { node, id, done }) => {
+                        let answer = self.take_back(&node, &id).await?;
+                        let _ = done.send(answer);
+                    }
+                    // Nobody asks for anything; agents are heard all the same.
+                    None => {
+                        stop.cancelled().await;
+                        return Ok(());
+                    }
+                },
+            }
+        }
+    }
+
+    /// Takes in this report and those that came with it.
+    async fn hear(&mut self, first: Said) -> Result<(), StoreError> {
+        let mut all = vec![first];
+        while all.len() < REPORTS
+            && let Ok(said) = self.orderer.reports.try_recv()
+        {
+            all.push(said);
+        }
+        let now = clock::now();
+        let mut next = self.members.clone();
+        let (mut news, mut answers) = (BTreeSet::new(), Vec::new());
+        for Said { node, report, acknowledge } in all {
+            let node = NodeName::new(&node);
+            let heard = book::hear(next.get(&node).map(|member| &**member), &node, report, now);
+            if heard.is_news {
+                news.insert(node.clone());
+            }
+            next.insert(node.clone(), Arc::new(heard.member));
+            answers.push((node, heard.over, acknowledge));
+        }
+        if let Err(error) = self.save(&next, &news).await {
+            if error.is_fatal() {
+                return Err(error);
+            }
+            // Nothing is acknowledged, so the agents say it again.
+            warn!(%error, "what agents reported could not be written down");
+            return Ok(());
+        }
+        self.members = next;
+        self.published.send_replace(Arc::new(self.members.clone()));
+        for (node, over, acknowledge) in answers {
+            for finished in &over {
+                self.tell(&node, finished);
+            }
+            // An agent that has gone away says it again.
+            let _ = acknowledge.send(over.into_iter().map(|finished| finished.id).collect());
+        }
+        Ok(())
+    }
+
+    /// Wakes those who wait for an outcome, and clears the desk of its order.
+    fn tell(&mut self, node: &NodeName, finished: &Finished) {
+        let is_open = self.members.get(node).is_some_and(|member| member.order.is_some());
+        if !is_open {
+            self.orderer.withdraw(node.as_str());
+        }
+        info!(%node, order = %finished.id, outcome = ?finished.outcome, "an order is over");
+        for waiting in self.waiting.remove(&(node.clone(), finished.id.clone())).unwrap_or_default() {
+            let _ = waiting.send(finished.clone());
+        }
+    }
+
+    async fn lay_out(&mut self, node: &NodeName, order: Order) -> Result<Result<Pending, NotTaken>, StoreError> {
+        let (sender, receiver) = oneshot::channel();
+        let pending = Pending(receiver);
+        match book::ask(self.members.get(node).map(|member| &**member), node, &order) {
+            Err(refusal) => return Ok(Err(refusal)),
+            Ok(Asked::Over(finished)) => {
+                let _ = sender.send(finished);
+                return Ok(Ok(pending));
+            }
+            Ok(Asked::Again) => {}
+            Ok(Asked::LayOut(member)) => {
+                if let Err(refusal) = self.replace(*member).await? {
+                    return Ok(Err(refusal));
+                }
+                info!(%node, order = %order.id, task = order.task.name(), "an order is laid out");
+            }
+        }
+        self.waiting.entry((node.clone(), order.id.clone())).or_default().push(sender);
+        // Again where it is there already: after a restart its secrets are only in this one.
+        self.orderer.order(node.as_str(), order);
+        Ok(Ok(pending))
+    }
+
+    async fn take_back(&mut self, node: &NodeName, id: &OrderId) -> Result<Result<bool, NotTaken>, StoreError> {
+        let Some(member) = self.members.get(node).and_then(|member| book::take_back(member, id)) else {
+            return Ok(Ok(false));
+        };
+        if let Err(refusal) = self.replace(member).await? {
+            return Ok(Err(refusal));
+        }
+        self.orderer.withdraw(node.as_str());
+        self.waiting.remove(&(node.clone(), id.clone()));
+        Ok(Ok(true))
+    }
+
+    /// Makes a member durable, then takes it over.
+    async fn replace(&mut self, member: Member) -> Result<Result<(), NotTaken>, StoreError> {
+        let node = member.node.clone();
+        let next: Members = [(node.clone(), Arc::new(member))].into();
+        match self.save(&next, &[node.clone()].into()).await {
+            Ok(()) => {}
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(error) => return Ok(Err(NotTaken::NotStored { node, why: error.to_string() })),
+        }
+        self.members.extend(next);
+        self.published.send_replace(Arc::new(self.members.clone()));
+        Ok(Ok(()))
+    }
+
+    /// Writes some members down.
+    async fn save(&self, members: &Members, which: &BTreeSet<NodeName>) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        let mut size = 0;
+        for member in which.iter().filter_map(|node| members.get(node)) {
+            let key = Key::of(FOLDER, member.node.as_str())?;
+            // A member is made of maps with text keys and of numbers: writing it down cannot fail.
+            let value = book::entry(member).unwrap_or_default();
+            if size + value.len() > BYTES {
+                self.commit(std::mem::take(&mut batch)).await?;
+                size = 0;
+            }
+            size += value.len();
+            batch = batch.put(key, value);
+        }
+        if size > 0 { self.commit(batch).await } else { Ok(()) }
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        loop {
+            match self.desk.commit(batch.clone()).await {
+                Err(error) if error.may_retry() => tokio::time::sleep(BUSY_PAUSE).await,
+                done => return done,
+            }
+        }
+    }
+}

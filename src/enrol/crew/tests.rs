@@ -1,0 +1,220 @@
+//! Whether orders and outcomes survive, and who is told of them.
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::enrol::desk::{self, Counter};
+use crate::model::order::{Hidden, Outcome, PROTOCOL, Report, Secrets, Task};
+use crate::model::step::Component;
+use crate::model::unit::Timestamp;
+use crate::store::{Disk, Fault, FaultKind, Faulty, Owner, Store, StoreError};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_timestamp(1_700_000_000 + seconds, 0).unwrap()
+}
+
+fn node(name: &str) -> NodeName {
+    NodeName::new(name)
+}
+
+fn order(id: &str) -> Order {
+    let task = Task::JudgeDisks { paths: Vec::new() };
+    Order { id: OrderId::new(id), epoch: 0, expires: at(60), within_s: 60, task, secrets: Secrets::default() }
+}
+
+fn done(id: &str) -> Finished {
+    Finished { id: OrderId::new(id), outcome: Outcome::Done, at: at(1), found: BTreeMap::new() }
+}
+
+fn report(working_on: Option<&str>, finished: &[&str]) -> Report {
+    Report {
+        protocol: PROTOCOL,
+        release: "1".into(),
+        program: "00".into(),
+        boot_id: "boot-1".into(),
+        kernel: "5".into(),
+        epoch: 0,
+        working_on: working_on.map(OrderId::new),
+        finished: finished.iter().map(|id| done(id)).collect(),
+        out_of_work: None,
+        host: None,
+    }
+}
+
+struct Site {
+    crew: Crew,
+    counter: Counter,
+    stop: CancellationToken,
+    steward: JoinHandle<Result<(), StoreError>>,
+}
+
+impl Site {
+    /// A controller on a disk.
+    fn start(disk: &Disk) -> Self {
+        Self::on(Box::new(disk.open().unwrap()))
+    }
+
+    fn on(mut store: Box<dyn Store>) -> Self {
+        let state = store.load().unwrap();
+        let (owner, desk) = Owner::new(store, &state);
+        tokio::spawn(owner.run());
+        let (orderer, counter) = desk::open();
+        let (steward, crew) = Steward::new(orderer, desk, &state);
+        let stop = CancellationToken::new();
+        let steward = tokio::spawn(steward.run(stop.clone()));
+        Self { crew, counter, stop, steward }
+    }
+
+    /// Ends it, as a kill between two commits would.
+    async fn end(self) {
+        self.stop.cancel();
+        self.steward.await.unwrap().unwrap();
+        drop((self.crew, self.counter));
+        // The store is let go of by a task of its own.
+        tokio::task::yield_now().await;
+    }
+
+    /// What an agent hears to a report; none: it would wait.
+    async fn heard(&mut self, name: &str, report: Report) -> (Vec<String>, Option<String>) {
+        let acknowledged = self.counter.hand_in(name, report.clone()).await.unwrap();
+        let next = tokio::time::timeout(std::time::Duration::from_millis(50), self.counter.next(name, &report)).await;
+        let order = next.ok().map(|order| order.unwrap().id.to_string());
+        (acknowledged.iter().map(ToString::to_string).collect(), order)
+    }
+}
+
+async fn reopen(disk: &Disk) -> Site {
+    for _ in 0..1_000 {
+        if let Ok(store) = disk.open() {
+            return Site::on(Box::new(store));
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the store is still in use");
+}
+
+#[tokio::test]
+async fn an_order_reaches_its_agent_and_its_outcome_whoever_asked() {
+    let mut site = Site::start(&Disk::new());
+    let crew = site.crew.clone();
+    let asked = tokio::spawn(async move { crew.order(&node("n1"), order("a")).await });
+    let waiting = site.crew.lay_out(&node("n1"), order("a")).await.unwrap();
+    assert_eq!(site.heard("n1", report(None, &[])).await, (vec![], Some("a".into())));
+    assert_eq!(site.heard("n1", report(Some("a"), &[])).await, (vec![], None));
+    let busy = site.crew.order(&node("n1"), order("b")).await.unwrap_err();
+    assert_eq!(busy, NotTaken::Busy { node: node("n1"), with: OrderId::new("a") });
+    assert_eq!(site.heard("n1", report(None, &["a"])).await, (vec!["a".into()], None));
+    assert_eq!(asked.await.unwrap().unwrap(), done("a"));
+    assert_eq!(waiting.outcome().await.unwrap(), done("a"), "both who asked are told");
+    let again = site.crew.order(&node("n1"), order("a")).await.unwrap();
+    assert_eq!(again, done("a"), "what is over is not done again");
+    assert_eq!(site.heard("n1", report(None, &[])).await, (vec![], None));
+}
+
+#[tokio::test]
+async fn an_order_without_an_answer_and_an_outcome_survive_a_restart() {
+    let disk = Disk::new();
+    let mut site = Site::start(&disk);
+    drop(site.crew.lay_out(&node("n1"), order("a")).await.unwrap());
+    drop(site.crew.lay_out(&node("n2"), order("b")).await.unwrap());
+    assert_eq!(site.heard("n2", report(None, &["b"])).await.0, ["b"]);
+    site.end().await;
+    let mut site = reopen(&disk).await;
+    assert_eq!(site.heard("n1", report(None, &[])).await.1.as_deref(), Some("a"), "it is laid out again");
+    assert_eq!(site.crew.order(&node("n2"), order("b")).await.unwrap(), done("b"));
+    let facts = site.crew.member(&node("n2")).unwrap().facts.clone().unwrap();
+    assert_eq!(&*facts.boot_id, "boot-1");
+}
+
+#[tokio::test]
+async fn an_order_with_secrets_waits_after_a_restart_until_they_come_again() {
+    let disk = Disk::new();
+    let site = Site::start(&disk);
+    let secrets = Secrets { lia_token: Some(Hidden::new("hunter2")), gateway_admin: None };
+    let secret = Order { secrets, ..order("a") };
+    drop(site.crew.lay_out(&node("n1"), secret.clone()).await.unwrap());
+    site.end().await;
+    let mut site = reopen(&disk).await;
+    let stored = disk_text(&site);
+    assert!(!stored.contains("hunter2"), "{stored}");
+    assert_eq!(site.heard("n1", report(None, &[])).await.1, None, "without its secrets it would fail");
+    drop(site.crew.lay_out(&node("n1"), secret).await.unwrap());
+    assert_eq!(site.heard("n1", report(None, &[])).await.1.as_deref(), Some("a"));
+}
+
+fn disk_text(site: &Site) -> String {
+    format!("{:?}", site.crew.members().borrow())
+}
+
+#[tokio::test]
+async fn what_was_taken_back_is_not_laid_out_and_what_the_agent_does_all_the_same_is_kept() {
+    let mut site = Site::start(&Disk::new());
+    let pending = site.crew.lay_out(&node("n1"), order("a")).await.unwrap();
+    assert_eq!(site.crew.take_back(&node("n1"), &OrderId::new("x")).await, Ok(false));
+    assert_eq!(site.crew.take_back(&node("n1"), &OrderId::new("a")).await, Ok(true));
+    assert!(pending.outcome().await.is_err());
+    assert_eq!(site.heard("n1", report(Some("a"), &[])).await, (vec![], None));
+    let busy = site.crew.order(&node("n1"), order("b")).await.unwrap_err();
+    assert!(matches!(busy, NotTaken::Busy { with, .. } if with.as_str() == "a"));
+    assert_eq!(site.heard("n1", report(None, &["a"])).await.0, ["a"]);
+    assert_eq!(site.crew.member(&node("n1")).unwrap().outcome(&OrderId::new("a")), Some(&done("a")));
+}
+
+#[tokio::test]
+async fn an_id_is_given_once() {
+    let site = Site::start(&Disk::new());
+    drop(site.crew.lay_out(&node("n1"), order("a")).await.unwrap());
+    let other = Order { task: Task::Reboot { boot_id: "b".into() }, ..order("a") };
+    let refused = site.crew.order(&node("n1"), other).await.unwrap_err();
+    assert_eq!(refused, NotTaken::Reused { node: node("n1"), id: OrderId::new("a") });
+}
+
+#[tokio::test]
+async fn what_could_not_be_written_down_is_neither_acknowledged_nor_laid_out() {
+    let lost = Fault { call: 2, kind: FaultKind::ErrorBefore };
+    let site = Site::on(Box::new(Faulty::new(Disk::new().open().unwrap(), Some(lost))));
+    let ended = site.counter.hand_in("n1", report(None, &["a"])).await;
+    assert!(ended.is_err(), "{ended:?}");
+    assert!(site.steward.await.unwrap().is_err(), "the disk is in doubt, so the process ends");
+    assert!(site.crew.member(&node("n1")).is_none());
+}
+
+#[test]
+fn a_mere_sign_of_life_is_no_news_and_a_record_never_outgrows_the_store() {
+    let first = book::hear(None, &node("n1"), report(None, &[]), at(0));
+    assert!(first.is_news);
+    let second = book::hear(Some(&first.member), &node("n1"), report(None, &[]), at(30));
+    assert!(!second.is_news);
+    assert_eq!(second.member.facts.as_ref().unwrap().seen_at, at(30));
+    let mut member = second.member;
+    for number in 0..40 {
+        let mut report = report(None, &[]);
+        let found = (0..30).map(|disk| (format!("/dev/d{disk}"), "x".repeat(400))).collect();
+        report.finished = vec![Finished { found, ..done(&format!("s{number}")) }];
+        member = book::hear(Some(&member), &node("n1"), report, at(number)).member;
+        assert!(book::entry(&member).unwrap().len() <= crate::store::MAX_VALUE);
+    }
+    assert!(member.outcome(&OrderId::new("s39")).is_some() && member.outcome(&OrderId::new("s1")).is_none());
+    let mut report = report(None, &[]);
+    report.finished = vec![Finished { found: [("a".to_owned(), "x".repeat(99_000))].into(), ..done("huge") }];
+    let heard = book::hear(Some(&member), &node("n1"), report, at(99));
+    assert!(book::entry(&heard.member).unwrap().len() <= crate::store::MAX_VALUE);
+    assert!(heard.member.outcome(&OrderId::new("huge")).is_some());
+}
+
+#[test]
+fn an_agent_s_words_become_facts_and_unknown_ones_are_left_out() {
+    let mut report = report(Some("run/1/2/3"), &[]);
+    let versions = |text: &str| [text.to_owned()].into();
+    report.host = Some(HostReport {
+        installed: [("sds".to_owned(), versions("3.6-1.2")), ("warp".to_owned(), versions("9"))].into(),
+        running: ["sds".to_owned(), "warp".to_owned()].into(),
+        ..HostReport::default()
+    });
+    let facts = book::hear(None, &node("n1"), report, at(0)).member.facts.unwrap();
+    assert_eq!(facts.installed.keys().collect::<Vec<_>>(), [&Component::Sds]);
+    assert_eq!(facts.running.into_iter().collect::<Vec<_>>(), [Component::Sds]);
+    assert_eq!(facts.open_volumes, u32::MAX, "who cannot tell may have some");
+    assert_eq!(facts.working.unwrap().to_string(), "run/1/2/3");
+}
