@@ -31,6 +31,7 @@ use crate::config::{self, Config};
 use crate::fleet::enrolment;
 use crate::fleet::preview::preview;
 use crate::fleet::run::{Framework, Seen, Settings as FleetSettings};
+use crate::fleet::workloads::Watcher;
 use crate::gateway::{Gateway, Role};
 use crate::keeper::{self, Keeper, Kept};
 use crate::mesos::scheduler::Template;
@@ -40,6 +41,7 @@ use crate::model::id::SystemId;
 use crate::model::picture::Picture;
 use crate::model::status::ReceiverStatus;
 use crate::model::unit::Timestamp;
+use crate::model::workload::Workloads;
 use crate::poll::run::Poller;
 use crate::store::{Desk, Owner, SqliteStore, State, Store, StoreError, ZooKeeperStore};
 use crate::switchboard::Switchboard;
@@ -109,6 +111,10 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
         Evaluator::new(reloader.rules(), &folder, desk.clone(), &state, own.clone())
     });
     let (switchboard, calls) = Switchboard::new();
+    let workloads = match &config.mesos {
+        Some(mesos) => Some(Watcher::new(mesos).context("the Mesos cluster cannot be used")?),
+        None => None,
+    };
     let mut told = match &evaluator {
         Some(_) => telling(config, &state, &desk, &gallery, calls, &own, now)?,
         None => Told::default(),
@@ -118,14 +124,15 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
     let work = work::AtWork::new(config, joined, &desk, &gallery, &own, fired, &state)?;
     told.teller = told.teller.map(|teller| teller.explained_by(work.underway()));
     let nodes = agents::open(config, &desk, &state, now).await?;
-    let framework = match &config.mesos {
-        Some(mesos) => {
+    let (workload_watcher, workloads) = workloads.unzip();
+    let framework = match (&config.mesos, &workloads) {
+        (Some(mesos), Some(workloads)) => {
             let is_wanted = config.lifecycle.mode > config::Mode::Observe
                 && config.systems.values().any(|system| system.rollout.is_some());
             let template = nodes.as_ref().filter(|_| is_wanted).map(|nodes| nodes.template.clone());
-            Some(framework(mesos, &config.systems, template, &desk, &state, &own)?)
+            Some(framework(mesos, &config.systems, template, &desk, &state, &own, workloads.clone())?)
         }
-        None => None,
+        _ => None,
     };
     let rolled = match &nodes {
         Some(nodes) => {
@@ -134,6 +141,9 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
         }
         None => None,
     };
+    if let Some(workloads) = workloads {
+        told.teller = told.teller.map(|teller| teller.naming(workloads));
+    }
     let stop = CancellationToken::new();
     let pasts = watch::Sender::new(Arc::default());
     let live = Live::new(pasts.subscribe(), stop.clone());
@@ -192,6 +202,9 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
         }
         let task = evaluator.run(gallery.clone(), watched, stop.clone());
         tasks.spawn(async move { ("evaluation of alert rules", task.await.map_err(anyhow::Error::from)) });
+    }
+    if let Some(watcher) = workload_watcher {
+        spawn(&mut tasks, "watcher of workloads", watcher.run(stop.clone()));
     }
     if let Some((framework, cluster, messages)) = framework {
         if let Some(nodes) = &nodes {
@@ -309,6 +322,7 @@ fn framework(
     desk: &Desk,
     state: &State,
     own: &Arc<Own>,
+    workloads: watch::Receiver<Arc<Workloads>>,
 ) -> anyhow::Result<(Framework, Cluster, mpsc::Receiver<ExecutorMessage>)> {
     let (seen, cluster) = (own.clone(), mesos.cluster.clone());
     let on_seen = Arc::new(move |what: &Seen<'_>| match what {
@@ -327,7 +341,7 @@ fn framework(
     let look_ahead: LookAhead = Arc::new(move |system, status, snapshot| {
         rollouts.get(system).map(|rollout| preview(system, rollout, &names, status, snapshot))
     });
-    let cluster = Cluster { status: handles.status, orders: handles.orders, look_ahead };
+    let cluster = Cluster { status: handles.status, orders: handles.orders, look_ahead, workloads };
     Ok((framework, cluster, handles.messages))
 }
 

@@ -11,7 +11,10 @@ use pictures::{Size, World, id};
 use scaleio_framework::model::cluster::Mapping;
 use scaleio_framework::model::hurt::{Hurt, NotOne, Suspect, hurt};
 use scaleio_framework::model::id::*;
+use scaleio_framework::model::mesos::TaskState;
 use scaleio_framework::model::snapshot::{Collector, Snapshot};
+use scaleio_framework::model::unit::Timestamp;
+use scaleio_framework::model::workload::{RunningTask, Workloads, add_workloads};
 
 /// Two domains with one pool each, two servers and two devices in each; four
 /// volumes, two a pool; three clients. Volume 0 is mapped to client 0, volume 1
@@ -112,4 +115,51 @@ fn things_are_found_by_id_and_by_a_name_that_only_one_has() {
     assert_eq!(find("pool", "ssd"), Err(NotOne::Several { kind: "pool", text: "ssd".into(), ids }));
     assert_eq!(find("pool", "hdd"), Err(NotOne::NoSuchThing { kind: "pool", text: "hdd".into() }));
     assert_eq!(find("rack", "1"), Err(NotOne::NoSuchKind { kind: "rack".into() }));
+}
+
+/// A task on the machine of client 1, which its name or its address tells.
+fn task(name: &str, hostname: Option<&str>, address: Option<&str>, volumes: &[&str]) -> RunningTask {
+    RunningTask {
+        task: TaskId::new(name),
+        name: name.into(),
+        framework: "marathon".into(),
+        application: None,
+        agent: AgentId::new("S1"),
+        hostname: hostname.map(Into::into),
+        address: address.map(Into::into),
+        state: TaskState::Running,
+        volumes: volumes.iter().map(|volume| (*volume).into()).collect(),
+    }
+}
+
+#[test]
+fn workloads_are_found_by_their_client_and_by_the_volumes_that_they_name() {
+    let mut world = world();
+    for (number, sdc) in world.sdcs.iter_mut().flatten().enumerate() {
+        sdc.name = Some(format!("node-{number}.test").into());
+        sdc.addresses = vec![format!("192.0.2.{number}").into()];
+    }
+    let volume = |world: &World, number: usize| world.volumes.as_ref().unwrap()[number].name.clone().unwrap();
+    let (own, other) = (volume(&world, 1), volume(&world, 2));
+    let snapshot = snapshot(&world);
+    let tasks = vec![
+        task("by-address", Some("elsewhere"), Some("192.0.2.1"), &[]),
+        task("by-name", Some("NODE-1.test"), None, &[]),
+        task("by-volume-anywhere", None, None, &[&own]),
+        task("names-another-volume", Some("node-1.test"), None, &[&other]),
+        task("on-a-client-that-is-well", Some("node-2.test"), None, &[]),
+        task("nowhere", None, None, &[]),
+    ];
+    let found = |workloads: &Workloads| {
+        let mut hurt = hurt(&snapshot, Suspect::Volume(id(7, 1)));
+        add_workloads(&mut hurt, &snapshot, workloads);
+        hurt
+    };
+    let workloads = Workloads { taken_at: Some(Timestamp::default()), problem: None, tasks };
+    let hurt = found(&workloads);
+    let names: Vec<(&str, bool, usize)> =
+        hurt.workloads.as_deref().unwrap().iter().map(|w| (&*w.task, w.client.is_some(), w.volumes.len())).collect();
+    assert_eq!(names, [("by-address", true, 0), ("by-name", true, 0), ("by-volume-anywhere", false, 1)]);
+    let silent = found(&Workloads { problem: Some("the master is away".into()), ..Workloads::default() });
+    assert_eq!((silent.workloads, silent.workloads_unknown.as_deref()), (None, Some("the master is away")));
 }

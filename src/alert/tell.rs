@@ -23,6 +23,7 @@ use crate::clock;
 use crate::metrics::Own;
 use crate::model::alerting::{Answer, Fingerprint, Handled, Notification, Order, Refusal, Underway};
 use crate::model::unit::Timestamp;
+use crate::model::workload::Workloads;
 use crate::store::{Batch, Desk, Key, MAX_BATCH, OPERATION_COST, State, StoreError};
 use crate::switchboard::Call;
 use crate::watches::Gallery;
@@ -57,6 +58,8 @@ pub struct Teller {
     own: Arc<Own>,
     /// Steps under way, which explain what they cause.
     underway: watch::Receiver<UnderwayNow>,
+    /// What runs in the Mesos cluster; none where none is configured.
+    workloads: Option<watch::Receiver<Arc<Workloads>>>,
 }
 
 impl Teller {
@@ -93,6 +96,7 @@ impl Teller {
             handled,
             own,
             underway: watch::channel(UnderwayNow::new()).1,
+            workloads: None,
         }
     }
 
@@ -100,6 +104,13 @@ impl Teller {
     #[must_use]
     pub fn explained_by(self, underway: watch::Receiver<UnderwayNow>) -> Self {
         Self { underway, ..self }
+    }
+
+    /// Names what runs in a Mesos cluster to people.
+    #[must_use]
+    pub fn naming(mut self, workloads: watch::Receiver<Arc<Workloads>>) -> Self {
+        self.workloads = Some(workloads);
+        self
     }
 
     /// How alerts stand with people.
@@ -155,7 +166,8 @@ impl Teller {
                 }
                 return Ok(());
             };
-            self.background.fill(&mut notification, &pictures);
+            let workloads = self.workloads.as_ref().map(|workloads| Arc::clone(&workloads.borrow()));
+            self.background.fill(&mut notification, &pictures, workloads.as_deref());
             info!(id = %notification.id, kind = notification.kind.as_str(), group = %notification.group, "people are told");
             self.own.told(notification.kind.as_str(), notification.severity().as_str());
             let before = std::mem::replace(&mut self.memory, memory);

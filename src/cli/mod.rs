@@ -28,8 +28,8 @@ mod plan;
 mod rollout;
 mod silence;
 mod status;
-mod work;
 mod token;
+mod work;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -197,6 +197,7 @@ where
         Command::Work(what) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(work::told(what, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
         Command::Rollout(what) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(rollout::rollout(what, &mut asker)).unwrap_or_else(|error| fail(&error))

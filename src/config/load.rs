@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::problem::ConfigErrors;
 use super::section::{Found, Reader, Section, complain};
 use super::{
-    Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, agents, alerts, jobs, lifecycle, mail, mesos, notify,
-    receiver, source, system, web,
+    Config, Control, Export, Log, LogFormat, Metrics, Poll, Store, Top, agents, alerts, jobs, lifecycle, mail, mesos,
+    notify, receiver, source, system, web,
 };
 use crate::model::id::SystemId;
 

@@ -26,11 +26,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::model::lifecycle::Mode;
 pub use agents::{Agents, Artefacts, StaticNode};
 pub use alerts::{Alerts, Limit, Override};
 pub use files::{Secrets, secrets};
 pub use jobs::{Job, Standing};
-pub use crate::model::lifecycle::Mode;
 pub use lifecycle::Lifecycle;
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};

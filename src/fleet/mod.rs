@@ -22,3 +22,4 @@ pub mod roles;
 pub mod rollout;
 pub mod run;
 mod status;
+pub mod workloads;

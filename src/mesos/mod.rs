@@ -2,8 +2,9 @@
 //!
 //! [`scheduler`] is the framework's side as a state machine without I/O;
 //! [`client`] carries its calls and the stream of events; [`master`] finds the
-//! leader; [`operator`] asks as an operator does. [`executor`] is the other side, on an agent.
+//! leader; [`operator`] asks as an operator does, and [`census`] what runs. [`executor`] is the other side, on an agent.
 
+pub mod census;
 pub mod client;
 pub mod executor;
 pub mod master;

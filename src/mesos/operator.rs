@@ -44,7 +44,7 @@ impl Operator {
     /// # Errors
     /// Settings that cannot be used.
     pub fn new(settings: &Mesos) -> Result<Self, MesosError> {
-        let http = http(Some(&settings.trust))?;
+        let http = http(&settings.trust)?;
         Ok(Self { http, login: settings.login.clone(), finder: Finder::new(settings.masters.clone()) })
     }
 

@@ -4,14 +4,18 @@ use super::alerting::{Affected, Labels};
 use super::hurt::{Suspect, hurt};
 use super::id::ProtectionDomainId;
 use super::snapshot::Snapshot;
+use super::workload::{Workloads, add_workloads};
 
 /// Names that are told at most; of more it is said how many there are.
 const NAMES: usize = 40;
 
 /// Who depends on the object that these labels name; nobody when they name none that volumes lie on.
-pub fn of(snapshot: &Snapshot, labels: &Labels) -> Affected {
+pub fn of(snapshot: &Snapshot, labels: &Labels, workloads: Option<&Workloads>) -> Affected {
     let Some(suspect) = suspect(snapshot, labels) else { return Affected::default() };
-    let found = hurt(snapshot, suspect);
+    let mut found = hurt(snapshot, suspect);
+    if let Some(workloads) = workloads {
+        add_workloads(&mut found, snapshot, workloads);
+    }
     let mut affected = Affected {
         more_volumes: found.volumes.len().saturating_sub(NAMES),
         more_clients: found.clients.len().saturating_sub(NAMES),

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::cluster::Volume;
 use super::id::{DeviceId, FaultSetId, ProtectionDomainId, SdcId, SdsId, StoragePoolId, VolumeId};
 use super::snapshot::{Collector, Keyed, Slot, Snapshot, Table};
+use super::workload::Workload;
 
 /// What is unwell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,8 +51,11 @@ pub struct Hurt {
     pub volumes: Vec<HurtVolume>,
     /// Clients that have any of them mapped, by id.
     pub clients: Vec<HurtClient>,
-    /// What runs on these clients; absent where no Mesos cluster is configured.
+    /// What needs them; absent where no Mesos cluster is configured or its master is not heard.
     pub workloads: Option<Vec<Workload>>,
+    /// Why the workloads are not known, where a cluster is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workloads_unknown: Option<Box<str>>,
     /// What was not known, so that there may be more.
     pub unknown: BTreeSet<Collector>,
 }
@@ -76,17 +80,6 @@ pub struct HurtClient {
     pub address: Option<Box<str>>,
     /// Hurt volumes that it has mapped.
     pub volumes: usize,
-}
-
-/// A task that runs on a client that is hurt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Workload {
-    /// The client it runs on.
-    pub client: SdcId,
-    /// The Mesos task.
-    pub task: Box<str>,
-    /// The Marathon application it belongs to, if it is one's.
-    pub application: Option<Box<str>>,
 }
 
 impl Suspect {
@@ -170,7 +163,7 @@ pub fn hurt(snapshot: &Snapshot, by: Suspect) -> Hurt {
             }
         })
         .collect();
-    Hurt { by, volumes, clients, workloads: None, unknown }
+    Hurt { by, volumes, clients, workloads: None, workloads_unknown: None, unknown }
 }
 
 /// Whether a volume depends on what is unwell.

@@ -5,8 +5,8 @@
 pub mod alerting;
 pub mod cluster;
 pub mod command;
-pub mod dependents;
 pub mod cron;
+pub mod dependents;
 pub mod enrolment;
 pub mod findings;
 pub mod framework;
@@ -39,3 +39,4 @@ pub mod step;
 pub mod unit;
 pub mod version;
 pub mod window;
+pub mod workload;

@@ -36,6 +36,7 @@ use crate::model::picture::Picture;
 use crate::model::snapshot::{Part, Snapshot};
 use crate::model::status::{ReceiverStatus, Status};
 use crate::model::unit::Timestamp;
+use crate::model::workload::add_workloads;
 use crate::switchboard::Switchboard;
 use crate::watches::Gallery;
 
@@ -136,6 +137,7 @@ impl Shown {
             forecasts: self.forecasts.as_ref().map(|forecasts| Arc::clone(&forecasts.borrow())).unwrap_or_default(),
             works: self.works(),
             framework: self.mesos.as_ref().map(|cluster| Arc::clone(&cluster.status.borrow())),
+            workloads: self.mesos.as_ref().map(|cluster| Arc::clone(&cluster.workloads.borrow())),
             receivers: (self.receivers)(now),
             problems: self.problems(),
             started_at: self.started_at,
@@ -498,7 +500,11 @@ async fn hurt(
         };
         Problem::new(status, error.to_string())
     })?;
-    Ok(Json(hurts::hurt(snapshot, suspect)).into_response())
+    let mut hurt = hurts::hurt(snapshot, suspect);
+    if let Some(cluster) = &shown.mesos {
+        add_workloads(&mut hurt, snapshot, &cluster.workloads.borrow());
+    }
+    Ok(Json(hurt).into_response())
 }
 
 fn answered(picture: &Picture) -> Result<&Snapshot, Problem> {

@@ -19,6 +19,7 @@ use crate::model::mesos::NodeTask;
 use crate::model::person::Role;
 use crate::model::rollout::Preview;
 use crate::model::snapshot::Snapshot;
+use crate::model::workload::Workloads;
 
 /// How requests reach the framework.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub struct Cluster {
     pub status: watch::Receiver<Arc<FrameworkStatus>>,
     pub orders: mpsc::Sender<FrameworkOrder>,
     pub look_ahead: LookAhead,
+    /// What runs in the cluster.
+    pub workloads: watch::Receiver<Arc<Workloads>>,
 }
 
 /// What a rollout of a system would do; none: no configuration says how its storage shall look.
@@ -41,6 +44,8 @@ pub(super) fn routes() -> Vec<Route> {
             .refuses(&[404]),
         Route::get("/api/v1/agents", List, "Each agent that offered, and our task there.", agents).refuses(&[404]),
         Route::get("/api/v1/offers", List, "What became of the last offer of each agent, and why.", offers)
+            .refuses(&[404]),
+        Route::get("/api/v1/workloads", Object, "Every task of the cluster, as its master told last.", workloads)
             .refuses(&[404]),
         Route::get("/api/v1/systems/{system}/rollout", Object, "What a rollout would do now.", rollout).refuses(&[404]),
         Route::post(
@@ -88,6 +93,13 @@ async fn agents(State(shown): State<Shown>) -> Result<Response, Problem> {
 async fn offers(State(shown): State<Shown>) -> Result<Response, Problem> {
     let status = status(&shown)?;
     Ok(Json(status.agents.values().map(|seen| &**seen).collect::<Vec<_>>()).into_response())
+}
+
+/// Every task of the cluster, as its master told last.
+pub(super) async fn workloads(State(shown): State<Shown>) -> Result<Response, Problem> {
+    status(&shown)?;
+    let workloads = shown.mesos.as_ref().map(|cluster| Arc::clone(&cluster.workloads.borrow()));
+    Ok(Json(workloads.as_deref()).into_response())
 }
 
 /// What a rollout would do now: desired against actual. It changes nothing.

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use scaleio_framework::alert::background::Background;
 use scaleio_framework::model::alerting::*;
 use scaleio_framework::model::cluster::Mapping;
-use scaleio_framework::model::id::SystemId;
+use scaleio_framework::model::id::{AgentId, SystemId, TaskId};
+use scaleio_framework::model::mesos::TaskState;
 use scaleio_framework::model::picture::Picture;
 use scaleio_framework::model::state::{Connection, DeviceError, Seen};
 use scaleio_framework::model::stats::{Stat, StatKind};
+use scaleio_framework::model::workload::{RunningTask, Workloads};
 use scaleio_framework::watches::Pictures;
 
 use crate::pictures::{Size, World, id, poll_time};
@@ -90,14 +92,14 @@ fn who_depends_on_it_is_named_with_the_number_of_all() {
         &[("protection_domain", "domain-1")],
     ] {
         let mut note = told(2, "sds", labels, firing(2));
-        seen.fill(&mut note, &pictures(&shown[1]));
+        seen.fill(&mut note, &pictures(&shown[1]), None);
         let hurt = &note.items[0].hurt;
         assert_eq!((hurt.volumes.len(), hurt.more_volumes), (40, 20), "{labels:?}");
         assert_eq!(hurt.clients, ["10.1.0.0"], "{labels:?}");
     }
     let only = |labels: &[(&str, &str)]| {
         let mut note = told(2, "sds", labels, firing(2));
-        seen.fill(&mut note, &pictures(&shown[1]));
+        seen.fill(&mut note, &pictures(&shown[1]), None);
         note.items.remove(0).hurt
     };
     assert_eq!(only(&[("volume", "volume-7"), ("storage_pool", "pool-1")]).volumes, ["volume-7"]);
@@ -106,10 +108,33 @@ fn who_depends_on_it_is_named_with_the_number_of_all() {
 }
 
 #[test]
+fn what_runs_on_it_in_mesos_is_named_with_its_application() {
+    let (seen, shown) = story();
+    let task = |name: &str, address: &str| RunningTask {
+        task: TaskId::new(name),
+        name: name.into(),
+        framework: "marathon".into(),
+        application: Some("/shop/cart".into()),
+        agent: AgentId::new("S1"),
+        hostname: None,
+        address: Some(address.into()),
+        state: TaskState::Running,
+        volumes: [].into(),
+    };
+    let tasks = vec![task("cart-1", "10.1.0.0"), task("cart-2", "10.1.0.0"), task("elsewhere", "192.0.2.9")];
+    let workloads = Workloads { taken_at: Some(poll_time(2)), problem: None, tasks };
+    let mut note = told(2, "sds", &[("storage_pool", "pool-1"), ("protection_domain", "domain-1")], firing(2));
+    seen.fill(&mut note, &pictures(&shown[1]), Some(&workloads));
+    let hurt = &note.items[0].hurt;
+    assert_eq!(hurt.tasks, ["cart-1", "cart-2"]);
+    assert_eq!(hurt.apps, ["/shop/cart"]);
+}
+
+#[test]
 fn the_state_of_the_system_the_figures_and_the_changes_are_those_of_the_moment() {
     let (seen, shown) = story();
     let mut note = told(2, "sds", &[("sds", "sds-2")], firing(2));
-    seen.fill(&mut note, &pictures(&shown[1]));
+    seen.fill(&mut note, &pictures(&shown[1]), None);
     let status = note.status.unwrap();
     assert_eq!((status.sds.unwrap().connected, status.data.unwrap().degraded_bytes), (2, 3_000_000_000));
     let chart = &note.charts[0];
@@ -121,11 +146,11 @@ fn the_state_of_the_system_the_figures_and_the_changes_are_those_of_the_moment()
     }
     let mut later = told(2, "sds", &[], firing(2));
     later.created_at = poll_time(2) + chrono::TimeDelta::hours(2);
-    seen.fill(&mut later, &pictures(&shown[1]));
+    seen.fill(&mut later, &pictures(&shown[1]), None);
     assert_eq!(later.changes, [], "what changed long ago is no news");
     let mut report = told(2, "sds", &[], firing(2));
     report.kind = Kind::Heartbeat;
-    seen.fill(&mut report, &pictures(&shown[1]));
+    seen.fill(&mut report, &pictures(&shown[1]), None);
     assert!(report.charts.is_empty() && report.changes.is_empty() && report.status.is_some());
 }
 
@@ -138,7 +163,7 @@ fn what_ended_an_alert_is_what_became_well_of_its_own_object() {
             *ended_by = known.map(str::to_owned);
         }
         let mut note = told(3, area, labels, state);
-        seen.fill(&mut note, &pictures(&shown[2]));
+        seen.fill(&mut note, &pictures(&shown[2]), None);
         let AlertState::Resolved { ended_by, .. } = note.items.remove(0).alert.state else { panic!() };
         ended_by.unwrap()
     };

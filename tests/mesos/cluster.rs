@@ -44,10 +44,6 @@ impl Cluster {
             String::from_utf8_lossy(&output.stderr)
         );
     }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
-    }
 }
 
 impl Site for Cluster {

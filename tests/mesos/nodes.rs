@@ -40,7 +40,14 @@ pub(crate) async fn tasks_follow_their_agents_whatever_happens_to_them<S: Site>(
 
     cluster.agent(1, Fate::Kill);
     cluster.agent(1, Fate::Start);
-    until("the agent to offer again", async || (controller.count("event offers") > 0).then_some(())).await;
+    // Until then it waits for its executors, and must not be disturbed.
+    let back = async || {
+        let agents = cluster.ask(json!({ "type": "GET_AGENTS" })).await;
+        let all = agents["get_agents"]["agents"].as_array().cloned().unwrap_or_default();
+        let is_back = |agent: &Value| agent["active"] == true && agent["reregistered_time"].is_object();
+        all.iter().any(is_back).then_some(())
+    };
+    until("the agent to be registered again", back).await;
     let same = controller.task("agent1", "TASK_RUNNING").await;
     assert_eq!(same.task, first.task);
     let running = cluster.tasks(&id).await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::site::{Site, Wanted, http, until};
 
 /// A scheduler's request: its body and the headers that differ from the usual.
-struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     body: &'a str,
     content_type: Option<&'a str>,
     accept: &'a str,
@@ -16,6 +16,11 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn of(body: &'a str) -> Self {
         Self { body, content_type: Some("application/json"), accept: "application/json", stream: None }
+    }
+
+    /// A call that names its stream.
+    pub(crate) fn on(stream: &'a str, body: &'a str) -> Self {
+        Self { stream: Some(stream), ..Self::of(body) }
     }
 
     async fn send(&self, master: &str) -> reqwest::Response {
@@ -29,13 +34,13 @@ impl<'a> Asked<'a> {
         request.send().await.unwrap()
     }
 
-    async fn refused(&self, master: &str) -> (u16, String) {
+    pub(crate) async fn refused(&self, master: &str) -> (u16, String) {
         let response = self.send(master).await;
         (response.status().as_u16(), response.text().await.unwrap())
     }
 }
 
-fn info(more: Value) -> Value {
+fn info(more: &Value) -> Value {
     let mut info = json!({
         "user": "root", "name": "cases", "roles": ["cases"], "failover_timeout": 60.0,
         "capabilities": [{ "type": "MULTI_ROLE" }, { "type": "PARTITION_AWARE" }],
@@ -46,12 +51,12 @@ fn info(more: Value) -> Value {
     info
 }
 
-fn subscribe(more: Value) -> String {
+pub(crate) fn subscribe(more: &Value) -> String {
     json!({ "type": "SUBSCRIBE", "subscribe": { "framework_info": info(more) } }).to_string()
 }
 
 pub(crate) async fn calls_of_no_meaning_are_refused_in_the_words_of_mesos<S: Site>() {
-    let site = S::up(26_000..27_000, Wanted { agents: &[], ..Wanted::ONE }).await;
+    let site = S::up(26_000..27_000, Wanted::ONE).await;
     let master = site.master();
     let invalid = |why: &str| format!("Failed to validate scheduler::Call: {why}");
     let converted = |why: &str| format!("Failed to convert JSON into Call protobuf: {why}");
@@ -73,7 +78,7 @@ pub(crate) async fn calls_of_no_meaning_are_refused_in_the_words_of_mesos<S: Sit
 
     let unlike = json!({
         "type": "SUBSCRIBE", "framework_id": { "value": "a" },
-        "subscribe": { "framework_info": info(json!({ "id": { "value": "b" } })) },
+        "subscribe": { "framework_info": info(&json!({ "id": { "value": "b" } })) },
     });
     let no_user = json!({ "type": "SUBSCRIBE", "subscribe": { "framework_info": { "name": "cases" } } });
     let call = |kind: &str, part: Value| {
@@ -86,7 +91,8 @@ pub(crate) async fn calls_of_no_meaning_are_refused_in_the_words_of_mesos<S: Sit
     let named = |uuid: &str| json!({ "agent_id": { "value": "a" }, "task_id": { "value": "t" }, "uuid": uuid });
     let message = json!({ "agent_id": { "value": "a" }, "executor_id": { "value": "e" }, "data": "a*b" });
     for (body, text) in [
-        ("nope".to_owned(), "Failed to parse body into JSON: syntax error at line 1 near: nope".to_owned()),
+        ("nope".to_owned(), "Failed to parse body into JSON: syntax error at line 1 near: ope".to_owned()),
+        ("{nope".to_owned(), "Failed to parse body into JSON: syntax error at line 1 near: nope".to_owned()),
         (String::new(), "Failed to parse body into JSON: syntax error at line 1 near: ".to_owned()),
         ("{}".to_owned(), invalid("Expecting 'type' to be present")),
         (call("ASCEND", Value::Null), invalid("Expecting 'type' to be present")),
@@ -106,7 +112,7 @@ pub(crate) async fn calls_of_no_meaning_are_refused_in_the_words_of_mesos<S: Sit
         assert_eq!(Asked::of(&body).refused(&master).await, (400, text), "{body}");
     }
 
-    let body = subscribe(json!({}));
+    let body = subscribe(&json!({}));
     let with_id = Asked { stream: Some("x"), ..Asked::of(&body) }.refused(&master).await;
     assert_eq!(with_id, (400, "Subscribe calls should not include the 'Mesos-Stream-Id' header".to_owned()));
     let as_text = Asked { accept: "text/plain", ..Asked::of(&body) }.refused(&master).await;
@@ -124,7 +130,7 @@ pub(crate) async fn calls_of_no_meaning_are_refused_in_the_words_of_mesos<S: Sit
         ),
     ] {
         // A stream with one word, and its end.
-        let (status, text) = Asked::of(&subscribe(more)).refused(&master).await;
+        let (status, text) = Asked::of(&subscribe(&more)).refused(&master).await;
         let record = json!({ "type": "ERROR", "error": { "message": message } }).to_string();
         let (length, json) = text.split_once('\n').unwrap();
         assert_eq!((status, length.parse::<usize>().unwrap()), (200, json.len()));
@@ -133,14 +139,14 @@ pub(crate) async fn calls_of_no_meaning_are_refused_in_the_words_of_mesos<S: Sit
 }
 
 /// An open stream of raw records.
-struct Stream {
-    id: String,
+pub(crate) struct Stream {
+    pub(crate) id: String,
     body: futures_util::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
-    heard: String,
+    pub(crate) heard: String,
 }
 
 impl Stream {
-    async fn open(master: &str, body: &str) -> Self {
+    pub(crate) async fn open(master: &str, body: &str) -> Self {
         let response = Asked::of(body).send(master).await;
         assert_eq!(response.status().as_u16(), 200);
         let id = response.headers()["Mesos-Stream-Id"].to_str().unwrap().to_owned();
@@ -148,25 +154,30 @@ impl Stream {
     }
 
     /// Reads on until a word is heard, or the end.
-    async fn until(&mut self, word: &str) {
+    pub(crate) async fn until(&mut self, word: &str) {
         while !self.heard.contains(word) {
-            match self.body.next().await {
-                Some(Ok(bytes)) => self.heard.push_str(std::str::from_utf8(&bytes).unwrap()),
-                end => panic!("{word} did not come before {end:?}: {}", self.heard),
-            }
+            self.more().await;
         }
     }
 
-    fn framework(&self) -> String {
+    /// Reads on.
+    pub(crate) async fn more(&mut self) {
+        match self.body.next().await {
+            Some(Ok(bytes)) => self.heard.push_str(std::str::from_utf8(&bytes).unwrap()),
+            end => panic!("{end:?} came after {}", self.heard),
+        }
+    }
+
+    pub(crate) fn framework(&self) -> String {
         let (_, rest) = self.heard.split_once(r#""framework_id":{"value":""#).unwrap();
         rest.split('"').next().unwrap().to_owned()
     }
 }
 
 pub(crate) async fn streams_are_fenced<S: Site>() {
-    let site = S::up(27_000..28_000, Wanted { agents: &[], ..Wanted::ONE }).await;
+    let site = S::up(27_000..28_000, Wanted::ONE).await;
     let master = site.master();
-    let mut first = Stream::open(&master, &subscribe(json!({}))).await;
+    let mut first = Stream::open(&master, &subscribe(&json!({}))).await;
     first.until("HEARTBEAT").await;
     let id = first.framework();
     let revive = json!({ "type": "REVIVE", "framework_id": { "value": id } }).to_string();
@@ -183,7 +194,7 @@ pub(crate) async fn streams_are_fenced<S: Site>() {
     let made_up = "27c2cdb0-4797-458e-9188-381d67693e69";
     assert_eq!(call(Some(made_up)).await, (400, other(made_up, &id)));
 
-    let mut again: Value = serde_json::from_str(&subscribe(json!({ "id": { "value": id } }))).unwrap();
+    let mut again: Value = serde_json::from_str(&subscribe(&json!({ "id": { "value": id } }))).unwrap();
     again["framework_id"] = json!({ "value": id });
     let again = again.to_string();
     let mut second = Stream::open(&master, &again).await;

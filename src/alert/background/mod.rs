@@ -20,6 +20,7 @@ use crate::model::id::SystemId;
 use crate::model::notice::{Noticed, notice};
 use crate::model::snapshot::Snapshot;
 use crate::model::unit::Timestamp;
+use crate::model::workload::Workloads;
 use crate::watches::Pictures;
 use trail::Trail;
 
@@ -58,14 +59,14 @@ impl Background {
     }
 
     /// Adds what is known to what people are told.
-    pub fn fill(&self, n: &mut Notification, pictures: &Pictures) {
+    pub fn fill(&self, n: &mut Notification, pictures: &Pictures, workloads: Option<&Workloads>) {
         let Some(picture) = n.group.system.as_ref().and_then(|system| pictures.get(system)) else { return };
         let status = glance::system(picture, n.created_at);
         n.outlook = Outlook { rebuild_seconds: rebuild_seconds(&status), ..n.outlook };
         n.status = Some(status);
         if let Some(snapshot) = &picture.snapshot {
             for item in &mut n.items {
-                item.hurt = dependents::of(snapshot, &item.alert.labels);
+                item.hurt = dependents::of(snapshot, &item.alert.labels, workloads);
             }
         }
         let Some(past) = self.0.get(&picture.system) else { return };

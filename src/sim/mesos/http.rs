@@ -195,7 +195,7 @@ fn status(status: StatusCode) -> Response {
 }
 
 fn call(body: &[u8]) -> Result<(Call, Value), Refused> {
-    let said: Value = serde_json::from_slice(body).map_err(|_| no_json(body))?;
+    let said: Value = serde_json::from_slice(body).map_err(|error| no_json(body, &error))?;
     let call = serde_json::from_value(said.clone())
         .map_err(|error| Refused::bad(format!("Failed to convert JSON into Call protobuf: {error}")))?;
     Ok((call, said))
@@ -245,14 +245,14 @@ fn master(
             cluster.operator(&call(body)?.0)
         }
         "/maintenance/schedule" if method == Method::POST => {
-            let schedule: Value = serde_json::from_slice(body).map_err(|_| no_json(body))?;
+            let schedule: Value = serde_json::from_slice(body).map_err(|error| no_json(body, &error))?;
             cluster.schedule(&schedule)?;
             Ok(Answer::Done)
         }
         "/maintenance/schedule" => Ok(Answer::Json(cluster.schedule_json())),
         "/maintenance/status" => Ok(Answer::Json(cluster.maintenance_json())),
         "/machine/down" | "/machine/up" => {
-            let machines: Vec<Machine> = serde_json::from_slice(body).map_err(|_| no_json(body))?;
+            let machines: Vec<Machine> = serde_json::from_slice(body).map_err(|error| no_json(body, &error))?;
             cluster.move_machines(&machines, path == "/machine/down")?;
             Ok(Answer::Done)
         }

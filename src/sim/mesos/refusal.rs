@@ -77,8 +77,9 @@ pub(super) fn check_accept(headers: &HeaderMap) -> Result<(), Refused> {
     Err(Refused::new(StatusCode::NOT_ACCEPTABLE, text))
 }
 
-/// The words for a body that is no JSON.
-pub(super) fn no_json(body: &[u8]) -> Refused {
-    let near = String::from_utf8_lossy(body);
-    Refused::bad(format!("Failed to parse body into JSON: syntax error at line 1 near: {near}"))
+/// The words for a body that is no JSON: they quote it from where it is wrong.
+pub(super) fn no_json(body: &[u8], error: &serde_json::Error) -> Refused {
+    let wrong = body.get(error.column().saturating_sub(1)..).unwrap_or_default();
+    let near = String::from_utf8_lossy(wrong);
+    Refused::bad(format!("Failed to parse body into JSON: syntax error at line {} near: {near}", error.line().max(1)))
 }

@@ -23,6 +23,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::stats::{Stat, StatKind};
 use crate::model::status::{ReceiverStatus, SystemStatus};
 use crate::model::unit::Timestamp;
+use crate::model::workload::Workloads;
 use crate::watches::Pictures;
 pub(super) use cluster::{Domain, FaultSet, Server};
 
@@ -38,6 +39,8 @@ pub(super) struct Sources {
     pub(super) forecasts: Arc<Vec<Forecast>>,
     pub(super) works: Arc<Works>,
     pub(super) framework: Option<Arc<FrameworkStatus>>,
+    /// What runs in the Mesos cluster; none where none is configured.
+    pub(super) workloads: Option<Arc<Workloads>>,
     pub(super) receivers: Vec<ReceiverStatus>,
     /// What is wrong with the controller itself.
     pub(super) problems: Vec<String>,
@@ -270,7 +273,7 @@ fn alerts(sources: &Sources, only: Option<&str>) -> (Vec<AlertShown>, usize) {
 /// Who depends on what an alert is about.
 pub(super) fn hurt(sources: &Sources, alert: &Alert) -> Option<String> {
     let picture = sources.pictures.get(alert.system.as_ref()?)?;
-    let found = dependents::of(picture.snapshot.as_deref()?, &alert.labels);
+    let found = dependents::of(picture.snapshot.as_deref()?, &alert.labels, sources.workloads.as_deref());
     let (volumes, clients) = (found.volumes.len() + found.more_volumes, found.clients.len() + found.more_clients);
     if volumes == 0 && clients == 0 {
         return None;

@@ -83,6 +83,7 @@ fn sources(snapshot: Option<Snapshot>) -> Sources {
         forecasts: Arc::default(),
         works: Arc::default(),
         framework: None,
+        workloads: None,
         receivers: Vec::new(),
         problems: Vec::new(),
         started_at: now() - TimeDelta::hours(1),

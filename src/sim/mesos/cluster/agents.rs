@@ -86,7 +86,10 @@ impl Cluster {
             return;
         }
         agent.silent_since = None;
-        if agent.standing != Standing::Connected {
+        if machinery.registers_at.is_some() {
+            // It hung while its executors were to come back.
+            machinery.registers_at = Some(now + EXECUTOR_REREGISTRATION);
+        } else if agent.standing != Standing::Connected {
             machinery.registers_at = Some(now);
         }
         self.tell_waiting(&id);
@@ -151,7 +154,7 @@ impl Cluster {
         let was = std::mem::replace(&mut known.standing, Standing::Connected);
         known.is_new_to_master = false;
         known.silent_since = None;
-        known.registered_at = now;
+        known.reregistered_at = Some(now);
         let tasks = self.tasks_on(&agent);
         for (framework, task) in &tasks {
             let Some(known) = self.frameworks.get(framework).and_then(|known| known.tasks.get(task)) else { continue };
@@ -199,6 +202,7 @@ impl Cluster {
             is_deactivated: false,
             drain: None,
             registered_at: self.nanos(),
+            reregistered_at: None,
             executors: std::collections::BTreeMap::new(),
             used: Amounts::default(),
             offer: None,

@@ -49,7 +49,7 @@ impl Cluster {
             self.own_update(framework, &name, "TASK_STARTING", None, "");
             self.own_update(framework, &name, "TASK_RUNNING", None, "");
         } else {
-            self.to_executor(agent, &key, json!({ "type": "LAUNCH", "launch": { "task": info } }));
+            self.tell_executor(agent, &key, json!({ "type": "LAUNCH", "launch": { "task": info } }));
         }
         taken
     }
@@ -126,7 +126,7 @@ impl Cluster {
     }
 
     /// Says something to an executor, now or when it and its agent are there.
-    pub(super) fn to_executor(&mut self, agent: &str, key: &(String, String), event: Value) {
+    pub(super) fn tell_executor(&mut self, agent: &str, key: &(String, String), event: Value) {
         let Some(known) = self.agents.get(agent) else { return };
         let is_up = self.process(&known.host) == Process::Up;
         let Some(known) = self.agents.get_mut(agent) else { return };
@@ -237,12 +237,12 @@ impl Cluster {
             status["reason"] = json!("REASON_AGENT_DRAINING");
         }
         self.update(&key.0, &task, status);
-        self.to_executor(agent, key, json!({ "type": "ACKNOWLEDGED", "acknowledged": acknowledged }));
+        self.tell_executor(agent, key, json!({ "type": "ACKNOWLEDGED", "acknowledged": acknowledged }));
     }
 
     /// Tells an executor to end; it is killed after its grace period.
     pub(super) fn shut_down(&mut self, agent: &str, key: &(String, String)) {
-        self.to_executor(agent, key, json!({ "type": "SHUTDOWN" }));
+        self.tell_executor(agent, key, json!({ "type": "SHUTDOWN" }));
         let now = self.now;
         let Some(executor) = self.agents.get_mut(agent).and_then(|agent| agent.executors.get_mut(key)) else { return };
         if executor.is_command {

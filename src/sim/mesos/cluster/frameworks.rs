@@ -105,7 +105,7 @@ impl Cluster {
                 if let Some(named) = &call.message {
                     let key = (framework.to_owned(), named.executor_id.value.clone());
                     let data = named.data.clone().unwrap_or_default();
-                    self.to_executor(named.agent(), &key, json!({ "type": "MESSAGE", "message": { "data": data } }));
+                    self.tell_executor(named.agent(), &key, json!({ "type": "MESSAGE", "message": { "data": data } }));
                 }
             }
             "SUPPRESS" => self.suppress(framework, call.suppress.as_ref(), true),
@@ -259,7 +259,10 @@ impl Cluster {
                 framework.beat_at = now + self.times.heartbeat;
                 let _ = stream.sink.send(record(&heartbeat()));
             }
-            framework.filters.retain(|_, until| *until > now);
+            framework.filters.retain(|_, refused| {
+                refused.retain(|(_, until)| *until > now);
+                !refused.is_empty()
+            });
         }
         left.iter().for_each(|id| self.take_offers_back(id));
         over.iter().for_each(|id| self.remove_framework(id));

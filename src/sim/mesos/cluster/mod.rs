@@ -100,8 +100,8 @@ struct Framework {
     beat_at: Duration,
     tasks: BTreeMap<String, Task>,
     completed: VecDeque<Value>,
-    /// Offers of an agent to a role that are not wanted until then.
-    filters: BTreeMap<(String, String), Duration>,
+    /// What of an agent is not wanted for a role, and until when.
+    filters: BTreeMap<(String, String), Vec<(Amounts, Duration)>>,
 }
 
 /// Where an agent process may run.
@@ -137,6 +137,7 @@ struct Agent {
     is_deactivated: bool,
     drain: Option<Draining>,
     registered_at: i64,
+    reregistered_at: Option<i64>,
     executors: BTreeMap<(String, String), Executor>,
     used: Amounts,
     /// The offer that holds what is free of it.

@@ -61,10 +61,15 @@ impl Cluster {
     }
 
     fn candidate(&self, agent: &str, shares: &BTreeMap<String, usize>) -> Option<(String, String)> {
+        let free = self.free_of(self.agents.get(agent)?);
         let wanting =
             self.frameworks.iter().filter(|(_, framework)| framework.stream.is_some()).flat_map(|(id, framework)| {
                 let roles = framework.roles.iter().filter(|role| !framework.suppressed.contains(*role));
-                let open = roles.filter(|role| !framework.filters.contains_key(&(agent.to_owned(), (*role).clone())));
+                let open = roles.filter(|role| {
+                    let refused = framework.filters.get(&(agent.to_owned(), (*role).clone()));
+                    // More than what was refused is another thing.
+                    !refused.into_iter().flatten().any(|(amounts, _)| amounts.holds(&free))
+                });
                 open.map(move |role| (id, role))
             });
         let (id, role) = wanting.min_by_key(|(id, _)| shares.get(*id).copied().unwrap_or_default())?;
@@ -135,17 +140,18 @@ impl Cluster {
             if self.offers.get(&offer.value).is_some_and(|offer| offer.framework == framework)
                 && let Some(ended) = self.end_offer(&offer.value)
             {
-                self.refuse(&ended, refuse.seconds());
+                self.refuse(&ended, ended.amounts, refuse.seconds());
             }
         }
     }
 
-    fn refuse(&mut self, offer: &Offer, seconds: f64) {
+    fn refuse(&mut self, offer: &Offer, amounts: Amounts, seconds: f64) {
         let until = self.now + Duration::try_from_secs_f64(seconds).unwrap_or_default();
         if let Some(framework) = self.frameworks.get_mut(&offer.framework)
             && seconds > 0.0
         {
-            framework.filters.insert((offer.agent.clone(), offer.role.clone()), until);
+            let key = (offer.agent.clone(), offer.role.clone());
+            framework.filters.entry(key).or_default().push((amounts, until));
         }
     }
 
@@ -188,8 +194,7 @@ impl Cluster {
                 None => left -= self.launch(framework, &agent, &role, task),
             }
         }
-        let refused = refuse_seconds(accept.filters.as_ref());
-        taken.iter().for_each(|offer| self.refuse(offer, refused));
+        self.refuse(&taken[0], left, refuse_seconds(accept.filters.as_ref()));
     }
 
     fn wrong_with(&self, framework: &str, agent: &str, task: &Value, left: Amounts) -> Option<String> {

@@ -82,6 +82,9 @@ impl Cluster {
                 "registered_time": { "nanoseconds": agent.registered_at },
                 "total_resources": host.total.json(None),
             });
+            if let Some(again) = agent.reregistered_at {
+                one["reregistered_time"] = json!({ "nanoseconds": again });
+            }
             if let Some(drain) = &agent.drain {
                 let state = if drain.is_drained { "DRAINED" } else { "DRAINING" };
                 one["drain_info"] = json!({ "state": state, "config": drain.config });

@@ -354,7 +354,7 @@ impl Cluster {
         if policy.is_object() {
             kill["kill_policy"] = json!({ "grace_period": policy });
         }
-        self.to_executor(&agent, &key, json!({ "type": "KILL", "kill": kill }));
+        self.tell_executor(&agent, &key, json!({ "type": "KILL", "kill": kill }));
     }
 
     /// A task, as the operator API shows it.
