@@ -99,7 +99,6 @@ impl Site {
             mesos: None,
             agents: None,
             artefacts: scaleio_framework::config::Artefacts::default(),
-            lifecycle: scaleio_framework::config::Lifecycle::default(),
             static_nodes: BTreeMap::new(),
             alerts: scaleio_framework::config::Alerts::default(),
             notify: Notify::default_for(Vec::new()),

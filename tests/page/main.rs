@@ -11,7 +11,6 @@ mod rights;
 mod scene;
 
 #[path = "../support/exposition.rs"]
-#[allow(dead_code, reason = "shared with the tests of the monitor, of which this uses a part")]
 mod exposition;
 #[path = "../monitor/site.rs"]
 #[allow(dead_code, reason = "shared with the tests of the monitor, of which this uses a part")]

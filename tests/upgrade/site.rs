@@ -126,7 +126,7 @@ impl Site {
         what: &str,
         mut check: impl FnMut(&Lifecycle, &Value) -> Result<T, String>,
     ) -> T {
-        let (begun, mut told) = (Instant::now(), Instant::now());
+        let begun = Instant::now();
         loop {
             let status: Value = serde_json::from_str(&self.get("/api/v1/status").await).unwrap();
             let work = self.lifecycle().await;
@@ -134,14 +134,6 @@ impl Site {
                 Ok(done) => return done,
                 Err(why) if begun.elapsed() > PATIENCE => panic!("{what}: {why}\n{work:#?}"),
                 Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
-            }
-            // Who looks at a slow test sees what it waits for.
-            if told.elapsed() > Duration::from_secs(20) {
-                told = Instant::now();
-                let tasks = work.run.iter().flat_map(|run| &run.tasks);
-                for hold in tasks.flat_map(|task| &task.holds) {
-                    println!("{what}, {:?}: {}", begun.elapsed(), hold.text);
-                }
             }
         }
     }
