@@ -268,7 +268,6 @@ fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: Socke
         mesos: None,
         agents: None,
         artefacts: scaleio_framework::config::Artefacts::default(),
-        lifecycle: scaleio_framework::config::Lifecycle::default(),
         static_nodes: BTreeMap::new(),
         systems: [(SystemId::new("demo"), system)].into(),
     })

@@ -1,7 +1,7 @@
 //! A small Mesos: a leading master with its scheduler and operator API, agents
 //! with their executor API, and masters that only name the leader.
 //!
-//! [`cluster`] keeps the rules and the refusals, as they were seen at a real
+//! `cluster` keeps the rules and the refusals, as they were seen at a real
 //! Mesos 1.11; `http` is its wire. What an executor does is decided by a
 //! [`Launcher`]: [`processes`] runs its command, the demo runs it in a simulated
 //! node. It imports nothing of the product, and the product's tests run the
