@@ -70,12 +70,23 @@ struct Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // What strace started ends with it or before it.
-        if let Some(traced) = self.traced() {
-            let _ = Command::new("kill").args(["-KILL", &traced]).status();
+        let traced = self.traced();
+        if let Some(traced) = &traced {
+            let _ = Command::new("kill").args(["-KILL", traced]).status();
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Not a child of ours, so nobody but its state says that it is dead; until then it still answers on its socket.
+        let begun = Instant::now();
+        while traced.as_deref().is_some_and(is_alive) && begun.elapsed() < Duration::from_secs(30) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
+}
+
+fn is_alive(process: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }
 
 impl Process {
