@@ -31,7 +31,7 @@ fn samples(body: &str) -> String {
     ];
     let ourselves: BTreeSet<&str> = families()
         .iter()
-        .filter(|family| family.area == "Ourselves, as it happens")
+        .filter(|family| ["Ourselves, as it happens", "Work on systems"].contains(&family.area))
         .map(|family| family.name.as_str())
         .collect();
     let is_of_the_picture = |line: &&str| {
