@@ -67,6 +67,21 @@ impl Gateway {
         Ok(refused(&answered.body).map_or(Acted::Yes, Acted::No))
     }
 
+    /// The action has another name for each mode. Protected maintenance is asked of one system, instant of the only one.
+    async fn maintain(
+        &self,
+        system: &InstalledSystemId,
+        sds: &SdsId,
+        mode: MaintenanceMode,
+        [instant, protected]: [&'static str; 2],
+    ) -> Result<Acted, GatewayError> {
+        let (name, path) = match mode {
+            MaintenanceMode::Instant => (instant, format!("/api/instances/System/action/{instant}")),
+            MaintenanceMode::Protected => (protected, format!("/api/instances/System::{system}/action/{protected}")),
+        };
+        self.act(name, path, serde_json::json!({ "sdsId": sds.to_string() })).await
+    }
+
     /// An SDS goes into maintenance.
     ///
     /// # Errors
@@ -77,16 +92,7 @@ impl Gateway {
         sds: &SdsId,
         mode: MaintenanceMode,
     ) -> Result<Acted, GatewayError> {
-        let (name, path) = match mode {
-            MaintenanceMode::Instant => {
-                ("enterMaintenanceMode", "/api/instances/System/action/enterMaintenanceMode".to_owned())
-            }
-            MaintenanceMode::Protected => (
-                "enterProtectedMaintenanceMode",
-                format!("/api/instances/System::{system}/action/enterProtectedMaintenanceMode"),
-            ),
-        };
-        self.act(name, path, serde_json::json!({ "sdsId": sds.to_string() })).await
+        self.maintain(system, sds, mode, ["enterMaintenanceMode", "enterProtectedMaintenanceMode"]).await
     }
 
     /// An SDS leaves the maintenance of this mode.
@@ -99,16 +105,7 @@ impl Gateway {
         sds: &SdsId,
         mode: MaintenanceMode,
     ) -> Result<Acted, GatewayError> {
-        let (name, path) = match mode {
-            MaintenanceMode::Instant => {
-                ("exitMaintenanceMode", "/api/instances/System/action/exitMaintenanceMode".to_owned())
-            }
-            MaintenanceMode::Protected => (
-                "exitProtectedMaintenanceMode",
-                format!("/api/instances/System::{system}/action/exitProtectedMaintenanceMode"),
-            ),
-        };
-        self.act(name, path, serde_json::json!({ "sdsId": sds.to_string() })).await
+        self.maintain(system, sds, mode, ["exitMaintenanceMode", "exitProtectedMaintenanceMode"]).await
     }
 
     /// Another manager owns the MDM cluster.
