@@ -171,6 +171,7 @@ fn each_family_of_the_catalogue_appears_with_exactly_its_labels() {
     own.mesos_status(&registered());
     own.work(&at_work());
     own.rollout_status(&ready(), [(&NodeName::new("n1"), start())].into_iter());
+    own.agents([("current", 1)]);
     own.step_ended("stage", true, Duration::from_secs(3));
     let read = read(&full_body(&exposition, Format::Text, &own));
 

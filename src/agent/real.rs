@@ -183,7 +183,10 @@ impl Host for RealHost {
         let path = fs::read_link(OWN).map_err(fail("read", OWN))?.display().to_string();
         // When another file has taken its place, the kernel says so behind the name.
         let path = path.trim_end_matches(" (deleted)").to_owned();
-        let args = std::env::args().skip(1).collect();
+        const SAID: &str = "/proc/self/cmdline";
+        let said = fs::read(SAID).map_err(fail("read", SAID))?;
+        let words = said.strip_suffix(b"\0").unwrap_or(&said).split(|byte| *byte == 0);
+        let args = words.skip(1).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
         self.program = Some(Program { path, sha256: sha256(Path::new(OWN)).map_err(fail("read", OWN))?, args });
         Ok(self.program.clone())
     }
