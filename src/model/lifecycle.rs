@@ -191,6 +191,13 @@ impl Lifecycle {
             problems: Vec::new(),
         }
     }
+
+    /// The run that has a node in work.
+    pub fn in_work(&self, node: &NodeName) -> Option<&RunId> {
+        let run = self.run.as_ref()?;
+        let is_in_work = |task: &&TaskShown| matches!(task.standing.as_str(), "working" | "undoing");
+        run.tasks.iter().filter(is_in_work).any(|task| task.node == *node).then_some(&run.id)
+    }
 }
 
 /// A run that is not over.

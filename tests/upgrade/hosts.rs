@@ -126,9 +126,10 @@ impl Hosts {
             epoch: host.epoch,
             working: host.working.clone(),
             carries: BTreeSet::new(),
+            unready: None,
         };
         let nodes = self.hosts.lock().unwrap().iter().map(|(name, host)| (name.clone(), facts(host))).collect();
-        let around = Surroundings { nodes, agents: BTreeMap::new(), addresses: self.addresses.clone() };
+        let around = Surroundings { nodes, addresses: self.addresses.clone(), ..Surroundings::default() };
         self.around.send_replace(Arc::new(around));
     }
 
