@@ -129,7 +129,7 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
     let at_hand = at_hand.get_or_insert_default();
     at_hand.extend(joined.clone());
     let work = work::AtWork::new(config, at_hand, &desk, &gallery, &own, fired, &state)?;
-    told.teller = told.teller.map(|teller| teller.explained_by(work.underway()));
+    told.teller = told.teller.map(|teller| teller.explained_by(work.underway()).reporting(work.shown()));
     let (workload_watcher, workloads) = workloads.unzip();
     let framework = match (&config.mesos, &workloads) {
         (Some(mesos), Some(workloads)) => {

@@ -221,9 +221,9 @@ impl Site {
         std::fs::create_dir_all(&wants).unwrap();
         std::os::unix::fs::symlink("/etc/systemd/system/sio-agent.service", wants.join("sio-agent.service")).unwrap();
         // Before systemd is there, as an image would have it: the script only enables the service.
-        let chroot = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "chroot", root.to_str().unwrap()];
-        let install = [&chroot[..], &["rpm", "-U", &format!("/{file}")]].concat();
-        good(&run(Path::new(install[0]), &install[1..], &[]), "the release from before");
+        let (package, bare) = (format!("/{file}"), "PATH=/usr/sbin:/usr/bin:/sbin:/bin");
+        let install = ["-i", bare, "chroot", root.to_str().unwrap(), "rpm", "-U", &package];
+        good(&run(Path::new("env"), &install, &[]), "the release from before");
         run(&script("hosts/host.sh"), &["poweron", &machine], &lab);
     }
 

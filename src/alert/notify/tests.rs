@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use super::handle::{self, Wanted};
 use super::memory::Memory;
 use super::mute::{Seen, view};
+use super::runs::Over;
 use super::{Policy, next};
 use crate::alert::engine::Verdict;
 use crate::config::{Escalate, Notify, Quiet, Route};
@@ -94,7 +95,7 @@ impl Story {
         while self.now < until {
             let now = at(self.now);
             let verdict = verdict(now, names);
-            let seen = Seen { verdict: &verdict, underway: &[] };
+            let seen = Seen { verdict: &verdict, underway: &[], over: &Over::new() };
             let nothing = Pictures::new();
             while let Some(n) = next(now, &seen, &nothing, &self.policy, &mut self.memory) {
                 self.note(n);
@@ -154,7 +155,8 @@ impl Story {
     ) -> T {
         let now = at(self.now);
         let verdict = verdict(now, names);
-        let view = view(now, &Seen { verdict: &verdict, underway: &[] }, &self.policy, &self.memory);
+        let view =
+            view(now, &Seen { verdict: &verdict, underway: &[], over: &Over::new() }, &self.policy, &self.memory);
         act(now, &view, &self.policy, &mut self.memory)
     }
 
@@ -449,7 +451,7 @@ fn work_that_explains_an_alert_keeps_it_silent_until_it_is_late() {
     for second in 0..700 {
         let mut verdict = verdict(at(second), &[]);
         verdict.set.alerts.insert(sds.fingerprint(), sds.clone());
-        let seen = Seen { verdict: &verdict, underway: &underway };
+        let seen = Seen { verdict: &verdict, underway: &underway, over: &Over::new() };
         told.extend(next(at(second), &seen, &Pictures::new(), &story.policy, &mut story.memory).map(|_| second));
     }
     assert_eq!(told, [630]);
@@ -473,7 +475,7 @@ fn more_alerts_than_can_be_remembered_are_told_by_their_number() {
     let mut story = Story::new(|_| {});
     let now = at(0);
     let verdict = verdict(now, &names);
-    let seen = Seen { verdict: &verdict, underway: &[] };
+    let seen = Seen { verdict: &verdict, underway: &[], over: &Over::new() };
     let pictures = Pictures::new();
     assert!(next(now, &seen, &pictures, &story.policy, &mut story.memory).is_none());
     let n = next(at(30), &seen, &pictures, &story.policy, &mut story.memory).unwrap();
