@@ -62,6 +62,8 @@ pub struct TaskState {
     pub undo: Vec<Step>,
     /// Kinds of effects that may have happened, with the moment of the last intention.
     pub touched: BTreeMap<StepKind, Timestamp>,
+    /// How many orders of each kind may still arrive: they were not answered, or their effect was not seen yet.
+    pub adrift: BTreeMap<StepKind, u32>,
     /// The boot id of the host when the last order was given to its agent.
     pub boot_id: Option<Box<str>>,
     /// Since when all has been well, in a soak.
@@ -205,6 +207,11 @@ impl Book {
         }
     }
 
+    fn kind_at_hand(&self, id: &RunId, task: u32) -> Option<StepKind> {
+        let (_, _, task, state) = self.runs.get(id)?.each().nth(task as usize)?;
+        Some(Run::step_at_hand(task, state)?.action.kind())
+    }
+
     /// Takes a record in. One that does not fit changes nothing.
     pub fn apply(&mut self, record: &Record, at: Timestamp) -> Result<(), Misfit> {
         match record {
@@ -222,6 +229,7 @@ impl Book {
                     began_at: None,
                     undo: Vec::new(),
                     touched: BTreeMap::new(),
+                    adrift: BTreeMap::new(),
                     boot_id: None,
                     well_since: None,
                     overdue: None,
@@ -274,6 +282,7 @@ impl Book {
                 state.attempts = step.attempt + 1;
                 state.refused = None;
                 state.touched.insert(touched_by(effect), at);
+                *state.adrift.entry(touched_by(effect)).or_default() += 1;
                 if let Effect::Order { boot_id, .. } = effect {
                     state.boot_id = Some(boot_id.clone());
                 }
@@ -281,6 +290,7 @@ impl Book {
                 self.changed_at = Some(at);
             }
             Record::Answered { step, answer } => {
+                let kind = self.kind_at_hand(&step.run, step.task);
                 let (_, state) = self.task(&step.run, step.task, "an answer", |_| true)?;
                 // An answer to an order that was overtaken says nothing of the step at hand.
                 let awaited = match &state.step {
@@ -290,6 +300,13 @@ impl Book {
                     StepState::Pending | StepState::Confirmed { .. } => false,
                 };
                 if state.standing.in_work() && state.place == step.place && awaited {
+                    // Whoever answers has the order; a second answer is about the same one.
+                    if matches!(state.step, StepState::Intended { .. })
+                        && !matches!(answer, Answer::Unknown { .. })
+                        && let Some(orders) = kind.and_then(|kind| state.adrift.get_mut(&kind))
+                    {
+                        *orders = orders.saturating_sub(1);
+                    }
                     match answer {
                         Answer::Accepted | Answer::AlreadySo => {
                             if let StepState::Intended { at, attempt } = state.step {
@@ -323,6 +340,7 @@ impl Book {
                 state.refused = None;
                 state.attempts = 0;
                 state.overdue = None;
+                state.adrift.retain(|_, orders| *orders > 0);
                 match &state.standing {
                     Standing::Working if state.place == planned => state.standing = Standing::Done,
                     Standing::Undoing { why } if state.place as usize == planned as usize + state.undo.len() => {
@@ -400,5 +418,80 @@ const fn touched_by(effect: &Effect) -> StepKind {
         Effect::Drain { .. } => StepKind::Drain,
         Effect::Reactivate { .. } => StepKind::Reactivate,
         Effect::Order { permit, .. } => permit.action.kind(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::{SdsId, SystemId};
+    use crate::model::plan::{Basis, Limits, Parallel, Request, Risk, Stage};
+    use crate::model::step::{Action, MaintenanceMode, StepId};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_timestamp(second, 0).unwrap()
+    }
+
+    fn plan() -> Plan {
+        let mode = MaintenanceMode::Instant;
+        let step = |action| Step { action, deadline_seconds: 60, predicted_seconds: 60, risk: Risk::None };
+        let task = Task {
+            node: NodeName::new("a"),
+            agent: None,
+            sds: Some(SdsId::new("1")),
+            domain: None,
+            fault_set: None,
+            mdm: None,
+            carries: BTreeSet::new(),
+            from: None,
+            steps: vec![step(Action::EnterMaintenance { mode }), step(Action::ExitMaintenance)],
+        };
+        let stage = Stage { name: "sds".into(), parallel: Parallel::All, most: 1, canary: false, tasks: vec![task] };
+        Plan {
+            form: crate::model::plan::FORM,
+            system: SystemId::new("prod"),
+            request: Request::Rollout,
+            made_at: at(0),
+            parent: None,
+            based_on: Basis::default(),
+            limits: Limits::default(),
+            stages: vec![stage],
+        }
+    }
+
+    /// What may still arrive after these attempts, each with the answer that was heard, and after the effect was seen.
+    fn adrift(attempts: &[Option<Answer>]) -> BTreeMap<StepKind, u32> {
+        let plan = Arc::new(plan());
+        let (run, id) = (RunId::new("r"), plan.id());
+        let mut book = Book { plans: [(id.clone(), Arc::clone(&plan))].into(), ..Book::default() };
+        let approval = Approval::Hash { plan: id.clone(), by: "me".into(), at: at(0) };
+        let opened = Record::Opened { run: run.clone(), plan: id, approval, baseline: BTreeSet::new() };
+        book.apply(&opened, at(1)).unwrap();
+        book.apply(&Record::Began { run: run.clone(), task: 0 }, at(1)).unwrap();
+        for (attempt, answer) in (0..).zip(attempts) {
+            let step = StepId { run: run.clone(), task: 0, place: 0, attempt };
+            let effect = Effect::Enter { sds: SdsId::new("1"), mode: MaintenanceMode::Instant };
+            let intended = Record::Intended { step: step.clone(), epoch: 1, effect, gate: "".into() };
+            book.apply(&intended, at(2)).unwrap();
+            if let Some(answer) = answer {
+                for _ in 0..2 {
+                    book.apply(&Record::Answered { step: step.clone(), answer: answer.clone() }, at(3)).unwrap();
+                }
+            }
+        }
+        book.apply(&Record::Confirmed { run: run.clone(), task: 0, place: 0 }, at(4)).unwrap();
+        book.runs[&run].tasks[0].adrift.clone()
+    }
+
+    #[test]
+    fn an_order_that_was_not_answered_may_still_arrive_whatever_came_of_the_next_one() {
+        let one = BTreeMap::from([(StepKind::EnterMaintenance, 1)]);
+        let unknown = Answer::Unknown { why: "cut off".into() };
+        let refused = Answer::Refused { why: "busy".into() };
+        assert_eq!(adrift(&[Some(Answer::Accepted)]), BTreeMap::new());
+        assert_eq!(adrift(&[None]), one);
+        assert_eq!(adrift(&[Some(unknown)]), one);
+        assert_eq!(adrift(&[None, Some(Answer::Accepted)]), one);
+        assert_eq!(adrift(&[Some(refused), Some(Answer::Accepted)]), BTreeMap::new());
     }
 }

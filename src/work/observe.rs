@@ -109,8 +109,12 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
     }
 }
 
-/// An order that was given may arrive for a while; only what is seen after that tells that its effect is gone.
+/// An order that was given may arrive for a while; only what is seen after that tells that its effect is gone. One that
+/// was answered, and whose effect was seen, cannot arrive any more.
 fn after(state: &TaskState, kind: StepKind, since: Timestamp) -> Timestamp {
+    if !state.adrift.contains_key(&kind) {
+        return since;
+    }
     let settle = if mutant::is("observe settle") { chrono::TimeDelta::zero() } else { SETTLE };
     state.touched.get(&kind).map_or(since, |ordered| since.max(*ordered + settle))
 }
