@@ -58,8 +58,6 @@ use crate::web::nodes::{Nodes, RolloutDesk};
 use crate::work::keep::last_epoch;
 use crate::{BUILD, VERSION, clock};
 
-pub use work::Joined;
-
 /// Tasks get this long to end by themselves: a logout and the last answers.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -80,11 +78,6 @@ pub struct Running {
 /// Starts everything that the configuration asks for. What cannot work is
 /// found here, before the first request goes out.
 pub async fn start(config: &Config) -> anyhow::Result<Running> {
-    start_joined(config, &BTreeMap::new()).await
-}
-
-/// The same, with somebody at hand for the nodes of systems.
-pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) -> anyhow::Result<Running> {
     let access = Access::new(&config.web).context("the web configuration cannot be used")?;
     let access = Arc::new(access);
     let rules = if config.alerts.enabled { Some(rules::load(&config.alerts, &config.poll)?) } else { None };
@@ -125,10 +118,8 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
     let statuses = std::mem::take(&mut told.statuses);
     let fired = evaluator.as_ref().map(Evaluator::firing);
     let nodes = agents::open(config, &desk, &state, now).await?;
-    let (hosts, mut at_hand) = nodes.as_ref().map(|nodes| hosts::open(config, nodes, &gallery)).unzip();
-    let at_hand = at_hand.get_or_insert_default();
-    at_hand.extend(joined.clone());
-    let work = work::AtWork::new(config, at_hand, &desk, &gallery, &own, fired, &state)?;
+    let (hosts, joined) = nodes.as_ref().map(|nodes| hosts::open(config, nodes, &gallery)).unzip();
+    let work = work::AtWork::new(config, &joined.unwrap_or_default(), &desk, &gallery, &own, fired, &state)?;
     told.teller = told.teller.map(|teller| teller.explained_by(work.underway()).reporting(work.shown()));
     let (workload_watcher, workloads) = workloads.unzip();
     let framework = match (&config.mesos, &workloads) {

@@ -389,12 +389,13 @@ async fn five_real_hosts_take_back_what_is_broken_end_a_cancel_clean_and_get_to_
     let work = site.lifecycle().await;
     assert!(work.quarantined.contains_key(&as_reported(BROKEN)), "{:?}", work.quarantined);
 
-    // A person thinks better of it when the first host is in maintenance.
+    // A person thinks better of it while a package is installed on the first host.
     let plan = site.plan(AFTER).await;
     site.approve(&plan).await;
-    site.until("a maintenance", async |site| {
-        let work = site.lifecycle().await;
-        work.obligations.iter().any(|duty| duty.what.contains("leaves maintenance")).then_some(())
+    site.until("a package to be installed", async |site| {
+        let run = site.lifecycle().await.run?;
+        let installs = |step: &String| step.starts_with("install") || step == "verify";
+        run.tasks.iter().any(|task| task.step.as_ref().is_some_and(installs)).then_some(())
     })
     .await;
     let (status, text) = site.ask(json!({"order": "cancel", "by": "ada"})).await;

@@ -26,7 +26,7 @@ use crate::model::rollout::RolloutStatus;
 use crate::model::snapshot::Snapshot;
 use crate::model::step;
 use crate::model::version::{as_packaged, as_reported};
-use crate::upgrade::foreman::{Choose, Foreman};
+use crate::upgrade::foreman::{Choose, Foreman, InHand};
 use crate::upgrade::hands::Others;
 use crate::upgrade::hosts::{Placed, Places, surroundings};
 use crate::watches::Gallery;
@@ -46,6 +46,7 @@ pub(super) struct Hosts {
     static_nodes: BTreeMap<NodeName, StaticNode>,
     places: Places,
     seen: BTreeMap<SystemId, watch::Sender<Arc<Surroundings>>>,
+    in_hand: watch::Sender<InHand>,
     foremen: Vec<(Foreman, mpsc::UnboundedReceiver<Errand>)>,
 }
 
@@ -54,6 +55,7 @@ pub(super) fn open(config: &Config, agents: &Agents, gallery: &Gallery) -> (Host
     let shelf = agents.shelf.clone();
     let choose: Choose = Arc::new(move |os, component, version| exactly(&shelf, os, component, version));
     let (mut seen, mut foremen, mut joined) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+    let in_hand = watch::Sender::new(InHand::new());
     for system in config.systems.keys() {
         let around = watch::Sender::new(Arc::new(Surroundings::default()));
         let (errands, received) = mpsc::unbounded_channel();
@@ -64,6 +66,7 @@ pub(super) fn open(config: &Config, agents: &Agents, gallery: &Gallery) -> (Host
             around: around.subscribe(),
             choose: Arc::clone(&choose),
             managers: steps::managers,
+            in_hand: in_hand.clone(),
         };
         foremen.push((foreman, received));
         let others = Others { nodes: Some(errands), mesos: None };
@@ -77,6 +80,7 @@ pub(super) fn open(config: &Config, agents: &Agents, gallery: &Gallery) -> (Host
         static_nodes: config.static_nodes.clone(),
         places: places(config),
         seen,
+        in_hand,
         foremen,
     };
     (hosts, joined)
@@ -103,11 +107,12 @@ impl Hosts {
         rollout: Option<watch::Receiver<Arc<RolloutStatus>>>,
         stop: CancellationToken,
     ) {
-        let mut members = self.crew.members();
+        let (mut members, mut in_hand) = (self.crew.members(), self.in_hand.subscribe());
         let mut known: BTreeMap<String, Option<Arc<Packages>>> = BTreeMap::new();
         loop {
             let begun = Instant::now();
             members.mark_unchanged();
+            in_hand.mark_unchanged();
             let framework = framework.as_ref().map(|status| Arc::clone(&status.borrow()));
             let rollout = rollout.as_ref().map(|status| Arc::clone(&status.borrow())).unwrap_or_default();
             self.look(framework.as_deref(), &rollout, &mut known);
@@ -119,6 +124,7 @@ impl Hosts {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(TICK) => {}
                 _ = members.changed() => {}
+                _ = in_hand.changed() => {}
             }
         }
     }
@@ -129,6 +135,8 @@ impl Hosts {
         rollout: &RolloutStatus,
         known: &mut BTreeMap<String, Option<Arc<Packages>>>,
     ) {
+        // Before what agents say, which is newer then.
+        let in_hand = self.in_hand.borrow().clone();
         let members = Arc::clone(&self.crew.members().borrow());
         let sources = view::sources(framework, &self.static_nodes);
         let mut places = self.places.clone();
@@ -153,7 +161,8 @@ impl Hosts {
             let packages = os.and_then(|os| {
                 known.entry(os.to_owned()).or_insert_with(|| packages(&self.shelf, os).map(Arc::new)).clone()
             });
-            let placed = Placed { addresses, phase: shown.map(|shown| shown.phase.clone()), packages };
+            let phase = shown.map(|shown| shown.phase.clone());
+            let placed = Placed { addresses, phase, packages, in_hand: in_hand.get(name).cloned() };
             if let Some(nodes) = of_systems.get_mut(&system) {
                 nodes.push((&**member, placed));
             }

@@ -30,11 +30,11 @@ use crate::work::seam::{FiringNow, Line, Surroundings, UnderwayNow};
 
 /// Who is at hand for the hosts of a system.
 #[derive(Clone, Debug, Default)]
-pub struct Joined {
+pub(super) struct Joined {
     /// What is seen of hosts and of Mesos; none: nothing is.
-    pub around: Option<watch::Receiver<Arc<Surroundings>>>,
+    pub(super) around: Option<watch::Receiver<Arc<Surroundings>>>,
     /// Who has effects on them.
-    pub others: Others,
+    pub(super) others: Others,
 }
 
 /// The work on all systems, before it begins.

@@ -4,7 +4,7 @@
 //! does not come for it before the permit ended, or when the work orders something else instead; an agent that has begun
 //! ends it all the same, and says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -145,7 +145,13 @@ pub struct Foreman {
     pub choose: Choose,
     /// Where clients find an MDM cluster.
     pub managers: fn(&MdmCluster) -> Vec<IpAddr>,
+    /// Who has what in hand.
+    pub in_hand: watch::Sender<InHand>,
 }
+
+/// The step that each node has in hand, until the work was told what came of it. A node that shows the effect of a step
+/// while that is not over may still fail it.
+pub type InHand = BTreeMap<NodeName, StepId>;
 
 impl Foreman {
     /// The loop. Orders that are laid out stay so when it is told to stop: the next life looks what came of them.
@@ -160,14 +166,25 @@ impl Foreman {
                     Some(errand) => {
                         let this = Arc::clone(&this);
                         at_work.spawn(async move {
+                            let node = this.take_in_hand(&errand);
                             let answer = this.carry_out(&errand).await;
                             errand.answer(answer);
+                            this.in_hand.send_modify(|all| {
+                                let node = node.filter(|node| all.get(node) == Some(&errand.step));
+                                drop(node.and_then(|node| all.remove(&node)));
+                            });
                         });
                     }
                     None => return,
                 },
             }
         }
+    }
+
+    fn take_in_hand(&self, errand: &Errand) -> Option<NodeName> {
+        let Effect::Order { permit, .. } = &errand.effect else { return None };
+        self.in_hand.send_modify(|all| drop(all.insert(permit.node.clone(), errand.step.clone())));
+        Some(permit.node.clone())
     }
 
     async fn carry_out(&self, errand: &Errand) -> Answer {

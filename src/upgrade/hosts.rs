@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::enrol::crew::Member;
 use crate::model::id::NodeName;
 use crate::model::node::{Carries, NodeFacts, NodePhase};
-use crate::model::step::Component;
+use crate::model::step::{Component, StepId};
 use crate::model::version::as_reported;
 use crate::work::seam::{Packages, Surroundings};
 
@@ -28,6 +28,8 @@ pub struct Placed {
     pub phase: Option<NodePhase>,
     /// What can be installed on it.
     pub packages: Option<Arc<Packages>>,
+    /// The step that it has in hand, as far as the work was told.
+    pub in_hand: Option<StepId>,
 }
 
 /// The hosts of a system.
@@ -66,6 +68,7 @@ fn facts(node: &NodeName, said: &NodeFacts, placed: &Placed, places: &Places) ->
         staged: reported(&said.staged),
         carries,
         unready: placed.phase.as_ref().and_then(unready),
+        working: said.working.clone().or_else(|| placed.in_hand.clone()),
         ..said.clone()
     }
 }

@@ -183,6 +183,10 @@ impl Work {
         for _ in 0..MOST_TURNS {
             let Some(picture) = self.picture() else { return Ok(()) };
             let around = self.around();
+            // What came of an order counts before what is seen of it: whoever had it told us first.
+            while let Ok((step, answer)) = self.answered.try_recv() {
+                self.hear(step, answer).await?;
+            }
             let firing = (self.joints.firing)(&self.settings.system);
             let facts = Facts {
                 now: clock::now(),

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use self::package::Way;
+pub use self::package::note;
 use super::disks;
 use super::hooks;
 use super::host::{Call, Host, HostError, Output};

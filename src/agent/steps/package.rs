@@ -35,8 +35,7 @@ struct Place {
 impl Place {
     fn of(component: Component, os: &Os, host: &dyn Host) -> Result<Self, State> {
         let books = os.books().ok_or_else(|| State::Impossible(format!("{} has no package manager", os.pretty)))?;
-        let note = format!("{}/half/{}", host.state_folder(), facts(component).word);
-        Ok(Self { books, name: package_name(component, books), note })
+        Ok(Self { books, name: package_name(component, books), note: note(component, host) })
     }
 
     fn look(&self, host: &mut dyn Host) -> Result<Installed, State> {
@@ -57,6 +56,11 @@ impl Place {
             Books::Dpkg => dpkg::judge(output),
         }
     }
+}
+
+/// Where it is noted that a package manager is at work on a component, or ended badly.
+pub fn note(component: Component, host: &dyn Host) -> String {
+    format!("{}/half/{}", host.state_folder(), facts(component).word)
 }
 
 /// The package of an order, when this node can take it.

@@ -22,6 +22,8 @@ use crate::model::unit::Timestamp;
 use crate::store::{Key, State};
 use crate::watches::Pictures;
 
+static NO_RUNS: Over = Over::new();
+
 const DOMAIN: &str = "example.test";
 
 /// The begin of every story: Wednesday, 18 November 2026, 11:06:40.
@@ -95,7 +97,7 @@ impl Story {
         while self.now < until {
             let now = at(self.now);
             let verdict = verdict(now, names);
-            let seen = Seen { verdict: &verdict, underway: &[], over: &Over::new() };
+            let seen = Seen { verdict: &verdict, underway: &[], over: &NO_RUNS };
             let nothing = Pictures::new();
             while let Some(n) = next(now, &seen, &nothing, &self.policy, &mut self.memory) {
                 self.note(n);
@@ -155,8 +157,7 @@ impl Story {
     ) -> T {
         let now = at(self.now);
         let verdict = verdict(now, names);
-        let view =
-            view(now, &Seen { verdict: &verdict, underway: &[], over: &Over::new() }, &self.policy, &self.memory);
+        let view = view(now, &Seen { verdict: &verdict, underway: &[], over: &NO_RUNS }, &self.policy, &self.memory);
         act(now, &view, &self.policy, &mut self.memory)
     }
 
@@ -451,7 +452,7 @@ fn work_that_explains_an_alert_keeps_it_silent_until_it_is_late() {
     for second in 0..700 {
         let mut verdict = verdict(at(second), &[]);
         verdict.set.alerts.insert(sds.fingerprint(), sds.clone());
-        let seen = Seen { verdict: &verdict, underway: &underway, over: &Over::new() };
+        let seen = Seen { verdict: &verdict, underway: &underway, over: &NO_RUNS };
         told.extend(next(at(second), &seen, &Pictures::new(), &story.policy, &mut story.memory).map(|_| second));
     }
     assert_eq!(told, [630]);
@@ -475,7 +476,7 @@ fn more_alerts_than_can_be_remembered_are_told_by_their_number() {
     let mut story = Story::new(|_| {});
     let now = at(0);
     let verdict = verdict(now, &names);
-    let seen = Seen { verdict: &verdict, underway: &[], over: &Over::new() };
+    let seen = Seen { verdict: &verdict, underway: &[], over: &NO_RUNS };
     let pictures = Pictures::new();
     assert!(next(now, &seen, &pictures, &story.policy, &mut story.memory).is_none());
     let n = next(at(30), &seen, &pictures, &story.policy, &mut story.memory).unwrap();
