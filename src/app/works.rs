@@ -352,6 +352,7 @@ mod tests {
             next,
             last_due: None,
             last_result: last.map(str::to_owned),
+            last_success: None,
         };
         let jobs = vec![
             line("never", Vec::new(), Some("missed: the controller was not there in time")),

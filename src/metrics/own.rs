@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus::core::Collector as Metric;
-use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 use crate::model::framework::{FrameworkStatus, Registration};
 use crate::model::id::{NodeName, SystemId};
+use crate::model::lifecycle::JobResult;
 use crate::model::picture::FailureReason;
 use crate::model::rollout::RolloutStatus;
 use crate::model::snapshot::Collector;
@@ -308,6 +309,21 @@ impl Own {
         self.work.set(shown);
     }
 
+    /// A run ordered the restart of a host; `reason` is a word for what the run was asked for.
+    pub fn reboot_ordered(&self, system: &SystemId, reason: &str) {
+        self.work.reboot_ordered(system, reason);
+    }
+
+    /// A scheduled job fired, and something came of it.
+    pub fn job_fired(&self, system: &SystemId, job: &str, result: JobResult) {
+        self.work.job_fired(system, job, result);
+    }
+
+    /// A run ended that a job began.
+    pub fn job_ran(&self, system: &SystemId, job: &str, took: Duration) {
+        self.work.job_ran(system, job, took);
+    }
+
     /// How many alerts there are, by system, name, severity and state; and how many there were before.
     pub fn alerts(&self, now: &BTreeMap<[String; 4], u64>, before: &BTreeMap<[String; 4], u64>) {
         for gone in before.keys().filter(|labels| !now.contains_key(*labels)) {
@@ -395,9 +411,15 @@ fn registered<M: Metric + Clone + 'static>(registry: &Registry, metric: M) -> Re
     Ok(metric)
 }
 
-fn counter(registry: &Registry, name: &str) -> Result<IntCounterVec, prometheus::Error> {
+pub(super) fn counter(registry: &Registry, name: &str) -> Result<IntCounterVec, prometheus::Error> {
     let family = declared(name)?;
     registered(registry, IntCounterVec::new(Opts::new(name, &*family.help), &family.labels)?)
+}
+
+/// A counter of seconds, which are not whole.
+pub(super) fn seconds_total(registry: &Registry, name: &str) -> Result<CounterVec, prometheus::Error> {
+    let family = declared(name)?;
+    registered(registry, CounterVec::new(Opts::new(name, &*family.help), &family.labels)?)
 }
 
 pub(super) fn gauge(registry: &Registry, name: &str) -> Result<GaugeVec, prometheus::Error> {
@@ -405,7 +427,7 @@ pub(super) fn gauge(registry: &Registry, name: &str) -> Result<GaugeVec, prometh
     registered(registry, GaugeVec::new(Opts::new(name, &*family.help), &family.labels)?)
 }
 
-fn histogram(registry: &Registry, name: &str, bounds: &[f64]) -> Result<HistogramVec, prometheus::Error> {
+pub(super) fn histogram(registry: &Registry, name: &str, bounds: &[f64]) -> Result<HistogramVec, prometheus::Error> {
     let family = declared(name)?;
     let options = HistogramOpts::new(name, &*family.help).buckets(bounds.to_vec());
     registered(registry, HistogramVec::new(options, &family.labels)?)

@@ -331,7 +331,7 @@ mod tests {
         let (version, both): (Box<str>, _) = ("R3_6.1.2".into(), vec![Component::Mdm, Component::Sds]);
         let stage = Action::Stage { version: version.clone(), components: both.clone() };
         assert_eq!(of(stage, &site()).unwrap(), ["stage mdm-R3_6.1.2.rpm sds-R3_6.1.2.rpm"]);
-        let apply = Action::Apply { version: version.clone(), components: both.clone() };
+        let apply = Action::Apply { version: version.clone(), components: both };
         let told = of(apply.clone(), &site()).unwrap();
         assert_eq!(told, ["install mdm mdm-R3_6.1.2.rpm", "install sds sds-R3_6.1.2.rpm"]);
         let breaker = Site { breaks_ties: true, ..site() };
@@ -354,7 +354,7 @@ mod tests {
         let made = orders(&one, tasks(&one.action, "b1", &site(), &choose()).unwrap());
         let [order] = &made[..] else { panic!("{made:?}") };
         assert_eq!((order.id.as_str(), order.epoch, order.expires), ("run-0001/3/2/1", 7, one.expires));
-        assert_eq!(StepId::read(order.id.as_str()), Some(one.step.clone()));
+        assert_eq!(StepId::read(order.id.as_str()), Some(one.step));
         let both = permit(Action::Apply { version: "1.2".into(), components: vec![Component::Sds, Component::Sdc] });
         let made = orders(&both, tasks(&both.action, "b1", &site(), &choose()).unwrap());
         assert_eq!(
