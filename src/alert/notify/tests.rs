@@ -495,3 +495,59 @@ fn fingerprints_of_a_group_come_back_from_the_store() {
     let told: Vec<Fingerprint> = loaded.groups.values().flat_map(|group| group.told.keys().copied()).collect();
     assert_eq!(told.len(), 2);
 }
+
+#[test]
+fn the_end_of_a_run_is_told_once_with_what_its_steps_kept_quiet_and_none_of_before() {
+    use std::sync::Arc;
+
+    use crate::model::alerting::{StepKind, Touched, Underway};
+    use crate::model::id::RunId;
+    use crate::model::lifecycle::RunReport;
+
+    let system = SystemId::new("prod");
+    let report = |run: &str| {
+        Some(Arc::new(RunReport {
+            system: SystemId::new("prod"),
+            run: RunId::new(run),
+            what: "upgrade".to_owned(),
+            approved_by: "ada".to_owned(),
+            opened_at: at(0),
+            ended_at: at(90),
+            end: "done".to_owned(),
+            why: None,
+            tasks: Vec::new(),
+            more: 0,
+        }))
+    };
+    let mut story = Story::new(|_| {});
+    let mut touched = Touched::nothing(system.clone());
+    touched.sds.insert(("pd1".to_owned(), "sds1".to_owned()));
+    let underway = [Underway { step: StepKind::Apply, touched, until: at(3600) }];
+    let labels = [("system", "prod"), ("protection_domain", "pd1"), ("sds", "sds1")];
+    let away = alert_with("ScaleioSdsDisconnected", Severity::Critical, &labels);
+    let mut look = |seconds: i64, firing: &[Alert], underway: &[Underway], last: Option<&str>| {
+        let mut verdict = verdict(at(seconds), &[]);
+        verdict.set.alerts.extend(firing.iter().map(|alert| (alert.fingerprint(), alert.clone())));
+        let over: Over = [(system.clone(), last.and_then(report))].into();
+        let seen = Seen { verdict: &verdict, underway, over: &over };
+        let mut told = Vec::new();
+        while let Some(n) = next(at(seconds), &seen, &Pictures::new(), &story.policy, &mut story.memory) {
+            told.push(n);
+        }
+        // Over a restart nothing of it is lost.
+        let state = State { entries: story.memory.entries().unwrap(), ..State::default() };
+        let before = story.memory.before.take();
+        story.memory = Memory { before, ..Memory::load(&state).0 };
+        told
+    };
+    assert!(look(0, &[], &[], Some("run-0001")).is_empty(), "it was over before anybody looked");
+    assert!(look(60, std::slice::from_ref(&away), &underway, Some("run-0001")).is_empty(), "a step explains it");
+    let told = look(120, &[], &[], Some("run-0002"));
+    let [mail] = &told[..] else { panic!("{told:?}") };
+    assert!(matches!(&mail.kind, Kind::RunOver(report) if report.run == RunId::new("run-0002")), "{mail:?}");
+    assert_eq!(mail.held.len(), 1, "{mail:?}");
+    assert!(matches!(&mail.held[0].reason, HoldReason::Work { .. }));
+    assert!(look(180, &[], &[], Some("run-0002")).is_empty(), "it is told once");
+    let again = look(240, &[], &[], Some("run-0003"));
+    assert!(again[0].held.is_empty(), "what was told is not told again");
+}
