@@ -39,6 +39,7 @@ use crate::metrics::{Encoder, Exposition, Own};
 use crate::model::framework::ExecutorMessage;
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
+use crate::model::rollout::RolloutStatus;
 use crate::model::status::ReceiverStatus;
 use crate::model::unit::Timestamp;
 use crate::model::workload::Workloads;
@@ -69,6 +70,8 @@ pub struct Running {
     pub web: SocketAddr,
     /// The newest pictures.
     pub gallery: Gallery,
+    /// How far the rollout is; none: nothing is rolled out.
+    pub rollout: Option<watch::Receiver<Arc<RolloutStatus>>>,
     stop: CancellationToken,
     reloader: Option<Reloader>,
     tasks: Tasks,
@@ -215,6 +218,7 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
         let task = framework.run(stop.clone());
         tasks.spawn(async move { ("framework at Mesos", task.await.map_err(anyhow::Error::from)) });
     }
+    let rolled_out = rolled.as_ref().map(|(_, handles)| handles.status.clone());
     if let Some((rollout, _)) = rolled {
         let task = rollout.run(stop.clone());
         tasks.spawn(async move { ("rollout", task.await.map_err(anyhow::Error::from)) });
@@ -228,7 +232,7 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
     tasks.spawn(async move { ("store", owner.run().await.map_err(anyhow::Error::from)) });
 
     info!(version = VERSION, web = %web_address, systems = config.systems.len(), "started");
-    Ok(Running { web: web_address, gallery, stop, reloader, tasks })
+    Ok(Running { web: web_address, gallery, rollout: rolled_out, stop, reloader, tasks })
 }
 
 /// Everybody who is told of alerts.
