@@ -515,7 +515,14 @@ mod tests {
     use super::*;
 
     fn running(tasks: Tasks, stop: CancellationToken) -> Running {
-        Running { web: SocketAddr::from(([127, 0, 0, 1], 0)), gallery: Gallery::new([]), stop, reloader: None, tasks }
+        Running {
+            web: SocketAddr::from(([127, 0, 0, 1], 0)),
+            gallery: Gallery::new([]),
+            rollout: None,
+            stop,
+            reloader: None,
+            tasks,
+        }
     }
 
     /// One task that goes on until told to stop, and one of the test's.

@@ -396,16 +396,30 @@ async fn make(scene: Arc<Scene>, mut rollout: watch::Receiver<Arc<RolloutStatus>
     }
 }
 
-/// What was told of nodes: the phase of each, and its disks that are left alone.
-type ToldOfNodes = BTreeMap<NodeName, (&'static str, BTreeSet<String>)>;
+/// What was told of nodes: how far each had come, and its disks that are left alone.
+type ToldOfNodes = BTreeMap<NodeName, (Option<u8>, BTreeSet<String>)>;
+
+/// How far a node has come; none: something is wrong there.
+const fn stage(phase: &NodePhase) -> Option<u8> {
+    Some(match phase {
+        NodePhase::Wanted => 0,
+        NodePhase::Launching => 1,
+        NodePhase::Installing { .. } => 2,
+        NodePhase::Joining => 3,
+        NodePhase::Ready => 4,
+        _ => return None,
+    })
+}
 
 /// What is new of nodes, in short lines.
 fn nodes(told: &mut ToldOfNodes, status: &RolloutStatus) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, node) in &status.nodes {
-        let (phase, alone) = told.entry(name.clone()).or_default();
-        if *phase != node.phase.as_str() {
-            *phase = node.phase.as_str();
+        let (before, alone) = told.entry(name.clone()).or_default();
+        let now = stage(&node.phase);
+        // Between two steps it waits for a moment; that is no news.
+        if (now > *before && now > Some(0)) || (now.is_none() && before.is_some()) {
+            *before = now;
             lines.push(match &node.phase {
                 NodePhase::Ready => format!("{name} is ready: its disks and its client are in {}", node.system),
                 NodePhase::Failed { why, .. } => format!("{name} has failed: {why}"),

@@ -152,6 +152,8 @@ impl Scene {
             addresses: vec![format!("https://{listen}")],
             folder: self.folder.join("ca"),
             certificate_life: Duration::from_secs(365 * 24 * 60 * 60),
+            // They run the agent of this very process.
+            renew: false,
         }
     }
 

@@ -46,9 +46,9 @@ pub struct ClusterRecord {
     pub generation: Generation,
     /// Who sits where; written down before the first order.
     pub seats: BTreeMap<NodeName, Seat>,
-    /// Whether it was as wished once. Until then no node joins it.
+    /// When it was as wished first. Until then no node joins it.
     #[serde(default)]
-    pub formed: bool,
+    pub formed_at: Option<Timestamp>,
     /// Nodes that had a seat and were given up.
     #[serde(default)]
     pub lost: BTreeSet<NodeName>,
@@ -256,7 +256,7 @@ fn begin(view: &ClusterView<'_>, decision: &mut ClusterDecision) {
                     release,
                     generation,
                     seats: choice.seats.clone(),
-                    formed: false,
+                    formed_at: None,
                     lost: BTreeSet::new(),
                     known: Known::default(),
                     prepared: BTreeSet::new(),
@@ -383,7 +383,9 @@ fn go_on(record: &mut ClusterRecord, view: &ClusterView<'_>, decision: &mut Clus
         // What is not as it should be may have mended itself.
         next = bootstrap::next(&wish, &record.known, &nodes, fresh(LOOK_SOON));
     }
-    record.formed |= next.is_done();
+    if next.is_done() {
+        record.formed_at.get_or_insert(view.now);
+    }
     decision.waits.extend(next.waits.iter().map(ToString::to_string));
     for step in &next.steps {
         match task(record, view, step) {

@@ -22,7 +22,7 @@ use crate::model::id::{NodeName, SystemId};
 use crate::model::node::Role;
 use crate::model::order::{Component, Preflight};
 use crate::model::rollout::{MdmPreview, NodeRollout, Preview, Why};
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{Part as SnapshotPart, Snapshot};
 use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
 
@@ -96,8 +96,13 @@ impl Rollout {
             let mut view = self.view(record, part, members, framework, snapshot, &wished, difference.as_ref(), now);
             if let Some(cluster) = cluster {
                 view.held = held(&record.node, cluster);
-                let is_forming = cluster.record.as_ref().is_some_and(|record| !record.formed);
-                if is_forming || snapshot.is_none_or(|snapshot| snapshot.array.is_none()) {
+                let array = snapshot.and_then(|snapshot| snapshot.array.as_ref());
+                // What was told while it was being made lacks members.
+                let is_whole = |array: &SnapshotPart<_>| match &cluster.record {
+                    Some(record) => record.formed_at.is_some_and(|at| array.begun_at >= at),
+                    None => true,
+                };
+                if !array.is_some_and(is_whole) {
                     view.steps = Err(vec![no_cluster(cluster)]);
                 }
             }
