@@ -11,6 +11,7 @@ use super::recipes::os::{Books, Os};
 use super::recipes::package::PackageFile;
 use super::recipes::release::Release;
 use super::recipes::{Installed, dpkg, driver, drv_cfg, rpm};
+use super::steps::note;
 use crate::model::order::{Component, HostReport};
 
 /// A tie-breaker is the manager's package, so it is no component of its own here.
@@ -58,7 +59,10 @@ fn installed(books: Books, host: &mut dyn Host) -> BTreeMap<String, BTreeSet<Str
             Books::Rpm => rpm::read(&name, &output),
             Books::Dpkg => dpkg::read(&name, &output),
         };
+        // The books do not show a script that failed; the note does, which was made before.
+        let noted = host.exists(&note(component, host));
         let versions = match read {
+            Installed::Whole(release) if noted => ["half".to_owned(), release.to_string()].into(),
             Installed::Whole(release) => [release.to_string()].into(),
             // Not one version: nobody takes it for installed.
             Installed::Half(why) => ["half".to_owned(), why.chars().take(200).collect()].into(),

@@ -68,6 +68,7 @@ const fn acts(task: &Task) -> u32 {
         | Task::Stage { .. }
         | Task::Prerequisites { .. }
         | Task::Install(_)
+        | Task::PutBack(_)
         | Task::Remove { .. }
         | Task::Service { .. }
         | Task::ConnectSdc { .. }

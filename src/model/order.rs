@@ -146,6 +146,8 @@ pub enum Task {
     },
     /// A component is installed in the version of a package, and its service runs.
     Install(Install),
+    /// The same, also where a newer version is installed: what was tried is taken back.
+    PutBack(Install),
     /// A component is gone from the node.
     Remove {
         /// The component.
@@ -222,6 +224,7 @@ impl Task {
             Self::Stage { .. } => "stage",
             Self::Prerequisites { .. } => "prerequisites",
             Self::Install(_) => "install",
+            Self::PutBack(_) => "put_back",
             Self::Remove { .. } => "remove",
             Self::Service { .. } => "service",
             Self::ConnectSdc { .. } => "connect_sdc",

@@ -16,6 +16,15 @@ use crate::agent::recipes::release::Release;
 use crate::agent::recipes::{Installed, dpkg, drv_cfg, rpm};
 use crate::model::order::{Component, Hidden, Install, Secrets};
 
+/// Whether a newer version may be replaced by the wanted one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Never.
+    Up,
+    /// A version that was tried is taken back.
+    Back,
+}
+
 /// A package on a node.
 struct Place {
     books: Books,
@@ -26,8 +35,7 @@ struct Place {
 impl Place {
     fn of(component: Component, os: &Os, host: &dyn Host) -> Result<Self, State> {
         let books = os.books().ok_or_else(|| State::Impossible(format!("{} has no package manager", os.pretty)))?;
-        let note = format!("{}/half/{}", host.state_folder(), facts(component).word);
-        Ok(Self { books, name: package_name(component, books), note })
+        Ok(Self { books, name: package_name(component, books), note: note(component, host) })
     }
 
     fn look(&self, host: &mut dyn Host) -> Result<Installed, State> {
@@ -50,6 +58,11 @@ impl Place {
     }
 }
 
+/// Where it is noted that a package manager is at work on a component, or ended badly.
+pub fn note(component: Component, host: &dyn Host) -> String {
+    format!("{}/half/{}", host.state_folder(), facts(component).word)
+}
+
 /// The package of an order, when this node can take it.
 fn wanted(install: &Install, os: &Os) -> Result<PackageFile, State> {
     let file = PackageFile::read(&install.artefact.name).map_err(State::Impossible)?;
@@ -62,11 +75,11 @@ fn wanted(install: &Install, os: &Os) -> Result<PackageFile, State> {
     Ok(file)
 }
 
-pub(super) fn check_install(install: &Install, host: &mut dyn Host, found: &mut Found) -> State {
+pub(super) fn check_install(install: &Install, way: Way, host: &mut dyn Host, found: &mut Found) -> State {
     let looked = os(host).and_then(|os| {
         let file = wanted(install, &os)?;
         let place = Place::of(install.component, &os, host)?;
-        stand(&place, &file.release, host, found)
+        stand(&place, &file.release, way, host, found)
     });
     match looked {
         Ok(()) => {}
@@ -85,7 +98,7 @@ pub(super) fn check_install(install: &Install, host: &mut dyn Host, found: &mut 
 }
 
 /// How the books of packages stand; ok when the version is there and whole.
-fn stand(place: &Place, wanted: &Release, host: &mut dyn Host, found: &mut Found) -> Result<(), State> {
+fn stand(place: &Place, wanted: &Release, way: Way, host: &mut dyn Host, found: &mut Found) -> Result<(), State> {
     let noted = host.read(&place.note).map_err(|error| State::Unclear(error.to_string()))?.is_some();
     let name = &place.name;
     match place.look(host)? {
@@ -94,7 +107,7 @@ fn stand(place: &Place, wanted: &Release, host: &mut dyn Host, found: &mut Found
         Installed::Unclear(why) => Err(State::Unclear(why)),
         Installed::Whole(release) => {
             found.insert("version".to_owned(), release.to_string());
-            if release > *wanted {
+            if release > *wanted && way == Way::Up {
                 return Err(State::Impossible(format!(
                     "{name} {release} is installed, newer than {wanted}; the MDM does not go back, so no package does"
                 )));
@@ -102,7 +115,7 @@ fn stand(place: &Place, wanted: &Release, host: &mut dyn Host, found: &mut Found
             if noted {
                 return Err(State::Half(format!("an installation of {name} was broken off, or its script failed")));
             }
-            if release < *wanted {
+            if release != *wanted {
                 return Err(State::NotSo(format!("{name} is installed in version {release}")));
             }
             Ok(())
@@ -127,6 +140,7 @@ fn wrong_role(component: Component, host: &mut dyn Host) -> Option<State> {
 
 pub(super) fn install(
     install: &Install,
+    way: Way,
     secrets: &Secrets,
     within: Duration,
     host: &mut dyn Host,
@@ -142,7 +156,7 @@ pub(super) fn install(
         let path = if file.is_signed_archive { unpack(&path, host)? } else { path };
         let again = noted || matches!(before, Installed::Half(_));
         let call = match place.books {
-            Books::Rpm => rpm::install(&path, again),
+            Books::Rpm => rpm::install(&path, again, way == Way::Back),
             Books::Dpkg => dpkg::install(&path),
         };
         let note = format!("{}\n", file.release);

@@ -28,6 +28,7 @@ fn member(number: u8, seconds: i64) -> Member {
         open_volumes: 0,
         epoch: 0,
         working: None,
+        unready: None,
         carries: [].into(),
     };
     let host = HostReport { os: "ID=centos\nVERSION_ID=7".to_owned(), ..HostReport::default() };

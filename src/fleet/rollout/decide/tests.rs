@@ -34,6 +34,7 @@ fn facts(seconds: i64) -> NodeFacts {
         epoch: 0,
         working: None,
         carries: [].into(),
+        unready: None,
     }
 }
 
@@ -65,6 +66,7 @@ fn view(now: i64, member: Option<&Member>) -> View<'_> {
         may_look: Ok(()),
         may_change: Ok(()),
         start: Some(Why::NotOffered),
+        in_run: None,
         member,
         is_laying: false,
         is_adding: false,
@@ -361,4 +363,22 @@ fn a_node_of_the_mdm_cluster_waits_while_that_is_made_by_way_of_it() {
     let ready = Record { phase: NodePhase::Ready, ..installed(9) };
     let still = decide(&ready, &View { held: Some(held), ..view(10, Some(&heard)) });
     assert_eq!(still.record.phase, NodePhase::Ready, "to look at the cluster takes no node out");
+}
+
+#[test]
+fn a_node_that_a_run_works_on_is_left_to_it_and_an_order_that_is_open_is_ended_first() {
+    let heard = member(10);
+    let run = RunId::new("run-0001");
+    let held = View { in_run: Some(run.clone()), ..view(10, Some(&heard)) };
+    for before in [judged(record(), 10), installed(10)] {
+        let decision = decide(&before, &held);
+        assert_eq!(decision.record.phase, NodePhase::InMaintenance { run: run.clone() });
+        assert_eq!((decision.act, &decision.why[..]), (None, &[Why::InRun { run: run.clone() }][..]));
+    }
+    // Its host restarts in the run: that is no loss.
+    let silent = View { in_run: Some(run.clone()), ..view(1000, Some(&heard)) };
+    assert_eq!(decide(&installed(10), &silent).record.phase, NodePhase::InMaintenance { run: run.clone() });
+    let ordered = decide(&judged(record(), 10), &view(10, Some(&heard))).record;
+    let laying = View { is_laying: true, in_run: Some(run), ..view(11, Some(&heard)) };
+    assert!(matches!(decide(&ordered, &laying).record.phase, NodePhase::Installing { .. }));
 }

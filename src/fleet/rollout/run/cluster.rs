@@ -49,7 +49,7 @@ impl Rollout {
             let peer = Peer {
                 ips: record.source.address.iter().filter_map(|ip| ip.parse::<IpAddr>().ok()).collect(),
                 member: member(record),
-                is_busy: record.open.is_some(),
+                is_busy: record.open.is_some() || self.in_run(&record.node).is_some(),
                 is_laying: self.laying.contains(&record.node),
             };
             (record.node.clone(), peer)
