@@ -41,6 +41,7 @@ use crate::metrics::{Encoder, Exposition, Own};
 use crate::model::framework::ExecutorMessage;
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
+use crate::model::rollout::RolloutStatus;
 use crate::model::status::ReceiverStatus;
 use crate::model::unit::Timestamp;
 use crate::model::workload::Workloads;
@@ -70,6 +71,8 @@ pub struct Running {
     pub web: SocketAddr,
     /// The newest pictures.
     pub gallery: Gallery,
+    /// How far the rollout is; none: nothing is rolled out.
+    pub rollout: Option<watch::Receiver<Arc<RolloutStatus>>>,
     stop: CancellationToken,
     reloader: Option<Reloader>,
     tasks: Tasks,
@@ -224,6 +227,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         let task = framework.run(stop.clone());
         tasks.spawn(async move { ("framework at Mesos", task.await.map_err(anyhow::Error::from)) });
     }
+    let rolled_out = rolled.as_ref().map(|(_, handles)| handles.status.clone());
     if let Some((rollout, _)) = rolled {
         let task = rollout.run(stop.clone());
         tasks.spawn(async move { ("rollout", task.await.map_err(anyhow::Error::from)) });
@@ -237,7 +241,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     tasks.spawn(async move { ("store", owner.run().await.map_err(anyhow::Error::from)) });
 
     info!(version = VERSION, web = %web_address, systems = config.systems.len(), "started");
-    Ok(Running { web: web_address, gallery, stop, reloader, tasks })
+    Ok(Running { web: web_address, gallery, rollout: rolled_out, stop, reloader, tasks })
 }
 
 /// Everybody who is told of alerts.
@@ -522,7 +526,14 @@ mod tests {
     use super::*;
 
     fn running(tasks: Tasks, stop: CancellationToken) -> Running {
-        Running { web: SocketAddr::from(([127, 0, 0, 1], 0)), gallery: Gallery::new([]), stop, reloader: None, tasks }
+        Running {
+            web: SocketAddr::from(([127, 0, 0, 1], 0)),
+            gallery: Gallery::new([]),
+            rollout: None,
+            stop,
+            reloader: None,
+            tasks,
+        }
     }
 
     /// One task that goes on until told to stop, and one of the test's.
