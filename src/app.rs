@@ -40,6 +40,7 @@ use crate::mesos::scheduler::Template;
 use crate::metrics::{Encoder, Exposition, Own};
 use crate::model::framework::ExecutorMessage;
 use crate::model::id::SystemId;
+use crate::model::overview::Works;
 use crate::model::picture::Picture;
 use crate::model::status::ReceiverStatus;
 use crate::model::unit::Timestamp;
@@ -70,6 +71,8 @@ pub struct Running {
     pub web: SocketAddr,
     /// The newest pictures.
     pub gallery: Gallery,
+    /// Nodes, runs and jobs.
+    pub works: watch::Receiver<Arc<Works>>,
     stop: CancellationToken,
     reloader: Option<Reloader>,
     tasks: Tasks,
@@ -148,7 +151,8 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         framework: framework.as_ref().map(|(_, cluster, _)| cluster.status.clone()),
         work: work.shown(),
     };
-    let works = watch::Sender::default();
+    let works: watch::Sender<Arc<Works>> = watch::Sender::default();
+    let works_seen = works.subscribe();
     let stop = CancellationToken::new();
     let pasts = watch::Sender::new(Arc::default());
     let live = Live::new(pasts.subscribe(), stop.clone());
@@ -236,7 +240,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     tasks.spawn(async move { ("store", owner.run().await.map_err(anyhow::Error::from)) });
 
     info!(version = VERSION, web = %web_address, systems = config.systems.len(), "started");
-    Ok(Running { web: web_address, gallery, stop, reloader, tasks })
+    Ok(Running { web: web_address, gallery, works: works_seen, stop, reloader, tasks })
 }
 
 /// Everybody who is told of alerts.
@@ -521,7 +525,9 @@ mod tests {
     use super::*;
 
     fn running(tasks: Tasks, stop: CancellationToken) -> Running {
-        Running { web: SocketAddr::from(([127, 0, 0, 1], 0)), gallery: Gallery::new([]), stop, reloader: None, tasks }
+        let works = watch::channel(Arc::default()).1;
+        let web = SocketAddr::from(([127, 0, 0, 1], 0));
+        Running { web, gallery: Gallery::new([]), works, stop, reloader: None, tasks }
     }
 
     /// One task that goes on until told to stop, and one of the test's.

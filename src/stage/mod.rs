@@ -15,6 +15,7 @@
 mod hosts;
 mod machine;
 mod package;
+pub mod renewal;
 mod shows;
 
 pub use hosts::{Host, Hosts, Spec, launcher};
