@@ -170,6 +170,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
             members: nodes.crew.members(),
             admissions: nodes.admissions.clone(),
             authority: Arc::clone(&nodes.authority),
+            renewal: nodes.renewal.subscribe(),
             known: Arc::new(config.static_nodes.keys().cloned().collect()),
             rollout: rolled
                 .as_ref()

@@ -182,6 +182,7 @@ fn each_family_of_the_catalogue_appears_with_exactly_its_labels() {
     own.job_ran(&system, "nightly", Duration::from_secs(600));
     own.reboot_ordered(&system, "upgrade");
     own.rollout_status(&ready(), [(&NodeName::new("n1"), start())].into_iter());
+    own.agents([("current", 1)]);
     own.step_ended("stage", true, Duration::from_secs(3));
     let read = read(&full_body(&exposition, Format::Text, &own));
 

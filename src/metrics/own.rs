@@ -90,6 +90,7 @@ struct Nodes {
     states: GaugeVec,
     since: GaugeVec,
     seen: GaugeVec,
+    agents: GaugeVec,
     durations: HistogramVec,
     steps: IntCounterVec,
 }
@@ -124,6 +125,7 @@ impl Own {
                 states: gauge(&registry, "scaleio_framework_node_state")?,
                 since: gauge(&registry, "scaleio_framework_node_state_since_timestamp_seconds")?,
                 seen: gauge(&registry, "scaleio_framework_agent_last_seen_timestamp_seconds")?,
+                agents: gauge(&registry, "scaleio_framework_agents")?,
                 durations: histogram(&registry, "scaleio_framework_step_duration_seconds", &STEP_BOUNDS)?,
                 steps: counter(&registry, "scaleio_framework_steps_total")?,
             },
@@ -238,6 +240,13 @@ impl Own {
         for (name, at) in seen_at {
             let system = status.nodes.get(name).map_or("", |node| node.system.as_str());
             nodes.seen.with_label_values(&[system, name.as_str()]).set(seconds(at));
+        }
+    }
+
+    /// How many agents are the program that they are to be, and how the others stand to it.
+    pub fn agents(&self, counts: impl IntoIterator<Item = (&'static str, usize)>) {
+        for (state, count) in counts {
+            self.nodes.agents.with_label_values(&[state]).set(count as f64);
         }
     }
 

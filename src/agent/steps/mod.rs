@@ -9,6 +9,7 @@ mod package;
 mod packages_busy;
 mod preflight;
 mod reboot;
+mod renew;
 mod sdc;
 mod service;
 mod stage;
@@ -51,7 +52,7 @@ pub fn check(order: &Order, host: &mut dyn Host, found: &mut Found, now: Timesta
             configure::check_lia(installation, *generation, *accepted, host)
         }
         Task::ConnectGateway { mdms, trusts_any } => configure::check_gateway(mdms, *trusts_any, host),
-        Task::RenewAgent { .. } => State::Impossible(format!("this agent cannot do {} yet", order.task.name())),
+        Task::RenewAgent { artefact } => renew::check(order, artefact, host, found),
         Task::Unknown => State::Impossible(
             "this agent does not know the task; it is of another release than the controller".to_owned(),
         ),
@@ -74,7 +75,8 @@ pub fn act(order: &Order, host: &mut dyn Host) -> Result<(), Trouble> {
         Task::MdmRole { manager, .. } => configure::act_role(*manager, host),
         Task::LinkLia { installation, .. } => configure::act_lia(installation, host),
         Task::ConnectGateway { mdms, trusts_any } => configure::act_gateway(mdms, *trusts_any, host),
-        Task::Preflight(_) | Task::JudgeDisks { .. } | Task::RenewAgent { .. } | Task::Unknown => Ok(()),
+        Task::RenewAgent { artefact } => renew::act(order, artefact, host),
+        Task::Preflight(_) | Task::JudgeDisks { .. } | Task::Unknown => Ok(()),
     }
 }
 
