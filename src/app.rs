@@ -191,7 +191,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         spawn(&mut tasks, "poller", poller.run(stop.clone()));
     }
     if let Some(hosts) = hosts {
-        hosts.spawn(watched.framework.clone(), watched.rollout.clone(), &mut tasks, &stop);
+        hosts.spawn(watched.framework.clone(), watched.rollout.clone(), watched.work.clone(), &mut tasks, &stop);
     }
     work.spawn(&mut tasks, &stop);
     spawn(&mut tasks, "view of nodes, runs and jobs", works::publish(watched, works, stop.clone()));

@@ -205,7 +205,7 @@ fn renew(world: &Running, folder: &Path, config: &mut Config) -> anyhow::Result<
         let (listen, mirror) = (free_port(0)?, free_port(0)?);
         let addresses = vec![format!("https://{listen}")];
         let certificate_life = Duration::from_secs(86_400);
-        config.agents = Some(Agents { listen, addresses, folder: folder.join("ca"), certificate_life });
+        config.agents = Some(Agents { listen, addresses, folder: folder.join("ca"), certificate_life, renew: false });
         config.artefacts.listen = mirror;
         config.artefacts.url = format!("http://{mirror}");
     }
