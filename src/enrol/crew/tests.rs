@@ -117,12 +117,14 @@ async fn an_agent_whose_word_is_wanted_does_not_wait_for_an_order() {
     let site = Site::start(&Disk::new());
     let mut counter = site.counter.clone();
     let waits = tokio::spawn(async move { counter.next("n1", &report(None, &[])).await });
+    site.crew.want_word(&node("n2"));
+    let pause = || tokio::time::sleep(std::time::Duration::from_millis(20));
+    pause().await;
+    assert!(!waits.is_finished(), "it was another's");
+    // It may not have begun to wait yet.
     while !waits.is_finished() {
-        site.crew.want_word(&node("n2"));
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        assert!(!waits.is_finished(), "it was another's");
         site.crew.want_word(&node("n1"));
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        pause().await;
     }
     assert_eq!(waits.await.unwrap(), Ok(None));
     site.end().await;
