@@ -13,17 +13,19 @@ use clap::Parser;
 use scaleio_framework::app;
 use scaleio_framework::clock;
 use scaleio_framework::config::{
-    Alerts, Config, Control, GatewayUrl, Lifecycle, LinkKey, Log, LogFormat, Login, Mail, MailHost, Metrics, Mode,
-    Notify, Override, Place, Poll, Secret, Store, System, Trust, Web,
+    Agents, Alerts, Config, Control, GatewayUrl, Lifecycle, LinkKey, Log, LogFormat, Login, Mail, MailHost, Metrics,
+    Mode, Notify, Override, Place, Poll, Secret, Store, System, Trust, Web,
 };
 use scaleio_framework::model::id::{NodeName, SystemId};
 use scaleio_framework::model::node::NodePhase;
+use scaleio_framework::model::overview::Works;
 use scaleio_framework::model::rollout::RolloutStatus;
 use scaleio_framework::model::status::SystemStatus;
 use scaleio_framework::model::unit::Bytes;
 use scaleio_framework::proof::simulate::Play;
 use scaleio_framework::sim::world::Layout;
 use scaleio_framework::sim::{Inbox, MailSink, Options, Release, Running, Scenario, Simulation};
+use scaleio_framework::stage::renewal::Renewal;
 use scaleio_framework::stage::scene::Scene;
 use scaleio_framework::telemetry;
 use scaleio_framework::watches::Gallery;
@@ -50,6 +52,9 @@ const USUAL_MAIL_PORT: u16 = 9466;
 
 /// The statistics of the huge system have room in it.
 const MAX_ANSWER_BYTES: u64 = 512 << 20;
+
+/// After so long the calendar asks for the next release: by then a device has failed, and the upgrade waits for it.
+const UPGRADE: Duration = Duration::from_secs(45);
 
 /// A line about a rebuild under way at most this often.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -180,11 +185,25 @@ async fn main() -> anyhow::Result<()> {
         }
         _ => None,
     };
-    let config = configuration(&world, &mails, folder.path(), listen, scene.as_deref())?;
+    let mut config = configuration(&world, &mails, folder.path(), listen, scene.as_deref())?;
+    // Where the usual story is told, the system gets to another release too; 4.x is upgraded by PowerFlex Manager alone.
+    let renewal = match (&arguments.scenario, arguments.size.as_str(), arguments.release.as_str()) {
+        (None, "small", "2.0" | "2.6" | "3.0" | "3.6") => Some(renew(&world, folder.path(), &mut config)?),
+        _ => None,
+    };
     let controller = app::start(&config).await?;
     introduce(&arguments, &world, &mails, controller.web);
+    if let Some(renewal) = &renewal {
+        renewal.begin(&config).map_err(anyhow::Error::msg)?;
+        let soon = UPGRADE.as_secs();
+        println!(
+            "  (each of its servers has a host with an agent; in {soon} s a job asks for release {})",
+            renewal.to()
+        );
+    }
 
     let story = tokio::spawn(tell(controller.gallery.clone(), Arc::clone(mails.inbox())));
+    let work = tokio::spawn(tell_work(controller.works.clone()));
     let making = match (&scene, &controller.rollout) {
         (Some(scene), Some(rollout)) => Some(tokio::spawn(make(Arc::clone(scene), rollout.clone()))),
         _ => None,
@@ -192,6 +211,7 @@ async fn main() -> anyhow::Result<()> {
     let end = ended(arguments.seconds)?;
     let ended = controller.until(end).await;
     story.abort();
+    work.abort();
     if let Some(making) = making {
         making.abort();
         // Who aborts a task waits for it: it holds the scene.
@@ -202,6 +222,21 @@ async fn main() -> anyhow::Result<()> {
     }
     world.stop().await;
     ended
+}
+
+/// Hosts for the servers of a system, and a job that brings them to the next release.
+fn renew(world: &Running, folder: &Path, config: &mut Config) -> anyhow::Result<Renewal> {
+    let renewal = Renewal::of(world, "demo", &folder.join("renewal")).map_err(anyhow::Error::msg)?;
+    if config.agents.is_none() {
+        let (listen, mirror) = (free_port(0)?, free_port(0)?);
+        let addresses = vec![format!("https://{listen}")];
+        let certificate_life = Duration::from_secs(86_400);
+        config.agents = Some(Agents { listen, addresses, folder: folder.join("ca"), certificate_life, renew: false });
+        config.artefacts.listen = mirror;
+        config.artefacts.url = format!("http://{mirror}");
+    }
+    renewal.configure(config, UPGRADE).map_err(anyhow::Error::msg)?;
+    Ok(renewal)
 }
 
 /// Waits for a signal, or for this many seconds.
@@ -441,6 +476,30 @@ fn say(line: &str) {
     // Nobody reads any more: the demo goes on, its page too.
     let _ = writeln!(std::io::stdout(), "  {}  {line}", clock::now().format("%H:%M:%S"));
     let _ = std::io::stdout().flush();
+}
+
+/// Says how upgrades go: why one waits, and how far it is.
+async fn tell_work(mut works: watch::Receiver<Arc<Works>>) {
+    let mut told: BTreeMap<String, String> = BTreeMap::new();
+    while works.changed().await.is_ok() {
+        let now = Arc::clone(&works.borrow_and_update());
+        for run in &now.runs {
+            let line = match run.holds.first().filter(|_| run.state != "goes on") {
+                Some(hold) => format!("{} waits: {}", run.what, hold.why),
+                None => format!("{} {}: {} of {} tasks are done", run.what, run.state, run.done / 6 * 6, run.total),
+            };
+            // An amount that changes is no other reason.
+            let reason: String = line.chars().filter(|c| run.holds.is_empty() || !c.is_ascii_digit()).collect();
+            if told.insert(run.id.clone(), reason.clone()).as_ref() != Some(&reason) {
+                let at = clock::now().format("%H:%M:%S");
+                // Nobody reads any more: the demo goes on, its page too.
+                if writeln!(std::io::stdout(), "  {at}  {line}").is_err() {
+                    return;
+                }
+                let _ = std::io::stdout().flush();
+            }
+        }
+    }
 }
 
 /// What the teller said already.

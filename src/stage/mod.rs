@@ -15,6 +15,7 @@
 mod hosts;
 mod machine;
 mod package;
+pub mod renewal;
 pub mod scene;
 mod shows;
 
