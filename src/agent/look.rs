@@ -5,11 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::host::{Call, Host};
-use super::recipes::component::{facts, package_name};
-use super::recipes::os::{Books, Os};
+use super::recipes::component::facts;
+use super::recipes::os::Os;
 use super::recipes::package::PackageFile;
 use super::recipes::release::Release;
-use super::recipes::{Installed, dpkg, driver, drv_cfg, rpm};
+use super::recipes::{Installed, driver, drv_cfg};
+use super::steps;
 use crate::model::order::{Component, HostReport};
 
 /// A tie-breaker is the manager's package, so it is no component of its own here.
@@ -25,7 +26,7 @@ pub fn look(host: &mut dyn Host) -> HostReport {
     let lines = text.lines().map(str::trim).filter(|line| OS_LINES.iter().any(|name| line.starts_with(name)));
     let os = lines.collect::<Vec<_>>().join("\n");
     let known = Os::read(&os).ok();
-    let installed = known.as_ref().and_then(Os::books).map(|books| installed(books, host)).unwrap_or_default();
+    let installed = known.as_ref().map(|os| installed(os, host)).unwrap_or_default();
     let modules = known.as_ref().map(|os| modules(os, &installed, host)).unwrap_or_default();
     HostReport {
         os,
@@ -38,19 +39,10 @@ pub fn look(host: &mut dyn Host) -> HostReport {
     }
 }
 
-fn installed(books: Books, host: &mut dyn Host) -> BTreeMap<String, BTreeSet<String>> {
+fn installed(os: &Os, host: &mut dyn Host) -> BTreeMap<String, BTreeSet<String>> {
     let mut all = BTreeMap::new();
     for component in COMPONENTS {
-        let name = package_name(component, books);
-        let call = match books {
-            Books::Rpm => rpm::query(&name),
-            Books::Dpkg => dpkg::query(&name),
-        };
-        let Ok(output) = host.run(&call) else { continue };
-        let read = match books {
-            Books::Rpm => rpm::read(&name, &output),
-            Books::Dpkg => dpkg::read(&name, &output),
-        };
+        let Ok(read) = steps::installed(component, os, host) else { continue };
         let versions = match read {
             Installed::Whole(release) => [release.to_string()].into(),
             // Not one version: nobody takes it for installed.

@@ -68,13 +68,15 @@ const fn acts(task: &Task) -> u32 {
         | Task::Stage { .. }
         | Task::Prerequisites { .. }
         | Task::Install(_)
+        | Task::InstallBare { .. }
         | Task::Remove { .. }
         | Task::Service { .. }
         | Task::ConnectSdc { .. }
         | Task::Mdm(_)
         | Task::MdmRole { .. }
         | Task::LinkLia { .. }
-        | Task::ConnectGateway { .. } => 3,
+        | Task::ConnectGateway { .. }
+        | Task::ConsumeVolumes(_) => 3,
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn install(host: &mut SimHost, id: &str, component: Component, versio
     let (artefact, content) = package(component, version, os);
     host.served.insert(artefact.name.clone(), content);
     let mdms = vec!["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
-    let secrets = Secrets { lia_token: Some(Hidden::new("hunter2")), gateway_admin: None, mdm_admin: None };
+    let secrets = Secrets { lia_token: Some(Hidden::new("hunter2")), ..Secrets::default() };
     Order { secrets, ..order(id, Task::Install(Install { component, artefact, mdms })) }
 }
 
