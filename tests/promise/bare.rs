@@ -70,7 +70,7 @@ async fn a_host_without_a_package_manager_gets_keeps_changes_and_loses_what_is_o
     assert!(known.ends_with("mdm 192.0.2.1,192.0.2.2"), "what it knew stays: {known}");
 
     lab.done(HOST, remove.clone(), none()).await;
-    assert_eq!(lab.inside(HOST, &["ls", "/run/stub"]), "", "the module is gone");
+    assert_eq!(lab.inside(HOST, &["ls", "/run/stub"]), "", "the module is gone\n{}", lab.journal(HOST));
     assert_eq!(lab.does(HOST, remove, none()).await.outcome, Outcome::AlreadySo);
     lab.done(HOST, Task::Remove { component: Component::Sds }, none()).await;
     assert_eq!(lab.inside(HOST, &["ls", "-A", "/opt/emc/scaleio"]), "bare");

@@ -92,7 +92,7 @@ pub const START: &str = "#!/bin/sh
 # Written by the agent of scaleio-framework.
 set -e
 cd /opt/emc/scaleio/sdc
-grep -q '^scini ' /proc/modules || insmod \"modules/$(uname -r)/scini.ko\"
+grep -q ' scini$' /proc/devices || insmod \"modules/$(uname -r)/scini.ko\"
 rm -f /dev/scini
 mknod /dev/scini c \"$(sed -n 's/^ *\\([0-9]*\\) scini$/\\1/p' /proc/devices)\" 0
 export LD_LIBRARY_PATH=/opt/emc/scaleio/sdc/lib
@@ -106,7 +106,7 @@ touch /run/lock/subsys/scini
 pub const STOP: &str = "#!/bin/sh
 # Written by the agent of scaleio-framework.
 set -e
-! grep -q '^scini ' /proc/modules || rmmod scini
+! grep -q ' scini$' /proc/devices || rmmod scini
 rm -f /dev/scini /run/lock/subsys/scini
 ";
 

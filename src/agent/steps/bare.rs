@@ -46,7 +46,8 @@ pub(super) fn install(
     let component = install.component;
     let facts = facts(component);
     let folder = bare::unpacked(facts.word, release);
-    run(host, Call::new("mkdir", ["-p", &folder]), within)?;
+    // Everybody may call what is in it, whatever is masked for the agent's own files.
+    run(host, Call::new("sh", ["-c", "umask 022 && exec mkdir -p \"$1\"", "sh", &folder]), within)?;
     if let Err(trouble) = run(host, Call::new("tar", ["-xzf", file, "-C", &folder]), within) {
         // What was unpacked of it only takes room, so whether it goes is no matter beside the trouble itself.
         let _ = run(host, Call::new("rm", ["-rf", &folder]), within);

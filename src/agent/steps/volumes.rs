@@ -66,8 +66,11 @@ pub(super) fn act(consume: &Consume, secrets: &Secrets, host: &mut dyn Host) -> 
         let staged = host.stage(artefact).map_err(|error| passing(&error))?;
         let content = host.read(&staged).map_err(|error| passing(&error))?;
         let content = content.ok_or_else(|| Trouble::Passing(format!("{staged} is gone")))?;
+        // What is there keeps its mode, so what cannot be run makes room first.
+        if !can_be_run(&path, host).map_err(trouble)? {
+            host.remove(&path).map_err(|error| passing(&error))?;
+        }
         host.write(&path, &content, 0o755).map_err(|error| passing(&error))?;
-        run(host, &Call::new("chmod", ["755", &path]))?;
     }
     let text = kept(host).map_err(trouble)?;
     let wanted = recipe::config(&text, consume, &password).map_err(Trouble::Lasting)?;
@@ -113,7 +116,13 @@ fn place(name: &str, artefact: Option<&Artefact>, host: &mut dyn Host) -> Result
 /// Whether a program is the one that was ordered.
 fn is_there(path: &str, artefact: &Artefact, host: &mut dyn Host) -> Result<bool, State> {
     let content = host.read(path).map_err(|error| State::Unclear(error.to_string()))?;
-    Ok(content.is_some_and(|content| hex(&Sha256::digest(content)) == artefact.sha256))
+    let is_it = content.is_some_and(|content| hex(&Sha256::digest(content)) == artefact.sha256);
+    Ok(is_it && can_be_run(path, host)?)
+}
+
+fn can_be_run(path: &str, host: &mut dyn Host) -> Result<bool, State> {
+    let owned = host.owned(path).map_err(|error| State::Unclear(error.to_string()))?;
+    Ok(owned.is_none_or(|owned| owned.is_program))
 }
 
 fn kept(host: &mut dyn Host) -> Result<String, State> {
