@@ -18,6 +18,7 @@ pub mod model;
 pub mod poll;
 pub mod proof;
 pub mod sim;
+pub mod stage;
 pub mod store;
 pub mod switchboard;
 pub mod telemetry;

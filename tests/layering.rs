@@ -37,9 +37,11 @@ fn allowed(part: &str) -> Option<Vec<&'static str>> {
         "main" => layers(&[&["cli", "app"], FEATURES, SHARED, ADAPTERS, BASE]),
         // A world of its own: what it shared with the product, it could not judge.
         "sim" => layers(&[BASE]),
+        // Where the product's own agents meet the machines and the world that judge them.
+        "stage" => layers(&[&["sim", "agent"], &["enrol"], ADAPTERS, BASE]),
         // Where the product's own step function meets the world that judges it.
         "proof" => layers(&[&["sim", "work", "upgrade"], BASE]),
-        "bin" => layers(&[&["sim", "proof", "cli", "app"], FEATURES, SHARED, ADAPTERS, BASE]),
+        "bin" => layers(&[&["sim", "stage", "proof", "cli", "app"], FEATURES, SHARED, ADAPTERS, BASE]),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::host::{Call, Host};
+use super::preflight::proc;
 use super::recipes::component::facts;
 use super::recipes::os::Os;
 use super::recipes::package::PackageFile;
@@ -35,8 +36,14 @@ pub fn look(host: &mut dyn Host) -> HostReport {
         staged: staged(host),
         running: running(&installed, host),
         open_volumes: open_volumes(host),
+        cores: table(host, "/proc/cpuinfo").and_then(|table| proc::cores(&table)),
+        memory_mib: table(host, "/proc/meminfo").and_then(|table| proc::memory_mib(&table)),
         installed,
     }
+}
+
+fn table(host: &mut dyn Host, path: &str) -> Option<String> {
+    host.read(path).ok().flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn installed(os: &Os, host: &mut dyn Host) -> BTreeMap<String, BTreeSet<String>> {

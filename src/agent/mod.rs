@@ -9,6 +9,7 @@
 //! is what is known of the product's packages, `host` is the node itself.
 
 pub mod disks;
+pub mod executor;
 #[cfg(test)]
 mod fixture;
 pub mod hooks;

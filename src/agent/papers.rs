@@ -7,8 +7,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::host::write_durably;
-use super::link::Papers;
+use super::link::{Link, Papers};
 use crate::enrol::ca::fingerprint;
+use crate::enrol::endpoint::Join;
 use crate::enrol::request::Request;
 use crate::model::unit::Timestamp;
 
@@ -77,6 +78,23 @@ pub fn keep(
             "the certificate comes from an authority with the SHA-256 {found}, and the task says {expected}; nothing of it is kept"
         ));
     }
+    write(folder, request, certificate, authority)
+}
+
+/// Gets a host its papers by a token. `ca` is the file with the authority's certificate, brought by a way that is trusted.
+///
+/// # Errors
+/// The controller gives none, or they cannot be written.
+pub async fn join(folder: &Path, ca: &Path, controller: &str, node: &str, token: &str) -> Result<(), String> {
+    let authority = std::fs::read_to_string(ca).map_err(|error| format!("cannot read {}: {error}", ca.display()))?;
+    let request = Request::new(node).map_err(|error| error.to_string())?;
+    let link = Link::new(ca, None).map_err(|error| error.to_string())?;
+    let join = Join { node: node.to_owned(), token: token.trim().to_owned(), request: request.pem().to_owned() };
+    let joined = link.join(controller.trim_end_matches('/'), &join).await.map_err(|error| error.to_string())?;
+    write(folder, &request, &joined.certificate, &authority)
+}
+
+fn write(folder: &Path, request: &Request, certificate: &str, authority: &str) -> Result<(), String> {
     let papers = Papers::of(folder);
     for (path, text, mode) in [
         (&papers.ca, authority, 0o644),

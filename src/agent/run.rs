@@ -15,11 +15,12 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::host::Host;
 use super::ledger::{Ledger, LedgerError};
 use super::link::{Link, LinkError, Papers};
 use super::look::look;
 use super::memory::{Admission, Memory, Record, refused, without_secrets};
-use super::real::{self, RealHost};
+use super::real::{self, Fetch, RealHost};
 use super::walk::{Around, walk};
 use crate::model::mdm::Change;
 use crate::model::order::{Artefact, Component, Finished, HostReport, Order, OrderId, PROTOCOL, Report, Secrets, Task};
@@ -103,11 +104,42 @@ impl Clock {
     }
 }
 
-/// Runs until told to stop.
+/// Runs on this host until told to stop.
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), AgentError> {
+    let link = link(&settings)?;
+    let fail = |source| AgentError::Folder { folder: settings.folder.clone(), source };
+    let host = RealHost::new(&settings.folder, fetcher(&settings, &link)).map_err(fail)?;
+    let program = real::sha256(std::path::Path::new("/proc/self/exe")).unwrap_or_default();
+    run_on(settings, link, Box::new(host), program, stop).await
+}
+
+/// The way to the controllers, with the papers of the folder.
+///
+/// # Errors
+/// The papers are not there or cannot be used.
+pub fn link(settings: &Settings) -> Result<Link, AgentError> {
     let papers = Papers::of(&settings.folder);
-    let link = Link::new(&papers.ca, Some(&papers.own))?;
-    let about = about();
+    Ok(Link::new(&papers.ca, Some(&papers.own))?)
+}
+
+/// How a host gets files from the controllers. To be called off the async threads.
+pub fn fetcher(settings: &Settings, link: &Link) -> Fetch {
+    let (link, controllers, runtime) = (link.clone(), settings.controllers.clone(), Handle::current());
+    Box::new(move |artefact, to| runtime.block_on(fetch(&link, &controllers, artefact, to)))
+}
+
+/// Runs as the agent of any host until told to stop. `program` is the SHA-256 of the agent's own program.
+///
+/// # Errors
+/// The ledger cannot be used, or the agent has a bug.
+pub async fn run_on(
+    settings: Settings,
+    link: Link,
+    mut host: Box<dyn Host + Send>,
+    program: String,
+    stop: CancellationToken,
+) -> Result<(), AgentError> {
+    let about = about(&mut *host, program);
     let path = settings.folder.join("ledger");
     let ledger = match Ledger::open(&path) {
         Ok(ledger) => ledger,
@@ -121,13 +153,6 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Agen
     let (status, watched) = watch::channel(Status::of(ledger.memory(), ledger.memory().current().is_some(), None));
     let (sender, came) = mpsc::channel(16);
     let clock = Clock::default();
-    let host = {
-        let (link, controllers, runtime) = (link.clone(), settings.controllers.clone(), Handle::current());
-        let fetch =
-            move |artefact: &Artefact, to: &std::path::Path| runtime.block_on(fetch(&link, &controllers, artefact, to));
-        let fail = |source| AgentError::Folder { folder: settings.folder.clone(), source };
-        RealHost::new(&settings.folder, Box::new(fetch)).map_err(fail)?
-    };
     info!(version = VERSION, boot_id = about.boot_id, "the agent works");
     let worker = Worker { ledger, host, came, status, seen: None, clock: clock.clone(), stop: stop.clone() };
     let mut worker = tokio::task::spawn_blocking(move || worker.run());
@@ -145,14 +170,14 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Agen
 }
 
 /// What does not change while an agent runs.
-fn about() -> Report {
-    let read = |path| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+fn about(host: &mut dyn Host, program: String) -> Report {
+    let kernel = host.read("/proc/sys/kernel/osrelease").ok().flatten().unwrap_or_default();
     Report {
         protocol: PROTOCOL,
         release: VERSION.to_owned(),
-        program: real::sha256(std::path::Path::new("/proc/self/exe")).unwrap_or_default(),
-        boot_id: read("/proc/sys/kernel/random/boot_id"),
-        kernel: read("/proc/sys/kernel/osrelease"),
+        program,
+        boot_id: host.boot_id(),
+        kernel: String::from_utf8_lossy(&kernel).trim().to_owned(),
         epoch: 0,
         working_on: None,
         finished: Vec::new(),
@@ -247,7 +272,7 @@ async fn talk(
 
 struct Worker {
     ledger: Ledger,
-    host: RealHost,
+    host: Box<dyn Host + Send>,
     came: mpsc::Receiver<Came>,
     status: watch::Sender<Status>,
     seen: Option<HostReport>,
@@ -274,7 +299,7 @@ impl Worker {
     }
 
     fn look(&mut self) {
-        self.seen = Some(look(&mut self.host));
+        self.seen = Some(look(&mut *self.host));
     }
 
     /// What comes next; none when told to stop or when the time is over.
@@ -358,7 +383,7 @@ impl Worker {
             !stop.is_cancelled()
         };
         let around = Around { now: &now, pause: &pause };
-        if let Some(finished) = walk(&mut self.ledger, &mut self.host, secrets, &around)? {
+        if let Some(finished) = walk(&mut self.ledger, &mut *self.host, secrets, &around)? {
             info!(order = %finished.id, outcome = ?finished.outcome, "a step is over");
             // Who hears of the outcome hears at once what it changed.
             self.look();

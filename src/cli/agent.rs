@@ -1,17 +1,14 @@
 //! `sio agent`: the service on a node, and how a host joins by a token.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::host::write_durably;
-use crate::agent::link::{Link, Papers};
+use crate::agent::papers;
 use crate::agent::run::{Settings, run};
 use crate::config::{Log, LogFormat};
-use crate::enrol::endpoint::Join;
-use crate::enrol::request::Request;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -73,19 +70,9 @@ pub(super) fn agent(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn join_by_token(arguments: &JoinArguments) -> anyhow::Result<()> {
-    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
-    let (token, ca) = (read(&arguments.token_file)?, read(&arguments.ca)?);
-    let request = Request::new(&arguments.node)?;
-    let link = Link::new(&arguments.ca, None)?;
-    let join = Join { node: arguments.node.clone(), token: token.trim().to_owned(), request: request.pem().to_owned() };
-    let joined = link.join(arguments.controller.trim_end_matches('/'), &join).await?;
-    let papers = Papers::of(&arguments.folder);
-    for (path, text, mode) in [
-        (&papers.ca, &ca, 0o644),
-        (&papers.own.key, &request.key().to_owned(), 0o600),
-        (&papers.own.certificate, &joined.certificate, 0o644),
-    ] {
-        write_durably(path, text.as_bytes(), mode).with_context(|| format!("cannot write {}", path.display()))?;
-    }
+    let file = &arguments.token_file;
+    let token = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let joined = papers::join(&arguments.folder, &arguments.ca, &arguments.controller, &arguments.node, &token).await;
+    joined.map_err(anyhow::Error::msg)?;
     Ok(())
 }

@@ -1,86 +1,23 @@
-//! `sio executor`: what a Mesos agent starts. It gets the node agent its papers,
-//! makes it a service of the host, and carries a task whose state says how
-//! that service is.
-//!
-//! ```text
-//! Launched -> papers good? --no--> ask for a certificate, until it comes
-//!                 | yes                        |
-//!                 v                            v
-//!              service of the host <-----------'  -> looked at every few seconds
-//! ```
+//! `sio executor`: what a Mesos agent starts. It makes the node agent a service
+//! of this host.
 //!
 //! On a host without systemd, or one with several Mesos agents that each name
 //! a folder, the agent is a child of the executor instead, and ends with it.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command};
-use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use crate::agent::papers::{self, Standing};
+use crate::agent::executor::{Body, Briefing, carry};
 use crate::agent::real::RealHost;
 use crate::agent::service::{self, Service};
-use crate::clock;
-use crate::enrol::request::Request;
-use crate::mesos::executor::{End, Happened, Say, Surroundings, run};
-use crate::model::enrolment::{self, Answer, Ask};
-use crate::model::id::TaskId;
-use crate::model::mesos::TaskState;
-
-/// Words that wait for the agent, or for us.
-const WAITING: usize = 64;
-/// A service that fell over is seen this soon; systemd starts it again within a second.
-const LOOK: Duration = Duration::from_secs(5);
-/// After a refusal, or a host that would not take the service, it is tried again.
-const TRY_AGAIN: Duration = Duration::from_secs(30);
-
-/// What came with the task: where the controllers are, and who signs for them.
-#[derive(Clone, Debug)]
-struct Briefing {
-    controllers: Vec<String>,
-    authority: String,
-    folder: PathBuf,
-    /// Whether the host can have one agent, as a service.
-    is_service: bool,
-}
-
-impl Briefing {
-    /// None: a controller that has nothing for agents to do.
-    fn read(variables: &[(String, String)]) -> Option<Self> {
-        let get = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-        let controllers = get(enrolment::CONTROLLERS)?.split(',').map(str::to_owned).collect();
-        let said = get(enrolment::FOLDER);
-        Some(Self {
-            controllers,
-            authority: get(enrolment::AUTHORITY)?.to_owned(),
-            folder: said.unwrap_or("/var/lib/sio-agent").into(),
-            is_service: said.is_none() && service::has_systemd(),
-        })
-    }
-
-    fn service(&self) -> Service {
-        Service { controllers: self.controllers.clone(), folder: self.folder.display().to_string() }
-    }
-}
+use crate::mesos::executor::{End, Surroundings};
 
 /// Runs to the end of the executor.
 pub(super) async fn executor(variables: &[(String, String)]) -> anyhow::Result<()> {
     let surroundings = Surroundings::read(variables)?;
-    let (happened, news) = mpsc::channel(WAITING);
-    let (say, said) = mpsc::channel(WAITING);
-    let program = Program {
-        say,
-        briefing: Briefing::read(variables),
-        tasks: Vec::new(),
-        stage: Stage::Idle,
-        child: None,
-        told: None,
-        papers_at: tokio::time::Instant::now(),
-    };
-    let (end, ()) = tokio::join!(run(&surroundings, happened, said), program.run(news));
-    match end? {
+    match carry(&surroundings, Briefing::read(variables), Here::default()).await? {
         End::Done => Ok(()),
         end @ (End::Unheard | End::AgentLost | End::Unknown) => {
             warn!(?end, "the executor ends without its agent");
@@ -89,157 +26,18 @@ pub(super) async fn executor(variables: &[(String, String)]) -> anyhow::Result<(
     }
 }
 
-/// Certificates last for months; half of the life of one is noticed within this time.
-const LOOK_AT_PAPERS: Duration = Duration::from_secs(60 * 60);
-
-/// How far the node agent is.
-enum Stage {
-    /// No task is to be carried yet.
-    Idle,
-    /// A certificate was asked for.
-    Asking(Request),
-    /// It did not work; it is tried again then.
-    Pausing(tokio::time::Instant),
-    /// The agent was made to run, and is looked at.
-    Watching,
-}
-
-struct Program {
-    say: mpsc::Sender<Say>,
-    briefing: Option<Briefing>,
-    tasks: Vec<TaskId>,
-    stage: Stage,
+/// The agent of this host.
+#[derive(Default)]
+struct Here {
     child: Option<Child>,
-    /// What was told last; the same is not told again.
-    told: Option<(bool, String)>,
-    /// When the papers were looked at.
-    papers_at: tokio::time::Instant,
 }
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        // Nobody would watch it any more, and another executor starts its own.
-        self.end_child();
-    }
+/// Whether the host can have one agent, as a service.
+fn is_service(briefing: &Briefing) -> bool {
+    briefing.folder.is_none() && service::has_systemd()
 }
 
-impl Program {
-    async fn run(mut self, mut news: mpsc::Receiver<Happened>) {
-        let mut beat = tokio::time::interval(LOOK);
-        loop {
-            let happened = tokio::select! {
-                happened = news.recv() => happened,
-                _ = beat.tick() => {
-                    self.look().await;
-                    continue;
-                }
-            };
-            let (ended, is_over) = match happened {
-                None => return,
-                Some(Happened::Launched { task, .. }) => {
-                    self.tasks.push(task.clone());
-                    report(&self.say, &task, TaskState::Starting, None, "the executor is there").await;
-                    self.begin().await;
-                    continue;
-                }
-                Some(Happened::Message(data)) => {
-                    self.heard(&data).await;
-                    continue;
-                }
-                Some(Happened::Kill { task }) => {
-                    self.tasks.retain(|other| *other != task);
-                    (vec![task], self.tasks.is_empty())
-                }
-                Some(Happened::Shutdown) => (std::mem::take(&mut self.tasks), true),
-            };
-            let words = if self.child.is_some() {
-                "it was told to end, and the node agent with it"
-            } else {
-                "it was told to end; the node agent goes on"
-            };
-            for task in &ended {
-                report(&self.say, task, TaskState::Killed, None, words).await;
-            }
-            if is_over {
-                return;
-            }
-        }
-    }
-
-    /// Gets papers, or goes on with those there are.
-    async fn begin(&mut self) {
-        let Some(briefing) = self.briefing.clone() else {
-            self.tell(true, "the executor is at work").await;
-            return;
-        };
-        match papers::judge(&briefing.folder, &briefing.authority, clock::now()) {
-            Standing::Good => self.install(&briefing, false).await,
-            standing => {
-                info!(?standing, "a certificate is asked for");
-                self.ask().await;
-            }
-        }
-    }
-
-    async fn ask(&mut self) {
-        match Request::new("node") {
-            Ok(request) => {
-                let ask = Ask::Certificate { request: request.pem().to_owned() };
-                self.stage = Stage::Asking(request);
-                // Texts cannot fail to be written.
-                let _ = self.say.send(Say::Ask(serde_json::to_vec(&ask).unwrap_or_default())).await;
-            }
-            Err(error) => self.pause(format!("no key can be made: {error}")).await,
-        }
-    }
-
-    async fn heard(&mut self, data: &[u8]) {
-        let Some(briefing) = self.briefing.clone() else { return };
-        let Stage::Asking(request) = &self.stage else { return };
-        match serde_json::from_slice(data) {
-            Ok(Answer::Certificate { node, certificate, authority }) => {
-                let kept = papers::keep(&briefing.folder, request, &certificate, &authority, &briefing.authority);
-                match kept {
-                    Ok(()) => {
-                        info!(node, "the node has its certificate");
-                        self.install(&briefing, true).await;
-                    }
-                    Err(why) => self.pause(why).await,
-                }
-            }
-            Ok(Answer::Refused { why }) => self.pause(format!("the controller gives no certificate: {why}")).await,
-            Ok(Answer::Unknown) | Err(_) => {
-                self.pause("the controller said what this release does not understand".to_owned()).await;
-            }
-        }
-    }
-
-    /// Makes the agent run; with new papers, run again.
-    async fn install(&mut self, briefing: &Briefing, new_papers: bool) {
-        if !briefing.is_service {
-            self.end_child();
-            match self.start_child(briefing) {
-                Ok(()) => self.watch().await,
-                Err(error) => self.pause(format!("the node agent cannot be started: {error}")).await,
-            }
-            return;
-        }
-        let (service, folder) = (briefing.service(), briefing.folder.clone());
-        let settled = tokio::task::spawn_blocking(move || {
-            let program = std::fs::read("/proc/self/exe").map_err(|error| error.to_string())?;
-            let mut host = here(&folder)?;
-            service.settle(&program, new_papers, &mut host)
-        });
-        match settled.await {
-            Ok(Ok(changed)) => {
-                info!(changed, "the node agent is a service of this host");
-                self.watch().await;
-            }
-            Ok(Err(why)) => self.pause(why).await,
-            Err(panic) => self.pause(format!("a bug: {panic}")).await,
-        }
-    }
-
+impl Here {
     fn end_child(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
@@ -247,116 +45,70 @@ impl Program {
         }
     }
 
-    fn start_child(&mut self, briefing: &Briefing) -> std::io::Result<()> {
+    fn start_child(&mut self, briefing: &Briefing) -> Result<(), String> {
         let mut command = Command::new("/proc/self/exe");
-        command.arg("agent").arg("--folder").arg(&briefing.folder);
+        command.arg("agent").arg("--folder").arg(briefing.folder());
         for controller in &briefing.controllers {
             command.args(["--controller", controller]);
         }
-        self.child = Some(command.stdin(std::process::Stdio::null()).spawn()?);
+        let child = command.stdin(std::process::Stdio::null()).spawn();
+        self.child = Some(child.map_err(|error| format!("the node agent cannot be started: {error}"))?);
+        Ok(())
+    }
+}
+
+impl Body for Here {
+    async fn settle(&mut self, briefing: &Briefing, new_papers: bool) -> Result<(), String> {
+        if !is_service(briefing) {
+            self.end_child();
+            return self.start_child(briefing);
+        }
+        let folder = briefing.folder();
+        let service = Service { controllers: briefing.controllers.clone(), folder: folder.display().to_string() };
+        let settled = tokio::task::spawn_blocking(move || {
+            let program = std::fs::read("/proc/self/exe").map_err(|error| error.to_string())?;
+            let mut host = here(&folder)?;
+            service.settle(&program, new_papers, &mut host)
+        });
+        let changed = settled.await.map_err(|panic| format!("a bug: {panic}"))??;
+        info!(changed, "the node agent is a service of this host");
         Ok(())
     }
 
-    async fn watch(&mut self) {
-        self.stage = Stage::Watching;
-        self.look_at_agent().await;
-    }
-
-    async fn pause(&mut self, why: String) {
-        warn!(why, "the node agent does not run");
-        self.stage = Stage::Pausing(tokio::time::Instant::now() + TRY_AGAIN);
-        self.tell(false, &why).await;
-    }
-
-    /// Looks how the agent is, and tries again what is due.
-    async fn look(&mut self) {
-        match &self.stage {
-            Stage::Idle | Stage::Asking(_) => {}
-            Stage::Pausing(until) if tokio::time::Instant::now() < *until => {}
-            Stage::Pausing(_) => self.begin().await,
-            Stage::Watching if self.papers_at.elapsed() > LOOK_AT_PAPERS => {
-                self.papers_at = tokio::time::Instant::now();
-                self.renew().await;
+    async fn health(&mut self, briefing: &Briefing) -> Result<(), String> {
+        let Some(child) = &mut self.child else {
+            if !is_service(briefing) {
+                // It ended, and could not be started again.
+                return self.start_child(briefing);
             }
-            Stage::Watching => self.look_at_agent().await,
-        }
-    }
-
-    /// Asks for a new certificate in good time; the agent goes on with the one it has.
-    async fn renew(&mut self) {
-        let Some(briefing) = &self.briefing else { return };
-        if papers::judge(&briefing.folder, &briefing.authority, clock::now()) != Standing::Good {
-            info!("another certificate is asked for");
-            self.ask().await;
-        }
-    }
-
-    async fn look_at_agent(&mut self) {
-        let Some(briefing) = self.briefing.clone() else { return };
-        let health = match &mut self.child {
-            Some(child) => match child.try_wait() {
-                Ok(None) => Ok(()),
-                Ok(Some(status)) => Err(format!("the node agent ended with {status}")),
-                Err(error) => Err(error.to_string()),
-            },
-            None => {
-                let folder = briefing.folder.clone();
-                let looked = tokio::task::spawn_blocking(move || service::health(&mut here(&folder)?));
-                looked.await.unwrap_or_else(|panic| Err(panic.to_string()))
-            }
+            let folder = briefing.folder();
+            let looked = tokio::task::spawn_blocking(move || service::health(&mut here(&folder)?));
+            return looked.await.unwrap_or_else(|panic| Err(panic.to_string()));
         };
-        match health {
-            Ok(()) => self.tell(true, "the node agent runs").await,
-            Err(why) if self.child.is_some() => {
-                self.child = None;
-                self.tell(false, &why).await;
-                if let Err(error) = self.start_child(&briefing) {
-                    self.pause(format!("the node agent cannot be started: {error}")).await;
-                }
-            }
-            Err(why) => self.tell(false, &why).await,
-        }
+        let why = match child.try_wait() {
+            Ok(None) => return Ok(()),
+            Ok(Some(status)) => format!("the node agent ended with {status}"),
+            Err(error) => error.to_string(),
+        };
+        self.child = None;
+        self.start_child(briefing)?;
+        Err(why)
     }
 
-    /// Tells how the agent is, once for each change.
-    async fn tell(&mut self, healthy: bool, message: &str) {
-        let now = (healthy, message.to_owned());
-        if self.told.as_ref() == Some(&now) {
-            return;
-        }
-        self.told = Some(now);
-        for task in &self.tasks {
-            report(&self.say, task, TaskState::Running, Some(healthy), message).await;
-        }
+    fn ends_with_us(&self) -> bool {
+        self.child.is_some()
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        // Nobody would watch it any more, and another executor starts its own.
+        self.end_child();
     }
 }
 
 /// This host, for looking and for the service's files; it fetches nothing.
-fn here(folder: &std::path::Path) -> Result<RealHost, String> {
-    let fetch = |_: &crate::model::order::Artefact, _: &std::path::Path| Err("an executor fetches nothing".to_owned());
+fn here(folder: &Path) -> Result<RealHost, String> {
+    let fetch = |_: &_, _: &Path| Err("an executor fetches nothing".to_owned());
     RealHost::new(folder, Box::new(fetch)).map_err(|error| format!("cannot use {}: {error}", folder.display()))
-}
-
-async fn report(say: &mpsc::Sender<Say>, task: &TaskId, state: TaskState, healthy: Option<bool>, message: &str) {
-    let said = Say::State { task: task.clone(), state, healthy, message: message.to_owned() };
-    // The loop has ended; so will we.
-    let _ = say.send(said).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    }
-
-    #[test]
-    fn what_came_with_the_task_is_read_and_half_of_it_is_nothing() {
-        let both = [("SIO_CONTROLLERS", "https://a:1,https://b:2"), ("SIO_CA_SHA256", "00")];
-        let briefing = Briefing::read(&variables(&both)).unwrap();
-        assert_eq!(briefing.controllers, ["https://a:1", "https://b:2"]);
-        assert_eq!(briefing.service().folder, "/var/lib/sio-agent");
-        assert!(Briefing::read(&variables(&both[..1])).is_none());
-    }
 }

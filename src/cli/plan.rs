@@ -62,9 +62,10 @@ fn render(preview: &Preview) -> String {
     block("left out", &refused);
     let idle: Vec<String> = preview.idle.iter().map(|(node, why)| format!("{node}: {why}")).collect();
     block("gives no storage", &idle);
-    if let Some(MdmPreview { seats, missing, warnings, unproven }) = &preview.mdm {
+    if let Some(MdmPreview { seats, missing, warnings, unproven, waits }) = &preview.mdm {
         let seats: Vec<String> = seats.iter().map(|(node, seat)| format!("{node} is {seat}")).collect();
         block("MDM cluster", &seats);
+        block("the MDM cluster is not yet as it shall be", waits);
         block("seats that nobody can take", missing);
         block("to be known", warnings);
         block("never seen in use, and refused until they are accepted by name", unproven);

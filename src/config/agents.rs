@@ -165,7 +165,7 @@ pub(super) fn fleet(mut section: Section<'_>, systems: &[SystemId]) -> BTreeMap<
 }
 
 /// What is wrong with the name of a node: it is in certificates, metrics and paths.
-fn judge_node(name: &str) -> Option<Complaint> {
+pub(super) fn judge_node(name: &str) -> Option<Complaint> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
     let is_well = name.len() <= 253 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain);
     (!is_well).then(|| complain(format!("{name:?} is no name of a host"), "use letters, digits, dots and hyphens"))

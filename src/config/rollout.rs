@@ -1,8 +1,10 @@
 //! How `[systems.NAME.rollout]` is read: what the storage of a system shall look like.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::section::{Complaint, Found, Section, complain};
+use crate::model::command::Command;
+use crate::model::id::NodeName;
 use crate::model::unit::Bytes;
 
 /// Smaller devices are refused by the MDM.
@@ -24,8 +26,19 @@ pub struct Rollout {
     pub disks: DiskFilter,
     /// The MDM cluster that is made; none: it is there already.
     pub mdm: Option<WantedMdm>,
+    /// The gateway that is installed on a node of ours; none: it comes by another hand.
+    pub gateway: Option<WantedGateway>,
     /// The release of packages; none: the newest that is not newer than the MDM.
     pub release: Option<Box<str>>,
+}
+
+/// `[systems.NAME.rollout.gateway]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedGateway {
+    /// The node that carries it.
+    pub node: NodeName,
+    /// Whether it takes the MDM's certificate without looking at it.
+    pub trusts_any: bool,
 }
 
 /// `[systems.NAME.rollout.mdm]`
@@ -43,6 +56,12 @@ pub struct WantedMdm {
     pub memory: Bytes,
     /// The attribute of agents that names what fails together.
     pub rack_attribute: Option<Box<str>>,
+    /// The name of the system; none: it gets none.
+    pub name: Option<Box<str>>,
+    /// Words of commands that were never seen in use and that a person has accepted.
+    pub accept: BTreeSet<String>,
+    /// Whether the administrator's password may be among the arguments of a program on a node.
+    pub password_in_sight: bool,
 }
 
 impl Default for WantedMdm {
@@ -55,6 +74,9 @@ impl Default for WantedMdm {
             cores: 2,
             memory: Bytes::from_gib(3),
             rack_attribute: None,
+            name: None,
+            accept: BTreeSet::new(),
+            password_in_sight: false,
         }
     }
 }
@@ -191,6 +213,7 @@ impl Default for Rollout {
             pool: "default".into(),
             disks: DiskFilter::default(),
             mdm: None,
+            gateway: None,
             release: None,
         }
     }
@@ -209,6 +232,7 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
     let pool = section.take("pool", name);
     let disks = disks(section.section("disks"));
     let mdm = section.optional_section("mdm").map(mdm);
+    let gateway = section.optional_section("gateway").and_then(gateway);
     let release = section.take("release", |found| match found.text()? {
         text if text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('.') => Ok(text.into()),
         other => Err(complain(format!("{other:?} is no release"), "write it as package files do: \"3.6-700.103\"")),
@@ -246,8 +270,30 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         pool: pool.unwrap_or(default.pool),
         disks,
         mdm,
+        gateway,
         release,
     }
+}
+
+fn gateway(mut section: Section<'_>) -> Option<WantedGateway> {
+    let node = section.require("node", "name the node that shall carry the gateway", |found| {
+        let text = found.text()?;
+        super::agents::judge_node(text).map_or_else(|| Ok(NodeName::new(text)), Err)
+    });
+    let trusts_any = section.take("trusts_any", |found| found.flag()).unwrap_or_default();
+    section.finish();
+    Some(WantedGateway { node: node?, trusts_any })
+}
+
+/// A command that may be accepted, by its word.
+fn accepted(found: &Found<'_>) -> Result<BTreeSet<String>, Complaint> {
+    let one = |word: &str| {
+        let known = Command::ALL.iter().map(|command| command.as_str()).collect::<Vec<_>>().join(", ");
+        Command::of(word).map(|command| command.to_string()).ok_or_else(|| {
+            complain(format!("there is no command {word:?} to accept"), format!("write some of {known}"))
+        })
+    };
+    found.list()?.into_iter().map(one).collect()
 }
 
 fn mdm(mut section: Section<'_>) -> WantedMdm {
@@ -274,6 +320,9 @@ fn mdm(mut section: Section<'_>) -> WantedMdm {
             .unwrap_or(default.cores),
         memory: section.take("memory", size).unwrap_or(default.memory),
         rack_attribute: section.take("rack_attribute", |found| Ok(found.text()?.into())),
+        name: section.take("name", name),
+        accept: section.take("accept", accepted).unwrap_or_default(),
+        password_in_sight: section.take("password_in_sight", |found| found.flag()).unwrap_or_default(),
     };
     section.finish();
     mdm

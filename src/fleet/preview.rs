@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::rollout::Rollout;
+use crate::config::rollout::{Rollout, WantedMdm};
 use crate::model::framework::{FrameworkStatus, SeenAgent};
 use crate::model::id::{NodeName, SystemId};
 use crate::model::mesos::AttributeValue;
@@ -62,7 +62,7 @@ pub fn told(
             let seen = |name: &NodeName| status?.agents.values().find(|agent| *agent.hostname == *name.as_str());
             let candidates: Vec<Candidate> =
                 hosts.iter().filter_map(|host| Some(candidate(host, seen(&host.name)?, rack))).collect();
-            seats(&choose(wanted, &BTreeMap::new(), &candidates))
+            seats(&choose(wanted, &BTreeMap::new(), &candidates), wanted)
         }),
         ..Preview::default()
     };
@@ -106,19 +106,14 @@ fn candidate(host: &Host, agent: &SeenAgent, rack_attribute: Option<&str>) -> Ca
     }
 }
 
-fn seats(choice: &super::roles::Choice) -> MdmPreview {
-    let missing = choice.missing.iter().map(|missing| {
-        let because: Vec<String> = missing.because.iter().map(|(name, why)| format!("{name} {why}")).collect();
-        match &because[..] {
-            [] => format!("no node for a {}", missing.seat),
-            _ => format!("no node for a {}: {}", missing.seat, because.join("; ")),
-        }
-    });
+/// A choice of seats, as it is shown.
+pub fn seats(choice: &super::roles::Choice, wanted: &WantedMdm) -> MdmPreview {
     MdmPreview {
         seats: choice.seats.iter().map(|(name, seat)| (name.clone(), seat.to_string())).collect(),
-        missing: missing.collect(),
+        missing: choice.missing.iter().map(ToString::to_string).collect(),
         warnings: choice.warnings.iter().map(ToString::to_string).collect(),
-        unproven: super::bootstrap::unproven(),
+        unproven: super::bootstrap::unproven(&wanted.accept, wanted.password_in_sight),
+        waits: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! and what became of the offer.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -98,7 +99,7 @@ impl Board {
                 let seen = SeenAgent {
                     agent: offer.agent.clone(),
                     hostname: offer.hostname,
-                    address: offer.address,
+                    address: offer.address.as_deref().map(machine),
                     attributes: offer
                         .attributes
                         .into_iter()
@@ -166,5 +167,30 @@ fn tell_task(task: &NodeTask) {
         TaskFate::Alive => info!(node, task = %task.task, state, "the task went on"),
         TaskFate::InDoubt => info!(node, task = %task.task, state, "the task is in doubt"),
         TaskFate::Ended => warn!(node, task = %task.task, state, phase = ?task.phase, "the task has ended"),
+    }
+}
+
+/// `192.0.2.1` of `192.0.2.1:5051`: of an agent's address, what others reach its machine by.
+fn machine(address: &str) -> Box<str> {
+    match address.parse::<SocketAddr>() {
+        Ok(address) => address.ip().to_string().into(),
+        Err(_) => address.rsplit_once(':').map_or(address, |(host, _)| host).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::machine;
+
+    #[test]
+    fn the_port_of_an_agent_is_no_part_of_its_machine_s_address() {
+        for (told, machine_s) in [
+            ("192.0.2.1:5051", "192.0.2.1"),
+            ("[2001:db8::1]:5051", "2001:db8::1"),
+            ("node-1.example.com:5051", "node-1.example.com"),
+            ("192.0.2.1", "192.0.2.1"),
+        ] {
+            assert_eq!(&*machine(told), machine_s);
+        }
     }
 }

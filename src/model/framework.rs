@@ -59,6 +59,7 @@ impl Registration {
 pub struct SeenAgent {
     pub agent: AgentId,
     pub hostname: Box<str>,
+    /// The machine's address, without the port of its agent.
     pub address: Option<Box<str>>,
     pub attributes: BTreeMap<Box<str>, String>,
     pub cpus: f64,

@@ -29,6 +29,28 @@ pub struct MdmTask {
 }
 
 impl MdmTask {
+    /// The commands that it may need, the one that asks first.
+    pub fn commands(&self) -> Vec<Command> {
+        let (login, set_password) = if self.password_in_sight {
+            (Command::Login, Command::SetPassword)
+        } else {
+            (Command::LoginAtPrompt, Command::SetPasswordAtPrompt)
+        };
+        let more = match &self.change {
+            Change::Look | Change::Unknown => Vec::new(),
+            Change::Create { .. } => vec![Command::CreateCluster],
+            Change::Password => vec![login, set_password],
+            Change::AddStandby { .. } => vec![Command::AddStandby, login],
+            Change::SwitchMode { .. } => vec![Command::SwitchMode, login],
+            Change::Replace { .. } => vec![Command::ReplaceMember, login],
+            Change::RemoveStandby { .. } => vec![Command::RemoveStandby, login],
+            Change::Rename { .. } => vec![Command::RenameSystem, login],
+            Change::Licence { .. } => vec![Command::SetLicence, login],
+            Change::Ownership { .. } => vec![Command::SwitchOwnership, login],
+        };
+        std::iter::once(Command::QueryCluster).chain(more).collect()
+    }
+
     /// Whether a command may be given.
     pub fn may(&self, command: Command) -> Result<(), String> {
         super::command::may(command, self.generation, self.accepted.contains(command.as_str()))

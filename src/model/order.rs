@@ -480,6 +480,12 @@ pub struct HostReport {
     pub running: BTreeSet<String>,
     /// Volumes that the SDC has; none: it cannot be told.
     pub open_volumes: Option<u32>,
+    /// Its cores. Older agents do not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores: Option<u32>,
+    /// Its memory in MiB. Older agents do not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
 }
 
 /// What the controller says to a report.

@@ -49,6 +49,9 @@ pub struct MdmPreview {
     /// Commands that would be given and were never seen in use; each waits until a person accepts it by its name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unproven: Vec<String>,
+    /// Why the cluster is not yet as it shall be, while it is being made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<String>,
 }
 
 /// Why a node is no further, or what is to be known of it.

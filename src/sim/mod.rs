@@ -21,7 +21,7 @@ pub use fault::{Fault, Faults, When, Word};
 pub use gateway::{Exchange, Login, TokenClock};
 pub use mail::{Inbox, Kept, MailSink, SinkError};
 pub use release::{Release, UnknownRelease};
-pub use run::{Options, Running, Simulation, StartError};
+pub use run::{Handle, Options, Running, Simulation, StartError};
 pub use scenario::{Scenario, ScenarioError};
 
 /// Type, name and first release of every action that a gateway serves.

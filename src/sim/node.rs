@@ -6,6 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Where an MDM keeps whether it is a manager. An upgrade leaves it as it is.
+pub const MDM_ROLE: &str = "/opt/emc/scaleio/mdm/cfg/conf.txt";
+
 /// How a program ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -30,6 +33,8 @@ pub struct SimNode {
     pub mdms: Vec<(Vec<String>, bool)>,
     /// How often it was booted.
     pub boots: u64,
+    /// How often each service was started.
+    pub starts: BTreeMap<String, u64>,
     /// How often each effect was asked for.
     pub effects: BTreeMap<String, u32>,
     /// What the scripts of packages saw of the variables they know.
@@ -56,6 +61,19 @@ impl SimNode {
     /// The kernel's id of this boot.
     pub fn boot_id(&self) -> String {
         format!("boot-{}", self.boots)
+    }
+
+    /// The version of a package that is installed whole.
+    pub fn version(&self, name: &str) -> Option<&str> {
+        let package = self.packages.get(name).filter(|package| !package.is_half)?;
+        let mut versions = package.versions.iter();
+        versions.next().filter(|_| versions.next().is_none()).map(String::as_str)
+    }
+
+    fn start(&mut self, unit: &str) {
+        let port = self.port(unit);
+        self.running.insert(unit.to_owned(), port);
+        *self.starts.entry(unit.to_owned()).or_default() += 1;
     }
 
     /// The kernel's table of listening sockets.
@@ -115,8 +133,7 @@ impl SimNode {
                 self.effect("start");
                 match self.packages.values().find(|package| package.unit == *unit) {
                     Some(_) => {
-                        let port = self.port(unit);
-                        self.running.insert((*unit).to_owned(), port);
+                        self.start(unit);
                         ended(0, "", "")
                     }
                     None => ended(5, "", format!("Failed to start {unit}.service: Unit {unit}.service not found.")),
@@ -125,6 +142,11 @@ impl SimNode {
             ["systemctl", "stop", unit] => {
                 self.effect("stop");
                 self.running.remove(*unit);
+                ended(0, "", "")
+            }
+            ["systemctl", "restart", unit] if self.running.contains_key(*unit) => {
+                self.effect("restart");
+                self.start(unit);
                 ended(0, "", "")
             }
             ["systemctl", "--no-block", "reboot"] => {
@@ -175,11 +197,14 @@ impl SimNode {
         if name.ends_with("sdc") {
             self.files.insert("/opt/emc/scaleio/sdc/bin/drv_cfg".to_owned(), Vec::new());
         }
+        if let Some(role) = env.get("MDM_ROLE_IS_MANAGER").filter(|_| name.ends_with("mdm")) {
+            let text = format!("actor_role_is_manager={role}\n");
+            self.files.entry(MDM_ROLE.to_owned()).or_insert_with(|| text.into_bytes());
+        }
         if fails {
             return ended(0, "", format!("warning: %post({name}) scriptlet failed, exit status 3"));
         }
-        let port = self.port(&unit);
-        self.running.insert(unit, port);
+        self.start(&unit);
         ended(0, "", "")
     }
 
@@ -191,6 +216,9 @@ impl SimNode {
         match self.packages.remove(name) {
             Some(package) => {
                 self.running.remove(&package.unit);
+                if package.unit == "mdm" {
+                    self.files.remove(MDM_ROLE);
+                }
                 ended(0, "", "")
             }
             None => ended(1, "", format!("error: package {name} is not installed")),

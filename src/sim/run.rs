@@ -110,6 +110,17 @@ pub struct Running {
     stop: CancellationToken,
 }
 
+/// A way to the world of a running system, for those who live in it. It keeps no gateway open.
+#[derive(Clone)]
+pub struct Handle(Arc<Stage>);
+
+impl Handle {
+    /// Looks at the world, or changes it.
+    pub fn world<R>(&self, work: impl FnOnce(&mut World) -> R) -> R {
+        work(&mut self.0.world.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 struct Stage {
     world: Arc<Mutex<World>>,
     faults: Arc<Faults>,
@@ -236,6 +247,11 @@ impl Running {
     /// Looks at the world, or changes it.
     pub fn world<R>(&self, work: impl FnOnce(&mut World) -> R) -> R {
         work(&mut self.stage.world.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The same for whoever shares it.
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.stage))
     }
 
     /// Who asked what so far, if that is kept.

@@ -6,6 +6,6 @@
 mod adding;
 mod cluster;
 mod joining;
-mod node;
 mod ready;
 mod site;
+mod staged;

@@ -2,14 +2,18 @@
 //! the controller is killed.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
-use scaleio_framework::sim::Running;
-use scaleio_framework::sim::world::{Id, Sdc};
+use scaleio_framework::agent::recipes::os::Books;
+use scaleio_framework::clock;
+use scaleio_framework::enrol::ca::Authority;
+use scaleio_framework::model::order::Component;
+use scaleio_framework::sim::world::Id;
+use scaleio_framework::stage::{Disk, Host, Hosts, Spec, package};
 use serde_json::Value;
 
 use crate::cluster::until;
-use crate::node::{Disk, Node};
 use crate::site::Site;
 
 const OS: (&str, &str) = ("centos", "7");
@@ -27,11 +31,10 @@ fn more(mode: &str, hosts: &[&str]) -> String {
     )
 }
 
-/// Stub packages that the simulated node understands.
+/// Stub packages that simulated machines understand.
 fn packages(site: &Site) {
-    for (word, unit) in [("sds", "sds"), ("sdc", "scini")] {
-        let name = format!("EMC-ScaleIO-{word}-3.6-0.105.el7.x86_64.rpm");
-        let text = format!("name=EMC-ScaleIO-{word}\nversion=3.6-0.105.el7\nunit={unit}\n");
+    for component in [Component::Sds, Component::Sdc] {
+        let (name, text) = package(component, "3.6-0.105", Books::Rpm);
         fs::write(site.folder.path().join("packages").join(name), text).unwrap();
     }
 }
@@ -45,41 +48,29 @@ async fn start(mode: &str, hosts: &[&str]) -> Site {
     site
 }
 
-/// What a machine's services do to the system, once a test looks: a client whose
-/// driver knows the MDM is connected, and a disk that is a device is held.
-fn tick(world: &Running, nodes: &[(&str, &Node)]) {
-    world.advance(Duration::from_secs(1));
-    for (at, (name, node)) in nodes.iter().enumerate() {
-        let address = format!("10.9.0.{}", at + 1);
-        // A machine in a step is looked at the next time.
-        let Ok(machine) = node.machine.try_lock() else { continue };
-        let is_client = machine.node.running.contains_key("scini") && !machine.node.mdms.is_empty();
-        world.world(|world| {
-            if is_client && !world.sdcs.values().any(|sdc| sdc.ip == address) {
-                let like = world.sdcs.values().next().unwrap().clone();
-                let id = Id(0x9900 + at as u64);
-                let sdc = Sdc {
-                    id,
-                    name: Some((*name).to_owned()),
-                    guid: format!("{at}"),
-                    ip: address.clone(),
-                    mapped: Vec::new(),
-                    ..like
-                };
-                world.sdcs.insert(id, sdc);
-            }
-            let own: Vec<Id> =
-                world.sds.values().filter(|sds| sds.ips.iter().any(|ip| ip.ip == address)).map(|sds| sds.id).collect();
-            let paths =
-                world.devices.values().filter(|device| own.contains(&device.sds)).map(|device| device.path.clone());
-            node.taken.lock().unwrap().extend(paths);
-        });
-    }
+/// A host of the configuration, with its agent at work.
+fn host(site: &Site, hosts: &Hosts, number: u8, name: &str, os: (&str, &str), disks: &[(&str, Disk)]) -> Arc<Host> {
+    let spec = Spec::new(name, &format!("10.9.0.{number}")).os(os.0, os.1);
+    let spec = disks.iter().fold(spec, |spec, (path, disk)| spec.disk(path, *disk));
+    let host = hosts.add(&spec).unwrap();
+    host.enrol(&Authority::open(&site.folder.path().join("ca"), clock::now()).unwrap()).unwrap();
+    host.start_agent(vec![site.agents.clone()]);
+    host
 }
 
-async fn phase(site: &Site, nodes: &[(&str, &Node)], name: &str, wanted: &str) -> Value {
+fn none(site: &Site) -> Hosts {
+    Hosts::none(&site.world, &site.folder.path().join("hosts"))
+}
+
+/// A second passes, and the services of machines show.
+fn tick(site: &Site, hosts: &Hosts) {
+    site.world.advance(Duration::from_secs(1));
+    hosts.look();
+}
+
+async fn phase(site: &Site, hosts: &Hosts, name: &str, wanted: &str) -> Value {
     until(&format!("{name} to be {wanted}"), async || {
-        tick(&site.world, nodes);
+        tick(site, hosts);
         let node = site.node(name).await?;
         (node["phase"] == wanted).then_some(node)
     })
@@ -98,8 +89,9 @@ fn devices(site: &Site, address: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn bare_hosts_become_ready_a_late_one_too_and_a_disk_with_data_is_left_alone() {
     let site = start("act", &["one", "two"]).await;
-    let one = Node::start(&site, "one", OS, &[("/dev/sdb", Disk::Blank), ("/dev/sdc", Disk::Data)]);
-    let shown = phase(&site, &[("one", &one)], "one", "ready").await;
+    let hosts = none(&site);
+    let one = host(&site, &hosts, 1, "one", OS, &[("/dev/sdb", Disk::Blank), ("/dev/sdc", Disk::Data)]);
+    let shown = phase(&site, &hosts, "one", "ready").await;
     assert_eq!(devices(&site, "10.9.0.1"), ["/dev/sdb"], "{shown}");
     assert_eq!(shown["roles"], serde_json::json!(["sds", "sdc"]));
     let disks = shown["disks"].as_array().unwrap();
@@ -108,11 +100,11 @@ async fn bare_hosts_become_ready_a_late_one_too_and_a_disk_with_data_is_left_alo
     let (good, told) = site.sio(&["plan", "rollout", "prod"]).await;
     assert!(good && told.contains("one /dev/sdc: ") && told.contains("one is ready"), "{told}");
 
-    let two = Node::start(&site, "two", OS, &[("/dev/sdb", Disk::Blank)]);
-    phase(&site, &[("one", &one), ("two", &two)], "two", "ready").await;
+    let two = host(&site, &hosts, 2, "two", OS, &[("/dev/sdb", Disk::Blank)]);
+    phase(&site, &hosts, "two", "ready").await;
     assert_eq!(devices(&site, "10.9.0.2"), ["/dev/sdb"]);
     for node in [&one, &two] {
-        let machine = node.machine.lock().unwrap();
+        let machine = node.machine();
         assert_eq!(machine.node.effects["install"], 2, "SDS and SDC, each once");
         assert!(machine.node.seen.iter().any(|variable| variable.starts_with("MDM_IP=")), "{:?}", machine.node.seen);
     }
@@ -130,12 +122,12 @@ async fn bare_hosts_become_ready_a_late_one_too_and_a_disk_with_data_is_left_alo
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_changed_before_a_person_says_yes_and_one_that_fails_stops_no_other() {
     let mut site = start("propose", &["good", "strange", "broken"]).await;
-    let good = Node::start(&site, "good", OS, &[("/dev/sdb", Disk::Blank)]);
-    // An operating system without packages, and one whose package has a failing script.
-    let strange = Node::start(&site, "strange", ("rocky", "9.2"), &[("/dev/sdb", Disk::Blank)]);
-    let nodes = [("good", &good), ("strange", &strange)];
+    let hosts = none(&site);
+    let good = host(&site, &hosts, 1, "good", OS, &[("/dev/sdb", Disk::Blank)]);
+    // An operating system without packages.
+    let _strange = host(&site, &hosts, 2, "strange", ("rocky", "9.2"), &[("/dev/sdb", Disk::Blank)]);
     let shown = until("the disks to be looked at", async || {
-        tick(&site.world, &nodes);
+        tick(&site, &hosts);
         site.node("good").await.filter(|node| node["disks"].as_array().is_some_and(|disks| !disks.is_empty()))
     })
     .await;
@@ -153,15 +145,15 @@ async fn nothing_is_changed_before_a_person_says_yes_and_one_that_fails_stops_no
         whole.then_some(())
     })
     .await;
-    assert_eq!(good.machine.lock().unwrap().node.effects.get("install"), None);
-    assert!(good.begun.lock().unwrap().iter().all(|task| task == "judge_disks"), "{:?}", good.begun);
+    assert_eq!(good.machine().node.effects.get("install"), None);
+    assert_eq!(good.machine().deeds, [] as [&str; 0]);
 
     let (well, told) = site.sio(&["rollout", "approve", "other"]).await;
     assert!(!well && told.contains("systems.other.rollout"), "{told}");
     let (well, told) = site.sio(&["rollout", "approve", "prod", "--by", "ada"]).await;
     assert!(well, "{told}");
-    phase(&site, &nodes, "good", "ready").await;
-    let failed = phase(&site, &nodes, "strange", "failed").await;
+    phase(&site, &hosts, "good", "ready").await;
+    let failed = phase(&site, &hosts, "strange", "failed").await;
     assert!(failed["because"].to_string().contains("artefacts.folder has none of sds"), "{failed}");
     let (_, told) = site.sio(&["nodes"]).await;
     assert!(told.contains("strange  failed") && told.contains("good  ready"), "{told}");
@@ -170,7 +162,7 @@ async fn nothing_is_changed_before_a_person_says_yes_and_one_that_fails_stops_no
 
     site.kill();
     site.run().await;
-    phase(&site, &nodes, "good", "ready").await;
+    phase(&site, &hosts, "good", "ready").await;
     let (_, told) = site.sio(&["plan", "rollout", "prod"]).await;
     assert!(told.contains("approved by ada"), "a yes lasts over a restart: {told}");
     let (well, told) = site.sio(&["rollout", "withdraw", "prod", "--by", "ada"]).await;
@@ -183,33 +175,34 @@ async fn nothing_is_changed_before_a_person_says_yes_and_one_that_fails_stops_no
 async fn a_controller_that_is_killed_again_and_again_does_nothing_twice() {
     let mut site = start("act", &["one", "two", "three"]).await;
     let disks = [("/dev/sdb", Disk::Blank), ("/dev/sdc", Disk::Blank)];
-    let one = Node::start(&site, "one", OS, &disks);
-    let two = Node::start(&site, "two", OS, &disks);
-    let three = Node::start(&site, "three", OS, &disks);
-    let nodes = [("one", &one), ("two", &two), ("three", &three)];
+    let hosts = none(&site);
+    let names = ["one", "two", "three"];
+    let nodes: Vec<Arc<Host>> =
+        (1..).zip(names).map(|(number, name)| host(&site, &hosts, number, name, OS, &disks)).collect();
     for kill in 0..6 {
-        // At another moment of the rollout each time: after the next step was begun anywhere.
-        let begun = || nodes.iter().map(|(_, node)| node.begun.lock().unwrap().len()).sum::<usize>();
-        let before = begun();
-        until("a step to begin, or all to be ready", async || {
-            tick(&site.world, &nodes);
+        // At another moment of the rollout each time: after the next change anywhere.
+        let changed = || nodes.iter().map(|node| node.machine().deeds.len()).sum::<usize>();
+        let before = changed();
+        until("a change, or all to be ready", async || {
+            tick(&site, &hosts);
             let mut ready = 0;
-            for (name, _) in &nodes {
+            for name in names {
                 ready += usize::from(site.node(name).await.is_some_and(|node| node["phase"] == "ready"));
             }
-            (begun() > before || ready == nodes.len()).then_some(())
+            (changed() > before || ready == nodes.len()).then_some(())
         })
         .await;
         site.kill();
         if kill % 2 == 0 {
-            tick(&site.world, &nodes);
+            tick(&site, &hosts);
         }
         site.run().await;
     }
-    for (at, (name, node)) in nodes.iter().enumerate() {
-        phase(&site, &nodes, name, "ready").await;
+    for (at, node) in nodes.iter().enumerate() {
+        let name = &node.name;
+        phase(&site, &hosts, name, "ready").await;
         assert_eq!(devices(&site, &format!("10.9.0.{}", at + 1)), ["/dev/sdb", "/dev/sdc"]);
-        let machine = node.machine.lock().unwrap();
+        let machine = node.machine();
         assert_eq!(machine.node.effects["install"], 2, "{name}: SDS and SDC, each once");
         assert_eq!(machine.node.effects["add_mdm"], 1, "{name}: the SDC was told once");
     }

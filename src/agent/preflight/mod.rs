@@ -7,7 +7,7 @@
 pub mod gather;
 mod judge;
 mod needs;
-mod proc;
+pub(super) mod proc;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

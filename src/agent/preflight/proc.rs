@@ -56,8 +56,15 @@ pub(super) fn way(routes: &str, to: Ipv4Addr) -> Option<String> {
     fits.max_by_key(|(mask, _)| *mask)?.1
 }
 
+/// How many processors there are, of `/proc/cpuinfo`.
+pub(in crate::agent) fn cores(table: &str) -> Option<u32> {
+    let count =
+        table.lines().filter(|line| line.split(':').next().is_some_and(|name| name.trim() == "processor")).count();
+    u32::try_from(count).ok().filter(|count| *count > 0)
+}
+
 /// The memory in MiB, of `/proc/meminfo`.
-pub(super) fn memory_mib(table: &str) -> Option<u64> {
+pub(in crate::agent) fn memory_mib(table: &str) -> Option<u64> {
     let line = table.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib / 1024)
 }
@@ -101,6 +108,8 @@ mod tests {
 
     #[test]
     fn sizes_are_read_in_mib() {
+        assert_eq!(cores("processor\t: 0\nmodel name\t: x\nprocessor\t: 1\n"), Some(2));
+        assert_eq!(cores("CPU implementer : 0x41\n"), None);
         assert_eq!(memory_mib("MemTotal:       16384000 kB\nMemFree: 1 kB\n"), Some(16000));
         assert_eq!(
             free_mib("Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 100 1 2097152 1% /\n"),

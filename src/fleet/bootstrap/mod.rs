@@ -18,6 +18,8 @@ mod wait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::rollout::Members;
 use crate::model::command::{Command, Evidence, GENERATIONS};
 use crate::model::id::NodeName;
@@ -49,7 +51,8 @@ pub struct Wish {
 }
 
 /// What the controller has written down of earlier turns. Without it nothing is done twice, but more is asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Known {
     /// A cluster was made or seen; it is never made a second time.
     pub is_made: bool,
@@ -152,13 +155,19 @@ pub fn task(
     })
 }
 
-/// Commands that a cluster may need and that were never seen in use, each with the releases of which that is so.
-pub fn unproven() -> Vec<String> {
+/// Commands that a cluster may need, that were never seen in use and that nobody has accepted, each with the releases
+/// of which that is so.
+pub fn unproven(accepted: &BTreeSet<String>, password_in_sight: bool) -> Vec<String> {
+    let (login, set_password) = if password_in_sight {
+        (Command::Login, Command::SetPassword)
+    } else {
+        (Command::LoginAtPrompt, Command::SetPasswordAtPrompt)
+    };
     let used = [
         Command::QueryCluster,
         Command::CreateCluster,
-        Command::LoginAtPrompt,
-        Command::SetPasswordAtPrompt,
+        login,
+        set_password,
         Command::AddStandby,
         Command::SwitchMode,
         Command::ReplaceMember,
@@ -174,7 +183,7 @@ pub fn unproven() -> Vec<String> {
         let unseen: Vec<&str> = unseen.map(Generation::as_str).collect();
         (!unseen.is_empty()).then(|| format!("{command} (release {}): {}", unseen.join(", "), command.shown()))
     };
-    used.into_iter().filter_map(line).collect()
+    used.into_iter().filter(|command| !accepted.contains(command.as_str())).filter_map(line).collect()
 }
 
 const fn kind(seat: Seat) -> Kind {

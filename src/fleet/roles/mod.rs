@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::rollout::{Members, WantedMdm};
 use crate::model::id::NodeName;
 use crate::model::node::Carries;
@@ -15,7 +17,8 @@ use crate::model::unit::Bytes;
 use super::attributes::Persona;
 
 /// What a member does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Seat {
     /// Keeps the repository; one of them owns the cluster.
     Manager,
@@ -281,6 +284,14 @@ impl fmt::Display for Unfit {
             Self::Cores { has, needs } => write!(f, "has {has} cores; a manager needs {needs}"),
             Self::Memory { has, needs } => write!(f, "has {has} of memory; a manager needs {needs}"),
         }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let because: Vec<String> = self.because.iter().map(|(name, why)| format!("{name} {why}")).collect();
+        write!(f, "no node for a {}", self.seat)?;
+        if because.is_empty() { Ok(()) } else { write!(f, ": {}", because.join("; ")) }
     }
 }
 

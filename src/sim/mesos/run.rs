@@ -75,12 +75,14 @@ pub struct Host {
     pub mem: f64,
     /// Where its agent listens; port 0 takes any that is free.
     pub listen: SocketAddr,
+    /// Under which address it is known; none: where it listens.
+    pub ip: Option<IpAddr>,
 }
 
 impl Host {
     /// One with four CPUs and 4 GB on this machine.
     pub fn new(name: impl Into<String>, attributes: impl Into<String>) -> Self {
-        Self { name: name.into(), attributes: attributes.into(), cpus: 4.0, mem: 4096.0, listen: any() }
+        Self { name: name.into(), attributes: attributes.into(), cpus: 4.0, mem: 4096.0, listen: any(), ip: None }
     }
 }
 
@@ -141,7 +143,9 @@ impl SimMesos {
     pub async fn join(&self, host: &Host) -> Result<SocketAddr, MesosError> {
         let (listener, address) = listen(host.listen).await?;
         let described = (host.attributes.as_str(), (host.cpus, host.mem));
-        let process = self.shared.cluster().add_host(&host.name, address, described, self.sandboxes.clone());
+        let known_as = host.ip.unwrap_or_else(|| address.ip());
+        let process =
+            self.shared.cluster().add_host(&host.name, (address, known_as), described, self.sandboxes.clone());
         let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.spawn(serve_agent(listener, host.name.clone(), process, shared, stop));

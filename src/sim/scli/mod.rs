@@ -11,6 +11,8 @@ mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::world::{MdmRole, Seated};
+
 /// How scli ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -109,6 +111,29 @@ impl Landscape {
         if let Some(station) = self.stations.get_mut(ip) {
             station.is_manager = is_manager;
         }
+    }
+
+    /// The name and the members of the first cluster. The members that vote come first, as they were seated.
+    pub fn seated(&self) -> (Option<String>, Vec<Seated>) {
+        let Some(cluster) = self.clusters.first() else { return (None, Vec::new()) };
+        let leads = self.leads(0);
+        let seated = |member: &Member| Seated {
+            name: member.name.clone(),
+            role: if member.is_manager { MdmRole::Manager } else { MdmRole::TieBreaker },
+            ips: member.ips.clone(),
+            standby: !member.votes,
+            up: self.up(member),
+            leads: leads && member.id == cluster.master,
+            version: String::new(),
+        };
+        let (voting, others): (Vec<&Member>, Vec<&Member>) = cluster.members.iter().partition(|member| member.votes);
+        (cluster.name.clone(), voting.into_iter().chain(others).map(seated).collect())
+    }
+
+    /// The password of a cluster's administrator, by way of a host of it.
+    pub fn password(&self, ip: &str) -> Option<&str> {
+        let number = self.stations.get(ip)?.bound?;
+        self.clusters.get(number).map(|cluster| cluster.password.as_str())
     }
 
     /// How many clusters there are.

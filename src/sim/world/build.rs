@@ -46,6 +46,7 @@ impl Ids {
 }
 
 pub(super) fn build(layout: &Layout, release: Release, seed: u64) -> World {
+    let is_bare = layout.domains == 0;
     let layout = &sensible(layout);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let system = Id(rng.random::<u64>() | 1 << 60);
@@ -88,6 +89,9 @@ pub(super) fn build(layout: &Layout, release: Release, seed: u64) -> World {
         iops_per_volume: layout.iops_per_volume,
         rng,
     };
+    if is_bare {
+        return world;
+    }
     storage(&mut world, layout);
     cluster(&mut world, layout);
     clients(&mut world, layout);

@@ -4,7 +4,7 @@
 /// each rack is a fault set, each node carries one SDS.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
-    /// Protection domains.
+    /// Protection domains; without any there is nothing at all, not even an MDM.
     pub domains: u32,
     /// Racks (fault sets) in each domain.
     pub racks_per_domain: u32,
@@ -54,6 +54,11 @@ impl Layout {
             replication: true,
             nvme: true,
         }
+    }
+
+    /// Nothing at all: a gateway in front of hosts that carry no MDM yet. What is added gets devices of this size.
+    pub fn bare() -> Self {
+        Self { domains: 0, racks_per_domain: 0, nodes_per_rack: 0, volumes: 0, sdcs: 0, ..Self::small() }
     }
 
     /// 128 SDSs of 10 devices, 1,000 volumes, 500 clients.

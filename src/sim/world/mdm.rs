@@ -38,6 +38,20 @@ pub struct Mdm {
     pub version: String,
 }
 
+/// A member, as the hosts that made the cluster tell of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Seated {
+    pub name: String,
+    pub role: MdmRole,
+    pub ips: Vec<String>,
+    pub standby: bool,
+    pub up: bool,
+    /// Whether it leads.
+    pub leads: bool,
+    pub version: String,
+}
+
 /// The MDM cluster.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -61,6 +75,38 @@ impl MdmCluster {
     pub(super) fn new(id: u64, members: Vec<Mdm>) -> Self {
         let master = members.iter().find(|mdm| mdm.role == MdmRole::Manager && !mdm.standby).map(|mdm| mdm.id);
         Self { id, members, master, silent_until: Duration::ZERO, failovers: 0 }
+    }
+
+    /// The cluster is what its hosts made it. A member that stays keeps its id and what it knows.
+    pub(super) fn seat(&mut self, seats: &[Seated], now: Duration) {
+        let mut last = self.members.iter().map(|mdm| mdm.id.0).max().unwrap_or(0x0ecb_4838_5383_5e00);
+        let mut before = std::mem::take(&mut self.members);
+        for seat in seats {
+            let known = before.iter().position(|mdm| mdm.name == seat.name).map(|at| before.swap_remove(at));
+            let mdm = known.unwrap_or_else(|| {
+                last = (last & !0xf) + 0x11;
+                Mdm {
+                    id: Id(last),
+                    name: seat.name.clone(),
+                    role: seat.role,
+                    ips: Vec::new(),
+                    management_ips: Vec::new(),
+                    interfaces: Vec::new(),
+                    up: seat.up,
+                    // The first one has nobody to copy from.
+                    in_sync_at: if seat.leads { now } else { now + CATCHING_UP },
+                    standby: seat.standby,
+                    version: seat.version.clone(),
+                }
+            });
+            let (ips, management_ips) = (seat.ips.clone(), seat.ips.clone());
+            self.members.push(Mdm { role: seat.role, ips, management_ips, standby: seat.standby, ..mdm });
+        }
+        let leader = seats.iter().find(|seat| seat.leads).map(|seat| seat.name.as_str());
+        self.master = self.members.iter().find(|mdm| Some(mdm.name.as_str()) == leader).map(|mdm| mdm.id);
+        if self.id == 0 {
+            self.id = last;
+        }
     }
 
     /// Members that are in the cluster.

@@ -47,7 +47,7 @@ pub use command::{
 pub use figures::{DeviceFigures, Movement, Moving, PoolFigures, Protection};
 pub use layout::Layout;
 pub use load::{Io, Profile, Traffic, WINDOW};
-pub use mdm::{Mdm, MdmCluster, MdmRole};
+pub use mdm::{Mdm, MdmCluster, MdmRole, Seated};
 pub use object::{
     AccelerationPool, Access, Address, ConsistencyGroup, Device, DeviceState, Domain, DomainState, FaultSet, Id,
     Limits, Maintenance, Membership, Migration, Mode, NvmeHost, PeerMdm, Pool, ReplicationPair, Sdc, Sdr, Sds, Sdt,

@@ -60,38 +60,22 @@ pub(super) fn check(order: &Order, task: &MdmTask, host: &mut dyn Host, found: &
 /// What stops before anything is asked.
 fn refused(task: &MdmTask, secrets: &Secrets) -> Option<State> {
     let impossible = |why: String| Some(State::Impossible(why));
-    if let Err(why) = task.may(Command::QueryCluster) {
+    if let Err(why) = task.commands().into_iter().try_for_each(|command| task.may(command)) {
         return impossible(why);
     }
-    let commands = match &task.change {
+    match task.change {
+        Change::Look => return None,
         Change::Unknown => {
             return impossible(
                 "this agent does not know the change; it is of another release than the controller".to_owned(),
             );
         }
-        Change::Look => return None,
-        Change::Password => vec![login_command(task), password_command(task)],
-        Change::Create { .. } => vec![Command::CreateCluster],
-        other => {
-            let command = scli::command(other, "", &task.ask).map(|(command, _)| command);
-            command.into_iter().chain([login_command(task)]).collect()
-        }
-    };
-    if let Err(why) = commands.into_iter().try_for_each(|command| task.may(command)) {
-        return impossible(why);
+        _ => {}
     }
     if !matches!(task.change, Change::Create { .. }) && secrets.mdm_admin.is_none() {
         return impossible("the MDM's administrator must log in, and the order has no password".to_owned());
     }
     None
-}
-
-const fn login_command(task: &MdmTask) -> Command {
-    if task.password_in_sight { Command::Login } else { Command::LoginAtPrompt }
-}
-
-const fn password_command(task: &MdmTask) -> Command {
-    if task.password_in_sight { Command::SetPassword } else { Command::SetPasswordAtPrompt }
 }
 
 /// What the cluster says of itself, or the node's own MDM where nobody else is to be asked.

@@ -1,6 +1,6 @@
 //! What happens when an agent joins, hangs, dies, comes back, or is drained?
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -16,13 +16,14 @@ impl Cluster {
     pub(in crate::sim::mesos) fn add_host(
         &mut self,
         name: &str,
-        address: SocketAddr,
+        (address, ip): (SocketAddr, IpAddr),
         (flag, (cpus, mem)): (&str, (f64, f64)),
         sandboxes: PathBuf,
     ) -> watch::Receiver<Process> {
         let (process, watched) = watch::channel(Process::Up);
         let machinery = Machinery {
             address,
+            ip: ip.to_string(),
             process,
             attributes: attributes(flag),
             total: Amounts::new(cpus, mem, 8192.0),

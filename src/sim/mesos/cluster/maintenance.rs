@@ -36,7 +36,7 @@ impl Cluster {
     /// Whether a host is a machine of the schedule: both its names must be right.
     pub(super) fn is_machine(&self, host: &str, machine: &Machine) -> bool {
         let Some(machinery) = self.hosts.get(host) else { return false };
-        machine.hostname == host && machine.ip == machinery.address.ip().to_string()
+        machine.hostname == host && machine.ip == machinery.ip
     }
 
     /// The span in which an agent is wanted.
@@ -133,7 +133,7 @@ impl Cluster {
             let offer = self.next(Kind::Offer);
             let url = self.agents.get(&agent).and_then(|known| {
                 let host = self.hosts.get(&known.host)?;
-                Some(agent_url(&known.host, host.address))
+                Some(agent_url(&known.host, host))
             });
             let said = json!({
                 "id": id(&offer), "url": url, "framework_id": id(&framework), "agent_id": id(&agent),
@@ -152,7 +152,7 @@ impl Cluster {
         for offer in &vote.inverse_offer_ids {
             let Some(inverse) = self.inverse.remove(&offer.value) else { continue };
             let Some(host) = self.agents.get(&inverse.agent).map(|agent| agent.host.clone()) else { continue };
-            let Some(ip) = self.hosts.get(&host).map(|host| host.address.ip().to_string()) else { continue };
+            let Some(ip) = self.hosts.get(&host).map(|host| host.ip.clone()) else { continue };
             let machine = Machine { hostname: host, ip };
             for window in self.windows.iter_mut().filter(|window| window.machines.contains(&machine)) {
                 window.votes.retain(|known| known.framework != framework || known.machine != machine);

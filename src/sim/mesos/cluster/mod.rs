@@ -107,6 +107,8 @@ struct Framework {
 /// Where an agent process may run.
 pub(super) struct Machinery {
     pub address: SocketAddr,
+    /// Under which it is known to others.
+    pub ip: String,
     pub process: watch::Sender<Process>,
     attributes: Vec<Value>,
     total: Amounts,

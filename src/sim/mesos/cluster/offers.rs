@@ -86,7 +86,7 @@ impl Cluster {
             known.executors.keys().filter(|(of, _)| of == framework).map(|(_, executor)| id(executor)).collect();
         let mut said = json!({
             "id": id(&offer), "framework_id": id(framework), "agent_id": id(agent), "hostname": known.host,
-            "url": agent_url(&known.host, host.address),
+            "url": agent_url(&known.host, host),
             "resources": amounts.json(Some(role)), "attributes": host.attributes,
             "allocation_info": { "role": role },
         });
@@ -232,9 +232,9 @@ impl Cluster {
     }
 }
 
-pub(super) fn agent_url(hostname: &str, address: std::net::SocketAddr) -> Value {
+pub(super) fn agent_url(hostname: &str, host: &super::Machinery) -> Value {
     json!({
         "scheme": "http", "path": "/slave(1)",
-        "address": { "hostname": hostname, "ip": address.ip().to_string(), "port": address.port() },
+        "address": { "hostname": hostname, "ip": host.ip, "port": host.address.port() },
     })
 }

@@ -5,7 +5,7 @@ use super::volume::{LARGEST_KB, NewVolume, RemoveMode, VolumeCommand};
 use super::{Command, Refusal, Reply};
 use crate::sim::world::code::Code;
 use crate::sim::world::object::{Access, Id, Membership, Sds};
-use crate::sim::world::{JOINING, World};
+use crate::sim::world::{Component, JOINING, Seated, World};
 
 /// A volume to be made.
 #[derive(Clone, Debug)]
@@ -132,6 +132,22 @@ impl World {
         self.mdm.set_up(name, true, self.now).then_some(()).ok_or_else(|| not_found("MDM", name))?;
         self.settle();
         Ok(())
+    }
+
+    /// The MDM cluster and its name are what the hosts of its members made them.
+    pub fn seat_mdms(&mut self, name: Option<&str>, seats: &[Seated]) {
+        self.mdm.seat(seats, self.now);
+        if let Some(name) = name {
+            name.clone_into(&mut self.system.name);
+        }
+        self.settle();
+    }
+
+    /// A client's driver has found the MDM for the first time.
+    pub fn client_appears(&mut self, ip: &str, name: &str, version: &str) -> Result<(), Refusal> {
+        self.command(Command::ApproveSdc { guid: None, ip: Some(ip.to_owned()), name: Some(name.to_owned()) })?;
+        self.install(&Component::Sdc(ip.to_owned()), version)?;
+        self.set_sdc_connected(ip, true)
     }
 
     /// A client loses or finds the MDM. Clients go by name, address or id.
