@@ -115,18 +115,16 @@ impl Host for SimHost {
     }
 
     fn remove(&mut self, path: &str) -> Result<(), HostError> {
-        self.call(|node, _| node.files.remove(path));
+        self.call(|node, _| node.remove(path));
         Ok(())
     }
 
     fn list(&mut self, folder: &str) -> Result<Vec<String>, HostError> {
-        let inside = format!("{folder}/");
-        let under = |path: &String| Some(path.strip_prefix(&inside)?.split('/').next()?.to_owned());
-        Ok(self.node.files.keys().filter_map(under).collect())
+        Ok(self.node.list(folder))
     }
 
     fn exists(&mut self, path: &str) -> bool {
-        self.node.files.contains_key(path)
+        self.node.has(path)
     }
 
     fn owned(&mut self, path: &str) -> Result<Option<Owned>, HostError> {
