@@ -74,7 +74,10 @@ pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        // Thousands of ledgers are written here, and none has to outlive the machine.
+        let memory = std::path::Path::new("/dev/shm");
+        let place = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        Self(place.unwrap())
     }
 
     pub(crate) fn ledger(&self) -> std::path::PathBuf {

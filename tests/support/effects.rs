@@ -1,5 +1,7 @@
 //! The kept table of effects: which test kills whoever has an effect, before and after it.
 
+#![allow(dead_code, unreachable_pub, clippy::panic, reason = "shared by tests, each of which reads its part")]
+
 use std::collections::BTreeSet;
 
 /// A line of the table.
