@@ -161,6 +161,7 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
             members: nodes.crew.members(),
             admissions: nodes.admissions.clone(),
             authority: Arc::clone(&nodes.authority),
+            renewal: nodes.renewal.subscribe(),
             known: Arc::new(config.static_nodes.keys().cloned().collect()),
             rollout: rolled
                 .as_ref()

@@ -39,7 +39,6 @@ const NONE: &[(&str, &str, &str)] = &[
     ("agent", "judge_disks", "it only looks"),
     ("agent", "mdm_look", "it only looks"),
     ("agent", "unknown", "it is refused"),
-    ("agent", "renew_agent", "agents of this release refuse it"),
     ("controller", "TEARDOWN", "nobody asks for it"),
     ("controller", "SUPPRESS", "nobody asks for it"),
     ("controller", "finalise", "no simulated system is in the middle of an upgrade of its MDM, so none can be final"),

@@ -19,7 +19,7 @@ use scaleio_framework::config;
 use scaleio_framework::metrics::{Build, Encoder, Exposition, Format, Own, Scope, Type, families, markdown};
 use scaleio_framework::model::framework::{FrameworkStatus, Registration};
 use scaleio_framework::model::id::{AgentId, DeviceId, ExecutorId, NodeName, ObjectId, SystemId, TaskId, VolumeId};
-use scaleio_framework::model::lifecycle::Lifecycle;
+use scaleio_framework::model::lifecycle::{JobResult, Lifecycle};
 use scaleio_framework::model::mesos::{NodeTask, TaskPhase};
 use scaleio_framework::model::node::{NodePhase, Role};
 use scaleio_framework::model::observed::Observed;
@@ -140,6 +140,13 @@ fn at_work() -> Lifecycle {
                 }],
             }],
         },
+        "upgrade": {
+            "from": "w", "to": "x", "state": "running", "active": true, "pending": 1, "running": 0, "done": 0, "failed": 0,
+        },
+        "jobs": [{
+            "name": "nightly", "what": "upgrade to x", "line": "0 3 * * * UTC",
+            "next": [[start(), null], [start() + TimeDelta::days(1), null]], "last_success": start(),
+        }],
     });
     serde_json::from_value(work).unwrap()
 }
@@ -170,7 +177,12 @@ fn each_family_of_the_catalogue_appears_with_exactly_its_labels() {
     own.mesos_offer("mesos", "declined", "too_small");
     own.mesos_status(&registered());
     own.work(&at_work());
+    own.work(&Lifecycle { at: start() + TimeDelta::seconds(3), ..at_work() });
+    own.job_fired(&system, "nightly", JobResult::Began);
+    own.job_ran(&system, "nightly", Duration::from_secs(600));
+    own.reboot_ordered(&system, "upgrade");
     own.rollout_status(&ready(), [(&NodeName::new("n1"), start())].into_iter());
+    own.agents([("current", 1)]);
     own.step_ended("stage", true, Duration::from_secs(3));
     let read = read(&full_body(&exposition, Format::Text, &own));
 

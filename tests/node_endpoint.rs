@@ -3,17 +3,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use scaleio_framework::agent::link::{Link, LinkError, Papers};
+use scaleio_framework::agent::real;
 use scaleio_framework::agent::run::{Settings, run};
 use scaleio_framework::enrol::artefacts::Shelf;
 use scaleio_framework::enrol::ca::Authority;
 use scaleio_framework::enrol::desk::{self, Orderer};
-use scaleio_framework::enrol::endpoint::{Endpoint, Join};
+use scaleio_framework::enrol::endpoint::{Endpoint, Hello, Join};
 use scaleio_framework::enrol::request::Request;
 use scaleio_framework::enrol::token::{Token, Tokens};
 use scaleio_framework::model::order::{Artefact, Finished, Order, OrderId, Outcome, PROTOCOL, Report, Secrets, Task};
@@ -26,6 +27,10 @@ fn now() -> DateTime<Utc> {
     scaleio_framework::clock::now()
 }
 
+fn sha256(path: &Path) -> String {
+    real::sha256(path).unwrap()
+}
+
 struct Site {
     folder: tempfile::TempDir,
     authority: Arc<Authority>,
@@ -36,11 +41,19 @@ struct Site {
 
 impl Site {
     async fn open() -> Self {
+        Self::with_files(&[]).await
+    }
+
+    /// With more files to be had.
+    async fn with_files(more: &[(&str, Vec<u8>)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Arc::new(Authority::open(&folder.path().join("ca"), now()).unwrap());
         let files = folder.path().join("files");
         std::fs::create_dir(&files).unwrap();
         std::fs::write(files.join("a.bin"), vec![7; 300_000]).unwrap();
+        for (name, content) in more {
+            std::fs::write(files.join(name), content).unwrap();
+        }
         let mut tokens = Tokens::default();
         let until = now() + Duration::from_secs(600);
         tokens.give("host-1", Token { sha256: Sha256::digest("right").into(), until });
@@ -64,6 +77,14 @@ impl Site {
         std::fs::write(&papers.own.key, request.key()).unwrap();
         std::fs::write(&papers.own.certificate, self.authority.sign(request.pem(), node, now()).unwrap()).unwrap();
         papers
+    }
+
+    /// The order to become one of the files.
+    fn renewal(&self, id: &str, name: &str) -> Order {
+        let path = self.folder.path().join("files").join(name);
+        let size = path.metadata().unwrap().len();
+        let artefact = Artefact { name: name.to_owned(), sha256: sha256(&path), size, url: None };
+        Order { within_s: 300, ..order(id, 1, Task::RenewAgent { artefact }) }
     }
 
     fn link(&self, node: &str) -> Link {
@@ -107,6 +128,40 @@ fn report(protocol: u16) -> Report {
 fn order(id: &str, epoch: u64, task: Task) -> Order {
     let expires = now() + Duration::from_secs(60);
     Order { id: OrderId::new(id), epoch, expires, within_s: 60, task, secrets: Secrets::default() }
+}
+
+/// A real agent, as a process whose program may become another one.
+struct Process {
+    child: std::process::Child,
+    program: PathBuf,
+    folder: PathBuf,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Process {
+    fn start(site: &Site) -> Self {
+        site.papers("host-1");
+        let folder = site.folder.path().join("host-1");
+        let program = site.folder.path().join("sio");
+        std::fs::copy(env!("CARGO_BIN_EXE_sio"), &program).unwrap();
+        let mut command = std::process::Command::new(&program);
+        command.args(["agent", "--controller", &site.url, "--folder"]).arg(&folder).env_clear();
+        let child = command.spawn().unwrap();
+        Self { child, program, folder }
+    }
+}
+
+/// Another program that does the same: what stands behind its end is not read.
+fn another_program() -> Vec<u8> {
+    let mut bytes = std::fs::read(env!("CARGO_BIN_EXE_sio")).unwrap();
+    bytes.extend(b"another");
+    bytes
 }
 
 fn stage(site: &Site) -> Task {
@@ -225,4 +280,80 @@ async fn an_agent_whose_ledger_is_damaged_says_so_and_takes_no_orders() {
     assert!(report.out_of_work.unwrap().contains("damaged in line 1"));
     stop.cancel();
     agent.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_becomes_another_program_only_when_that_reaches_the_controller_first() {
+    let bad = b"#!/bin/sh\necho 'no such library' >&2\nexit 127\n".to_vec();
+    let mut site = Site::with_files(&[("sio-bad", bad), ("sio-new", another_program())]).await;
+    let agent = Process::start(&site);
+    let old = sha256(&agent.program);
+    let (_, first) = site.hear().await;
+    assert_eq!(first.program, old);
+
+    site.orderer.order("host-1", site.renewal("r1", "sio-bad"));
+    let told = site.outcome("r1").await.outcome;
+    assert!(matches!(&told, Outcome::Failed { why } if why.contains("no such library")), "{told:?}");
+    assert_eq!(sha256(&agent.program), old, "the old program is in its place still");
+
+    site.orderer.order("host-1", site.renewal("r2", "sio-new"));
+    assert_eq!(site.outcome("r2").await.outcome, Outcome::Done);
+    let new = sha256(&site.folder.path().join("files/sio-new"));
+    assert_eq!(site.hear().await.1.program, new);
+    assert!(!agent.folder.join("probation.json").exists(), "it was answered, and is on probation no more");
+    // It was so already, and nothing is started anew.
+    site.orderer.order("host-1", site.renewal("r3", "sio-new"));
+    assert_eq!(site.outcome("r3").await.outcome, Outcome::AlreadySo);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_program_that_no_controller_answers_for_a_minute_gives_way_to_the_old_one() {
+    let mut site = Site::with_files(&[("sio-new", another_program())]).await;
+    let agent = Process::start(&site);
+    let old = sha256(&agent.program);
+    site.hear().await;
+    site.orderer.order("host-1", site.renewal("r1", "sio-new"));
+    // The trial is answered; what the new program says then is not, until the old one speaks again.
+    let note = agent.folder.join("probation.json");
+    let fell_back = async {
+        while !std::fs::read_to_string(&note).is_ok_and(|text| text.contains("fell_back")) {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(3 * PATIENCE, fell_back).await.unwrap();
+    // It is the same program that is not done, and not the other one that is.
+    let told = site.outcome("r1").await.outcome;
+    assert!(matches!(&told, Outcome::Failed { why } if why.contains("within 60 s")), "{told:?}");
+    assert_eq!(sha256(&agent.program), old);
+    assert_eq!(site.hear().await.1.program, old);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_renews_its_certificate_when_half_of_its_life_is_over_and_goes_on_with_the_new_one() {
+    let mut site = Site::open().await;
+    let papers = site.papers("host-1");
+    let short =
+        Authority::open(&site.folder.path().join("ca"), now()).unwrap().with_life(Duration::from_secs(86_400 * 5));
+    let request = Request::new("host-1").unwrap();
+    let old = short.sign(request.pem(), "host-1", now() - Duration::from_secs(86_400 * 5)).unwrap();
+    std::fs::write(&papers.own.key, request.key()).unwrap();
+    std::fs::write(&papers.own.certificate, &old).unwrap();
+    let stop = site.stop.child_token();
+    let agent = tokio::spawn(run(settings(&site, &site.folder.path().join("host-1")), stop));
+    let read = || std::fs::read_to_string(&papers.own.certificate).unwrap();
+    let renewed = async {
+        while read() == old {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, renewed).await.unwrap();
+    site.hear().await;
+    site.orderer.order("host-1", order("s1", 1, stage(&site)));
+    assert_eq!(site.outcome("s1").await.outcome, Outcome::Done);
+    let link = Link::new(&papers.ca, Some(&papers.own)).unwrap();
+    assert_eq!(
+        link.hello(&site.url, &Hello { protocol: PROTOCOL, release: String::new() }).await.unwrap().protocol,
+        PROTOCOL
+    );
+    agent.abort();
 }

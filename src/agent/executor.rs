@@ -137,7 +137,7 @@ pub async fn carry(
     end
 }
 
-/// Certificates last for months; half of the life of one is noticed within this time.
+/// Certificates last for months; that one runs out is noticed within this time.
 const LOOK_AT_PAPERS: Duration = Duration::from_secs(60 * 60);
 
 /// How far the node agent is.
@@ -295,7 +295,7 @@ impl<B: Body> Program<B> {
         }
     }
 
-    /// Asks for a new certificate in good time; the agent goes on with the one it has.
+    /// Asks for a new certificate when the agent has not renewed its own in good time.
     async fn renew(&mut self) {
         let Some(briefing) = &self.briefing else { return };
         if papers::judge(&briefing.folder(), &briefing.authority, clock::now()) != Standing::Good {

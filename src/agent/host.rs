@@ -117,6 +117,17 @@ pub enum HostError {
     Fetch(String),
 }
 
+/// The program that the agent is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Where it lies.
+    pub path: String,
+    /// The SHA-256 of what runs.
+    pub sha256: String,
+    /// What it was started with.
+    pub args: Vec<String>,
+}
+
 /// A node.
 pub trait Host {
     /// Runs a program to its end.
@@ -156,6 +167,15 @@ pub trait Host {
     /// Waits for a lock that others hold too, and has it until the value is dropped.
     fn hold(&mut self, _path: &str, _within: Duration) -> Result<Held, HostError> {
         Ok(Held::default())
+    }
+    /// The program that the agent is; none where it is no program of its own.
+    fn program(&mut self) -> Result<Option<Program>, HostError> {
+        Ok(None)
+    }
+    /// Becomes the program that lies at the place of this one, with its arguments. It comes back only when that fails.
+    fn restart(&mut self, program: &Program) -> HostError {
+        let source = io::Error::from(io::ErrorKind::Unsupported);
+        HostError::Io { operation: "start", path: program.path.clone(), source }
     }
     /// The node's own clock.
     fn clock(&mut self) -> Timestamp {

@@ -2,12 +2,13 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use reqwest::Client;
 
 use crate::config::{ClientCertificate, Trust};
-use crate::enrol::endpoint::{Join, Joined, WAIT};
+use crate::enrol::endpoint::{Hello, Join, Joined, Renew, WAIT, Welcome};
 use crate::model::order::{Answer, Artefact, Report};
 use crate::tls::{self, TlsError};
 
@@ -48,35 +49,63 @@ impl Papers {
     }
 }
 
+fn client(ca: &Path, own: Option<&ClientCertificate>) -> Result<Client, LinkError> {
+    let config = tls::client_config(&Trust::CaFile(ca.to_owned()), own)?;
+    let builder =
+        Client::builder().tls_backend_preconfigured(config).connect_timeout(CONNECT).read_timeout(WAIT + SILENCE);
+    let client = builder.https_only(true).redirect(reqwest::redirect::Policy::none()).build();
+    client.map_err(|error| LinkError::Unreachable { url: String::new(), why: root(&error) })
+}
+
 /// Connections to the controllers.
 #[derive(Clone, Debug)]
 pub struct Link {
-    client: Client,
+    client: Arc<RwLock<Client>>,
 }
 
 impl Link {
     /// Reads the papers. Without own ones only joining is possible.
     pub fn new(ca: &Path, own: Option<&ClientCertificate>) -> Result<Self, LinkError> {
-        let config = tls::client_config(&Trust::CaFile(ca.to_owned()), own)?;
-        let builder =
-            Client::builder().tls_backend_preconfigured(config).connect_timeout(CONNECT).read_timeout(WAIT + SILENCE);
-        let client = builder.https_only(true).redirect(reqwest::redirect::Policy::none()).build();
-        let client = client.map_err(|error| LinkError::Unreachable { url: String::new(), why: root(&error) })?;
-        Ok(Self { client })
+        Ok(Self { client: Arc::new(RwLock::new(client(ca, own)?)) })
     }
 
     /// Reports, and waits for the answer.
     pub async fn report(&self, controller: &str, report: &Report) -> Result<Answer, LinkError> {
         let url = format!("{controller}/agent/report");
-        let answer = self.client.post(&url).json(report).timeout(WAIT + SILENCE).send().await;
+        let answer = self.client().post(&url).json(report).timeout(WAIT + SILENCE).send().await;
         read(url, answer).await
     }
 
     /// Asks for a certificate with a token.
     pub async fn join(&self, controller: &str, join: &Join) -> Result<Joined, LinkError> {
         let url = format!("{controller}/agent/join");
-        let answer = self.client.post(&url).json(join).timeout(SILENCE).send().await;
+        let answer = self.client().post(&url).json(join).timeout(SILENCE).send().await;
         read(url, answer).await
+    }
+
+    /// Whether a controller takes this release with these papers.
+    pub async fn hello(&self, controller: &str, hello: &Hello) -> Result<Welcome, LinkError> {
+        let url = format!("{controller}/agent/hello");
+        let answer = self.client().post(&url).json(hello).timeout(SILENCE).send().await;
+        read(url, answer).await
+    }
+
+    /// Asks for another certificate, as the node that the papers are for.
+    pub async fn renew(&self, controller: &str, renew: &Renew) -> Result<Joined, LinkError> {
+        let url = format!("{controller}/agent/certificate");
+        let answer = self.client().post(&url).json(renew).timeout(SILENCE).send().await;
+        read(url, answer).await
+    }
+
+    /// From now on with these papers. What is under way goes on with the ones before.
+    pub fn change(&self, ca: &Path, own: &ClientCertificate) -> Result<(), LinkError> {
+        let client = client(ca, Some(own))?;
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
+        Ok(())
+    }
+
+    fn client(&self) -> Client {
+        self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Brings a file. Its hash is judged by who asked for it.
@@ -84,7 +113,7 @@ impl Link {
         let url = artefact.url.clone().unwrap_or_else(|| format!("{controller}/artefacts/{}", artefact.name));
         let unreachable = |error: reqwest::Error| LinkError::Unreachable { url: url.clone(), why: root(&error) };
         let file_error = |error: std::io::Error| LinkError::File { path: to.to_owned(), why: error.to_string() };
-        let mut answer = self.client.get(&url).send().await.map_err(unreachable)?;
+        let mut answer = self.client().get(&url).send().await.map_err(unreachable)?;
         if !answer.status().is_success() {
             let status = answer.status().as_u16();
             let why = answer.text().await.unwrap_or_default().chars().take(300).collect();

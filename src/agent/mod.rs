@@ -20,6 +20,7 @@ pub mod look;
 pub mod memory;
 pub mod papers;
 pub mod preflight;
+pub mod probation;
 pub mod real;
 pub mod recipes;
 pub mod run;

@@ -1,6 +1,7 @@
 //! Does a host have papers that its controller takes, and for how long still?
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use rustls::pki_types::CertificateDer;
@@ -22,7 +23,7 @@ pub enum Standing {
     None(String),
     /// They are of another authority than the controller's.
     Foreign,
-    /// More than half of their life is over.
+    /// More than three quarters of their life are over, though the agent renews them by itself from half of it on.
     Old,
 }
 
@@ -43,19 +44,61 @@ pub fn judge(folder: &Path, authority: &str, now: Timestamp) -> Standing {
     if !fingerprint(&ca).eq_ignore_ascii_case(authority) {
         return Standing::Foreign;
     }
-    match half_life(&own) {
-        Some(half) if now < half => Standing::Good,
+    match part_of_life(&own, 3, 4) {
+        Some(late) if now < late => Standing::Good,
         Some(_) => Standing::Old,
         None => Standing::None(format!("{} cannot be read", papers.own.certificate.display())),
     }
 }
 
-/// The moment in the middle between the beginning of a certificate and its end.
-fn half_life(certificate: &[u8]) -> Option<DateTime<Utc>> {
+/// Whether the certificate of a folder is to be renewed, since half of its life is over. One that cannot be read is not.
+pub fn is_due(folder: &Path, now: Timestamp) -> bool {
+    let own = std::fs::read(Papers::of(folder).own.certificate).ok();
+    let own = own.and_then(|text| CertificateDer::from_pem_slice(&text).ok());
+    own.and_then(|own| part_of_life(&own, 1, 2)).is_some_and(|half| now >= half)
+}
+
+/// Puts another key and its certificate in place of those there are. A crash in its middle is ended by [`settle`].
+///
+/// # Errors
+/// They cannot be written; the ones before stay.
+pub fn exchange(folder: &Path, request: &Request, certificate: &str) -> io::Result<()> {
+    let own = Papers::of(folder).own;
+    write_durably(&beside(&own.key), request.key().as_bytes(), 0o600)?;
+    // When this one is there, both are.
+    write_durably(&beside(&own.certificate), certificate.as_bytes(), 0o644)?;
+    settle(folder)
+}
+
+/// Ends an exchange that a crash has cut.
+///
+/// # Errors
+/// A file cannot be put in its place.
+pub fn settle(folder: &Path) -> io::Result<()> {
+    let own = Papers::of(folder).own;
+    if beside(&own.certificate).exists() {
+        if beside(&own.key).exists() {
+            std::fs::rename(beside(&own.key), &own.key)?;
+            std::fs::File::open(folder)?.sync_all()?;
+        }
+        std::fs::rename(beside(&own.certificate), &own.certificate)?;
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".next");
+    name.into()
+}
+
+/// The moment when a part of a certificate's life is over.
+fn part_of_life(certificate: &[u8], part: i64, of: i64) -> Option<DateTime<Utc>> {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let validity = certificate.validity();
     let (begin, end) = (validity.not_before.timestamp(), validity.not_after.timestamp());
-    DateTime::from_timestamp(begin + (end - begin) / 2, 0)
+    DateTime::from_timestamp(begin + (end - begin) / of * part, 0)
 }
 
 /// Keeps what the controller gave. The authority must be the one whose hash
@@ -115,7 +158,7 @@ mod tests {
     use crate::enrol::ca::Authority;
 
     #[test]
-    fn papers_are_kept_only_from_the_right_authority_and_are_old_after_half_their_life() {
+    fn papers_are_kept_only_from_the_right_authority_and_are_old_after_most_of_their_life() {
         let (ca, host) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let now = crate::clock::now();
         let days = |days: u64| Duration::from_secs(days * 86_400);
@@ -128,7 +171,36 @@ mod tests {
         assert!(!host.path().join("agent.key").exists());
         keep(host.path(), &request, &signed, authority.pem(), &authority.fingerprint()).unwrap();
         assert_eq!(judge(host.path(), &authority.fingerprint(), now), Standing::Good);
-        assert_eq!(judge(host.path(), &authority.fingerprint(), now + days(7)), Standing::Old);
+        assert_eq!(judge(host.path(), &authority.fingerprint(), now + days(7)), Standing::Good);
+        assert_eq!(judge(host.path(), &authority.fingerprint(), now + days(9)), Standing::Old);
+        assert!(!is_due(host.path(), now + days(4)) && is_due(host.path(), now + days(7)));
         assert_eq!(judge(host.path(), &"0".repeat(64), now), Standing::Foreign);
+    }
+
+    #[test]
+    fn an_exchange_that_was_cut_anywhere_leaves_a_key_that_fits_its_certificate() {
+        let host = tempfile::tempdir().unwrap();
+        let own = Papers::of(host.path()).own;
+        let texts = || (std::fs::read_to_string(&own.key).unwrap(), std::fs::read_to_string(&own.certificate).unwrap());
+        let write = |path: &Path, text: &str| std::fs::write(path, text).unwrap();
+        let begin = || {
+            write(&own.key, "old key");
+            write(&own.certificate, "old");
+        };
+        begin();
+        write(&beside(&own.key), "new key");
+        settle(host.path()).unwrap();
+        assert_eq!(texts(), ("old key".to_owned(), "old".to_owned()), "the new certificate was not there yet");
+        for has_key in [true, false] {
+            begin();
+            let _ = std::fs::remove_file(beside(&own.key));
+            write(if has_key { beside(&own.key) } else { own.key.clone() }.as_path(), "new key");
+            write(&beside(&own.certificate), "new");
+            settle(host.path()).unwrap();
+            assert_eq!(texts(), ("new key".to_owned(), "new".to_owned()));
+        }
+        let request = Request::new("n").unwrap();
+        exchange(host.path(), &request, "newest").unwrap();
+        assert_eq!(texts(), (request.key().to_owned(), "newest".to_owned()));
     }
 }

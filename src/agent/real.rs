@@ -3,14 +3,16 @@
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
 use super::hex;
 use super::hooks::Owned;
-use super::host::{Alone, Call, Held, Host, HostError, Output, remove_durably, run_here, write_durably};
+use super::host::{Alone, Call, Held, Host, HostError, Output, Program, remove_durably, run_here, write_durably};
 use crate::model::order::Artefact;
 
 /// Between two looks whether a lock is free.
@@ -23,6 +25,8 @@ pub type Fetch = Box<dyn FnMut(&Artefact, &Path) -> Result<(), String> + Send>;
 pub struct RealHost {
     state: PathBuf,
     fetch: Fetch,
+    /// What runs stays the same file.
+    program: Option<Program>,
 }
 
 impl RealHost {
@@ -31,7 +35,7 @@ impl RealHost {
         for folder in [state.to_owned(), state.join("staged"), state.join("half")] {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        Ok(Self { state: state.to_owned(), fetch })
+        Ok(Self { state: state.to_owned(), fetch, program: None })
     }
 
     fn place(&self, artefact: &Artefact) -> Result<PathBuf, HostError> {
@@ -178,6 +182,27 @@ impl Host for RealHost {
                 Err(fs::TryLockError::Error(error)) => return Err(fail("lock", path)(error)),
             }
         }
+    }
+
+    fn program(&mut self) -> Result<Option<Program>, HostError> {
+        const OWN: &str = "/proc/self/exe";
+        if self.program.is_some() {
+            return Ok(self.program.clone());
+        }
+        let path = fs::read_link(OWN).map_err(fail("read", OWN))?.display().to_string();
+        // When another file has taken its place, the kernel says so behind the name.
+        let path = path.trim_end_matches(" (deleted)").to_owned();
+        const SAID: &str = "/proc/self/cmdline";
+        let said = fs::read(SAID).map_err(fail("read", SAID))?;
+        let words = said.strip_suffix(b"\0").unwrap_or(&said).split(|byte| *byte == 0);
+        let args = words.skip(1).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+        self.program = Some(Program { path, sha256: sha256(Path::new(OWN)).map_err(fail("read", OWN))?, args });
+        Ok(self.program.clone())
+    }
+
+    fn restart(&mut self, program: &Program) -> HostError {
+        let source = Command::new(&program.path).args(&program.args).exec();
+        HostError::Io { operation: "start", path: program.path.clone(), source }
     }
 
     fn boot_id(&mut self) -> String {

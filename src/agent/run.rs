@@ -4,7 +4,7 @@
 //! answers, the step under way goes on to its end, and no other is begun,
 //! since orders are not stored ahead.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -20,8 +20,12 @@ use super::ledger::{Ledger, LedgerError};
 use super::link::{Link, LinkError, Papers};
 use super::look::look;
 use super::memory::{Admission, Memory, Record, refused, without_secrets};
-use super::real::{self, Fetch, RealHost};
+use super::papers;
+use super::probation::{self, Probation, Start};
+use super::real::{Fetch, RealHost};
 use super::walk::{Around, walk};
+use crate::enrol::endpoint::Renew;
+use crate::enrol::request::Request;
 use crate::model::mdm::Change;
 use crate::model::order::{Artefact, Component, Finished, HostReport, Order, OrderId, PROTOCOL, Report, Secrets, Task};
 use crate::model::unit::Timestamp;
@@ -37,6 +41,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Between two looks at the host while nothing is to be done: what people do by hand is seen soon.
 const LOOK: Duration = Duration::from_secs(60);
+
+/// Between two looks at the certificate, which lasts for months.
+const LOOK_AT_PAPERS: Duration = Duration::from_secs(60 * 60);
 
 /// What an agent is started with.
 #[derive(Clone, Debug)]
@@ -61,6 +68,8 @@ pub enum AgentError {
         #[source]
         source: std::io::Error,
     },
+    #[error("the agent's program could not be changed: {0}")]
+    Renewal(String),
     #[error("the agent's worker ended by a bug: {0}")]
     Bug(String),
 }
@@ -109,8 +118,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Agen
     let link = link(&settings)?;
     let fail = |source| AgentError::Folder { folder: settings.folder.clone(), source };
     let host = RealHost::new(&settings.folder, fetcher(&settings, &link)).map_err(fail)?;
-    let program = real::sha256(std::path::Path::new("/proc/self/exe")).unwrap_or_default();
-    run_on(settings, link, Box::new(host), program, stop).await
+    run_on(settings, link, Box::new(host), stop).await
 }
 
 /// The way to the controllers, with the papers of the folder.
@@ -118,6 +126,8 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Agen
 /// # Errors
 /// The papers are not there or cannot be used.
 pub fn link(settings: &Settings) -> Result<Link, AgentError> {
+    papers::settle(&settings.folder)
+        .map_err(|source| AgentError::Folder { folder: settings.folder.clone(), source })?;
     let papers = Papers::of(&settings.folder);
     Ok(Link::new(&papers.ca, Some(&papers.own))?)
 }
@@ -128,7 +138,7 @@ pub fn fetcher(settings: &Settings, link: &Link) -> Fetch {
     Box::new(move |artefact, to| runtime.block_on(fetch(&link, &controllers, artefact, to)))
 }
 
-/// Runs as the agent of any host until told to stop. `program` is the SHA-256 of the agent's own program.
+/// Runs as the agent of any host until told to stop.
 ///
 /// # Errors
 /// The ledger cannot be used, or the agent has a bug.
@@ -136,14 +146,17 @@ pub async fn run_on(
     settings: Settings,
     link: Link,
     mut host: Box<dyn Host + Send>,
-    program: String,
     stop: CancellationToken,
 ) -> Result<(), AgentError> {
-    let about = about(&mut *host, program);
+    let about = about(&mut *host);
+    let note = begin(&mut *host, &about.program)?;
     let path = settings.folder.join("ledger");
     let ledger = match Ledger::open(&path) {
         Ok(ledger) => ledger,
         Err(error @ (LedgerError::Damaged { .. } | LedgerError::Newer { .. })) => {
+            if let Some(note) = note {
+                return Err(end_probation(note, &settings.folder));
+            }
             warn!(%error, "the agent takes no orders");
             let report = Report { out_of_work: Some(error.to_string()), ..about };
             return complain(&settings, &link, report, stop).await;
@@ -156,10 +169,14 @@ pub async fn run_on(
     info!(version = VERSION, boot_id = about.boot_id, "the agent works");
     let worker = Worker { ledger, host, came, status, seen: None, clock: clock.clone(), stop: stop.clone() };
     let mut worker = tokio::task::spawn_blocking(move || worker.run());
-    let talking = talk(&settings, &link, about, watched, sender, &clock);
+    let heard = watch::Sender::new(false);
+    let talking = talk(&settings, &link, about, watched, sender, &clock, &heard);
+    let on_probation = probation(note, heard.subscribe(), &settings.folder);
     let ended = tokio::select! {
         ended = &mut worker => ended,
         () = talking => return Ok(()),
+        error = on_probation => return Err(error),
+        () = keep_papers(&settings, &link) => return Ok(()),
         // What is done to the node right now is brought to its end.
         () = stop.cancelled() => worker.await,
     };
@@ -169,13 +186,88 @@ pub async fn run_on(
     }
 }
 
+/// Looks whether this program is on probation. The error says why the one before is not back when it should be.
+fn begin(host: &mut dyn Host, own: &str) -> Result<Option<Probation>, AgentError> {
+    match probation::started(probation::read(host).map_err(AgentError::Renewal)?, own) {
+        Start::Free => Ok(None),
+        Start::On(note) => {
+            info!(VERSION, "this program is new here, and has to be answered by a controller");
+            probation::write(&note, host).map_err(AgentError::Renewal)?;
+            Ok(Some(note))
+        }
+        Start::Back(note) => {
+            warn!(?note, "the program from before is put back");
+            Err(AgentError::Renewal(probation::fall_back(&note, host)))
+        }
+    }
+}
+
+/// Waits for the first answer to a new program. Ends when none came and the one before could not be put back.
+async fn probation(note: Option<Probation>, mut heard: watch::Receiver<bool>, folder: &Path) -> AgentError {
+    let Some(note) = note else { return std::future::pending().await };
+    if tokio::time::timeout(probation::WITHIN, heard.wait_for(|heard| *heard)).await.is_ok() {
+        match here(folder).and_then(|mut host| probation::passed(&mut host).map_err(AgentError::Renewal)) {
+            Ok(()) => info!(VERSION, "this program was answered by a controller and stays"),
+            Err(error) => return error,
+        }
+        return std::future::pending().await;
+    }
+    end_probation(note, folder)
+}
+
+fn end_probation(note: Probation, folder: &Path) -> AgentError {
+    let note = probation::unheard(note);
+    warn!(?note, "the program from before is put back");
+    match here(folder) {
+        Ok(mut host) => AgentError::Renewal(probation::fall_back(&note, &mut host)),
+        Err(error) => error,
+    }
+}
+
+/// This host, for files of the agent's own; it fetches nothing.
+fn here(folder: &Path) -> Result<RealHost, AgentError> {
+    let fetch = |_: &Artefact, _: &Path| Err("nothing is fetched for this".to_owned());
+    RealHost::new(folder, Box::new(fetch)).map_err(|source| AgentError::Folder { folder: folder.to_owned(), source })
+}
+
+/// Renews the certificate when half of its life is over.
+async fn keep_papers(settings: &Settings, link: &Link) {
+    loop {
+        if papers::is_due(&settings.folder, clock::now())
+            && let Err(why) = renew_papers(settings, link).await
+        {
+            warn!(why, "the certificate of this node could not be renewed; it is tried again");
+        }
+        tokio::time::sleep(LOOK_AT_PAPERS).await;
+    }
+}
+
+async fn renew_papers(settings: &Settings, link: &Link) -> Result<(), String> {
+    let request = Request::new("node").map_err(|error| error.to_string())?;
+    let ask = Renew { request: request.pem().to_owned() };
+    let mut last = "no controller is known".to_owned();
+    for controller in &settings.controllers {
+        match link.renew(controller, &ask).await {
+            Ok(joined) => {
+                papers::exchange(&settings.folder, &request, &joined.certificate).map_err(|error| error.to_string())?;
+                let papers = Papers::of(&settings.folder);
+                link.change(&papers.ca, &papers.own).map_err(|error| error.to_string())?;
+                info!("this node has another certificate");
+                return Ok(());
+            }
+            Err(error) => last = error.to_string(),
+        }
+    }
+    Err(last)
+}
+
 /// What does not change while an agent runs.
-fn about(host: &mut dyn Host, program: String) -> Report {
+fn about(host: &mut dyn Host) -> Report {
     let kernel = host.read("/proc/sys/kernel/osrelease").ok().flatten().unwrap_or_default();
     Report {
         protocol: PROTOCOL,
         release: VERSION.to_owned(),
-        program,
+        program: host.program().ok().flatten().map(|program| program.sha256).unwrap_or_default(),
         boot_id: host.boot_id(),
         kernel: String::from_utf8_lossy(&kernel).trim().to_owned(),
         epoch: 0,
@@ -204,7 +296,7 @@ async fn complain(settings: &Settings, link: &Link, report: Report, stop: Cancel
     }
 }
 
-async fn fetch(link: &Link, controllers: &[String], artefact: &Artefact, to: &std::path::Path) -> Result<(), String> {
+async fn fetch(link: &Link, controllers: &[String], artefact: &Artefact, to: &Path) -> Result<(), String> {
     let mut last = "no controller is known".to_owned();
     for controller in controllers {
         match link.fetch(controller, artefact, to).await {
@@ -223,6 +315,7 @@ async fn talk(
     mut status: watch::Receiver<Status>,
     came: mpsc::Sender<Came>,
     clock: &Clock,
+    heard: &watch::Sender<bool>,
 ) {
     let (mut at, mut pause) = (0, PAUSE);
     // A first word without what was seen would be taken for a host with nothing on it.
@@ -246,6 +339,7 @@ async fn talk(
             Ok(answer) => {
                 pause = PAUSE;
                 clock.hear(answer.now);
+                heard.send_replace(true);
                 let acknowledged = (!answer.acknowledged.is_empty()).then_some(Came::Acknowledged(answer.acknowledged));
                 let order = answer.order.map(|order| Came::Order(Box::new(order)));
                 let waiting = acknowledged.is_some() || order.is_some();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -17,10 +18,12 @@ use crate::enrol::crew::{Crew, Steward};
 use crate::enrol::desk;
 use crate::enrol::endpoint::Endpoint;
 use crate::enrol::program::Program;
+use crate::enrol::renewal::{self, Renewal};
 use crate::enrol::token::Admissions;
 use crate::fleet::launch;
 use crate::mesos::scheduler::Template;
 use crate::model::enrolment;
+use crate::model::order::Artefact;
 use crate::model::unit::Timestamp;
 use crate::store::{Desk, State};
 use crate::web::access::Access;
@@ -38,9 +41,13 @@ pub(super) struct Agents {
     pub(super) admissions: Admissions,
     /// The program that Mesos agents start.
     pub(super) template: Template,
+    /// How agents stand to the program that they are to be.
+    pub(super) renewal: watch::Sender<Arc<Renewal>>,
     steward: Steward,
     endpoint: Endpoint,
     mirror: (TcpListener, Program),
+    /// The program that agents become; none: they stay as they are.
+    renewed: Option<Artefact>,
 }
 
 /// Opens all that the configuration asks for; none without `[agents]`.
@@ -62,6 +69,8 @@ pub(super) async fn open(
     let names: Vec<String> = settings.addresses.iter().filter_map(|address| host(address)).collect();
     let endpoint =
         Endpoint::bind(settings.listen, &names, authority.clone(), counter, shelf.clone(), admissions.clone()).await?;
+    let renewed = (settings.renew && config.lifecycle.mode > config::Mode::Observe).then(|| program.artefact());
+    let renewal = watch::Sender::default();
     let mirror = listen(config.artefacts.listen).await?;
     let address = format!("{}{}", config.artefacts.url, program.path());
     let launched = launch::Program { address, sha256: program.sha256() };
@@ -72,7 +81,8 @@ pub(super) async fn open(
     let (cpus, mem) = config.mesos.as_ref().map_or((0.0, 0.0), |mesos| (mesos.executor_cpus, mesos.executor_mem));
     let template = launch::template(&launched, environment, cpus, mem);
     info!(addresses = ?settings.addresses, "agents may come");
-    Ok(Some(Agents { crew, authority, shelf, admissions, template, steward, endpoint, mirror: (mirror, program) }))
+    let mirror = (mirror, program);
+    Ok(Some(Agents { crew, authority, shelf, admissions, template, renewal, steward, endpoint, mirror, renewed }))
 }
 
 /// Packages and program, with their hashes.
@@ -88,7 +98,7 @@ fn read(artefacts: &config::Artefacts) -> anyhow::Result<(Shelf, Program)> {
     // The file that runs, though another may lie in its place by now.
     let path = artefacts.program.clone().unwrap_or_else(|| "/proc/self/exe".into());
     let program = Program::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok((shelf, program))
+    Ok((shelf.with_program(program.artefact(), path), program))
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -108,6 +118,10 @@ impl Agents {
         let steward = self.steward.run(stop.clone());
         tasks.spawn(async move { ("orders of nodes", steward.await.map_err(anyhow::Error::from)) });
         super::spawn(tasks, "agents' endpoint", self.endpoint.serve(stop.clone()));
+        if let Some(program) = self.renewed {
+            let renewing = renewal::run(self.crew, program, self.renewal, stop.clone());
+            super::spawn(tasks, "renewal of agents", renewing);
+        }
         let (listener, program) = self.mirror;
         let mirror = Listener::Tcp(listener, Arc::new(Access::open()));
         super::spawn(tasks, "program for agents", mirror.serve(program.router(), stop.clone()));

@@ -1,14 +1,17 @@
 //! `sio agent`: the service on a node, and how a host joins by a token.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::link::{Link, Papers};
 use crate::agent::papers;
 use crate::agent::run::{Settings, run};
 use crate::config::{Log, LogFormat};
+use crate::enrol::endpoint::Hello;
+use crate::model::order::PROTOCOL;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -19,6 +22,9 @@ pub(super) struct Arguments {
     /// Where the agent keeps its papers and its ledger
     #[arg(long, value_name = "DIR", default_value = "/var/lib/sio-agent")]
     folder: PathBuf,
+    /// Only finds out whether a controller takes this release with the papers of the folder, and ends
+    #[arg(long)]
+    trial: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -55,7 +61,11 @@ pub(super) fn agent(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(Command::Join(join)) = arguments.command {
         return runtime.block_on(join_by_token(&join));
     }
-    let controllers = arguments.controllers.into_iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
+    let controllers: Vec<String> =
+        arguments.controllers.into_iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
+    if arguments.trial {
+        return runtime.block_on(trial(controllers, &folder));
+    }
     runtime.block_on(async {
         let stop = CancellationToken::new();
         let told = crate::app::signalled()?;
@@ -67,6 +77,21 @@ pub(super) fn agent(arguments: Arguments) -> anyhow::Result<()> {
         });
         Ok(run(Settings { controllers, folder }, stop).await?)
     })
+}
+
+/// What an agent does with a program before it becomes that program.
+async fn trial(controllers: Vec<String>, folder: &Path) -> anyhow::Result<()> {
+    let papers = Papers::of(folder);
+    let link = Link::new(&papers.ca, Some(&papers.own))?;
+    let hello = Hello { protocol: PROTOCOL, release: crate::VERSION.to_owned() };
+    let mut last = anyhow::anyhow!("no controller is known");
+    for controller in controllers {
+        match link.hello(&controller, &hello).await {
+            Ok(_) => return Ok(()),
+            Err(error) => last = error.into(),
+        }
+    }
+    Err(last)
 }
 
 async fn join_by_token(arguments: &JoinArguments) -> anyhow::Result<()> {

@@ -33,6 +33,8 @@ pub struct Agents {
     pub folder: PathBuf,
     /// How long an agent's certificate is good.
     pub certificate_life: Duration,
+    /// Whether agents become the program that this controller gives out.
+    pub renew: bool,
 }
 
 /// `[artefacts]`: what nodes are given.
@@ -89,6 +91,7 @@ pub(super) fn agents(mut section: Section<'_>) -> Option<Agents> {
         long if long > LONGEST_LIFE => Err(complain("longer than ten years", "write \"365days\"")),
         some => Ok(some),
     });
+    let renew = section.take("renew", |found| found.flag());
     let is_well = section.is_well("addresses") && section.is_well("listen");
     section.finish();
     is_well.then(|| Agents {
@@ -96,6 +99,7 @@ pub(super) fn agents(mut section: Section<'_>) -> Option<Agents> {
         addresses: addresses.unwrap_or_else(|| vec![format!("https://{listening}")]),
         folder: folder.unwrap_or_else(|| DEFAULT_FOLDER.into()),
         certificate_life: certificate_life.unwrap_or(DEFAULT_LIFE),
+        renew: renew.unwrap_or(true),
     })
 }
 

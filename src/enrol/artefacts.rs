@@ -14,6 +14,8 @@ use crate::model::order::Artefact;
 pub struct Shelf {
     folder: PathBuf,
     files: BTreeMap<String, Artefact>,
+    /// The program for agents, which lies elsewhere and is no package.
+    program: Option<(Artefact, PathBuf)>,
 }
 
 impl Shelf {
@@ -29,7 +31,7 @@ impl Shelf {
             let (sha256, size) = hash(&entry.path())?;
             files.insert(name.clone(), Artefact { name, sha256, size, url: None });
         }
-        Ok(Self { folder: folder.to_owned(), files })
+        Ok(Self { folder: folder.to_owned(), files, program: None })
     }
 
     /// The same, held to a list as `sha256sum` writes it. The error names every
@@ -62,13 +64,27 @@ impl Shelf {
         Ok(Self { files, ..self })
     }
 
-    /// All of them.
+    /// The same, which also gives out the program for agents.
+    #[must_use]
+    pub fn with_program(self, program: Artefact, path: PathBuf) -> Self {
+        Self { program: Some((program, path)), ..self }
+    }
+
+    /// The program for agents.
+    pub fn program(&self) -> Option<&Artefact> {
+        self.program.as_ref().map(|(program, _)| program)
+    }
+
+    /// All packages.
     pub fn files(&self) -> impl Iterator<Item = &Artefact> {
         self.files.values()
     }
 
     /// One of them, and where it is. Only a name that was found is one: no path leads out.
     pub fn find(&self, name: &str) -> Option<(&Artefact, PathBuf)> {
+        if let Some((program, path)) = self.program.as_ref().filter(|(program, _)| program.name == name) {
+            return Some((program, path.clone()));
+        }
         self.files.get(name).map(|artefact| (artefact, self.folder.join(&artefact.name)))
     }
 }

@@ -1,8 +1,9 @@
 //! Where agents come to: mutual TLS, reports in, orders out, files out.
 //!
 //! `POST /agent/report` waits for an order for up to [`WAIT`]; `POST
-//! /agent/join` is the one request without a client's certificate; `GET
-//! /artefacts/NAME` serves a file.
+//! /agent/join` is the one request without a client's certificate; `POST
+//! /agent/certificate` gives another one to who has one; `POST /agent/hello` is
+//! what a new program of an agent tries; `GET /artefacts/NAME` serves a file.
 
 use std::io;
 use std::net::SocketAddr;
@@ -50,6 +51,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// A report has at most a thousand outcomes of a few hundred bytes.
 const LARGEST_REPORT: usize = 4 << 20;
 
+const NO_PAPERS: &str = "an agent shows its certificate; join first";
+
 /// Why the endpoint cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
@@ -95,6 +98,29 @@ pub struct Join {
     pub node: String,
     /// The token.
     pub token: String,
+    /// The request for a certificate, PEM.
+    pub request: String,
+}
+
+/// What an agent's program says before it takes the place of another one.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Hello {
+    /// The version of the talk that it speaks.
+    pub protocol: u16,
+    /// Its release.
+    pub release: String,
+}
+
+/// What it hears.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The version of the talk between the two.
+    pub protocol: u16,
+}
+
+/// What a node says that wants another certificate in good time.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Renew {
     /// The request for a certificate, PEM.
     pub request: String,
 }
@@ -147,7 +173,9 @@ impl Endpoint {
     pub async fn serve(self, stop: CancellationToken) {
         let router = Router::new()
             .route("/agent/report", post(report))
+            .route("/agent/hello", post(hello))
             .route("/agent/join", post(join))
+            .route("/agent/certificate", post(certificate))
             .route("/artefacts/{name}", get(artefact))
             .layer(DefaultBodyLimit::max(LARGEST_REPORT))
             .with_state(Arc::clone(&self.shared));
@@ -212,7 +240,7 @@ async fn report(
     Json(report): Json<Report>,
 ) -> Response {
     let Some(node) = peer.0 else {
-        return refuse(StatusCode::FORBIDDEN, "an agent shows its certificate; join first");
+        return refuse(StatusCode::FORBIDDEN, NO_PAPERS);
     };
     let protocol = match common(PROTOCOL, report.protocol) {
         Ok(version) => version,
@@ -235,6 +263,32 @@ async fn report(
     Json(Answer { protocol, now: clock::now(), acknowledged, order }).into_response()
 }
 
+async fn hello(Extension(peer): Extension<Peer>, Json(hello): Json<Hello>) -> Response {
+    let Some(node) = peer.0 else { return refuse(StatusCode::FORBIDDEN, NO_PAPERS) };
+    match common(PROTOCOL, hello.protocol) {
+        Ok(protocol) => {
+            info!(%node, release = hello.release, "another program of an agent is tried");
+            Json(Welcome { protocol }).into_response()
+        }
+        Err(mismatch) => refuse(StatusCode::CONFLICT, mismatch.to_string()),
+    }
+}
+
+async fn certificate(
+    State(shared): State<Arc<Shared>>,
+    Extension(peer): Extension<Peer>,
+    Json(renew): Json<Renew>,
+) -> Response {
+    let Some(node) = peer.0 else { return refuse(StatusCode::FORBIDDEN, NO_PAPERS) };
+    match shared.authority.sign(&renew.request, &node, clock::now()) {
+        Ok(certificate) => {
+            info!(%node, "a node has another certificate");
+            Json(Joined { certificate }).into_response()
+        }
+        Err(why) => refuse(StatusCode::BAD_REQUEST, why.to_string()),
+    }
+}
+
 async fn join(State(shared): State<Arc<Shared>>, Json(join): Json<Join>) -> Response {
     if let Err(why) = shared.tokens.admit(&join.node, &join.token, clock::now()) {
         warn!(node = join.node, %why, "a host could not join");
@@ -255,7 +309,7 @@ async fn artefact(
     Path(name): Path<String>,
 ) -> Response {
     if peer.0.is_none() {
-        return refuse(StatusCode::FORBIDDEN, "an agent shows its certificate; join first");
+        return refuse(StatusCode::FORBIDDEN, NO_PAPERS);
     }
     let Some((artefact, path)) = shared.shelf.find(&name) else {
         return refuse(StatusCode::NOT_FOUND, format!("{name:?} is not among the artefacts of the controller"));

@@ -10,5 +10,6 @@ pub mod crew;
 pub mod desk;
 pub mod endpoint;
 pub mod program;
+pub mod renewal;
 pub mod request;
 pub mod token;

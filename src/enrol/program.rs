@@ -16,6 +16,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use sha2::{Digest, Sha256};
 
+use crate::model::order::Artefact;
+
 /// Read at once; a thousand agents that fetch at once hold this much each.
 const PIECE: usize = 256 * 1024;
 
@@ -52,10 +54,19 @@ impl Program {
         self.sha256
     }
 
+    /// The same as an artefact, which agents fetch over TLS.
+    pub fn artefact(&self) -> Artefact {
+        let sha256 = self.hex();
+        Artefact { name: format!("sio-{}", sha256.get(..12).unwrap_or(&sha256)), sha256, size: self.size, url: None }
+    }
+
+    fn hex(&self) -> String {
+        self.sha256.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Its path at the listener. The hash is in it, so that no cache gives out an older one.
     pub fn path(&self) -> String {
-        let sum: String = self.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("/program/{sum}/sio")
+        format!("/program/{}/sio", self.hex())
     }
 
     /// The listener's only route.

@@ -1,110 +1,38 @@
 //! What does the operator API of the leading master say that runs in the cluster?
 //!
-//! Three questions a time: agents for where, frameworks for whose, tasks for
-//! what. Each answer is read as it comes and kept within a bound.
+//! Three questions a time: agents for where, frameworks for whose, tasks for what.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use reqwest::header::LOCATION;
-use reqwest::{Client, StatusCode};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use super::MesosError;
-use super::client::{http, json_headers, refused, unheard};
-use super::master::Finder;
-use crate::config::{Login, MasterUrl, Mesos};
+use super::leader::Leader;
+use crate::config::Mesos;
 use crate::model::id::{AgentId, TaskId};
 use crate::model::mesos::{TaskFate, TaskState};
 use crate::model::workload::{RunningTask, application};
 
 /// A master with many thousands of ended tasks takes a while to write them down.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// 50,000 tasks with their statuses are some 60 MB.
-const LARGEST: usize = 256 << 20;
 
 /// Asks the operator API.
-pub struct Census {
-    http: Client,
-    login: Option<Login>,
-    finder: Finder,
-}
+pub struct Census(Leader);
 
 impl Census {
     /// Nothing is asked yet. Reads the CA file.
     pub fn new(settings: &Mesos) -> Result<Self, MesosError> {
-        let http = http(&settings.trust)?;
-        Ok(Self { http, login: settings.login.clone(), finder: Finder::new(settings.masters.clone()) })
+        Leader::new(settings).map(Self)
     }
 
     /// Every task that has not ended, of all frameworks.
     pub async fn tasks(&mut self) -> Result<Vec<RunningTask>, MesosError> {
-        let agents: AgentsWire = self.ask("GET_AGENTS").await?;
-        let frameworks: FrameworksWire = self.ask("GET_FRAMEWORKS").await?;
-        let tasks: TasksWire = self.ask("GET_TASKS").await?;
+        let agents: AgentsWire = self.0.ask("GET_AGENTS", TIMEOUT).await?;
+        let frameworks: FrameworksWire = self.0.ask("GET_FRAMEWORKS", TIMEOUT).await?;
+        let tasks: TasksWire = self.0.ask("GET_TASKS", TIMEOUT).await?;
         Ok(tasks.join(agents, frameworks))
     }
-
-    async fn ask<T: DeserializeOwned>(&mut self, call: &'static str) -> Result<T, MesosError> {
-        loop {
-            let master = self.finder.candidate().await?;
-            match self.ask_at(&master, call).await {
-                Ok(Answer::Body(body)) => {
-                    self.finder.found();
-                    let text = |error: serde_json::Error| format!("the answer cannot be read: {error}");
-                    let address = master.to_string();
-                    return serde_json::from_slice(&body).map_err(|error| MesosError::Refused {
-                        call,
-                        address,
-                        status: 200,
-                        text: text(error),
-                    });
-                }
-                Ok(Answer::Elsewhere(location)) => self.finder.redirected(&master, &location)?,
-                Err(error) => {
-                    self.finder.failed();
-                    return Err(error);
-                }
-            }
-        }
-    }
-
-    async fn ask_at(&self, master: &MasterUrl, call: &'static str) -> Result<Answer, MesosError> {
-        let address = master.to_string();
-        let request = self.http.post(format!("{master}/api/v1")).headers(json_headers()).timeout(TIMEOUT);
-        let request = request.body(json!({ "type": call }).to_string());
-        let request = match &self.login {
-            Some(login) => request.basic_auth(&login.user, Some(login.password.reveal())),
-            None => request,
-        };
-        let response = request.send().await.map_err(|error| unheard(call, &address, error))?;
-        match response.status() {
-            StatusCode::OK => {}
-            StatusCode::TEMPORARY_REDIRECT => {
-                let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-                return Ok(Answer::Elsewhere(location.unwrap_or_default().to_owned()));
-            }
-            status => return Err(refused(call, address, status, response).await),
-        }
-        let mut body = Vec::new();
-        let mut pieces = response.bytes_stream();
-        while let Some(piece) = pieces.next().await {
-            body.extend_from_slice(&piece.map_err(|error| unheard(call, &address, error))?);
-            if body.len() > LARGEST {
-                let text = format!("the answer is longer than {LARGEST} bytes");
-                return Err(MesosError::Refused { call, address, status: 200, text });
-            }
-        }
-        Ok(Answer::Body(body))
-    }
-}
-
-enum Answer {
-    Body(Vec<u8>),
-    Elsewhere(String),
 }
 
 #[derive(Default, Deserialize)]
@@ -298,6 +226,8 @@ impl TasksWire {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn volumes(container: serde_json::Value) -> Vec<String> {

@@ -20,6 +20,13 @@ pub enum MesosError {
     /// An HTTP status that says no.
     #[error("{call} at {address} was refused with {status}: {text}")]
     Refused { call: &'static str, address: String, status: u16, text: String },
+    /// A yes whose body is none of what was asked for.
+    #[error("the answer to {call} cannot be read")]
+    Unreadable {
+        call: &'static str,
+        #[source]
+        source: serde_json::Error,
+    },
     /// The user or the password is wrong, or is missing.
     #[error("{call} at {address} was refused with 401: the master wants another user or password; see [mesos.login]")]
     Login { call: &'static str, address: String },
@@ -57,7 +64,7 @@ impl MesosError {
             | Self::Silent { .. } => true,
             // 404 for the first moments of a master, 503 while it recovers.
             Self::Refused { status, .. } => matches!(status, 404 | 500..=599),
-            Self::Login { .. } | Self::Settings { .. } => false,
+            Self::Unreadable { .. } | Self::Login { .. } | Self::Settings { .. } => false,
         }
     }
 }

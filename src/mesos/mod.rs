@@ -7,6 +7,7 @@
 pub mod census;
 pub mod client;
 pub mod executor;
+mod leader;
 pub mod master;
 pub mod operator;
 pub mod recordio;

@@ -3,22 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use reqwest::header::LOCATION;
-use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::MesosError;
-use super::client::{CALL_TIMEOUT, http, post, refused, unheard};
-use super::master::Finder;
-use crate::config::{Login, Mesos};
+use super::client::CALL_TIMEOUT;
+use super::leader::Leader;
+use crate::config::Mesos;
 use crate::model::id::AgentId;
 use crate::model::node::AgentState;
-
-const PATH: &str = "/api/v1";
-
-/// Masters that send each other in a circle are given up after so many.
-const REDIRECTS: usize = 5;
 
 /// An agent, as the leading master sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +25,7 @@ pub struct AgentSeen {
 }
 
 /// Speaks to the leading master as an operator.
-pub struct Operator {
-    http: Client,
-    login: Option<Login>,
-    finder: Finder,
-}
+pub struct Operator(Leader);
 
 impl Operator {
     /// Nothing is asked yet. Reads the CA file.
@@ -44,8 +33,7 @@ impl Operator {
     /// # Errors
     /// Settings that cannot be used.
     pub fn new(settings: &Mesos) -> Result<Self, MesosError> {
-        let http = http(&settings.trust)?;
-        Ok(Self { http, login: settings.login.clone(), finder: Finder::new(settings.masters.clone()) })
+        Leader::new(settings).map(Self)
     }
 
     /// Every agent that the master knows.
@@ -53,12 +41,8 @@ impl Operator {
     /// # Errors
     /// Why there was no answer, or no yes.
     pub async fn agents(&mut self) -> Result<Vec<AgentSeen>, MesosError> {
-        let agents = self.call("GET_AGENTS", &json!({ "type": "GET_AGENTS" })).await?;
-        let schedule = self.call("GET_MAINTENANCE_SCHEDULE", &json!({ "type": "GET_MAINTENANCE_SCHEDULE" })).await?;
-        let unreadable =
-            |call| move |error: serde_json::Error| MesosError::Settings { what: format!("{call}: {error}") };
-        let agents: Agents = serde_json::from_slice(&agents).map_err(unreadable("GET_AGENTS"))?;
-        let schedule: Schedule = serde_json::from_slice(&schedule).map_err(unreadable("GET_MAINTENANCE_SCHEDULE"))?;
+        let agents: Agents = self.0.ask("GET_AGENTS", CALL_TIMEOUT).await?;
+        let schedule: Schedule = self.0.ask("GET_MAINTENANCE_SCHEDULE", CALL_TIMEOUT).await?;
         Ok(read(agents, &schedule))
     }
 
@@ -90,33 +74,7 @@ impl Operator {
     }
 
     async fn call(&mut self, name: &'static str, body: &Value) -> Result<Vec<u8>, MesosError> {
-        for _ in 0..REDIRECTS {
-            let master = self.finder.candidate().await?;
-            let address = master.to_string();
-            let request = post(&self.http, &master, self.login.as_ref(), PATH, body).timeout(CALL_TIMEOUT);
-            let response = match request.send().await {
-                Ok(response) => response,
-                Err(error) => {
-                    self.finder.failed();
-                    return Err(unheard(name, &address, error));
-                }
-            };
-            match response.status() {
-                StatusCode::TEMPORARY_REDIRECT => {
-                    let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default();
-                    self.finder.redirected(&master, location)?;
-                }
-                status if status.is_success() => {
-                    self.finder.found();
-                    return match response.bytes().await {
-                        Ok(bytes) => Ok(bytes.to_vec()),
-                        Err(error) => Err(unheard(name, &address, error)),
-                    };
-                }
-                status => return Err(refused(name, address, status, response).await),
-            }
-        }
-        Err(MesosError::NoLeader { why: format!("{REDIRECTS} masters each named another one") })
+        self.0.call(name, body, CALL_TIMEOUT).await
     }
 }
 

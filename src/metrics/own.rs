@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus::core::Collector as Metric;
-use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 use crate::model::framework::{FrameworkStatus, Registration};
 use crate::model::id::{NodeName, SystemId};
+use crate::model::lifecycle::JobResult;
 use crate::model::picture::FailureReason;
 use crate::model::rollout::RolloutStatus;
 use crate::model::snapshot::Collector;
@@ -89,6 +90,7 @@ struct Nodes {
     states: GaugeVec,
     since: GaugeVec,
     seen: GaugeVec,
+    agents: GaugeVec,
     durations: HistogramVec,
     steps: IntCounterVec,
 }
@@ -123,6 +125,7 @@ impl Own {
                 states: gauge(&registry, "scaleio_framework_node_state")?,
                 since: gauge(&registry, "scaleio_framework_node_state_since_timestamp_seconds")?,
                 seen: gauge(&registry, "scaleio_framework_agent_last_seen_timestamp_seconds")?,
+                agents: gauge(&registry, "scaleio_framework_agents")?,
                 durations: histogram(&registry, "scaleio_framework_step_duration_seconds", &STEP_BOUNDS)?,
                 steps: counter(&registry, "scaleio_framework_steps_total")?,
             },
@@ -240,6 +243,13 @@ impl Own {
         }
     }
 
+    /// How many agents are the program that they are to be, and how the others stand to it.
+    pub fn agents(&self, counts: impl IntoIterator<Item = (&'static str, usize)>) {
+        for (state, count) in counts {
+            self.nodes.agents.with_label_values(&[state]).set(count as f64);
+        }
+    }
+
     /// A step on a node ended.
     pub fn step_ended(&self, step: &str, is_good: bool, took: Duration) {
         self.nodes.steps.with_label_values(&[step, if is_good { "ok" } else { "failed" }]).inc();
@@ -306,6 +316,21 @@ impl Own {
     /// How the work on a system stands.
     pub fn work(&self, shown: &crate::model::lifecycle::Lifecycle) {
         self.work.set(shown);
+    }
+
+    /// A run ordered the restart of a host; `reason` is a word for what the run was asked for.
+    pub fn reboot_ordered(&self, system: &SystemId, reason: &str) {
+        self.work.reboot_ordered(system, reason);
+    }
+
+    /// A scheduled job fired, and something came of it.
+    pub fn job_fired(&self, system: &SystemId, job: &str, result: JobResult) {
+        self.work.job_fired(system, job, result);
+    }
+
+    /// A run ended that a job began.
+    pub fn job_ran(&self, system: &SystemId, job: &str, took: Duration) {
+        self.work.job_ran(system, job, took);
     }
 
     /// How many alerts there are, by system, name, severity and state; and how many there were before.
@@ -395,9 +420,15 @@ fn registered<M: Metric + Clone + 'static>(registry: &Registry, metric: M) -> Re
     Ok(metric)
 }
 
-fn counter(registry: &Registry, name: &str) -> Result<IntCounterVec, prometheus::Error> {
+pub(super) fn counter(registry: &Registry, name: &str) -> Result<IntCounterVec, prometheus::Error> {
     let family = declared(name)?;
     registered(registry, IntCounterVec::new(Opts::new(name, &*family.help), &family.labels)?)
+}
+
+/// A counter of seconds, which are not whole.
+pub(super) fn seconds_total(registry: &Registry, name: &str) -> Result<CounterVec, prometheus::Error> {
+    let family = declared(name)?;
+    registered(registry, CounterVec::new(Opts::new(name, &*family.help), &family.labels)?)
 }
 
 pub(super) fn gauge(registry: &Registry, name: &str) -> Result<GaugeVec, prometheus::Error> {
@@ -405,7 +436,7 @@ pub(super) fn gauge(registry: &Registry, name: &str) -> Result<GaugeVec, prometh
     registered(registry, GaugeVec::new(Opts::new(name, &*family.help), &family.labels)?)
 }
 
-fn histogram(registry: &Registry, name: &str, bounds: &[f64]) -> Result<HistogramVec, prometheus::Error> {
+pub(super) fn histogram(registry: &Registry, name: &str, bounds: &[f64]) -> Result<HistogramVec, prometheus::Error> {
     let family = declared(name)?;
     let options = HistogramOpts::new(name, &*family.help).buckets(bounds.to_vec());
     registered(registry, HistogramVec::new(options, &family.labels)?)

@@ -1,13 +1,19 @@
 //! How do runs show in our own series?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use prometheus::{GaugeVec, Registry};
+use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounterVec, Registry};
 
-use super::own::gauge;
+use super::own::{counter, gauge, histogram, seconds_total};
 use crate::model::hold::ReasonKind;
-use crate::model::lifecycle::Lifecycle;
+use crate::model::id::SystemId;
+use crate::model::lifecycle::{JobResult, Lifecycle};
 use crate::model::unit::Timestamp;
+
+/// Upgrades take from minutes to a day.
+const JOB_BOUNDS: [f64; 10] = [10.0, 60.0, 300.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 43_200.0, 86_400.0];
 
 /// Series about the work on systems.
 pub(super) struct Work {
@@ -21,6 +27,25 @@ pub(super) struct Work {
     overdue: GaugeVec,
     over: GaugeVec,
     plans: GaugeVec,
+    upgrade_active: GaugeVec,
+    upgrade_state: GaugeVec,
+    upgrade_nodes: GaugeVec,
+    waited: CounterVec,
+    reboots: IntCounterVec,
+    jobs: IntCounterVec,
+    job_success: GaugeVec,
+    job_interval: GaugeVec,
+    job_durations: HistogramVec,
+    /// What was shown last of each system. Locked for as long as it takes to read and replace it.
+    last: Mutex<BTreeMap<SystemId, Last>>,
+}
+
+/// What was shown of a system, so that time can be counted and what is over taken away.
+#[derive(Default)]
+struct Last {
+    at: Timestamp,
+    held: BTreeSet<ReasonKind>,
+    upgrade: Option<[String; 4]>,
 }
 
 impl Work {
@@ -36,6 +61,16 @@ impl Work {
             overdue: gauge(registry, "scaleio_run_overdue")?,
             over: gauge(registry, "scaleio_runs")?,
             plans: gauge(registry, "scaleio_run_plans")?,
+            upgrade_active: gauge(registry, "scaleio_upgrade_active")?,
+            upgrade_state: gauge(registry, "scaleio_upgrade_state")?,
+            upgrade_nodes: gauge(registry, "scaleio_upgrade_nodes")?,
+            waited: seconds_total(registry, "scaleio_upgrade_gate_wait_seconds_total")?,
+            reboots: counter(registry, "scaleio_framework_reboots_total")?,
+            jobs: counter(registry, "scaleio_jobs_total")?,
+            job_success: gauge(registry, "scaleio_job_last_success_timestamp_seconds")?,
+            job_interval: gauge(registry, "scaleio_job_interval_seconds")?,
+            job_durations: histogram(registry, "scaleio_job_duration_seconds", &JOB_BOUNDS)?,
+            last: Mutex::default(),
         })
     }
 
@@ -87,5 +122,58 @@ impl Work {
             self.over.with_label_values(&[system, end]).set(count as f64);
         }
         self.plans.with_label_values(&[system]).set(shown.plans.len() as f64);
+        self.upgrade_and_waits(shown, held.keys().copied().collect());
+        for job in &shown.jobs {
+            let labels = [system, &job.name];
+            if let Some(at) = job.last_success {
+                self.job_success.with_label_values(&labels).set(seconds(at));
+            }
+            if let [(first, _), (second, _), ..] = job.next.as_slice() {
+                self.job_interval.with_label_values(&labels).set(seconds(*second) - seconds(*first));
+            }
+        }
+    }
+
+    fn upgrade_and_waits(&self, shown: &Lifecycle, held: BTreeSet<ReasonKind>) {
+        let system = shown.system.as_str();
+        let upgrade = shown.upgrade.as_ref();
+        self.upgrade_active.with_label_values(&[system]).set(f64::from(u8::from(upgrade.is_some_and(|at| at.active))));
+        for (state, count) in [
+            ("pending", upgrade.map_or(0, |at| at.pending)),
+            ("running", upgrade.map_or(0, |at| at.running)),
+            ("done", upgrade.map_or(0, |at| at.done)),
+            ("failed", upgrade.map_or(0, |at| at.failed)),
+        ] {
+            self.upgrade_nodes.with_label_values(&[system, state]).set(count as f64);
+        }
+        let upgrade = upgrade.map(|at| [system.to_owned(), at.state.clone(), at.from.to_string(), at.to.to_string()]);
+        let now = Last { at: shown.at, held, upgrade };
+        let mut all = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = all.remove(&shown.system).unwrap_or_default();
+        if let Some(gone) = before.upgrade.as_ref().filter(|_| before.upgrade != now.upgrade) {
+            // What is not there needs no removal.
+            let _ = self.upgrade_state.remove_label_values(gone);
+        }
+        if let Some(labels) = &now.upgrade {
+            self.upgrade_state.with_label_values(labels).set(1.0);
+        }
+        // A clock that was set back counts for nothing.
+        let passed = (now.at - before.at).to_std().unwrap_or_default().as_secs_f64();
+        for reason in before.held.intersection(&now.held) {
+            self.waited.with_label_values(&[system, reason.as_str()]).inc_by(passed);
+        }
+        all.insert(shown.system.clone(), now);
+    }
+
+    pub(super) fn reboot_ordered(&self, system: &SystemId, reason: &str) {
+        self.reboots.with_label_values(&[system.as_str(), reason]).inc();
+    }
+
+    pub(super) fn job_fired(&self, system: &SystemId, job: &str, result: JobResult) {
+        self.jobs.with_label_values(&[system.as_str(), job, result.as_str()]).inc();
+    }
+
+    pub(super) fn job_ran(&self, system: &SystemId, job: &str, took: Duration) {
+        self.job_durations.with_label_values(&[system.as_str(), job]).observe(took.as_secs_f64());
     }
 }

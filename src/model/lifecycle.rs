@@ -150,9 +150,65 @@ pub struct Lifecycle {
     /// What is begun by the calendar.
     #[serde(default)]
     pub jobs: Vec<JobShown>,
+    /// How the newest upgrade goes.
+    #[serde(default)]
+    pub upgrade: Option<UpgradeShown>,
     /// What is wrong, in sentences.
     #[serde(default)]
     pub problems: Vec<String>,
+}
+
+/// The upgrade that is open, else the last one, else one that is planned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct UpgradeShown {
+    /// What most servers had when it was planned.
+    pub from: Box<str>,
+    pub to: Box<str>,
+    /// `planned`, `running`, `paused`, `halted`, `done`, `cancelled` or `failed`.
+    pub state: String,
+    /// Whether it is neither planned nor over.
+    pub active: bool,
+    /// Tasks that are not begun.
+    pub pending: usize,
+    pub running: usize,
+    pub done: usize,
+    /// Tasks that were given up and undone.
+    pub failed: usize,
+}
+
+/// What a firing of a job came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobResult {
+    /// A run was begun.
+    Began,
+    /// A plan waits for a yes.
+    Proposed,
+    /// Nothing was to be done.
+    Nothing,
+    /// No plan could be made.
+    Refused,
+    /// It was too late, or in its own way, or in a blackout.
+    LeftOut,
+}
+
+impl JobResult {
+    /// As metrics write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Began => "began",
+            Self::Proposed => "proposed",
+            Self::Nothing => "nothing",
+            Self::Refused => "refused",
+            Self::LeftOut => "left_out",
+        }
+    }
+
+    /// Whether the job did what it is for.
+    pub const fn is_good(self) -> bool {
+        matches!(self, Self::Began | Self::Proposed | Self::Nothing)
+    }
 }
 
 /// What is begun by the calendar.
@@ -172,6 +228,9 @@ pub struct JobShown {
     /// What came of it.
     #[serde(default)]
     pub last_result: Option<String>,
+    /// The last time that something good came of it.
+    #[serde(default)]
+    pub last_success: Option<Timestamp>,
 }
 
 impl Lifecycle {
@@ -188,6 +247,7 @@ impl Lifecycle {
             quarantined: BTreeMap::new(),
             obligations: Vec::new(),
             jobs: Vec::new(),
+            upgrade: None,
             problems: Vec::new(),
         }
     }

@@ -38,6 +38,23 @@ pub enum Request {
     RotateSecrets,
 }
 
+impl Request {
+    /// Its kind in a word.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Rollout => "rollout",
+            Self::Upgrade { .. } => "upgrade",
+            Self::Finalise { .. } => "finalise",
+            Self::Maintain { .. } => "maintain",
+            Self::Reboot { .. } => "reboot",
+            Self::Replace { .. } => "replace",
+            Self::Remove { .. } => "remove",
+            Self::Expand { .. } => "expand",
+            Self::RotateSecrets => "rotate_secrets",
+        }
+    }
+}
+
 /// How much a mistake in a step could cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

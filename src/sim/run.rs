@@ -15,7 +15,7 @@ use super::fault::Faults;
 use super::gateway::{Exchange, Gateway, Journal, Login, TokenClock, serve};
 use super::release::Release;
 use super::scenario::{Player, Scenario, ScenarioError};
-use super::world::{Layout, World};
+use super::world::{Layout, UserRole, World};
 use crate::clock;
 
 /// How often real time is carried into the world.
@@ -141,6 +141,11 @@ impl Simulation {
     pub async fn start(options: Options) -> Result<Running, StartError> {
         let mut world = World::new(&options.layout, options.release, options.seed);
         world.set_epoch(clock::now());
+        let roles = [(&options.monitor, UserRole::Monitor), (&options.admin, UserRole::Superuser)];
+        let more = options.more_admins.iter().map(|login| (login, UserRole::Administrator));
+        for (login, role) in roles.into_iter().chain(more) {
+            world.add_user(login.user.clone(), login.password.clone(), role, false);
+        }
         if let Some(scenario) = &options.scenario {
             scenario.check(&world)?;
         }
@@ -161,7 +166,6 @@ impl Simulation {
             player: Mutex::new(Player::new(options.scenario)),
         });
         let journal = Arc::new(Journal::new(options.journal));
-        let admins: Vec<Login> = std::iter::once(&options.admin).chain(&options.more_admins).cloned().collect();
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let mut addresses = Vec::new();
@@ -174,7 +178,6 @@ impl Simulation {
                 Arc::clone(&stage.faults),
                 options.token_clock,
                 (number, options.seed),
-                (&options.monitor, &admins),
                 Arc::clone(&journal),
             );
             tasks.spawn(serve(listener, tls.clone(), Arc::new(gateway), stop.clone()));

@@ -170,7 +170,7 @@ async fn live(
                     let (fetch, part) = (fetcher(&settings, &link), settings.folder.join("part"));
                     let seat = Seat::new(Arc::clone(&machine), Arc::clone(&place), fetch, part);
                     runs.store(true, Ordering::Relaxed);
-                    if let Err(error) = run_on(settings.clone(), link, Box::new(seat), String::new(), life).await {
+                    if let Err(error) = run_on(settings.clone(), link, Box::new(seat), life).await {
                         warn!(%error, "a simulated agent ended");
                     }
                     runs.store(false, Ordering::Relaxed);

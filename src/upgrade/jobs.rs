@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::orders::{self, Desk, Obeyed};
 use crate::config::{Job, Standing};
 use crate::model::id::SystemId;
-use crate::model::lifecycle::{JobShown, Mode};
+use crate::model::lifecycle::{JobResult, JobShown, Mode};
 use crate::model::plan::{Approval, Plan, Request};
 use crate::model::schedule::{Omitted, Settled, Verdict};
 use crate::model::unit::Timestamp;
@@ -26,6 +26,24 @@ pub struct Kept {
     /// The last firing that was dealt with, and what came of it.
     #[serde(default)]
     pub last: Option<(Timestamp, String)>,
+    /// What that was, in a word; unknown of what an older version kept.
+    #[serde(default)]
+    pub result: Option<JobResult>,
+    /// The last firing of which something good came.
+    #[serde(default)]
+    pub good_at: Option<Timestamp>,
+}
+
+impl Kept {
+    /// Of a job that is seen for the first time: it fires for nothing that was before.
+    pub const fn first(until: Timestamp) -> Self {
+        Self { settled: Settled { until }, last: None, result: None, good_at: None }
+    }
+
+    fn then(&self, settled: Settled, due: Timestamp, says: String, result: JobResult) -> Self {
+        let good_at = if result.is_good() { Some(due) } else { self.good_at };
+        Self { settled, last: Some((due, says)), result: Some(result), good_at }
+    }
 }
 
 /// What is kept of all jobs of a system, by their names.
@@ -57,40 +75,42 @@ pub fn look(job: &Job, kept: &Kept, desk: &Desk<'_>) -> Option<(Obeyed, Kept)> {
                 Omitted::Overlapped => "left out: a run was open".to_owned(),
                 Omitted::Blackout { name } => format!("left out: {name}"),
             };
-            Some((Obeyed::default(), Kept { settled, last: Some((due, says)) }))
+            Some((Obeyed::default(), kept.then(settled, due, says, JobResult::LeftOut)))
         }
         Verdict::Fire { due, settled } => {
-            let (obeyed, says) = fire(job, desk);
-            Some((obeyed, Kept { settled, last: Some((due, says)) }))
+            let (obeyed, says, result) = fire(job, desk);
+            Some((obeyed, kept.then(settled, due, says, result)))
         }
     }
 }
 
-fn fire(job: &Job, desk: &Desk<'_>) -> (Obeyed, String) {
+fn fire(job: &Job, desk: &Desk<'_>) -> (Obeyed, String, JobResult) {
     let (plan, shown) = match orders::propose(&job.request, desk) {
         Ok(proposed) => proposed,
-        Err(refusal) => return (Obeyed::default(), format!("no plan: {refusal}")),
+        Err(refusal) => return (Obeyed::default(), format!("no plan: {refusal}"), JobResult::Refused),
     };
     if shown.stages.is_empty() {
         let cannot = shown.nodes.iter().find(|(_, says)| says.starts_with(orders::CANNOT));
-        let says = cannot.map(|(node, says)| format!("no plan: {node} {says}"));
-        return (Obeyed::default(), says.unwrap_or_else(|| "nothing was to be done".to_owned()));
+        return match cannot {
+            Some((node, says)) => (Obeyed::default(), format!("no plan: {node} {says}"), JobResult::Refused),
+            None => (Obeyed::default(), "nothing was to be done".to_owned(), JobResult::Nothing),
+        };
     }
     if !shown.unsafe_because.is_empty() {
-        return (Obeyed::default(), format!("no plan: {}", shown.unsafe_because.join("; ")));
+        return (Obeyed::default(), format!("no plan: {}", shown.unsafe_because.join("; ")), JobResult::Refused);
     }
     let id = plan.id();
     let proposed = |why: &str| format!("proposed plan {id}, which waits for a yes{why}");
     let filed = |plan: Plan| Obeyed { plan: Some(plan), forget: orders::too_many(desk.book), records: Vec::new() };
     let Some(standing) = job.standing.as_ref().filter(|_| desk.mode == Mode::Act) else {
         let says = proposed("");
-        return (filed(plan), says);
+        return (filed(plan), says, JobResult::Proposed);
     };
     let approval = approval(job, standing, &plan);
     let not: BTreeSet<_> = check::covers(&approval, &plan, &desk.facts);
     if let Some(why) = not.first() {
         let says = proposed(&format!(": {why}"));
-        return (filed(plan), says);
+        return (filed(plan), says, JobResult::Proposed);
     }
     // As if it were on file already; the loop puts it there before the record.
     let mut book = desk.book.clone();
@@ -98,11 +118,11 @@ fn fire(job: &Job, desk: &Desk<'_>) -> (Obeyed, String) {
     match orders::begin(&id, approval, &Desk { book: &book, ..*desk }) {
         Ok((begun, _)) => {
             let says = format!("began a run of plan {id}");
-            (Obeyed { records: begun.records, ..filed(plan) }, says)
+            (Obeyed { records: begun.records, ..filed(plan) }, says, JobResult::Began)
         }
         Err(refusal) => {
             let says = proposed(&format!(": {refusal}"));
-            (filed(plan), says)
+            (filed(plan), says, JobResult::Proposed)
         }
     }
 }
@@ -137,5 +157,6 @@ pub fn shown(job: &Job, kept: Option<&Kept>, now: Timestamp) -> JobShown {
             .collect(),
         last_due: last.as_ref().map(|(due, _)| *due),
         last_result: last.map(|(_, says)| says),
+        last_success: kept.and_then(|kept| kept.good_at),
     }
 }

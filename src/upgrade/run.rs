@@ -21,12 +21,11 @@ use super::show::{self, Since};
 use crate::clock;
 use crate::config::Job;
 use crate::metrics::Own;
-use crate::model::id::{PlanId, SystemId};
+use crate::model::id::{PlanId, RunId, SystemId};
 use crate::model::lifecycle::{Answer, Lifecycle, Mode, Order, Refusal};
 use crate::model::picture::Picture;
-use crate::model::plan::Plan;
-use crate::model::schedule::Settled;
-use crate::model::step::{self, StepId};
+use crate::model::plan::{Approval, Plan};
+use crate::model::step::{self, StepId, StepKind};
 use crate::model::unit::Timestamp;
 use crate::store::{Batch, Desk, State, StoreError};
 use crate::watches::Gallery;
@@ -35,7 +34,7 @@ use crate::work::engine;
 use crate::work::facts::{Facts, Policy};
 use crate::work::journal::{Broken, Journal};
 use crate::work::keep::{self, KeepError};
-use crate::work::record::Record;
+use crate::work::record::{Effect, Record};
 use crate::work::seam::{Answers, Call, Errand, FiringNow, Line, Surroundings, UnderwayNow};
 
 /// Deadlines and windows end between two polls too.
@@ -200,8 +199,16 @@ impl Work {
             self.commit(first, &decided.entries).await?;
             for record in &decided.turn.records {
                 self.say(record);
+                if let Record::Closed { run, .. } = record {
+                    self.job_is_over(run);
+                }
             }
             for (step, effect) in decided.turn.effects {
+                if let (Effect::Order { permit, .. }, Some(run)) = (&effect, self.journal.book().open_run())
+                    && permit.action.kind() == StepKind::Reboot
+                {
+                    self.joints.own.reboot_ordered(&self.settings.system, run.plan.request.as_str());
+                }
                 // Nobody has it when the program is ending; the next life looks whether it happened.
                 let _ = self.joints.errands.send(Errand { step, effect, answers: self.answers.clone() });
             }
@@ -216,9 +223,7 @@ impl Work {
             let Some(job) = self.settings.jobs.get(number).cloned() else { continue };
             let name = job.schedule.name.clone();
             let Some(kept) = self.memory.get(&name).cloned() else {
-                // A job that is seen for the first time fires for nothing that was before.
-                let first = jobs::Kept { settled: Settled { until: clock::now() }, last: None };
-                self.keep(&name, first, Batch::new()).await?;
+                self.keep(&name, jobs::Kept::first(clock::now()), Batch::new()).await?;
                 continue;
             };
             let Some((obeyed, kept)) = self.with_desk(|desk| jobs::look(&job, &kept, desk)).flatten() else { continue };
@@ -228,9 +233,22 @@ impl Work {
             let first = self.journal.len();
             let entries = self.journal.append(&obeyed.records, clock::now())?;
             let batch = keep::entries(&self.settings.system, first, &entries)?;
+            let result = kept.result;
             self.keep(&name, kept, batch).await?;
+            if let Some(result) = result {
+                self.joints.own.job_fired(&self.settings.system, &name, result);
+            }
         }
         Ok(())
+    }
+
+    /// A run that a job began ended.
+    fn job_is_over(&self, run: &RunId) {
+        let Some(run) = self.journal.book().runs.get(run) else { return };
+        if let Approval::Policy { job, .. } = &run.approval {
+            let took = (clock::now() - run.opened_at).to_std().unwrap_or_default();
+            self.joints.own.job_ran(&self.settings.system, job, took);
+        }
     }
 
     /// Keeps what is settled of a job, with what it asked for.

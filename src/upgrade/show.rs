@@ -9,9 +9,9 @@ use crate::model::hold::ReasonKind;
 use crate::model::id::{PlanId, SystemId};
 use crate::model::lifecycle::{
     HoldShown, Lifecycle, Mode, ObligationShown, PlanShown, RunPast, RunShown, StageShown, TaskPlanned, TaskShown,
-    in_words,
+    UpgradeShown, in_words,
 };
-use crate::model::plan::{Approval, Plan, Step, Task};
+use crate::model::plan::{Approval, Plan, Request, Step, Task};
 use crate::model::snapshot::Snapshot;
 use crate::model::step::{Action, StepKind};
 use crate::model::unit::Timestamp;
@@ -126,8 +126,55 @@ pub fn lifecycle(
             })
             .collect(),
         jobs: Vec::new(),
+        upgrade: upgrade(book),
         problems: advance::overdue(book, now).into_iter().map(|(node, why)| format!("{node}: {why}")).collect(),
     }
+}
+
+/// The upgrade that is open, else the last one, else one that is planned.
+fn upgrade(book: &Book) -> Option<UpgradeShown> {
+    let runs = book.runs.values().map(|run| &**run);
+    let newest = runs
+        .filter(|run| matches!(run.plan.request, Request::Upgrade { .. }))
+        .max_by_key(|run| (run.end.is_none(), run.opened_at));
+    let plans = book.plans.values().map(|plan| &**plan);
+    let planned =
+        || plans.filter(|plan| matches!(plan.request, Request::Upgrade { .. })).max_by_key(|plan| plan.made_at);
+    let plan = newest.map(|run| &*run.plan).or_else(planned)?;
+    let Request::Upgrade { to, .. } = &plan.request else { return None };
+    let count = |is: fn(&Standing) -> bool| {
+        newest.map_or(0, |run| run.tasks.iter().filter(|state| is(&state.standing)).count())
+    };
+    let state = match newest.map(|run| (&run.end, run)) {
+        None => "planned",
+        Some((Some(End::Done), _)) => "done",
+        Some((Some(End::Cancelled), _)) => "cancelled",
+        Some((Some(End::Halted { .. }), _)) => "failed",
+        Some((None, run)) if run.halted.is_some() => "halted",
+        Some((None, run)) if run.cancelled.is_some() => "cancelled",
+        Some((None, run)) if run.paused.is_some() => "paused",
+        Some((None, _)) => "running",
+    };
+    Some(UpgradeShown {
+        from: most_had(plan),
+        to: to.clone(),
+        state: state.to_owned(),
+        active: newest.is_some_and(|run| run.end.is_none()),
+        pending: newest.map_or_else(|| plan.tasks().count(), |_| count(|at| *at == Standing::Waiting)),
+        running: count(Standing::in_work),
+        done: count(|at| matches!(at, Standing::Done | Standing::Skipped)),
+        failed: count(|at| matches!(at, Standing::Undone { .. })),
+    })
+}
+
+/// The version that most servers had, those of the MDM where there are no others.
+fn most_had(plan: &Plan) -> Box<str> {
+    let servers = plan.based_on.topology.values().map(|spot| &spot.2);
+    let mut had: BTreeMap<&str, usize> = BTreeMap::new();
+    for version in servers.chain(plan.based_on.mdms.values().filter(|_| plan.based_on.topology.is_empty())) {
+        *had.entry(version).or_default() += 1;
+    }
+    had.into_iter().max_by_key(|(_, count)| *count).map_or_else(Box::default, |(version, _)| version.into())
 }
 
 fn past(run: &Run) -> RunPast {

@@ -18,6 +18,7 @@ use super::schema;
 use crate::clock;
 use crate::enrol::ca::Authority;
 use crate::enrol::crew::{Member, Members};
+use crate::enrol::renewal::Renewal;
 use crate::enrol::token::Admissions;
 use crate::metrics::Own;
 use crate::model::findings::Disk;
@@ -38,6 +39,8 @@ pub struct Nodes {
     pub authority: Arc<Authority>,
     /// Hosts of the configuration that are not in Mesos.
     pub known: Arc<BTreeSet<NodeName>>,
+    /// How agents stand to the program that they are to be.
+    pub renewal: watch::Receiver<Arc<Renewal>>,
     /// How far the rollout is, and who takes orders for it; none: nothing is rolled out.
     pub rollout: Option<RolloutDesk>,
 }
@@ -69,6 +72,7 @@ impl Nodes {
         let members = Arc::clone(&self.members.borrow());
         let seen = members.iter().filter_map(|(name, member)| Some((name, member.facts.as_ref()?.seen_at)));
         own.rollout_status(&self.status(), seen);
+        own.agents(self.renewal.borrow().counts());
     }
 }
 
@@ -146,6 +150,9 @@ struct Agent<'a> {
     seen_at: Option<Timestamp>,
     release: &'a str,
     program: &'a str,
+    /// How it stands to the program that it is to be; absent: it stays as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    renewal: Option<String>,
     boot_id: &'a str,
     kernel: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,12 +171,13 @@ struct Agent<'a> {
 }
 
 impl<'a> Agent<'a> {
-    fn of(member: &'a Member) -> Self {
+    fn of(member: &'a Member, renewal: &Renewal) -> Self {
         let facts = member.facts.as_ref();
         Self {
             seen_at: facts.map(|facts| facts.seen_at),
             release: &member.release,
             program: &member.program,
+            renewal: renewal.of(&member.node),
             boot_id: facts.map_or("", |facts| &facts.boot_id),
             kernel: facts.map_or("", |facts| &facts.kernel),
             host: member.host.as_ref(),
@@ -191,13 +199,14 @@ async fn nodes(State(shown): State<Shown>) -> Result<Response, Problem> {
     let nodes = of(&shown)?;
     let members = Arc::clone(&nodes.members.borrow());
     let status = nodes.status();
+    let renewal = Arc::clone(&nodes.renewal.borrow());
     let names: BTreeSet<&NodeName> = nodes.known.iter().chain(members.keys()).chain(status.nodes.keys()).collect();
     let all: Vec<Shows<'_>> = names
         .into_iter()
         .map(|node| Shows {
             node,
             rollout: status.nodes.get(node).map(Rollout::of),
-            agent: members.get(node).map(|member| Agent::of(member)),
+            agent: members.get(node).map(|member| Agent::of(member, &renewal)),
         })
         .collect();
     Ok(Answer(all).into_response())

@@ -1,7 +1,7 @@
 """Actions that PyPowerFlex has no methods for, sent by its own transport;
 pyscaleio reads them back at the other gateway."""
 
-from clients import agree, refused, time_held, until
+from clients import PASSWORD, agree, done, refused, time_held, until
 
 
 def devices_with_errors(j):
@@ -182,6 +182,81 @@ def targets(j, sdt):
     j.act("Sdt", sdt, "modifyDiscoveryRole", newDiscoveryPort="8011")
     j.seen("Sdt", sdt, discoveryPort=8011)
     j.pf.sdt.remove_ip(sdt, "10.80.0.9")
+
+
+def users(j):
+    """Of users the clients know nothing; one makes them by its transport, another sees them."""
+    make = lambda **fields: j.create("User", **dict(dict(
+        name="judged-user", userRole="Monitor", password="Some-word-1"), **fields))["id"]
+    made = make(passwordChangeRequired="TRUE")
+    see = lambda **fields: j.seen("User", made, **fields)
+    see(name="judged-user", userRole="Monitor", passwordChangeRequired=True, systemId=j.system)
+    agree("by name", j.named("User", "judged-user"), made)
+    refused(250, make)
+    refused(226, make, name="a-name-that-is-longer-than-31-characters")
+    refused(233, make, name="other", password="Wo-1")
+    refused(255, make, name="other", password="somewords")
+    refused(0, make, name="other", userRole="Superuser")
+    j.act("User", made, "setUserRole", userRole="BackendConfig")
+    see(userRole="BackendConfig")
+    j.act("User", made, "resetPassword", password="Another-word-2")
+    see(userRole="BackendConfig", passwordChangeRequired=True)
+    refused(255, j.act, "User", made, "resetPassword", password="somewords")
+    himself = j.named("User", "pypowerflex")
+    refused(254, j.act, "User", himself, "setUserRole", userRole="Monitor")
+    refused(654 + 36, j.act, "User", himself, "removeUser")
+
+    def change(old, new):
+        done(j.pf.system.send_post_request(
+            "/instances/User/action/setPassword", params={"oldPassword": old, "newPassword": new}))
+        # It logs in again before long, from 4.0 on before each call.
+        j.pf.system.configuration.password = new
+
+    refused(253, change, "not-it", "Another-word-2")
+    refused(66, change, PASSWORD, PASSWORD)
+    change(PASSWORD, "Another-word-2")
+    change("Another-word-2", PASSWORD)
+    j.seen("User", himself, passwordChangeRequired=False)
+    j.act("User", made, "removeUser")
+    refused(234, j.ps.get_instance_of, "User", made)
+
+
+def parts_of_pools(j):
+    """What an SDS gives to a pool."""
+    devices = {one["id"]: one for one in j.pf.device.get()}
+    rows = j.ps.get_instances_of("SpSds")
+    pairs = {(one["sdsId"], one["storagePoolId"]) for one in devices.values()}
+    agree("a row each", len(rows), len(pairs))
+    row = rows[0]
+    mine = {of for of, one in devices.items() if one["spSdsId"] == row["id"]}
+    pool = devices[next(iter(mine))]["storagePoolId"]
+    agree("its devices", mine, {of for of, one in devices.items()
+                                if (one["sdsId"], one["storagePoolId"]) == (row["sdsId"], pool)})
+
+
+def systems(j):
+    """Others that snapshots are copied to."""
+    make = lambda **fields: j.create("RemoteSystem", type="POWERFLEX", transport="TCP", **fields)["id"]
+    made = make(name="judged", discoveryIps="10.91.0.1", discoveryPort="4420", description="far")
+    see = lambda **fields: j.seen("RemoteSystem", made, **fields)
+    see(name="judged", type="POWERFLEX", transport="TCP", discoveryIps="10.91.0.1", discoveryPort=4420, description="far")
+    refused(62, make, name="other", discoveryIps="10.91.0.1")
+    refused(62, make, name="judged", discoveryIps="10.91.0.9")
+    refused(0, j.create, "RemoteSystem", name="other", discoveryIps="10.91.0.9")
+    act = lambda action, **params: j.act("RemoteSystem", made, action, remoteSystemId=made, **params)
+    act("renameRemoteSystem", newName="judged-system")
+    act("modifyRemoteSystemDescription", newDescription="further")
+    act("modifyRemoteSystemConnectivity", Ips="10.91.0.2", discoveryPort="4421")
+    see(name="judged-system", description="further", discoveryIps="10.91.0.2", discoveryPort=4421)
+    limit = lambda of: done(j.pf.system.send_post_request(
+        "/instances/RemoteSystem/action/modifyRemoteSystemBwLimit",
+        params={"remoteSystemId": of, "newBwLimitInMbps": "800"}))
+    limit(made)
+    see(bwLimitInMbps=800)
+    refused(226, act, "renameRemoteSystem", newName="a-name-that-is-longer-than-31-characters")
+    act("removeRemoteSystem")
+    refused(3, j.ps.get_instance_of, "RemoteSystem", made)
+    refused(3, limit, made)
 
 
 def acceleration(j):

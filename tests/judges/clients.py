@@ -72,6 +72,14 @@ def until(what, question, seconds=60):
         time.sleep(0.05)
 
 
+def done(answer):
+    """What was answered to PyPowerFlex's transport; raises as its own methods do."""
+    response, body = answer
+    if response.status_code != 200:
+        raise PowerFlexClientException("Failed. Error: %s" % body)
+    return body
+
+
 @contextlib.contextmanager
 def time_held():
     """No time passes in the simulated world meanwhile."""

@@ -68,7 +68,11 @@ fn shows(exchange: &Exchange, write: &Write<'_>) -> bool {
         ["", "api", "instances", object] => {
             let (kind, one) = object.split_once("::").unwrap_or((object, ""));
             // What is changed through another object has another id.
-            let same = !others.is_empty() || one.is_empty() || exchange.object.as_deref() == write.object;
+            // Nor does the path say which object it is when the body does.
+            let same = !others.is_empty()
+                || one.is_empty()
+                || write.object.is_none()
+                || exchange.object.as_deref() == write.object;
             kinds.contains(&kind) && (same || write.kind == "System")
         }
         ["", "api", "types", kind, "instances"] => exchange.method == "GET" && kinds.contains(kind),

@@ -1,13 +1,12 @@
 """All that PyPowerFlex can do, from 3.0 on; pyscaleio reads it back at the
 other gateway."""
 
-from PyPowerFlex.exceptions import PowerFlexClientException
 from PyPowerFlex.objects.gen1.sds import SdsIp
 from PyPowerFlex.objects.common.sdt import SdtIp
 from PyPowerFlex.objects.common.system import SnapshotDef
 
 import by_hand
-from clients import agree, powerflex, refused, scaleio, until
+from clients import agree, done, powerflex, refused, scaleio, until
 
 
 class Judge:
@@ -46,14 +45,6 @@ class Judge:
             system.base_object_url, entity="System", action=action, params=params))
 
 
-def done(answer):
-    """What was answered; raises as the client's own methods do."""
-    response, body = answer
-    if response.status_code != 200:
-        raise PowerFlexClientException("Failed. Error: %s" % body)
-    return body
-
-
 def judge(release, first, second):
     j = Judge(release, first, second)
     by_hand.devices_with_errors(j)
@@ -71,6 +62,8 @@ def judge(release, first, second):
     clients(j)
     by_hand.system(j)
     by_hand.acceleration(j)
+    by_hand.users(j)
+    by_hand.parts_of_pools(j)
     statistics(j)
     maintenance(j)
     upgrade(j)
@@ -81,6 +74,7 @@ def judge(release, first, second):
         by_hand.peers(j)
     if release >= "4.0":
         nvme(j)
+        by_hand.systems(j)
         manager(j)
 
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use scaleio_framework::agent::probation;
 use scaleio_framework::model::order::{Artefact, Component, Install, Order, Outcome, Secrets, Task};
 use scaleio_framework::model::version::Generation;
 
@@ -173,6 +174,49 @@ fn after_a_kill_anywhere_the_next_life_ends_the_step() {
     }
     assert!(kills > 150, "{kills} kills");
     assert_eq!(killed, effects::of("after_a_kill_anywhere_the_next_life_ends_the_step"));
+}
+
+/// A renewal with one kill; none when it was over before that.
+fn renewed(kill: (usize, At)) -> Option<(SimHost, Outcome)> {
+    const PATH: &str = "/opt/scaleio-framework/sio";
+    let (place, mut host) = (Place::new(), node("centos"));
+    host.node.files.insert(PATH.to_owned(), b"old".to_vec());
+    host.served.insert("sio".to_owned(), "new".to_owned());
+    let artefact = Artefact { name: "sio".to_owned(), sha256: "new".to_owned(), size: 3, url: None };
+    let order = order("s", Task::RenewAgent { artefact });
+    host.kill = Some(kill);
+    for life in 0..5 {
+        let runs = String::from_utf8(host.node.files[PATH].clone()).unwrap();
+        // The first thing that a new program hears is its controller.
+        if runs == "new" {
+            probation::passed(&mut host).unwrap();
+        }
+        host.program = Some((PATH.to_owned(), runs));
+        match live(&place.ledger(), &mut host, &order) {
+            Ok(finished) => return Some((host, finished.unwrap().outcome)),
+            Err(Killed) if life == 0 && host.calls < kill.0 => return None,
+            Err(Killed) => host.kill = None,
+        }
+    }
+    panic!("no end: {kill:?}")
+}
+
+#[test]
+fn an_agent_that_is_killed_while_it_is_renewed_ends_as_the_new_program() {
+    let mut kills = 0;
+    for at in [At::Before, At::During, At::After] {
+        let mut call = 1;
+        while let Some((host, outcome)) = renewed((call, at)) {
+            assert_eq!(outcome, Outcome::Done, "killed {at:?} call {call}");
+            let (_, runs) = host.program.unwrap();
+            assert_eq!(runs, "new", "killed {at:?} call {call}");
+            kills += 1;
+            call += 1;
+        }
+    }
+    assert!(kills > 20, "{kills} kills");
+    let test = "an_agent_that_is_killed_while_it_is_renewed_ends_as_the_new_program";
+    assert_eq!(effects::of(test), ["renew_agent".to_owned()].into());
 }
 
 /// How often an effect may be asked for at most, when the agent is killed once.

@@ -8,7 +8,7 @@ use scaleio_framework::model::cron::CronLine;
 use scaleio_framework::model::id::NodeName;
 use scaleio_framework::model::lifecycle::Mode;
 use scaleio_framework::model::plan::{Approval, Request, Risk};
-use scaleio_framework::model::schedule::{Missed, Overlap, Schedule, Settled};
+use scaleio_framework::model::schedule::{Missed, Overlap, Schedule};
 use scaleio_framework::model::step::MaintenanceMode;
 use scaleio_framework::model::window::{Calendar, Zone};
 use scaleio_framework::upgrade::jobs::{Kept, look};
@@ -48,7 +48,7 @@ fn fire(scene: &Scene, job: &Job, book: &Book, mode: Mode) -> (Obeyed, String) {
         Surroundings { nodes: scene.nodes.clone(), agents: scene.agents.clone(), addresses: scene.addresses.clone() };
     let facts = scene.facts();
     let desk = Desk { book, facts, around: &around, habits: &Habits::default(), mode };
-    let kept = Kept { settled: Settled { until: scene.now - TimeDelta::minutes(2) }, last: None };
+    let kept = Kept::first(scene.now - TimeDelta::minutes(2));
     let (obeyed, kept) = look(job, &kept, &desk).unwrap();
     (obeyed, kept.last.unwrap().1)
 }

@@ -7,6 +7,7 @@
 mod actions;
 mod caller;
 mod logins;
+mod people;
 mod reads;
 mod recorded;
 mod statistics;

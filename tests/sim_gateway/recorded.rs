@@ -72,6 +72,9 @@ const DESCRIBED: &[(&str, &[&str])] = &[
     ("ReplicationConsistencyGroup", &["ReplicationConsistencyGroup"]),
     ("ReplicationPair", &["ReplicationPair"]),
     ("Host", &["SDC"]),
+    ("SpSds", &["SpSds"]),
+    ("User", &["User"]),
+    ("RemoteSystem", &["Remote-System"]),
 ];
 
 /// Fields that no body and no description names, and why they are sent.
@@ -89,6 +92,8 @@ const KNOWN_FIELDS: &[(&str, &str, &str)] = &[
     ("Device", "accelerationPoolId", "described with a capital letter"),
     ("Device", "slotNumber", "read by clients of 3.x"),
     ("Device", "spSdsId", "described as `spSdsIp`, misprinted"),
+    ("RemoteSystem", "type", "described with its enumeration in its name"),
+    ("RemoteSystem", "transport", "described with its enumeration in its name"),
     ("Host", "certificateInfo", "SDCs are listed among hosts with all their fields"),
 ];
 

@@ -10,6 +10,7 @@ mod package;
 mod packages_busy;
 mod preflight;
 mod reboot;
+mod renew;
 mod sdc;
 mod service;
 mod stage;
@@ -53,7 +54,7 @@ pub fn check(order: &Order, host: &mut dyn Host, found: &mut Found, now: Timesta
         }
         Task::ConnectGateway { mdms, trusts_any } => configure::check_gateway(mdms, *trusts_any, host),
         Task::ConsumeVolumes(consume) => volumes::check(consume, &order.secrets, host, found),
-        Task::RenewAgent { .. } => State::Impossible(format!("this agent cannot do {} yet", order.task.name())),
+        Task::RenewAgent { artefact } => renew::check(order, artefact, host, found),
         Task::Unknown => State::Impossible(
             "this agent does not know the task; it is of another release than the controller".to_owned(),
         ),
@@ -78,7 +79,8 @@ pub fn act(order: &Order, host: &mut dyn Host) -> Result<(), Trouble> {
         Task::LinkLia { installation, .. } => configure::act_lia(installation, host),
         Task::ConnectGateway { mdms, trusts_any } => configure::act_gateway(mdms, *trusts_any, host),
         Task::ConsumeVolumes(consume) => volumes::act(consume, &order.secrets, host),
-        Task::Preflight(_) | Task::JudgeDisks { .. } | Task::RenewAgent { .. } | Task::Unknown => Ok(()),
+        Task::RenewAgent { artefact } => renew::act(order, artefact, host),
+        Task::Preflight(_) | Task::JudgeDisks { .. } | Task::Unknown => Ok(()),
     }
 }
 

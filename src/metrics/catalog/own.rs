@@ -74,6 +74,13 @@ pub(super) fn families() -> Vec<Family> {
             "agents' endpoint",
             Rule::Registry,
         ),
+        none.gauge(
+            "scaleio_framework_agents",
+            &["renewal"],
+            "Agents by how they stand to the program that this controller gives out (current, under_way, waiting, refused, failed).",
+            "agents' endpoint",
+            Rule::Registry,
+        ),
         none.family(
             Type::Histogram,
             "scaleio_framework_step_duration_seconds",

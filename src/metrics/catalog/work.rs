@@ -1,6 +1,6 @@
 //! Families about the work on systems: runs, what holds them, and what must be undone.
 
-use super::{Area, Family, Rule, Scope};
+use super::{Area, Family, Rule, Scope, Type};
 
 pub(super) fn families() -> Vec<Family> {
     let system = Area { scope: Scope::Exporter, labels: &["system"] };
@@ -36,5 +36,60 @@ pub(super) fn families() -> Vec<Family> {
         gauge("scaleio_run_overdue", &[], "What of our work has lasted longer than it may, or is not undone in time."),
         gauge("scaleio_runs", &["end"], "Runs that are over, by how they ended (done, cancelled, halted)."),
         gauge("scaleio_run_plans", &[], "Plans on file that nobody approved."),
+        gauge("scaleio_upgrade_active", &[], "1 while an upgrade runs."),
+        gauge(
+            "scaleio_upgrade_state",
+            &["state", "from_version", "to_version"],
+            "1 for the state of the upgrade that is open, else of the last one, else of one that is planned (planned, \
+             running, paused, halted, done, cancelled, failed).",
+        ),
+        gauge(
+            "scaleio_upgrade_nodes",
+            &["state"],
+            "Tasks of that upgrade, of which each is about one node (pending, running, done, failed).",
+        ),
+        system.counter(
+            "scaleio_upgrade_gate_wait_seconds_total",
+            &["gate"],
+            "Time in which at least one task of a run waited for this reason, as far as this process saw.",
+            "work",
+            Rule::Registry,
+        ),
+        system.counter(
+            "scaleio_framework_reboots_total",
+            &["reason"],
+            "Restarts of hosts that runs ordered, by what the run was asked for (upgrade, reboot, maintain and others).",
+            "work",
+            Rule::Registry,
+        ),
+        system.counter(
+            "scaleio_jobs_total",
+            &["job_name", "result"],
+            "Firings of scheduled jobs by what came of them (began, proposed, nothing, refused, left_out).",
+            "jobs",
+            Rule::Registry,
+        ),
+        system.gauge(
+            "scaleio_job_last_success_timestamp_seconds",
+            &["job_name"],
+            "The last firing that began a run, proposed a plan or found nothing to do.",
+            "jobs",
+            Rule::Registry,
+        ),
+        system.gauge(
+            "scaleio_job_interval_seconds",
+            &["job_name"],
+            "Time between the next two firings.",
+            "jobs",
+            Rule::Registry,
+        ),
+        system.family(
+            Type::Histogram,
+            "scaleio_job_duration_seconds",
+            &["job_name"],
+            "How long runs took that a job began by its standing approval.",
+            "jobs",
+            Rule::Registry,
+        ),
     ]
 }

@@ -8,11 +8,10 @@ use super::actions::{self, Args};
 use super::json::Json;
 use super::kind::{Kind, related};
 use super::refusal::Refused;
-use super::session::Role;
 use super::statistics::{self, Query, Selection};
 use super::{Asked, Gateway, alerts, body, ok};
 use crate::sim::release::Release;
-use crate::sim::world::{self, Code, Id, Setting, World};
+use crate::sim::world::{self, Code, Id, Right, Setting, World};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,11 +35,11 @@ impl Gateway {
             // The gateway itself answers these without an MDM.
             (&Method::GET, "logout", 1) => return self.logout(asked),
             (&Method::GET, "version", 1) => {
-                self.role(asked)?;
+                self.caller(asked)?;
                 return Ok(ok(format!("\"{}\"", self.release.api_version())));
             }
             (&Method::GET, "configuration", 1) => {
-                self.role(asked)?;
+                self.caller(asked)?;
                 return Ok(ok(configuration(&self.world())));
             }
             _ => {}
@@ -56,10 +55,13 @@ impl Gateway {
             drop(self.mdm()?);
             return self.login(asked);
         }
-        let role = self.role(asked)?;
-        let write = asked.method != Method::GET && !reads(path);
-        if write && role == Role::Monitor {
+        let caller = self.caller(asked)?;
+        let right = if asked.method == Method::GET || reads(path) { Right::Look } else { right(path) };
+        if !caller.role.may(right) {
             return Err(Refused::forbidden());
+        }
+        if caller.must_change && path != OWN_PASSWORD {
+            return Err(Refused::code(Code::MustChangePassword));
         }
         let mut world = self.mdm()?;
         match (&asked.method, path) {
@@ -112,16 +114,25 @@ impl Gateway {
                 self.query(asked, &world, self.kind(kind)?, action)
             }
             (&Method::POST, ["types", kind, "instances"]) => {
-                let command = actions::creation(&world, self.kind(kind)?, &Args::read(asked)?)?;
+                let command = actions::creation(&world, caller.id, self.kind(kind)?, &Args::read(asked)?)?;
                 Ok(actions::answer("", &world.command(command)?))
             }
             (&Method::POST, ["instances", "System", "action", action]) => {
                 let id = world.system.id;
-                self.act(asked, &mut world, Kind::System, id, action)
+                self.act(asked, &mut world, caller.id, (Kind::System, id), action)
+            }
+            (&Method::POST, path) if path == OWN_PASSWORD => {
+                self.act(asked, &mut world, caller.id, (Kind::User, caller.id), "setPassword")
+            }
+            // The only other one whose object is named in the body.
+            (&Method::POST, ["instances", "RemoteSystem", "action", action @ "modifyRemoteSystemBwLimit"]) => {
+                let id = Args::read(asked)?.needed("remoteSystemId")?;
+                let object = self.object(&world, &format!("RemoteSystem::{id}"))?;
+                self.act(asked, &mut world, caller.id, object, action)
             }
             (&Method::POST, ["instances", object, "action", action]) => {
-                let (kind, id) = self.object(&world, object)?;
-                self.act(asked, &mut world, kind, id, action)
+                let object = self.object(&world, object)?;
+                self.act(asked, &mut world, caller.id, object, action)
             }
             _ => Err(Refused::not_found()),
         }
@@ -184,13 +195,20 @@ impl Gateway {
     }
 
     /// What an object is asked, or told to do.
-    fn act(&self, asked: &Asked, world: &mut World, kind: Kind, id: Id, action: &str) -> Result<Response, Refused> {
+    fn act(
+        &self,
+        asked: &Asked,
+        world: &mut World,
+        by: Id,
+        (kind, id): (Kind, Id),
+        action: &str,
+    ) -> Result<Response, Refused> {
         match (kind, action) {
             (Kind::Sdc, "queryVolumeSdcBwc") => return Ok(ok(volume_sdc(world, id))),
             (Kind::System, "querySystemLimits") => return Ok(ok(limits(world))),
             _ => {}
         }
-        let command = actions::command(world, kind, id, action, &Args::read(asked)?)?;
+        let command = actions::command(world, by, (kind, id), action, &Args::read(asked)?)?;
         Ok(actions::answer(action, &world.command(command)?))
     }
 }
@@ -231,6 +249,26 @@ fn limits(world: &World) -> String {
         });
     });
     json.finish()
+}
+
+/// Everybody's own, whoever it is.
+const OWN_PASSWORD: [&str; 4] = ["instances", "User", "action", "setPassword"];
+
+/// What one must be allowed for a POST that changes something.
+fn right(path: &[&str]) -> Right {
+    if path == OWN_PASSWORD {
+        return Right::Look;
+    }
+    let kind = path.get(1).map(|object| object.split("::").next().unwrap_or(object));
+    let action = path.last().copied().unwrap_or_default();
+    match kind {
+        Some("User") => Right::Users,
+        Some("Volume" | "Sdc" | "Host" | "SnapshotPolicy" | "ReplicationConsistencyGroup" | "ReplicationPair") => {
+            Right::Frontend
+        }
+        Some("System") if action.contains("napshot") || action.contains("Sdc") => Right::Frontend,
+        _ => Right::Backend,
+    }
 }
 
 /// Whether a POST only asks.

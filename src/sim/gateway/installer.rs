@@ -11,9 +11,8 @@ use axum::response::Response;
 use super::actions::Args;
 use super::json::Json;
 use super::refusal::Refused;
-use super::session::Role;
 use super::{Asked, Gateway, json_response, ok};
-use crate::sim::world::{MdmRole, World};
+use crate::sim::world::{MdmRole, Right, World};
 
 /// Phases of an installation, in their order.
 const PHASES: [&str; 4] = ["query", "upload", "install", "configure"];
@@ -32,12 +31,12 @@ impl Gateway {
     /// `/im`.
     pub(super) fn installer(&self, asked: &Asked, path: &[&str]) -> Result<Response, Refused> {
         // Older ones take the user's own password instead of a token.
-        let role = match self.role(asked) {
-            Ok(role) => role,
+        let role = match self.caller(asked) {
+            Ok(caller) => caller.role,
             Err(refused) => self.password_role(asked).ok_or(refused)?,
         };
         let look = asked.method == Method::GET || path == ["types", "Configuration", "instances"];
-        if !look && role == Role::Monitor {
+        if !look && !role.may(Right::Backend) {
             return Err(Refused::forbidden());
         }
         let mut work = self.installer.0.lock().unwrap_or_else(PoisonError::into_inner);

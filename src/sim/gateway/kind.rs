@@ -1,7 +1,9 @@
 //! Which types the API knows, since which release, and how they hang together.
 
+use std::collections::BTreeSet;
+
 use crate::sim::release::Release::{self, V2_0, V2_6, V3_0, V3_6, V4_5};
-use crate::sim::world::{Id, World};
+use crate::sim::world::{Device, Id, World};
 
 /// A type of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +27,7 @@ pub(super) enum Kind {
     ReplicationPair,
     Sdt,
     Host,
+    RemoteSystem,
     User,
     Alert,
 }
@@ -33,7 +36,7 @@ pub(super) enum Kind {
 type Relation = (&'static str, Release, Option<Release>);
 
 impl Kind {
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::System,
         Self::ProtectionDomain,
         Self::FaultSet,
@@ -53,6 +56,7 @@ impl Kind {
         Self::ReplicationPair,
         Self::Sdt,
         Self::Host,
+        Self::RemoteSystem,
         Self::User,
         Self::Alert,
     ];
@@ -78,6 +82,7 @@ impl Kind {
             Self::ReplicationPair => "ReplicationPair",
             Self::Sdt => "Sdt",
             Self::Host => "Host",
+            Self::RemoteSystem => "RemoteSystem",
             Self::User => "User",
             Self::Alert => "Alert",
         }
@@ -102,7 +107,7 @@ impl Kind {
             Self::RfcacheDevice => release < V3_0,
             Self::SpSds | Self::AccelerationPool | Self::SnapshotPolicy => release >= V3_0,
             Self::Sdr | Self::PeerMdm | Self::ReplicationConsistencyGroup | Self::ReplicationPair => release >= V3_6,
-            Self::Sdt | Self::Host => release >= V4_5,
+            Self::Sdt | Self::Host | Self::RemoteSystem => release >= V4_5,
             Self::Alert => release < V4_5,
             _ => true,
         }
@@ -138,6 +143,7 @@ impl Kind {
                 ("Sdr", V3_6, None),
                 ("PeerMdm", V3_6, None),
                 ("Sdt", V4_5, None),
+                ("RemoteSystem", V4_5, None),
             ],
             Self::ProtectionDomain => &[
                 ("Statistics", V2_0, None),
@@ -166,7 +172,8 @@ impl Kind {
             Self::VTree | Self::Sdc => &[("Statistics", V2_0, None), ("Volume", V2_0, None)],
             Self::Host => &[("Volume", V4_5, None), ("NvmeController", V4_5, None)],
             Self::ReplicationConsistencyGroup => &[("Statistics", V3_6, None), ("ReplicationPair", V3_6, None)],
-            Self::User | Self::Alert => &[],
+            Self::SpSds => &[("Statistics", V3_0, None), ("Device", V3_0, None)],
+            Self::RemoteSystem | Self::User | Self::Alert => &[],
             _ => &[("Statistics", V2_0, None)],
         }
     }
@@ -198,9 +205,12 @@ impl Kind {
             Self::ReplicationPair => world.pairs.keys().copied().collect(),
             Self::Sdt => world.sdts.keys().copied().collect(),
             Self::Host => world.hosts.keys().chain(world.sdcs.keys()).copied().collect(),
-            // Nobody in the simulated system uses these, and alerts are no objects of the world.
             Self::AccelerationPool => world.acceleration_pools.keys().copied().collect(),
-            Self::SpSds | Self::RfcacheDevice | Self::User | Self::Alert => Vec::new(),
+            Self::RemoteSystem => world.remote_systems.keys().copied().collect(),
+            Self::User => world.users.keys().copied().collect(),
+            Self::SpSds => sp_sds(world, |_| true),
+            // Nobody in the simulated system uses the first, and alerts are no objects of the world.
+            Self::RfcacheDevice | Self::Alert => Vec::new(),
         }
     }
 
@@ -223,7 +233,10 @@ impl Kind {
             Self::ReplicationPair => world.pairs.contains_key(&id),
             Self::Sdt => world.sdts.contains_key(&id),
             Self::AccelerationPool => world.acceleration_pools.contains_key(&id),
-            Self::SpSds | Self::RfcacheDevice | Self::User | Self::Alert => false,
+            Self::RemoteSystem => world.remote_systems.contains_key(&id),
+            Self::User => world.users.contains_key(&id),
+            Self::SpSds => world.devices.values().any(|device| device.sp_sds() == id),
+            Self::RfcacheDevice | Self::Alert => false,
         }
     }
 
@@ -247,9 +260,17 @@ impl Kind {
             Self::ReplicationPair => world.pairs.values().find_map(|at| found(at.name == name, at.id)),
             Self::Sdt => world.sdts.values().find_map(|at| found(at.name == name, at.id)),
             Self::Host => world.hosts.values().find_map(|at| found(at.name == name, at.id)),
+            Self::RemoteSystem => world.remote_systems.values().find_map(|at| found(at.name == name, at.id)),
+            Self::User => world.users.values().find_map(|at| found(at.name == name, at.id)),
             _ => None,
         }
     }
+}
+
+/// What the devices that are meant have in common, each once.
+fn sp_sds(world: &World, meant: impl Fn(&Device) -> bool) -> Vec<Id> {
+    let all: BTreeSet<Id> = world.devices.values().filter(|device| meant(device)).map(Device::sp_sds).collect();
+    all.into_iter().collect()
 }
 
 /// The objects of one type that belong to an object of another.
@@ -275,6 +296,7 @@ pub(super) fn related(world: &World, of: Kind, id: Id, kind: Kind) -> Vec<Id> {
             .values()
             .filter(|at| match of {
                 Kind::Sds => at.sds == id,
+                Kind::SpSds => at.sp_sds() == id,
                 Kind::FaultSet => world.sds.get(&at.sds).is_some_and(|sds| sds.fault_set == Some(id)),
                 _ => pool_in(at.pool),
             })
@@ -289,6 +311,8 @@ pub(super) fn related(world: &World, of: Kind, id: Id, kind: Kind) -> Vec<Id> {
             _ => world.volumes.values().filter(|at| pool_in(at.pool)).map(|at| at.id).collect(),
         },
         Kind::VTree => world.vtrees.values().filter(|at| pool_in(at.pool)).map(|at| at.id).collect(),
+        Kind::SpSds if of == Kind::Sds => sp_sds(world, |at| at.sds == id),
+        Kind::SpSds => sp_sds(world, |at| pool_in(at.pool)),
         Kind::AccelerationPool => {
             world.acceleration_pools.values().filter(|at| domain_in(at.domain)).map(|at| at.id).collect()
         }

@@ -15,7 +15,7 @@ impl Gateway {
         if self.release < Release::V4_5 {
             return Err(Refused::not_found());
         }
-        self.role(asked)?;
+        self.caller(asked)?;
         match (&asked.method, path) {
             (&Method::GET, ["corelcm", "status"]) => Ok(ok(status(&self.world()))),
             (&Method::GET, ["ManagedDevice"]) => Ok(ok(devices(&self.world()))),

@@ -28,12 +28,12 @@ use serde::Deserialize;
 
 use super::fault::Faults;
 use super::release::Release;
-use super::world::{Command, World};
+use super::world::{Command, Id, UserRole, World};
 use installer::Installer;
 use json::Json;
 use objects::Writer;
 use refusal::Refused;
-use session::{ACCESS_LIFE, Credentials, Pair, REFRESH_LIFE, Role, Sessions, User};
+use session::{ACCESS_LIFE, Credentials, Pair, REFRESH_LIFE, Sessions};
 use statistics::Catalogue;
 
 pub(super) use actions::served;
@@ -56,6 +56,15 @@ pub enum TokenClock {
 pub struct Login {
     pub user: String,
     pub password: String,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+struct Caller {
+    id: Id,
+    role: UserRole,
+    /// Nothing is answered to it before it has another password.
+    must_change: bool,
 }
 
 /// One gateway of a system.
@@ -116,15 +125,11 @@ impl Gateway {
         faults: Arc<Faults>,
         clock: TokenClock,
         (number, seed): (usize, u64),
-        (monitor, admins): (&Login, &[Login]),
         journal: Arc<Journal>,
     ) -> Self {
         let release = lock(&world).release;
-        let user = |login: &Login, role| User { name: login.user.clone(), password: login.password.clone(), role };
-        let admins = admins.iter().map(|login| user(login, Role::Admin));
-        let users = std::iter::once(user(monitor, Role::Monitor)).chain(admins).collect();
         // Tokens of one gateway mean nothing to another.
-        let sessions = Sessions::new(users, seed.wrapping_add(number as u64));
+        let sessions = Sessions::new(seed.wrapping_add(number as u64));
         Self {
             number,
             release,
@@ -186,11 +191,12 @@ impl Gateway {
 
     /// Whose request it is, as far as it says.
     fn who(&self, asked: &Asked) -> Option<String> {
-        match Self::credentials(asked)? {
-            Credentials::Basic { user, password } => {
-                self.sessions().name(&password).or(Some(user).filter(|user| !user.is_empty()))
-            }
-            Credentials::Bearer(token) => self.sessions().name(&token),
+        let credentials = Self::credentials(asked)?;
+        let owner = self.sessions().owner(credentials.token());
+        let name = owner.and_then(|owner| Some(self.world().users.get(&owner)?.name.clone()));
+        match credentials {
+            Credentials::Basic { user, .. } => name.or(Some(user).filter(|user| !user.is_empty())),
+            Credentials::Bearer(_) => name,
         }
     }
 
@@ -198,19 +204,23 @@ impl Gateway {
         Credentials::read(asked.headers.get(header::AUTHORIZATION)?.to_str().ok()?)
     }
 
-    fn role(&self, asked: &Asked) -> Result<Role, Refused> {
+    fn caller(&self, asked: &Asked) -> Result<Caller, Refused> {
         let credentials = Self::credentials(asked).ok_or_else(Refused::unauthorized)?;
         if matches!(credentials, Credentials::Bearer(_)) && self.release < Release::V4_5 {
             return Err(Refused::unauthorized());
         }
         let now = self.token_time();
-        self.sessions().role(credentials.token(), now).ok_or_else(Refused::unauthorized)
+        let owner = self.sessions().user(credentials.token(), now).ok_or_else(Refused::unauthorized)?;
+        let world = self.world();
+        // Whoever is removed is out.
+        let user = world.users.get(&owner).ok_or_else(Refused::unauthorized)?;
+        Ok(Caller { id: owner, role: user.role, must_change: user.must_change })
     }
 
     /// The role of whoever sends a password instead of a token.
-    fn password_role(&self, asked: &Asked) -> Option<Role> {
+    fn password_role(&self, asked: &Asked) -> Option<UserRole> {
         let Credentials::Basic { user, password } = Self::credentials(asked)? else { return None };
-        self.sessions().password_role(&user, &password)
+        self.world().user(&user, &password).map(|user| user.role)
     }
 
     /// `GET /api/login`: a password for a token.
@@ -218,17 +228,16 @@ impl Gateway {
         let Some(Credentials::Basic { user, password }) = Self::credentials(asked) else {
             return Err(Refused::unauthorized());
         };
-        let millis = {
-            let world = self.world();
-            world.wall(world.now()).timestamp_millis()
-        };
         let now = self.token_time();
-        let token = self.sessions().login(&user, &password, now, millis).ok_or_else(Refused::unauthorized)?;
+        let world = self.world();
+        let millis = world.wall(world.now()).timestamp_millis();
+        let user = world.user(&user, &password).ok_or_else(Refused::unauthorized)?;
+        let token = self.sessions().login(user, now, millis);
         Ok(ok(format!("\"{token}\"")))
     }
 
     fn logout(&self, asked: &Asked) -> Result<Response, Refused> {
-        self.role(asked)?;
+        self.caller(asked)?;
         if let Some(credentials) = Self::credentials(asked) {
             self.sessions().logout(credentials.token());
         }
@@ -241,8 +250,9 @@ impl Gateway {
             (&Method::POST, ["auth", "login"]) => {
                 let login: LoginBody = body(asked)?;
                 let now = self.token_time();
-                let pair = self.sessions().login_pair(&login.username, &login.password, now);
-                Ok(ok(tokens(&pair.ok_or_else(Refused::unauthorized)?)))
+                let user = self.world().user(&login.username, &login.password).map(|user| user.id);
+                let user = user.ok_or_else(Refused::unauthorized)?;
+                Ok(ok(tokens(&self.sessions().login_pair(user, now))))
             }
             (&Method::POST, ["auth", "update-token"]) => {
                 let refresh: RefreshBody = body(asked)?;
@@ -251,7 +261,7 @@ impl Gateway {
                 Ok(ok(tokens(&pair.ok_or_else(Refused::unauthorized)?)))
             }
             (&Method::POST, ["auth", "logout"]) => {
-                self.role(asked)?;
+                self.caller(asked)?;
                 let refresh: RefreshBody = body(asked)?;
                 let mut sessions = self.sessions();
                 sessions.forget(&refresh.refresh_token);
@@ -261,7 +271,7 @@ impl Gateway {
                 Ok(json_response(StatusCode::NO_CONTENT, ""))
             }
             (&Method::POST, ["v1", "alerts", id, what @ ("acknowledge" | "disacknowledge" | "clear")]) => {
-                if self.role(asked)? == Role::Monitor {
+                if self.caller(asked)?.role == UserRole::Monitor {
                     return Err(Refused::forbidden());
                 }
                 let id = id.parse().map_err(|_| Refused::not_found())?;
@@ -275,7 +285,7 @@ impl Gateway {
                 Ok(json_response(StatusCode::NO_CONTENT, ""))
             }
             (&Method::GET, ["v1", what @ ("alerts" | "events")]) => {
-                self.role(asked)?;
+                self.caller(asked)?;
                 let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&asked.uri)
                     .map_err(|error| Refused::malformed(error.body_text()))?;
                 let page = alerts::Page::read(&query)?;
@@ -287,7 +297,7 @@ impl Gateway {
                 Ok(json_response(status, text))
             }
             _ => {
-                self.role(asked)?;
+                self.caller(asked)?;
                 Err(Refused::not_found())
             }
         }

@@ -83,6 +83,7 @@ impl Refused {
             "StoragePool" => Code::PoolNotFound,
             "FaultSet" => Code::FaultSetNotFound,
             "SnapshotPolicy" => Code::PolicyNotFound,
+            "User" => Code::UserNotFound,
             "AccelerationPool" => Code::AccelerationPoolNotFound,
             _ => Code::NotFound,
         })

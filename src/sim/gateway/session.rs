@@ -12,6 +12,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::sim::world::{Id, User};
+
 /// Life of a token of `/api/login`.
 const TOKEN_LIFE: Duration = Duration::from_secs(8 * 3600);
 /// A token of `/api/login` that nobody used for this long is void.
@@ -21,26 +23,9 @@ pub(super) const ACCESS_LIFE: Duration = Duration::from_secs(5 * 60);
 /// Life of a refresh token of 4.x.
 pub(super) const REFRESH_LIFE: Duration = Duration::from_secs(30 * 60);
 
-/// What a user may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// Look.
-    Monitor,
-    /// Everything.
-    Admin,
-}
-
-/// A user of the system.
-#[derive(Clone, Debug)]
-pub(super) struct User {
-    pub name: String,
-    pub password: String,
-    pub role: Role,
-}
-
 #[derive(Clone, Debug)]
 struct Session {
-    user: usize,
+    user: Id,
     until: Duration,
     /// Life ends this long after the last use.
     idle: Option<Duration>,
@@ -56,9 +41,8 @@ impl Session {
 /// The sessions of one gateway.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    users: Vec<User>,
     tokens: BTreeMap<String, Session>,
-    refresh: BTreeMap<String, (usize, Duration)>,
+    refresh: BTreeMap<String, (Id, Duration)>,
     rng: ChaCha8Rng,
 }
 
@@ -69,36 +53,25 @@ pub(super) struct Pair {
 }
 
 impl Sessions {
-    pub(super) fn new(users: Vec<User>, seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let rng = ChaCha8Rng::seed_from_u64(seed);
-        Self { users, tokens: BTreeMap::new(), refresh: BTreeMap::new(), rng }
+        Self { tokens: BTreeMap::new(), refresh: BTreeMap::new(), rng }
     }
 
-    fn user(&self, name: &str, password: &str) -> Option<usize> {
-        self.users.iter().position(|user| user.name == name && user.password == password)
-    }
-
-    /// The role of a user with this password.
-    pub(super) fn password_role(&self, name: &str, password: &str) -> Option<Role> {
-        self.users.get(self.user(name, password)?).map(|user| user.role)
-    }
-
-    /// Logs in with a password; `wall_millis` is the time that the token tells of its end.
-    pub(super) fn login(&mut self, name: &str, password: &str, now: Duration, wall_millis: i64) -> Option<String> {
-        let user = self.user(name, password)?;
+    /// Logs a user in; `wall_millis` is the time that the token tells of its end.
+    pub(super) fn login(&mut self, user: &User, now: Duration, wall_millis: i64) -> String {
         self.sweep(now);
         let end = wall_millis + i64::try_from(TOKEN_LIFE.as_millis()).unwrap_or(0);
-        let token = STANDARD_NO_PAD.encode(format!("{name}:{end}:{:032x}", self.rng.random::<u128>()));
-        let session = Session { user, until: now + TOKEN_LIFE, idle: Some(TOKEN_IDLE), used: now };
+        let token = STANDARD_NO_PAD.encode(format!("{}:{end}:{:032x}", user.name, self.rng.random::<u128>()));
+        let session = Session { user: user.id, until: now + TOKEN_LIFE, idle: Some(TOKEN_IDLE), used: now };
         self.tokens.insert(token.clone(), session);
-        Some(token)
+        token
     }
 
     /// Logs in at 4.x.
-    pub(super) fn login_pair(&mut self, name: &str, password: &str, now: Duration) -> Option<Pair> {
-        let user = self.user(name, password)?;
+    pub(super) fn login_pair(&mut self, user: Id, now: Duration) -> Pair {
         self.sweep(now);
-        Some(self.pair(user, now))
+        self.pair(user, now)
     }
 
     /// A fresh pair for a refresh token, which is void after that.
@@ -107,7 +80,7 @@ impl Sessions {
         (now < until).then(|| self.pair(user, now))
     }
 
-    fn pair(&mut self, user: usize, now: Duration) -> Pair {
+    fn pair(&mut self, user: Id, now: Duration) -> Pair {
         let mut token = |kind: &str| {
             let random: [u8; 32] = self.rng.random();
             format!("{kind}.{}", URL_SAFE_NO_PAD.encode(random))
@@ -125,8 +98,8 @@ impl Sessions {
         self.refresh.retain(|_, (_, until)| now < *until);
     }
 
-    /// The role behind a token that still lives; using it keeps it from idling.
-    pub(super) fn role(&mut self, token: &str, now: Duration) -> Option<Role> {
+    /// Whose token that still lives it is; using it keeps it from idling.
+    pub(super) fn user(&mut self, token: &str, now: Duration) -> Option<Id> {
         // Some clients keep the quotes around the token and send them back.
         let token = token.trim_matches('"');
         let session = self.tokens.get_mut(token)?;
@@ -135,13 +108,12 @@ impl Sessions {
             return None;
         }
         session.used = now;
-        self.users.get(session.user).map(|user| user.role)
+        Some(session.user)
     }
 
     /// Whose token it is, whether or not it still lives.
-    pub(super) fn name(&self, token: &str) -> Option<String> {
-        let session = self.tokens.get(token.trim_matches('"'))?;
-        self.users.get(session.user).map(|user| user.name.clone())
+    pub(super) fn owner(&self, token: &str) -> Option<Id> {
+        Some(self.tokens.get(token.trim_matches('"'))?.user)
     }
 
     /// Ends a session.

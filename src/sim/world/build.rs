@@ -70,6 +70,8 @@ pub(super) fn build(layout: &Layout, release: Release, seed: u64) -> World {
         policies: BTreeMap::new(),
         acceleration_pools: BTreeMap::new(),
         peers: BTreeMap::new(),
+        remote_systems: BTreeMap::new(),
+        users: BTreeMap::new(),
         sdrs: BTreeMap::new(),
         groups: BTreeMap::new(),
         pairs: BTreeMap::new(),

@@ -29,6 +29,7 @@ mod policy;
 mod setting;
 mod storage;
 mod upgrade;
+mod user;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,8 +42,8 @@ pub use code::{Code, Proof};
 pub use command::{
     AccelerationCommand, ClusterCommand, Command, DeviceCommand, DomainCommand, FaultSetCommand, GroupCommand,
     MaintenanceCommand, MdmMembership, NetworkLimits, NewDevice, NewGroup, NewMdm, NewPool, NewSds, NewSnapshot,
-    NewVolume, PairCommand, PeerCommand, PolicyCommand, PoolCommand, Refusal, RemoveMode, Reply, Scope, SdcCommand,
-    SdsCommand, SdtCommand, Test, UpgradeCommand, VolumeCommand, VolumeRequest,
+    NewVolume, PairCommand, PeerCommand, PolicyCommand, PoolCommand, Refusal, RemoteSystemCommand, RemoveMode, Reply,
+    Scope, SdcCommand, SdsCommand, SdtCommand, Test, UpgradeCommand, UserCommand, VolumeCommand, VolumeRequest,
 };
 pub use figures::{DeviceFigures, Movement, Moving, PoolFigures, Protection};
 pub use layout::Layout;
@@ -50,10 +51,11 @@ pub use load::{Io, Profile, Traffic, WINDOW};
 pub use mdm::{Mdm, MdmCluster, MdmRole, Seated};
 pub use object::{
     AccelerationPool, Access, Address, ConsistencyGroup, Device, DeviceState, Domain, DomainState, FaultSet, Id,
-    Limits, Maintenance, Membership, Migration, Mode, NvmeHost, PeerMdm, Pool, ReplicationPair, Sdc, Sdr, Sds, Sdt,
-    Setting, Settings, SnapshotPolicy, System, Taken, VTree, Volume, VolumeKind,
+    Limits, Maintenance, Membership, Migration, Mode, NvmeHost, PeerMdm, Pool, RemoteSystem, ReplicationPair, Sdc, Sdr,
+    Sds, Sdt, Setting, Settings, SnapshotPolicy, System, Taken, VTree, Volume, VolumeKind,
 };
 pub use upgrade::{Component, Upgrade};
+pub use user::{Right, User, UserRole};
 
 use super::release::Release;
 use alert::Alarms;
@@ -94,6 +96,8 @@ pub struct World {
     pub policies: BTreeMap<Id, SnapshotPolicy>,
     pub acceleration_pools: BTreeMap<Id, AccelerationPool>,
     pub peers: BTreeMap<Id, PeerMdm>,
+    pub remote_systems: BTreeMap<Id, RemoteSystem>,
+    pub users: BTreeMap<Id, User>,
     pub sdrs: BTreeMap<Id, Sdr>,
     pub groups: BTreeMap<Id, ConsistencyGroup>,
     pub pairs: BTreeMap<Id, ReplicationPair>,

@@ -195,6 +195,11 @@ pub struct Device {
 }
 
 impl Device {
+    /// What all devices of its SDS in its pool have in common (3.0 and later).
+    pub const fn sp_sds(&self) -> Id {
+        Id((0x2d13 << 48) | ((self.pool.0 & 0xffff) << 32) | (self.sds.0 & 0xffff_ffff))
+    }
+
     /// What it adds to its pool.
     pub const fn active_kb(&self) -> u64 {
         if self.state.active() { self.capacity_kb } else { 0 }
@@ -349,6 +354,14 @@ pub struct PeerMdm {
     pub name: String,
     pub peer_system: Id,
     pub ips: Vec<String>,
+}
+
+/// Another system that snapshots are copied to (4.5 and later). Where it is stands in its settings.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct RemoteSystem {
+    pub id: Id,
+    pub name: String,
 }
 
 /// Fast devices in front of those of pools (3.0 and later). None has devices here.

@@ -55,7 +55,7 @@ impl Args {
         }
     }
 
-    pub(super) fn needed(&self, name: &str) -> Result<String, Refused> {
+    pub(in crate::sim::gateway) fn needed(&self, name: &str) -> Result<String, Refused> {
         self.text(name).ok_or_else(|| Refused::missing(&[name]))
     }
 

@@ -4,6 +4,7 @@
 mod args;
 mod cluster;
 mod nodes;
+mod people;
 mod remote;
 mod served;
 mod storage;
@@ -22,7 +23,13 @@ use super::refusal::Refused;
 use crate::sim::world::{Code, Command, Id, Reply, World};
 
 /// The command that an action of an object is, if there is such an action.
-pub(super) fn command(world: &World, kind: Kind, id: Id, action: &str, args: &Args) -> Result<Command, Refused> {
+pub(super) fn command(
+    world: &World,
+    by: Id,
+    (kind, id): (Kind, Id),
+    action: &str,
+    args: &Args,
+) -> Result<Command, Refused> {
     if !served::is_served(kind, action, world.release) {
         return Err(Refused::not_found());
     }
@@ -44,13 +51,15 @@ pub(super) fn command(world: &World, kind: Kind, id: Id, action: &str, args: &Ar
             storage::acceleration_pool(action, args)?.map(|command| Command::Acceleration(id, command))
         }
         Kind::PeerMdm => remote::peer(action, args)?.map(|command| Command::Peer(id, command)),
-        Kind::VTree | Kind::SpSds | Kind::RfcacheDevice | Kind::User | Kind::Alert => None,
+        Kind::RemoteSystem => people::remote_system(action, args)?.map(|command| Command::RemoteSystem(id, command)),
+        Kind::User => people::user(action, args)?.map(|command| Command::User { by, user: id, command }),
+        Kind::VTree | Kind::SpSds | Kind::RfcacheDevice | Kind::Alert => None,
     };
     found.ok_or_else(Refused::not_found)
 }
 
 /// The command that makes an object of a type.
-pub(super) fn creation(world: &World, kind: Kind, args: &Args) -> Result<Command, Refused> {
+pub(super) fn creation(world: &World, by: Id, kind: Kind, args: &Args) -> Result<Command, Refused> {
     match kind {
         Kind::ProtectionDomain => Ok(Command::CreateDomain { name: args.needed("name")? }),
         Kind::FaultSet => storage::new_fault_set(world, args),
@@ -65,14 +74,11 @@ pub(super) fn creation(world: &World, kind: Kind, args: &Args) -> Result<Command
         Kind::ReplicationPair => remote::new_pair(args),
         Kind::Sdt => remote::new_sdt(args),
         Kind::Host => Ok(Command::CreateHost { name: args.text("name"), nqn: args.needed("nqn")? }),
-        Kind::System
-        | Kind::Sdc
-        | Kind::VTree
-        | Kind::SpSds
-        | Kind::RfcacheDevice
-        | Kind::Sdr
-        | Kind::User
-        | Kind::Alert => Err(Refused::not_found()),
+        Kind::RemoteSystem => people::new_remote_system(args),
+        Kind::User => people::new_user(args, by),
+        Kind::System | Kind::Sdc | Kind::VTree | Kind::SpSds | Kind::RfcacheDevice | Kind::Sdr | Kind::Alert => {
+            Err(Refused::not_found())
+        }
     }
 }
 

@@ -221,6 +221,18 @@ const SERVED: &[(Kind, Release, &[&str])] = &[
             "removePeerMdm",
         ],
     ),
+    (
+        Kind::RemoteSystem,
+        V4_5,
+        &[
+            "renameRemoteSystem",
+            "modifyRemoteSystemDescription",
+            "modifyRemoteSystemConnectivity",
+            "modifyRemoteSystemBwLimit",
+            "removeRemoteSystem",
+        ],
+    ),
+    (Kind::User, V2_0, &["setUserRole", "resetPassword", "setPassword", "removeUser"]),
     (Kind::ReplicationPair, V3_6, &["pausePairInitialCopy", "resumePairInitialCopy", "removeReplicationPair"]),
     (Kind::Sdr, V3_6, &["enterSdrMaintenanceMode", "exitSdrMaintenanceMode"]),
     (

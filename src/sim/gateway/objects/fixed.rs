@@ -129,7 +129,6 @@ const DEVICE: &[Field] = &[
     ("longSuccessfulIos", NO_WINDOWS, V2_0, Some(V3_6)),
     ("longSuccessfulIos", OSCILLATIONS, V4_5, None),
     ("accelerationPoolId", "null", V3_0, None),
-    ("spSdsId", "null", V3_0, None),
     ("deviceType", "\"Scsi\"", V3_0, None),
     ("vendorName", "\"SIMULATED\"", V3_0, None),
     ("modelName", "\"Simulated disk\"", V3_0, None),
@@ -377,6 +376,22 @@ const POLICY: &[Field] = &[
     ("rcgName", "null", V4_5, None),
 ];
 
+const SP_SDS: &[Field] = &[
+    ("checksumChangelogAmortization", "0", V3_0, None),
+    ("fglNvdimmWriteCacheSize", "null", V3_0, None),
+    ("fglNvdimmMetadataAmortizationX100", "null", V3_0, None),
+];
+
+const REMOTE_SYSTEM: &[Field] = &[
+    ("type", "\"POWERFLEX\"", V4_5, None),
+    ("transport", "\"TCP\"", V4_5, None),
+    ("discoveryIps", "null", V4_5, None),
+    ("discoveryPort", "null", V4_5, None),
+    ("bwLimitInMbps", "0", V4_5, None),
+    ("numCopyTasks", "0", V4_5, None),
+    ("description", "null", V4_5, None),
+];
+
 const fn fields(kind: Kind) -> &'static [Field] {
     match kind {
         Kind::System => SYSTEM,
@@ -394,6 +409,8 @@ const fn fields(kind: Kind) -> &'static [Field] {
         Kind::ReplicationConsistencyGroup => GROUP,
         Kind::ReplicationPair => PAIR,
         Kind::SnapshotPolicy => POLICY,
+        Kind::SpSds => SP_SDS,
+        Kind::RemoteSystem => REMOTE_SYSTEM,
         _ => &[],
     }
 }

@@ -107,7 +107,10 @@ impl Writer {
             Kind::ReplicationConsistencyGroup => self.group(json, world, id),
             Kind::ReplicationPair => self.pair(json, world, id),
             Kind::AccelerationPool => self.acceleration_pool(json, world, id),
-            Kind::SpSds | Kind::RfcacheDevice | Kind::User | Kind::Alert => {}
+            Kind::SpSds => self.sp_sds(json, world, id),
+            Kind::RemoteSystem => self.remote_system(json, world, id),
+            Kind::User => self.user(json, world, id),
+            Kind::RfcacheDevice | Kind::Alert => {}
         }
     }
 

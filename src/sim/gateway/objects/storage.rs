@@ -140,6 +140,7 @@ impl Writer {
                 json.key("mediaType").string(media);
                 json.key("autoDetectMediaType").string(media);
                 json.key("serialNumber").string(&device.serial);
+                json.key("spSdsId").shown(device.sp_sds());
                 json.key("aggregatedState").string(if device.failed { "FailedNow" } else { "NeverFailed" });
             }
             json.key("sdsId").shown(device.sds);
@@ -148,6 +149,19 @@ impl Writer {
             json.key("id").shown(id);
             let parents = [("sdsId", Kind::Sds, device.sds), ("storagePoolId", Kind::StoragePool, device.pool)];
             self.links(json, Kind::Device, id, &parents);
+        });
+    }
+
+    /// What the devices of an SDS in a pool have in common.
+    pub(super) fn sp_sds(&self, json: &mut Json, world: &World, id: Id) {
+        let Some(device) = world.devices.values().find(|device| device.sp_sds() == id) else { return };
+        json.object(|json| {
+            self.fixed(Kind::SpSds, world, id, json);
+            json.key("sdsId").shown(device.sds);
+            json.key("name").raw("null");
+            json.key("id").shown(id);
+            let parents = [("sdsId", Kind::Sds, device.sds), ("storagePoolId", Kind::StoragePool, device.pool)];
+            self.links(json, Kind::SpSds, id, &parents);
         });
     }
 }

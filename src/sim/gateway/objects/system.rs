@@ -208,4 +208,27 @@ impl Writer {
             self.links(json, Kind::Sdt, id, &[("protectionDomainId", Kind::ProtectionDomain, sdt.domain)]);
         });
     }
+
+    pub(super) fn remote_system(&self, json: &mut Json, world: &World, id: Id) {
+        let Some(system) = world.remote_systems.get(&id) else { return };
+        json.object(|json| {
+            self.fixed(Kind::RemoteSystem, world, id, json);
+            json.key("systemId").shown(world.system.id);
+            json.key("name").opt_string(Some(system.name.as_str()).filter(|name| !name.is_empty()));
+            json.key("id").shown(id);
+            self.links(json, Kind::RemoteSystem, id, &[("systemId", Kind::System, world.system.id)]);
+        });
+    }
+
+    pub(super) fn user(&self, json: &mut Json, world: &World, id: Id) {
+        let Some(user) = world.users.get(&id) else { return };
+        json.object(|json| {
+            json.key("userRole").string(user.role.word());
+            json.key("passwordChangeRequired").bool(user.must_change);
+            json.key("systemId").shown(world.system.id);
+            json.key("name").string(&user.name);
+            json.key("id").shown(id);
+            self.links(json, Kind::User, id, &[("systemId", Kind::System, world.system.id)]);
+        });
+    }
 }

@@ -200,6 +200,7 @@ fn ids(world: &World, sheets: &Sheets, (kind, id): (Kind, Id), list: List) -> Ve
         List::FaultSets => all(Kind::FaultSet),
         List::Pools => all(Kind::StoragePool),
         List::Sds => all(Kind::Sds),
+        List::SpSds => all(Kind::SpSds),
         List::Devices => all(Kind::Device),
         List::Sdcs => all(Kind::Sdc),
         List::Volumes => all(Kind::Volume),

@@ -95,6 +95,7 @@ pub(super) struct Sheets {
     fault_sets: BTreeMap<Id, Sheet>,
     pools: BTreeMap<Id, Sheet>,
     sds: BTreeMap<Id, Sheet>,
+    sp_sds: BTreeMap<Id, Sheet>,
     children: BTreeMap<Id, Vec<Id>>,
 }
 
@@ -106,6 +107,7 @@ impl Sheets {
             let Some(at) = world.devices.get(id) else { continue };
             let of_sds = sheets.sds.entry(at.sds).or_default();
             *of_sds += &sheet;
+            *sheets.sp_sds.entry(at.sp_sds()).or_default() += &sheet;
             let pool = sheets.pools.entry(at.pool).or_default();
             pool.devices += 1;
             pool.reads += sheet.reads;
@@ -206,6 +208,7 @@ impl Sheets {
             Kind::FaultSet => of(&self.fault_sets),
             Kind::StoragePool => of(&self.pools),
             Kind::Sds => of(&self.sds),
+            Kind::SpSds => of(&self.sp_sds),
             Kind::Device => device(world, id),
             Kind::Sdc => world.sdcs.get(&id).map_or_else(Sheet::default, |sdc| Sheet {
                 traffic: sdc.traffic,

@@ -31,6 +31,7 @@ pub(super) enum List {
     FaultSets,
     Pools,
     Sds,
+    SpSds,
     Devices,
     Sdcs,
     Volumes,
@@ -273,6 +274,7 @@ fn counts(put: &mut impl FnMut(&str, Source)) {
     put("faultSetIds", Ids(List::FaultSets));
     put("storagePoolIds", Ids(List::Pools));
     put("sdsIds", Ids(List::Sds));
+    put("spSdsIds", Ids(List::SpSds));
     put("deviceIds", Ids(List::Devices));
     put("sdcIds", Ids(List::Sdcs));
     put("volumeIds", Ids(List::Volumes));

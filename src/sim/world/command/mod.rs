@@ -17,7 +17,9 @@ mod remote;
 mod sdc;
 mod sds;
 mod snapshot;
+mod system;
 mod upgrade;
+mod user;
 mod volume;
 
 pub use acceleration::AccelerationCommand;
@@ -33,7 +35,9 @@ pub use remote::{GroupCommand, NewGroup, PairCommand, SdtCommand};
 pub use sdc::SdcCommand;
 pub use sds::{NewSds, SdsCommand};
 pub use snapshot::NewSnapshot;
+pub use system::RemoteSystemCommand;
 pub use upgrade::UpgradeCommand;
+pub use user::UserCommand;
 pub use volume::{NewVolume, RemoveMode, VolumeCommand};
 
 use super::World;
@@ -85,6 +89,13 @@ pub enum Command {
     Upgrade(UpgradeCommand),
     Acceleration(Id, AccelerationCommand),
     Peer(Id, PeerCommand),
+    RemoteSystem(Id, RemoteSystemCommand),
+    /// What becomes of a user, and by whom.
+    User {
+        by: Id,
+        user: Id,
+        command: UserCommand,
+    },
     CreateGroup(NewGroup),
     Group(Id, GroupCommand),
     CreatePair {
@@ -187,6 +198,8 @@ impl World {
             Command::Upgrade(command) => self.upgrade_command(command),
             Command::Acceleration(id, command) => self.acceleration_command(id, command),
             Command::Peer(id, command) => self.peer_command(id, command),
+            Command::RemoteSystem(id, command) => self.remote_system_command(id, command),
+            Command::User { by, user, command } => self.user_command(by, user, command),
             Command::CreateGroup(new) => self.create_group(new),
             Command::Group(id, command) => self.group_command(id, command),
             Command::CreatePair { group, name, volume, remote_volume } => {
