@@ -1,8 +1,10 @@
 //! Wiring: which tasks run, what they share, and how they end together.
 
 mod agents;
+mod hosts;
 mod rollout;
 mod work;
+mod works;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -43,7 +45,7 @@ use crate::model::status::ReceiverStatus;
 use crate::model::unit::Timestamp;
 use crate::model::workload::Workloads;
 use crate::poll::run::Poller;
-use crate::store::{Desk, Owner, SqliteStore, State, Store, StoreError, ZooKeeperStore};
+use crate::store::{Batch, Desk, Epoch, Owner, SqliteStore, State, Store, StoreError, ZooKeeperStore};
 use crate::switchboard::Switchboard;
 use crate::watches::Gallery;
 use crate::web::access::Access;
@@ -53,9 +55,8 @@ use crate::web::listener::Listener;
 use crate::web::live::{self, Live};
 use crate::web::mesos::{Cluster, LookAhead};
 use crate::web::nodes::{Nodes, RolloutDesk};
+use crate::work::keep::last_epoch;
 use crate::{BUILD, VERSION, clock};
-
-pub use work::Joined;
 
 /// Tasks get this long to end by themselves: a logout and the last answers.
 const GRACE: Duration = Duration::from_secs(10);
@@ -77,11 +78,6 @@ pub struct Running {
 /// Starts everything that the configuration asks for. What cannot work is
 /// found here, before the first request goes out.
 pub async fn start(config: &Config) -> anyhow::Result<Running> {
-    start_joined(config, &BTreeMap::new()).await
-}
-
-/// The same, with somebody at hand for the nodes of systems.
-pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) -> anyhow::Result<Running> {
     let access = Access::new(&config.web).context("the web configuration cannot be used")?;
     let access = Arc::new(access);
     let rules = if config.alerts.enabled { Some(rules::load(&config.alerts, &config.poll)?) } else { None };
@@ -121,9 +117,10 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
     };
     let statuses = std::mem::take(&mut told.statuses);
     let fired = evaluator.as_ref().map(Evaluator::firing);
-    let work = work::AtWork::new(config, joined, &desk, &gallery, &own, fired, &state)?;
-    told.teller = told.teller.map(|teller| teller.explained_by(work.underway()));
     let nodes = agents::open(config, &desk, &state, now).await?;
+    let (hosts, joined) = nodes.as_ref().map(|nodes| hosts::open(config, nodes, &gallery)).unzip();
+    let work = work::AtWork::new(config, &joined.unwrap_or_default(), &desk, &gallery, &own, fired, &state)?;
+    told.teller = told.teller.map(|teller| teller.explained_by(work.underway()).reporting(work.shown()));
     let (workload_watcher, workloads) = workloads.unzip();
     let framework = match (&config.mesos, &workloads) {
         (Some(mesos), Some(workloads)) => {
@@ -137,13 +134,21 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
     let rolled = match &nodes {
         Some(nodes) => {
             let status = framework.as_ref().map(|(_, cluster, _)| cluster.status.clone());
-            rollout::open(config, nodes, status, &gallery, &desk, &state, &own)?
+            let works = work.shown();
+            rollout::open(config, nodes, rollout::Beside { framework: status, works }, &gallery, &desk, &state, &own)?
         }
         None => None,
     };
     if let Some(workloads) = workloads {
         told.teller = told.teller.map(|teller| teller.naming(workloads));
     }
+    let watched = works::Watched {
+        members: nodes.as_ref().map(|nodes| nodes.crew.members()),
+        rollout: rolled.as_ref().map(|(_, handles)| handles.status.clone()),
+        framework: framework.as_ref().map(|(_, cluster, _)| cluster.status.clone()),
+        work: work.shown(),
+    };
+    let works = watch::Sender::default();
     let stop = CancellationToken::new();
     let pasts = watch::Sender::new(Arc::default());
     let live = Live::new(pasts.subscribe(), stop.clone());
@@ -173,8 +178,7 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
         live,
         forms: FormKey::random(),
         forecasts: evaluator.as_ref().map(Evaluator::forecasts),
-        // Whoever works on nodes publishes them here.
-        works: None,
+        works: works.subscribe(),
     };
 
     let mut tasks = JoinSet::new();
@@ -182,7 +186,11 @@ pub async fn start_joined(config: &Config, joined: &BTreeMap<SystemId, Joined>) 
         let poller = Poller::new(system.clone(), gateway, &config.poll, gallery.clone(), own.clone(), observed);
         spawn(&mut tasks, "poller", poller.run(stop.clone()));
     }
+    if let Some(hosts) = hosts {
+        hosts.spawn(watched.framework.clone(), watched.rollout.clone(), &mut tasks, &stop);
+    }
     work.spawn(&mut tasks, &stop);
+    spawn(&mut tasks, "view of nodes, runs and jobs", works::publish(watched, works, stop.clone()));
     let watched = exposition.subscribe();
     spawn(&mut tasks, "encoder", encode(encoder, gallery.clone(), kept.clone(), exposition, stop.clone()));
     spawn(&mut tasks, "memory of the page", live::remember(gallery.clone(), pasts, stop.clone()));
@@ -301,7 +309,8 @@ fn settings(mail: &config::Mail) -> Settings {
     Settings::new(mail, mail.hello.as_deref().unwrap_or(&mail.domain))
 }
 
-/// Opens the store where the configuration says, and reads all of it.
+/// Opens the store where the configuration says, reads all of it, and claims the next epoch: the store refuses whoever led
+/// before from then on, and agents do once they have heard of it.
 async fn open_store(settings: &config::Store) -> anyhow::Result<(Box<dyn Store>, State)> {
     let settings = settings.clone();
     let opened = tokio::task::spawn_blocking(move || -> Result<_, StoreError> {
@@ -309,7 +318,9 @@ async fn open_store(settings: &config::Store) -> anyhow::Result<(Box<dyn Store>,
             Some(place) => Box::new(ZooKeeperStore::open(place)?),
             None => Box::new(SqliteStore::open(&settings.path)?),
         };
-        let state = store.load()?;
+        let mut state = store.load()?;
+        state.epoch = Epoch(state.epoch.0.max(last_epoch(&state)) + 1);
+        state.version = store.commit(state.epoch, state.version, &Batch::new())?;
         Ok((store, state))
     });
     Ok(opened.await.context("the store could not be opened")??)

@@ -11,7 +11,7 @@ use super::recipes::os::Os;
 use super::recipes::package::PackageFile;
 use super::recipes::release::Release;
 use super::recipes::{Installed, driver, drv_cfg};
-use super::steps;
+use super::steps::{self, note};
 use crate::model::order::{Component, HostReport};
 
 /// A tie-breaker is the manager's package, so it is no component of its own here.
@@ -50,7 +50,10 @@ fn installed(os: &Os, host: &mut dyn Host) -> BTreeMap<String, BTreeSet<String>>
     let mut all = BTreeMap::new();
     for component in COMPONENTS {
         let Ok(read) = steps::installed(component, os, host) else { continue };
+        // The books do not show a script that failed; the note does, which was made before.
+        let noted = host.exists(&note(component, host));
         let versions = match read {
+            Installed::Whole(release) if noted => ["half".to_owned(), release.to_string()].into(),
             Installed::Whole(release) => [release.to_string()].into(),
             // Not one version: nobody takes it for installed.
             Installed::Half(why) => ["half".to_owned(), why.chars().take(200).collect()].into(),

@@ -504,7 +504,9 @@ impl Worker {
 /// Whether a step cannot be ended without what only the controller has.
 const fn needs_secrets(task: &Task) -> bool {
     match task {
-        Task::Install(install) => matches!(install.component, Component::Lia | Component::Gateway),
+        Task::Install(install) | Task::PutBack(install) => {
+            matches!(install.component, Component::Lia | Component::Gateway)
+        }
         Task::ConsumeVolumes(_) => true,
         // A new cluster has a password that everybody knows, and a look needs none.
         Task::Mdm(task) => !matches!(task.change, Change::Look | Change::Create { .. } | Change::Unknown),

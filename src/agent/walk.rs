@@ -69,6 +69,7 @@ const fn acts(task: &Task) -> u32 {
         | Task::Prerequisites { .. }
         | Task::Install(_)
         | Task::InstallBare { .. }
+        | Task::PutBack(_)
         | Task::Remove { .. }
         | Task::Service { .. }
         | Task::ConnectSdc { .. }

@@ -16,12 +16,15 @@ use super::engine::Verdict;
 use super::mail::run::Post;
 use super::notify::memory::{self, Memory};
 use super::notify::mute::{Seen, View};
+use super::notify::runs::Over;
 use super::notify::{Policy, next, observe};
 use super::orders::{self, Desktop};
 use super::outbox::fit;
 use crate::clock;
 use crate::metrics::Own;
 use crate::model::alerting::{Answer, Fingerprint, Handled, Notification, Order, Refusal, Underway};
+use crate::model::id::SystemId;
+use crate::model::lifecycle::Lifecycle;
 use crate::model::unit::Timestamp;
 use crate::model::workload::Workloads;
 use crate::store::{Batch, Desk, Key, MAX_BATCH, OPERATION_COST, State, StoreError};
@@ -58,6 +61,8 @@ pub struct Teller {
     own: Arc<Own>,
     /// Steps under way, which explain what they cause.
     underway: watch::Receiver<UnderwayNow>,
+    /// The work on systems, whose runs are told when they are over.
+    works: BTreeMap<SystemId, watch::Receiver<Arc<Lifecycle>>>,
     /// What runs in the Mesos cluster; none where none is configured.
     workloads: Option<watch::Receiver<Arc<Workloads>>>,
 }
@@ -96,6 +101,7 @@ impl Teller {
             handled,
             own,
             underway: watch::channel(UnderwayNow::new()).1,
+            works: BTreeMap::new(),
             workloads: None,
         }
     }
@@ -104,6 +110,12 @@ impl Teller {
     #[must_use]
     pub fn explained_by(self, underway: watch::Receiver<UnderwayNow>) -> Self {
         Self { underway, ..self }
+    }
+
+    /// Tells how runs ended.
+    #[must_use]
+    pub fn reporting(self, works: BTreeMap<SystemId, watch::Receiver<Arc<Lifecycle>>>) -> Self {
+        Self { works, ..self }
     }
 
     /// Names what runs in a Mesos cluster to people.
@@ -155,8 +167,8 @@ impl Teller {
         loop {
             let now = clock::now();
             let mut memory = self.memory.clone();
-            let underway = steps(&self.underway);
-            let seen = Seen { verdict, underway: &underway };
+            let (underway, over) = (steps(&self.underway), over(&self.works));
+            let seen = Seen { verdict, underway: &underway, over: &over };
             let notification = next(now, &seen, &pictures, &self.policy, &mut memory);
             let Some(mut notification) = notification else {
                 self.memory = memory;
@@ -240,8 +252,8 @@ impl Teller {
         };
         let now = clock::now();
         let mut memory = self.memory.clone();
-        let underway = steps(&self.underway);
-        let seen = Seen { verdict, underway: &underway };
+        let (underway, over) = (steps(&self.underway), over(&self.works));
+        let seen = Seen { verdict, underway: &underway, over: &over };
         let view = observe(now, &seen, &self.policy, &mut memory);
         let done = orders::obey(now, order, &view, &self.policy, &self.desktop, &mut memory);
         let before = std::mem::replace(&mut self.memory, memory);
@@ -261,8 +273,8 @@ impl Teller {
 
     /// Shows how alerts stand with people, and counts them.
     fn show(&mut self, now: Timestamp, verdict: &Verdict) {
-        let underway = steps(&self.underway);
-        let seen = Seen { verdict, underway: &underway };
+        let (underway, over) = (steps(&self.underway), over(&self.works));
+        let seen = Seen { verdict, underway: &underway, over: &over };
         let view = super::notify::mute::view(now, &seen, &self.policy, &self.memory);
         let handled = handled(now, &view, &self.memory);
         self.own
@@ -275,6 +287,11 @@ impl Teller {
             changed
         });
     }
+}
+
+/// The newest run of each system that is over.
+fn over(works: &BTreeMap<SystemId, watch::Receiver<Arc<Lifecycle>>>) -> Over {
+    works.iter().map(|(system, work)| (system.clone(), work.borrow().last.clone())).collect()
 }
 
 /// All that is under way, on any system.

@@ -18,15 +18,23 @@ use crate::fleet::rollout::steps::Wanted;
 use crate::gateway::Role;
 use crate::metrics::Own;
 use crate::model::framework::FrameworkStatus;
+use crate::model::id::SystemId;
+use crate::model::lifecycle::Lifecycle;
 use crate::model::order::{Artefact, Component};
 use crate::store::{Desk, State};
 use crate::watches::Gallery;
+
+/// Who else is at work on nodes.
+pub(super) struct Beside {
+    pub(super) framework: Option<watch::Receiver<Arc<FrameworkStatus>>>,
+    pub(super) works: BTreeMap<SystemId, watch::Receiver<Arc<Lifecycle>>>,
+}
 
 /// The rollout of all systems that have one.
 pub(super) fn open(
     config: &Config,
     agents: &Agents,
-    framework: Option<watch::Receiver<Arc<FrameworkStatus>>>,
+    beside: Beside,
     gallery: &Gallery,
     desk: &Desk,
     state: &State,
@@ -58,7 +66,8 @@ pub(super) fn open(
         choose: Arc::new(move |wanted, component| package(&shelf, wanted, component)),
         on_settled,
     };
-    let watched = Watched { crew: agents.crew.clone(), framework, gallery: gallery.clone() };
+    let Beside { framework, works } = beside;
+    let watched = Watched { crew: agents.crew.clone(), framework, gallery: gallery.clone(), works };
     Ok(Some(Rollout::new(settings, watched, desk.clone(), state)))
 }
 

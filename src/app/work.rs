@@ -17,6 +17,7 @@ use crate::mesos::operator::Operator;
 use crate::metrics::Own;
 use crate::model::alerting::{FiringSet, Severity};
 use crate::model::id::SystemId;
+use crate::model::lifecycle::Lifecycle;
 use crate::model::plan::Limits;
 use crate::store::{Desk, State};
 use crate::upgrade::hands::{Hands, Others};
@@ -29,11 +30,11 @@ use crate::work::seam::{FiringNow, Line, Surroundings, UnderwayNow};
 
 /// Who is at hand for the hosts of a system.
 #[derive(Clone, Debug, Default)]
-pub struct Joined {
+pub(super) struct Joined {
     /// What is seen of hosts and of Mesos; none: nothing is.
-    pub around: Option<watch::Receiver<Arc<Surroundings>>>,
+    pub(super) around: Option<watch::Receiver<Arc<Surroundings>>>,
     /// Who has effects on them.
-    pub others: Others,
+    pub(super) others: Others,
 }
 
 /// The work on all systems, before it begins.
@@ -102,6 +103,11 @@ impl AtWork {
     /// Whom people ask.
     pub(super) fn lines(&self) -> BTreeMap<SystemId, Line> {
         self.lines.clone()
+    }
+
+    /// What people see of it.
+    pub(super) fn shown(&self) -> BTreeMap<SystemId, watch::Receiver<Arc<Lifecycle>>> {
+        self.lines.iter().map(|(system, line)| (system.clone(), line.shown.clone())).collect()
     }
 
     pub(super) fn spawn(self, tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>, stop: &CancellationToken) {

@@ -19,6 +19,8 @@ use crate::model::node::AgentState;
 pub struct AgentSeen {
     pub id: AgentId,
     pub hostname: String,
+    /// Where it listens, as the master reaches it.
+    pub address: Option<String>,
     pub state: AgentState,
     /// A maintenance schedule covers its machine. We write none.
     pub scheduled: bool,
@@ -97,6 +99,9 @@ struct AgentList {
 #[derive(Deserialize)]
 struct Agent {
     agent_info: AgentInfo,
+    /// `slave(1)@ADDRESS:PORT`.
+    #[serde(default)]
+    pid: String,
     #[serde(default)]
     active: bool,
     #[serde(default)]
@@ -153,6 +158,7 @@ fn read(agents: Agents, schedule: &Schedule) -> Vec<AgentSeen> {
         scheduled: scheduled.contains(&agent.agent_info.hostname.to_lowercase()),
         id: AgentId::new(&agent.agent_info.id.value),
         hostname: agent.agent_info.hostname,
+        address: address(&agent.pid),
         // A drain deactivates, so it is asked first; a state that this version does not know drains for ever.
         state: match (agent.drain_info.as_ref().map(|info| info.state.as_str()), agent.deactivated, agent.active) {
             (Some("DRAINED"), _, _) => AgentState::Drained,
@@ -165,9 +171,25 @@ fn read(agents: Agents, schedule: &Schedule) -> Vec<AgentSeen> {
     agents.get_agents.agents.into_iter().map(seen).collect()
 }
 
+/// The address in an agent's name among the processes of its cluster.
+fn address(pid: &str) -> Option<String> {
+    let (host, _) = pid.rsplit_once('@')?.1.rsplit_once(':')?;
+    let host = host.trim_matches(['[', ']']);
+    (!host.is_empty()).then(|| host.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_address_of_an_agent_is_in_its_name() {
+        assert_eq!(address("slave(1)@10.0.0.7:5051").as_deref(), Some("10.0.0.7"));
+        assert_eq!(address("slave(1)@[fd00::7]:5051").as_deref(), Some("fd00::7"));
+        for odd in ["", "slave(1)", "slave(1)@", "@:1"] {
+            assert_eq!(address(odd), None, "{odd}");
+        }
+    }
 
     #[test]
     fn states_of_agents_and_the_schedule_of_others_are_read() {

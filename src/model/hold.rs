@@ -147,6 +147,8 @@ reasons! {
         "{count} volumes are open on the node" "the end of what uses them"
     OrderOfComponents { component: Component, newer_than: Component } Hard
         "{component} would be newer than {newer_than}" "that the other one is upgraded first"
+    NotReady { node: NodeName, phase: Box<str> } Hard
+        "the rollout has {node} in work: it is {phase}" "the node ready, see `sio nodes`"
     // Mesos.
     NotDrained { node: NodeName, state: Box<str> } Hard
         "the Mesos agent of {node} is {state}" "the agent drained"

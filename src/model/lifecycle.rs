@@ -1,6 +1,7 @@
 //! What people ask of the work on a system, and what they are shown of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -156,6 +157,42 @@ pub struct Lifecycle {
     /// What is wrong, in sentences.
     #[serde(default)]
     pub problems: Vec<String>,
+    /// All that came of the newest run that is over.
+    #[serde(default)]
+    pub last: Option<Arc<RunReport>>,
+}
+
+/// All that came of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct RunReport {
+    pub system: SystemId,
+    pub run: RunId,
+    pub what: String,
+    pub approved_by: String,
+    pub opened_at: Timestamp,
+    pub ended_at: Timestamp,
+    /// `done`, `cancelled` or `halted`.
+    pub end: String,
+    pub why: Option<Box<str>>,
+    /// What was done to whom, in the order of the plan; first what went wrong, where there is too much for all.
+    pub tasks: Vec<TaskReport>,
+    /// Tasks that are not named.
+    #[serde(default)]
+    pub more: usize,
+}
+
+/// What came of one task of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct TaskReport {
+    pub stage: String,
+    pub node: NodeName,
+    /// `waiting`, `done`, `undone` or `skipped`.
+    pub standing: String,
+    /// How long it took; none: it was not begun.
+    pub seconds: Option<i64>,
+    pub why: Option<Box<str>>,
 }
 
 /// The upgrade that is open, else the last one, else one that is planned.
@@ -249,7 +286,15 @@ impl Lifecycle {
             jobs: Vec::new(),
             upgrade: None,
             problems: Vec::new(),
+            last: None,
         }
+    }
+
+    /// The run that has a node in work.
+    pub fn in_work(&self, node: &NodeName) -> Option<&RunId> {
+        let run = self.run.as_ref()?;
+        let is_in_work = |task: &&TaskShown| matches!(task.standing.as_str(), "working" | "undoing");
+        run.tasks.iter().filter(is_in_work).any(|task| task.node == *node).then_some(&run.id)
     }
 }
 

@@ -181,6 +181,9 @@ pub struct NodeFacts {
     pub working: Option<StepId>,
     /// Of what else it carries a part.
     pub carries: BTreeSet<Carries>,
+    /// How far its rollout is, while that has it and is not through.
+    #[serde(default)]
+    pub unready: Option<Box<str>>,
 }
 
 /// Whether Mesos sends tasks to an agent.

@@ -157,6 +157,8 @@ pub enum Task {
         #[serde(default)]
         accepted: bool,
     },
+    /// The same, also where a newer version is installed: what was tried is taken back.
+    PutBack(Install),
     /// A component is gone from the node.
     Remove {
         /// The component.
@@ -236,6 +238,7 @@ impl Task {
             Self::Prerequisites { .. } => "prerequisites",
             Self::Install(_) => "install",
             Self::InstallBare { .. } => "install_bare",
+            Self::PutBack(_) => "put_back",
             Self::Remove { .. } => "remove",
             Self::Service { .. } => "service",
             Self::ConnectSdc { .. } => "connect_sdc",

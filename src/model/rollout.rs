@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::findings::Disk;
-use super::id::{AgentId, NodeName, SystemId};
+use super::id::{AgentId, NodeName, RunId, SystemId};
 use super::node::{NodePhase, Role};
 use super::unit::Timestamp;
 
@@ -89,6 +89,8 @@ pub enum Why {
     NoManagers,
     #[error("systems.{system}.lifecycle is missing, so nothing can be added")]
     NoLogin { system: SystemId },
+    #[error("run {run} works on it")]
+    InRun { run: RunId },
     #[error("it does another order: {with}")]
     Busy { with: Box<str> },
     #[error("it is in step {step}")]
@@ -119,6 +121,7 @@ impl Why {
             Self::Unseen { .. } => "unseen",
             Self::NoManagers => "no_managers",
             Self::NoLogin { .. } => "no_login",
+            Self::InRun { .. } => "in_run",
             Self::Busy { .. } => "busy",
             Self::InStep { .. } => "in_step",
             Self::WaitsFor { .. } => "waits_for",
@@ -142,6 +145,7 @@ impl Why {
             | Self::GivesNothing { .. }
             | Self::Unseen { .. }
             | Self::NoManagers
+            | Self::InRun { .. }
             | Self::Busy { .. }
             | Self::InStep { .. }
             | Self::WaitsFor { .. }

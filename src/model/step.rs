@@ -181,8 +181,10 @@ pub struct StepId {
 }
 
 impl StepId {
-    /// Reads what `Display` writes; nothing when it is the id of something else.
+    /// Reads what `Display` writes, also with a `+` and a name behind it, where a step takes several orders; nothing when it
+    /// is the id of something else.
     pub fn read(text: &str) -> Option<Self> {
+        let text = text.split_once('+').map_or(text, |(step, _)| step);
         let mut parts = text.rsplitn(4, '/');
         let mut number = || parts.next()?.parse::<u32>().ok();
         let (attempt, place, task) = (number()?, number()?, number()?);
@@ -240,6 +242,7 @@ mod tests {
     #[test]
     fn a_step_s_id_is_read_back_and_that_of_something_else_is_not() {
         let id = StepId { run: RunId::new("a/b"), task: 1, place: 22, attempt: 3 };
+        assert_eq!(StepId::read(&format!("{id}+sds")), Some(id.clone()));
         assert_eq!(StepId::read(&id.to_string()), Some(id));
         for other in ["", "a", "a/1/2", "/1/2/3", "a/1/x/3", "rollout.n1.7"] {
             assert_eq!(StepId::read(other), None, "{other}");

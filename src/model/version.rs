@@ -56,6 +56,38 @@ impl<'de> Deserialize<'de> for ProductVersion {
     }
 }
 
+/// A release as the MDM and its servers write it, `R3_6.700.103`, also when people or packages wrote `3.6.700.103` or
+/// `3.6-700.103`. What is not made of numbers stays as it is.
+pub fn as_reported(text: &str) -> Box<str> {
+    match numbers(text) {
+        Some((first, rest)) => format!("R{first}_{}", rest.join(".")).into(),
+        None => text.trim().into(),
+    }
+}
+
+/// The same release as names of packages write it, `3.6-700.103`.
+pub fn as_packaged(text: &str) -> Box<str> {
+    match numbers(text) {
+        Some((first, rest)) => match rest.split_first() {
+            Some((second, [])) => format!("{first}.{second}").into(),
+            Some((second, rest)) => format!("{first}.{second}-{}", rest.join(".")).into(),
+            None => first.into(),
+        },
+        None => text.trim().into(),
+    }
+}
+
+/// The first number and the others, of a release that has at least two.
+fn numbers(text: &str) -> Option<(&str, Vec<&str>)> {
+    let text = text.trim();
+    let parts: Vec<&str> = text.strip_prefix('R').unwrap_or(text).split(['_', '.', '-']).collect();
+    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match parts.split_first() {
+        Some((first, rest)) if !rest.is_empty() && parts.iter().all(is_number) => Some((first, rest.to_vec())),
+        _ => None,
+    }
+}
+
 /// Releases that speak alike. Later is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Generation {
@@ -132,6 +164,16 @@ mod tests {
         ] {
             let version = ProductVersion::read(text);
             assert_eq!((version.as_str(), version.generation()), (short, generation), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn one_release_is_one_text_whoever_wrote_it() {
+        for text in ["R3_6.700.103", "3.6.700.103", " 3.6-700.103 "] {
+            assert_eq!((&*as_reported(text), &*as_packaged(text)), ("R3_6.700.103", "3.6-700.103"), "{text}");
+        }
+        for odd in ["half", "R3", "", "3.6-beta", "3..6"] {
+            assert_eq!((&*as_reported(odd), &*as_packaged(odd)), (odd, odd));
         }
     }
 }

@@ -72,6 +72,7 @@ impl Host {
             epoch: self.epoch,
             working: self.working.as_ref().map(|(step, _, _)| step.clone()),
             carries: self.carries.clone(),
+            unready: None,
         })
     }
 }

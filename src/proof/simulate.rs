@@ -272,7 +272,13 @@ impl Stage {
         let done = |host: &super::host::Host| host.installed.values().all(|version| *version == self.site.to);
         let to: Box<str> =
             if self.site.hosts.values().all(done) { format!("{}1", self.site.to).into() } else { self.site.to.clone() };
-        let fleet = Fleet { snapshot, nodes: facts.nodes, agents: facts.agents, addresses: &addresses };
+        let fleet = Fleet {
+            snapshot,
+            nodes: facts.nodes,
+            agents: facts.agents,
+            addresses: &addresses,
+            packages: &BTreeMap::new(),
+        };
         let habits = Habits {
             apply: 60,
             reboot: 120,

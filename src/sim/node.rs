@@ -189,8 +189,16 @@ impl SimNode {
                 None => ended(1, "", format!("dpkg-query: no packages found matching {name}\n")),
             },
             ["rpm", "-U", rest @ .., file] if !self.is_dpkg => {
+                if let Some(newer) = self.newer_than(file).filter(|_| !rest.contains(&"--oldpackage")) {
+                    return ended(
+                        2,
+                        "",
+                        format!("\tpackage {newer} (which is newer than {file}) is already installed"),
+                    );
+                }
                 self.install(file, rest.contains(&"--replacepkgs"), env, killed)
             }
+            // dpkg goes back with no more than a warning.
             ["dpkg", .., "-i", file] if self.is_dpkg => self.install(file, true, env, killed),
             ["rpm", "-e", .., name] | ["dpkg", "-P", name] => self.erase(name, env),
             ["systemctl", "is-active", unit] => match self.running.contains_key(*unit) {
@@ -254,6 +262,17 @@ impl SimNode {
             "lia" => 9099,
             _ => 443,
         }
+    }
+
+    /// The installed package of a file's name, if that is newer.
+    fn newer_than(&self, file: &str) -> Option<String> {
+        let content = String::from_utf8_lossy(self.files.get(file)?).into_owned();
+        let field = |name: &str| content.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        let numbers =
+            |version: &str| -> Vec<u64> { version.split(['.', '-']).map_while(|part| part.parse().ok()).collect() };
+        let (name, version) = (field("name")?, field("version")?);
+        let newest = self.packages.get(name)?.versions.iter().max_by_key(|version| numbers(version))?;
+        (numbers(newest) > numbers(version)).then(|| format!("{name}-{newest}"))
     }
 
     fn install(&mut self, file: &str, again: bool, env: &BTreeMap<String, String>, killed: bool) -> Ended {

@@ -11,6 +11,7 @@ use crate::model::lifecycle::{JobResult, JobShown, Mode};
 use crate::model::plan::{Approval, Plan, Request};
 use crate::model::schedule::{Omitted, Settled, Verdict};
 use crate::model::unit::Timestamp;
+use crate::model::version::as_reported;
 use crate::store::{Key, State, StoreError};
 use crate::work::check;
 
@@ -131,7 +132,7 @@ fn approval(job: &Job, standing: &Standing, plan: &Plan) -> Approval {
     Approval::Policy {
         job: job.schedule.name.clone(),
         to: match &job.request {
-            Request::Upgrade { to, .. } => to.clone(),
+            Request::Upgrade { to, .. } => as_reported(to),
             _ => "".into(),
         },
         selection: plan.tasks().map(|(_, _, task)| task.node.clone()).collect(),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -13,7 +12,7 @@ use crate::clock;
 use crate::mesos::MesosError;
 use crate::mesos::operator::{AgentSeen, Operator};
 use crate::model::id::NodeName;
-use crate::model::node::AgentFacts;
+use crate::model::node::{AgentFacts, AgentState};
 use crate::model::step::Answer;
 use crate::work::record::Effect;
 use crate::work::seam::Errand;
@@ -21,11 +20,14 @@ use crate::work::seam::Errand;
 /// Agents are asked for as often as systems are.
 const BEAT: Duration = Duration::from_secs(10);
 
+/// While one drains they are asked for as often as the next step could use the answer.
+const WHILE_DRAINING: Duration = Duration::from_secs(1);
+
 /// Tasks get this long to end by themselves; a framework may allow them less.
 const GRACE: Duration = Duration::from_secs(600);
 
-/// What Mesos says of each node's agent.
-pub type Agents = Arc<BTreeMap<NodeName, AgentFacts>>;
+/// What Mesos says of each node's agent, and where it listens.
+pub type Agents = Arc<BTreeMap<NodeName, (AgentFacts, Option<Box<str>>)>>;
 
 /// Asks the masters, and has the effects on agents.
 pub struct Drainer {
@@ -46,13 +48,13 @@ impl Drainer {
 
     /// The loop.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut beat = interval(BEAT);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut heard = true;
+        let mut heard = self.look(true).await;
         loop {
+            let drains = |(facts, _): &(AgentFacts, _)| matches!(facts.state, AgentState::Draining { .. });
+            let pause = if self.seen.borrow().values().any(drains) { WHILE_DRAINING } else { BEAT };
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = beat.tick() => heard = self.look(heard).await,
+                () = tokio::time::sleep(pause) => heard = self.look(heard).await,
                 errand = self.errands.recv() => match errand {
                     Some(errand) => {
                         let answer = self.obey(&errand.effect).await;
@@ -71,11 +73,9 @@ impl Drainer {
         match self.operator.agents().await {
             Ok(agents) => {
                 let facts = agents.into_iter().map(|seen| {
-                    let AgentSeen { id, hostname, state, scheduled } = seen;
-                    (
-                        NodeName::new(&hostname),
-                        AgentFacts { begun_at, agent: id, state, scheduled_by_others: scheduled },
-                    )
+                    let AgentSeen { id, hostname, address, state, scheduled } = seen;
+                    let facts = AgentFacts { begun_at, agent: id, state, scheduled_by_others: scheduled };
+                    (NodeName::new(&hostname), (facts, address.map(Into::into)))
                 });
                 self.seen.send_replace(Arc::new(facts.collect()));
                 true

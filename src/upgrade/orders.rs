@@ -1,16 +1,17 @@
 //! What is written down for what a person asks, or why it is refused? Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
 use super::plan::{Fleet, Habits, Verdict, plan};
 use super::show;
 use crate::model::hold::Override;
-use crate::model::id::{PlanId, RunId};
+use crate::model::id::{NodeName, PlanId, RunId};
 use crate::model::lifecycle::{Answer, Mode, Order, PlanShown, Refusal};
 use crate::model::plan::{Approval, Plan, Request};
 use crate::model::snapshot::Snapshot;
+use crate::model::version;
 use crate::work::book::Book;
 use crate::work::check;
 use crate::work::command::{self, No};
@@ -23,6 +24,9 @@ const ON_FILE: usize = 16;
 
 /// The shortest beginning of a hash that names a plan.
 const SHORTEST: usize = 6;
+
+/// Nodes that are named of many.
+const NAMED: usize = 3;
 
 /// How a node is told that cannot be planned.
 pub(super) const CANNOT: &str = "cannot be planned";
@@ -145,8 +149,17 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
         return Err(Refusal::Unable("the system has not answered yet, so there is nothing to plan from".to_owned()));
     };
     let around = desk.around;
-    let fleet = Fleet { snapshot, nodes: &around.nodes, agents: &around.agents, addresses: &around.addresses };
-    let proposal = plan(request.clone(), &fleet, desk.habits, None, desk.facts.now);
+    let fleet = Fleet {
+        snapshot,
+        nodes: &around.nodes,
+        agents: &around.agents,
+        addresses: &around.addresses,
+        packages: &around.packages,
+    };
+    let proposal = plan(as_reported(request), &fleet, desk.habits, None, desk.facts.now);
+    if !proposal.lacking.is_empty() {
+        return Err(Refusal::Conflict(lacking(&proposal.lacking)));
+    }
     let mut shown = show::plan(&proposal.plan);
     for (node, verdict) in proposal.report {
         let says = match verdict {
@@ -159,6 +172,29 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
     }
     shown.unsafe_because = check::check(&proposal.plan, &desk.facts).iter().map(ToString::to_string).collect();
     Ok((proposal.plan, shown))
+}
+
+/// The request with its release as servers report it, whoever wrote it how.
+fn as_reported(request: &Request) -> Request {
+    match request.clone() {
+        Request::Upgrade { to, only } => Request::Upgrade { to: version::as_reported(&to), only },
+        Request::Finalise { to } => Request::Finalise { to: version::as_reported(&to) },
+        other => other,
+    }
+}
+
+fn lacking(lacking: &BTreeMap<Box<str>, BTreeSet<NodeName>>) -> String {
+    let each = lacking.iter().map(|(why, nodes)| {
+        let names: Vec<&str> = nodes.iter().map(NodeName::as_str).take(NAMED).collect();
+        let more = nodes.len().saturating_sub(NAMED);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        format!("{why} (needed on {}{more})", names.join(", "))
+    });
+    format!(
+        "packages are missing, so nothing is begun: {}; put them there, those of the release from before too, for the way \
+         back, and restart the controller",
+        each.collect::<Vec<_>>().join("; ")
+    )
 }
 
 fn approve(name: &str, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal> {
@@ -200,8 +236,7 @@ fn find(name: &str, book: &Book) -> Result<PlanId, Refusal> {
 /// What is not as it was when a plan was made, in words.
 fn changed(plan: &Plan, snapshot: &Snapshot) -> Vec<String> {
     let mut changed = Vec::new();
-    let now: std::collections::BTreeMap<_, _> =
-        snapshot.sds.iter().flat_map(|part| part.iter()).map(|sds| (&sds.id, sds)).collect();
+    let now: BTreeMap<_, _> = snapshot.sds.iter().flat_map(|part| part.iter()).map(|sds| (&sds.id, sds)).collect();
     let name = |id| now.get(id).and_then(|sds| sds.name.as_deref()).map_or_else(|| format!("{id}"), str::to_owned);
     for (id, (domain, fault_set, version)) in &plan.based_on.topology {
         match now.get(id) {

@@ -6,6 +6,7 @@
 //! is a plan of its own, because there is no way back from it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::model::cluster::{MdmMember, MdmRole, Sds};
 use crate::model::id::{AgentId, NodeName, PlanId};
@@ -15,6 +16,11 @@ use crate::model::snapshot::Snapshot;
 use crate::model::step::{Action, Component, MaintenanceMode};
 use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
+use crate::work::seam::Packages;
+
+/// What a plan brings to another release. A gateway serves no data and keeps settings of the site's own: a person does that.
+const DRIVEN: [Component; 6] =
+    [Component::Lia, Component::Mdm, Component::Sds, Component::Sdr, Component::Sdt, Component::Sdc];
 
 /// How long things take and how careful to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +68,8 @@ pub struct Fleet<'a> {
     pub agents: &'a BTreeMap<NodeName, AgentFacts>,
     /// Which addresses a node has.
     pub addresses: &'a BTreeMap<NodeName, BTreeSet<Box<str>>>,
+    /// What can be installed on it.
+    pub packages: &'a BTreeMap<NodeName, Arc<Packages>>,
 }
 
 /// What the plan has for a node.
@@ -83,6 +91,8 @@ pub enum Verdict {
 pub struct Proposal {
     pub plan: Plan,
     pub report: BTreeMap<NodeName, Verdict>,
+    /// Packages that the plan needs, also for the way back, and that are not there; each with who lacks it.
+    pub lacking: BTreeMap<Box<str>, BTreeSet<NodeName>>,
 }
 
 /// A host with all that lies on it.
@@ -135,6 +145,7 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
             other => *other = Verdict::Planned(seconds),
         }
     }
+    let lacking = lacking(&stages, fleet);
     let minutes = match &request {
         Request::Maintain { minutes, .. } => minutes.saturating_mul(60).saturating_add(600),
         _ => habits.limits.maintenance_seconds,
@@ -150,7 +161,28 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
         limits,
         stages,
     };
-    Proposal { plan, report }
+    Proposal { plan, report, lacking }
+}
+
+fn lacking(stages: &[Stage], fleet: &Fleet<'_>) -> BTreeMap<Box<str>, BTreeSet<NodeName>> {
+    let mut lacking: BTreeMap<Box<str>, BTreeSet<NodeName>> = BTreeMap::new();
+    for task in stages.iter().flat_map(|stage| &stage.tasks) {
+        let Some(packages) = fleet.packages.get(&task.node) else { continue };
+        let mut wanted: BTreeSet<(Component, &str)> = BTreeSet::new();
+        for step in &task.steps {
+            let (version, components, back) = match &step.action {
+                Action::Stage { version, components } => (version, components, None),
+                Action::Apply { version, components } => (version, components, task.from.as_deref()),
+                _ => continue,
+            };
+            let versions = [Some(&**version), back].into_iter().flatten();
+            wanted.extend(versions.flat_map(|version| components.iter().map(move |component| (*component, version))));
+        }
+        for why in wanted.into_iter().filter_map(|(component, version)| packages.lack(component, version)) {
+            lacking.entry(why).or_default().insert(task.node.clone());
+        }
+    }
+    lacking
 }
 
 fn basis(snapshot: &Snapshot) -> Basis {
@@ -201,6 +233,9 @@ fn upgrade(
     for name in only.iter().filter(|name| !fleet.nodes.contains_key(*name)) {
         report.insert(name.clone(), Verdict::Cannot("there is no node of that name".into()));
     }
+    let old = |host: &Host<'_>, component: Component| {
+        host.facts.installed.get(&component).is_some_and(|all| all.iter().any(|version| **version != *to))
+    };
     let mut wanted: Vec<&Host<'_>> = Vec::new();
     for host in hosts {
         let verdict = if !only.is_empty() && !only.contains(host.name) {
@@ -209,7 +244,13 @@ fn upgrade(
             Verdict::Cannot("it carries this controller; move that to another host first".into())
         } else if host.facts.installed.values().any(|all| all.len() != 1) {
             Verdict::Cannot("a component is installed in more than one version; mend that first".into())
-        } else if host.facts.installed.values().all(|all| all.iter().all(|version| **version == *to)) {
+        } else if host.facts.installed.contains_key(&Component::Sds) && host.sds.is_none() {
+            Verdict::Cannot(
+                "an SDS is installed, and no SDS of the system has an address that we know of this node; see addresses in \
+                 docs/operations.md"
+                    .into(),
+            )
+        } else if DRIVEN.iter().all(|component| !old(host, *component)) {
             Verdict::AlreadySo
         } else {
             wanted.push(host);
@@ -217,16 +258,13 @@ fn upgrade(
         };
         report.insert(host.name.clone(), verdict);
     }
-    let old = |host: &Host<'_>, component: Component| {
-        host.facts.installed.get(&component).is_some_and(|all| all.iter().any(|version| **version != *to))
-    };
     // What comes later in the order waits for all of what comes before, also for what nobody asked for or may.
     let names: BTreeSet<&NodeName> = wanted.iter().map(|host| host.name).collect();
     let left_old = |component: Component| hosts.iter().any(|host| old(host, component) && !names.contains(host.name));
     let (mdms_first, sds_first) = (left_old(Component::Mdm), left_old(Component::Mdm) || left_old(Component::Sds));
     let apply = |components: Vec<Component>| Action::Apply { version: to.into(), components };
     let get = |host: &Host<'_>| {
-        let components = Component::ALL.into_iter().filter(|component| old(host, *component)).collect();
+        let components = DRIVEN.into_iter().filter(|component| old(host, *component)).collect();
         step(Action::Stage { version: to.into(), components }, 1800, 60, Risk::None)
     };
     let verify =

@@ -119,8 +119,8 @@ impl Work {
         let shown =
             watch::Sender::new(Arc::new(Lifecycle::nothing(settings.system.clone(), settings.mode, clock::now())));
         let (line, calls) = Line::new(shown.subscribe());
-        // Nothing that an earlier life ordered is obeyed after the first order of this one.
-        let epoch = kept.journal.book().epoch + 1;
+        // Claimed when the store was opened: nothing that an earlier life ordered is obeyed after the first order of this one.
+        let epoch = state.epoch.0;
         let (answers, answered) = mpsc::unbounded_channel();
         let (waits, since) = (Vec::new(), Since::new());
         let memory = jobs::load(state, &settings.system);
@@ -182,6 +182,10 @@ impl Work {
         for _ in 0..MOST_TURNS {
             let Some(picture) = self.picture() else { return Ok(()) };
             let around = self.around();
+            // What came of an order counts before what is seen of it: whoever had it told us first.
+            while let Ok((step, answer)) = self.answered.try_recv() {
+                self.hear(step, answer).await?;
+            }
             let firing = (self.joints.firing)(&self.settings.system);
             let facts = Facts {
                 now: clock::now(),
@@ -363,7 +367,13 @@ impl Work {
             return around;
         }
         let mut around = Surroundings::clone(&around);
-        around.agents.extend(agents.iter().map(|(node, facts)| (node.clone(), facts.clone())));
+        for (node, (facts, address)) in agents.iter() {
+            around.agents.insert(node.clone(), facts.clone());
+            // A node that is not one of ours stays none.
+            if let (Some(own), Some(address)) = (around.addresses.get_mut(node), address) {
+                own.insert(address.clone());
+            }
+        }
         Arc::new(around)
     }
 

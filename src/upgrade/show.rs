@@ -1,6 +1,7 @@
 //! How is the work on a system told: to people, and to those who explain alerts by it? Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 
@@ -8,8 +9,8 @@ use crate::model::alerting::{Touched, Underway};
 use crate::model::hold::ReasonKind;
 use crate::model::id::{PlanId, SystemId};
 use crate::model::lifecycle::{
-    HoldShown, Lifecycle, Mode, ObligationShown, PlanShown, RunPast, RunShown, StageShown, TaskPlanned, TaskShown,
-    UpgradeShown, in_words,
+    HoldShown, Lifecycle, Mode, ObligationShown, PlanShown, RunPast, RunReport, RunShown, StageShown, TaskPlanned,
+    TaskReport, TaskShown, UpgradeShown, in_words,
 };
 use crate::model::plan::{Approval, Plan, Request, Step, Task};
 use crate::model::snapshot::Snapshot;
@@ -21,6 +22,9 @@ use crate::work::record::{Duty, End};
 
 /// Runs that are over and still shown.
 const PAST: usize = 20;
+
+/// Tasks that a report names: what fits into a mail.
+const REPORTED: usize = 100;
 
 /// Since when each task has been held for each reason.
 pub type Since = BTreeMap<(u32, ReasonKind), Timestamp>;
@@ -101,6 +105,7 @@ pub fn lifecycle(
     plans.sort_by_key(|plan| std::cmp::Reverse(plan.made_at));
     let mut over: Vec<&Run> = book.runs.values().map(|run| &**run).filter(|run| run.end.is_some()).collect();
     over.sort_by_key(|run| std::cmp::Reverse(run.opened_at));
+    let last = over.first().and_then(|run| report(system, run)).map(Arc::new);
     Lifecycle {
         system: system.clone(),
         mode,
@@ -126,6 +131,7 @@ pub fn lifecycle(
             })
             .collect(),
         jobs: Vec::new(),
+        last,
         upgrade: upgrade(book),
         problems: advance::overdue(book, now).into_iter().map(|(node, why)| format!("{node}: {why}")).collect(),
     }
@@ -177,12 +183,55 @@ fn most_had(plan: &Plan) -> Box<str> {
     had.into_iter().max_by_key(|(_, count)| *count).map_or_else(Box::default, |(version, _)| version.into())
 }
 
-fn past(run: &Run) -> RunPast {
-    let (end, why) = match &run.end {
+/// How a run ended, in a word, and why.
+fn end(run: &Run) -> (&'static str, Option<Box<str>>) {
+    match &run.end {
         Some(End::Done) | None => ("done", None),
         Some(End::Cancelled) => ("cancelled", run.cancelled.clone().map(|by| format!("by {by}").into())),
         Some(End::Halted { why }) => ("halted", Some(why.clone())),
-    };
+    }
+}
+
+/// All that came of a run that is over.
+fn report(system: &SystemId, run: &Run) -> Option<RunReport> {
+    let ended_at = run.ended_at?;
+    let (end, why) = end(run);
+    let mut tasks: Vec<TaskReport> = run
+        .each()
+        .map(|(number, _, planned, state)| {
+            let shown = task(run, number, planned, state, &[], &Since::new());
+            let seconds = state.began_at.map(|began| (state.since - began).num_seconds());
+            TaskReport { stage: shown.stage, node: shown.node, standing: shown.standing, seconds, why: shown.why }
+        })
+        .collect();
+    let more = tasks.len().saturating_sub(REPORTED);
+    if more > 0 {
+        tasks.sort_by_key(|task| (task.why.is_none(), std::cmp::Reverse(task.seconds)));
+        tasks.truncate(REPORTED);
+    }
+    Some(RunReport {
+        system: system.clone(),
+        run: run.id.clone(),
+        what: in_words(&run.plan.request),
+        approved_by: approved_by(&run.approval),
+        opened_at: run.opened_at,
+        ended_at,
+        end: end.to_owned(),
+        why,
+        tasks,
+        more,
+    })
+}
+
+fn approved_by(approval: &Approval) -> String {
+    match approval {
+        Approval::Hash { by, .. } => by.to_string(),
+        Approval::Policy { by, job, .. } => format!("{by}, by the policy of job {job}"),
+    }
+}
+
+fn past(run: &Run) -> RunPast {
+    let (end, why) = end(run);
     RunPast {
         id: run.id.clone(),
         what: in_words(&run.plan.request),
@@ -204,10 +253,7 @@ fn run(run: &Run, waits: &[Wait], since: &Since, now: Timestamp) -> RunShown {
         id: run.id.clone(),
         plan: run.plan_id.clone(),
         what: in_words(&run.plan.request),
-        approved_by: match &run.approval {
-            Approval::Hash { by, .. } => by.to_string(),
-            Approval::Policy { by, job, .. } => format!("{by}, by the policy of job {job}"),
-        },
+        approved_by: approved_by(&run.approval),
         opened_at: run.opened_at,
         paused_by: run.paused.clone(),
         cancelled_by: run.cancelled.clone(),

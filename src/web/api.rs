@@ -78,8 +78,8 @@ pub struct Shown {
     pub forms: FormKey,
     /// When pools are full; none where alert rules are not evaluated.
     pub forecasts: Option<watch::Receiver<Arc<Vec<Forecast>>>>,
-    /// Nodes, runs and jobs; none where nothing works on nodes.
-    pub works: Option<watch::Receiver<Arc<Works>>>,
+    /// Nodes, runs and jobs.
+    pub works: watch::Receiver<Arc<Works>>,
 }
 
 /// What people did and which silences there are: told by who tells of alerts, and waited for so long. A page comes
@@ -135,23 +135,12 @@ impl Shown {
             records,
             pasts: self.live.pasts(),
             forecasts: self.forecasts.as_ref().map(|forecasts| Arc::clone(&forecasts.borrow())).unwrap_or_default(),
-            works: self.works(),
+            works: Arc::clone(&self.works.borrow()),
             framework: self.mesos.as_ref().map(|cluster| Arc::clone(&cluster.status.borrow())),
             workloads: self.mesos.as_ref().map(|cluster| Arc::clone(&cluster.workloads.borrow())),
             receivers: (self.receivers)(now),
             problems: self.problems(),
             started_at: self.started_at,
-        }
-    }
-
-    /// All work that is shown; who rolls out says more of nodes than Mesos does.
-    fn works(&self) -> Arc<Works> {
-        let works = self.works.as_ref().map(|works| Arc::clone(&works.borrow())).unwrap_or_default();
-        match self.nodes.as_ref().map(super::nodes::Nodes::shown) {
-            Some(nodes) if !nodes.is_empty() && works.nodes.is_empty() => {
-                Arc::new(Works { nodes, ..Works::clone(&works) })
-            }
-            Some(_) | None => works,
         }
     }
 

@@ -25,7 +25,6 @@ use crate::model::findings::Disk;
 use crate::model::id::{AgentId, NodeName, SystemId};
 use crate::model::node::{NodePhase, Role};
 use crate::model::order::{Finished, HostReport, OrderId};
-use crate::model::overview::{NodeShown, Tone};
 use crate::model::person::Role as Account;
 use crate::model::rollout::{NodeRollout, RolloutOrder, RolloutStatus, Why};
 use crate::model::unit::Timestamp;
@@ -59,45 +58,12 @@ impl Nodes {
         self.rollout.as_ref().map(|rollout| Arc::clone(&rollout.status.borrow())).unwrap_or_default()
     }
 
-    /// Nodes as the page shows them.
-    pub(super) fn shown(&self) -> Vec<NodeShown> {
-        let status = self.status();
-        let mut nodes: Vec<NodeShown> = status.nodes.values().map(node_shown).collect();
-        nodes.sort_by_key(|node| (std::cmp::Reverse(node.tone), node.name.clone()));
-        nodes
-    }
-
     /// Counts nodes for the next scrape.
     pub(super) fn count(&self, own: &Own) {
         let members = Arc::clone(&self.members.borrow());
         let seen = members.iter().filter_map(|(name, member)| Some((name, member.facts.as_ref()?.seen_at)));
         own.rollout_status(&self.status(), seen);
         own.agents(self.renewal.borrow().counts());
-    }
-}
-
-fn node_shown(node: &NodeRollout) -> NodeShown {
-    let tone = match &node.phase {
-        NodePhase::Ready => Tone::Good,
-        NodePhase::Failed { .. } => Tone::Bad,
-        NodePhase::Lost => Tone::Warn,
-        NodePhase::Wanted
-        | NodePhase::Launching
-        | NodePhase::Installing { .. }
-        | NodePhase::Joining
-        | NodePhase::InMaintenance { .. }
-        | NodePhase::Draining
-        | NodePhase::Retired => Tone::Busy,
-    };
-    let why = node.why.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    NodeShown {
-        name: node.node.to_string(),
-        system: Some(node.system.to_string()),
-        tone,
-        phase: node.phase.as_str().replace('_', " "),
-        why: (!why.is_empty()).then_some(why),
-        since: Some(node.since),
-        offer: None,
     }
 }
 

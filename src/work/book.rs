@@ -55,6 +55,9 @@ pub struct TaskState {
     pub step: StepState,
     /// When the step at hand became that.
     pub since: Timestamp,
+    /// When the task was begun.
+    #[serde(default)]
+    pub began_at: Option<Timestamp>,
     /// Steps that lead back.
     pub undo: Vec<Step>,
     /// Kinds of effects that may have happened, with the moment of the last intention.
@@ -90,6 +93,9 @@ pub struct Run {
     pub failures: u32,
     pub overrides: Vec<Override>,
     pub end: Option<End>,
+    /// When that was.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
 }
 
 impl Run {
@@ -220,6 +226,7 @@ impl Book {
                     place: 0,
                     step: StepState::Pending,
                     since: at,
+                    began_at: None,
                     undo: Vec::new(),
                     touched: BTreeMap::new(),
                     adrift: BTreeMap::new(),
@@ -243,6 +250,7 @@ impl Book {
                     failures: 0,
                     overrides: Vec::new(),
                     end: None,
+                    ended_at: None,
                 };
                 self.runs.insert(run.clone(), Arc::new(opened));
             }
@@ -250,6 +258,7 @@ impl Book {
                 let (_, state) = self.task(run, *task, "a beginning", |at| *at == Standing::Waiting)?;
                 state.standing = Standing::Working;
                 state.since = at;
+                state.began_at = Some(at);
             }
             Record::Took { obligation } => {
                 self.task(&obligation.run, obligation.task, "an obligation", Standing::in_work)?;
@@ -373,6 +382,7 @@ impl Book {
                     return Err(Misfit::NotOver(id));
                 }
                 run.end = Some(end.clone());
+                run.ended_at = Some(at);
             }
             Record::Paused { run, by } => self.run(run)?.paused = Some(by.clone()),
             Record::Resumed { run, .. } => self.run(run)?.paused = None,

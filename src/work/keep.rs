@@ -11,6 +11,8 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use super::book::Plans;
 use super::journal::{Broken, Journal};
 use crate::model::id::{PlanId, SystemId};
@@ -63,6 +65,25 @@ pub fn load(state: &State, system: &SystemId) -> Result<Kept, KeepError> {
     let replayed = Journal::replay(plans, lines.iter().map(Vec::as_slice));
     let (journal, torn) = replayed.map_err(|source| KeepError::Journal { system: system.clone(), source })?;
     Ok(Kept { journal, torn, broken })
+}
+
+/// The highest epoch under which anything was ordered in any system. Journals of before are not read for it: one that
+/// cannot be is told when it is loaded.
+pub fn last_epoch(state: &State) -> u64 {
+    #[derive(Deserialize)]
+    struct Ordered {
+        record: WithEpoch,
+    }
+    #[derive(Deserialize)]
+    struct WithEpoch {
+        #[serde(default)]
+        epoch: u64,
+    }
+    let entries = state.entries.iter().filter(|(key, _)| key.as_str().starts_with("work/"));
+    entries
+        .filter_map(|(_, value)| Some(serde_json::from_slice::<Ordered>(value).ok()?.record.epoch))
+        .max()
+        .unwrap_or(0)
 }
 
 fn plans(state: &State, system: &SystemId) -> (Plans, Vec<PlanId>) {

@@ -12,7 +12,8 @@ use crate::model::alerting::Underway;
 use crate::model::id::{NodeName, SystemId};
 use crate::model::lifecycle::{Answer, Lifecycle, Order, Refusal};
 use crate::model::node::{AgentFacts, NodeFacts};
-use crate::model::step::{self, StepId};
+use crate::model::step::{self, Component, StepId};
+use crate::model::version::as_packaged;
 
 /// What is seen besides what the MDM says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,35 @@ pub struct Surroundings {
     pub agents: BTreeMap<NodeName, AgentFacts>,
     /// By which a node is found among the servers of the MDM.
     pub addresses: BTreeMap<NodeName, BTreeSet<Box<str>>>,
+    /// What can be installed on a node; a node that is not named is not judged by it.
+    pub packages: BTreeMap<NodeName, Arc<Packages>>,
+}
+
+/// What can be installed on nodes of one operating system.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packages {
+    /// How the operating system calls itself.
+    pub os: Box<str>,
+    /// Versions of which there are packages, by component.
+    pub versions: BTreeMap<Component, BTreeSet<Box<str>>>,
+    /// How files of packages are named, with `COMPONENT` and `VERSION` in their places.
+    pub pattern: Box<str>,
+    /// Components that agents cannot be told to install, each with the reason and the mend.
+    pub cannot: BTreeMap<Component, Box<str>>,
+}
+
+impl Packages {
+    /// Why a version of a component cannot be installed.
+    pub fn lack(&self, component: Component, version: &str) -> Option<Box<str>> {
+        if let Some(why) = self.cannot.get(&component) {
+            return Some(why.clone());
+        }
+        if self.versions.get(&component).is_some_and(|versions| versions.contains(version)) {
+            return None;
+        }
+        let file = self.pattern.replace("COMPONENT", component.as_str()).replace("VERSION", &as_packaged(version));
+        Some(format!("{component} {version} for {}: artefacts.folder has no {file}", self.os).into())
+    }
 }
 
 /// One effect to be had. What comes of it is sent back whenever it is known;

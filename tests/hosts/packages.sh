@@ -15,11 +15,28 @@ fill() {
     sds)
         cat >"$root/opt/emc/scaleio/sds/bin/sds" <<'PY'
 #!/usr/bin/python3
-import socket
+import os, socket, threading, time
+# /etc/sio-stub-sds says this host's address, and where the world is in which this server shows.
+own, world = "127.0.0.1", None
+if os.path.exists("/etc/sio-stub-sds"):
+    own, world = open("/etc/sio-stub-sds").read().split()
 server = socket.socket()
 server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-server.bind(("127.0.0.1", 7072))
+server.bind((own, 7072))
 server.listen()
+def show():
+    host, port = world.split(":")
+    version = open("/opt/emc/scaleio/sds/version").read().strip()
+    while True:
+        try:
+            line = socket.create_connection((host, int(port)))
+            line.sendall(f"sds\t{own}\t{version}\n".encode())
+            line.recv(1)
+        except OSError:
+            pass
+        time.sleep(0.2)
+if world:
+    threading.Thread(target=show, daemon=True).start()
 while True:
     server.accept()[0].close()
 PY
@@ -181,6 +198,7 @@ make() {
     local rpm_tag=.el7 rpm_name="%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm"
     local deb="EMC-ScaleIO-$component-$version.Ubuntu.18.04.x86_64.deb"
     [[ $component == gateway ]] && rpm_tag='' deb="emc-scaleio-gateway_${version}_amd64.deb"
+    echo "$version" >"$root/opt/emc/scaleio/$component/version"
     [[ $kind == conflict ]] && mkdir -p "$root/opt/emc/scaleio/sds/bin" && echo other >"$root/opt/emc/scaleio/sds/bin/sds"
     local files
     files=$(cd "$root" && find . -type f | sed 's/^\.//')

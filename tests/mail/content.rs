@@ -5,6 +5,8 @@ use scaleio_framework::alert::mail::link::{self, Act};
 use scaleio_framework::alert::mail::render;
 use scaleio_framework::config::LinkKey;
 use scaleio_framework::model::alerting::*;
+use scaleio_framework::model::id::{NodeName, RunId, SystemId};
+use scaleio_framework::model::lifecycle::{RunReport, TaskReport};
 
 use crate::world::*;
 
@@ -35,9 +37,68 @@ fn every_kind() -> Vec<Notification> {
         plain("storm-1", Kind::Storm { critical: 12, warning: 20, info: 5 }),
         plain("escalation-1", Kind::Escalation { told: vec!["ops@example.test".to_owned()], since: at("12:30") }),
         plain("silence-1", Kind::SilenceEnds { silence: silence() }),
+        run_over(),
         note("heartbeat-1", Kind::Heartbeat, Vec::new()),
         note("test-1", Kind::Test { by: "ops at ctl1".to_owned() }, Vec::new()),
     ]
+}
+
+/// A run that failed at its second server, with an alert that it kept quiet.
+fn run_over() -> Notification {
+    let task = |stage: &str, node: &str, standing: &str, seconds: Option<i64>, why: Option<&str>| TaskReport {
+        stage: stage.to_owned(),
+        node: NodeName::new(node),
+        standing: standing.to_owned(),
+        seconds,
+        why: why.map(Into::into),
+    };
+    let report = RunReport {
+        system: SystemId::new("prod"),
+        run: RunId::new("run-0007"),
+        what: "upgrade to R3_6.700.103".to_owned(),
+        approved_by: "ada".to_owned(),
+        opened_at: at("12:18"),
+        ended_at: at("13:00"),
+        end: "halted".to_owned(),
+        why: Some("node-2: the service did not start".into()),
+        tasks: vec![
+            task("packages", "node-1", "done", Some(20), None),
+            task("packages", "node-2", "done", Some(21), None),
+            task("sds", "node-1", "done", Some(600), None),
+            task("sds", "node-2", "undone", Some(240), Some("the service did not start")),
+            task("sds", "node-3", "waiting", None, None),
+        ],
+        more: 0,
+    };
+    let held = Held {
+        at: at("12:30"),
+        severity: Severity::Warning,
+        summary: "SDS sds1 disconnected".to_owned(),
+        reason: HoldReason::Work { what: "node-1 in work".to_owned() },
+    };
+    with(note("run-1", Kind::RunOver(Box::new(report)), Vec::new()), |n| {
+        n.created_at = at("13:00");
+        n.group.area = "work".to_owned();
+        n.held = vec![held.clone()];
+    })
+}
+
+#[test]
+fn the_mail_at_the_end_of_a_run_says_what_became_of_each_node_and_what_was_not_told() {
+    let mail = one(&run_over());
+    assert_eq!(mail.first_lines[0], "HALTED: Upgrade to R3_6.700.103");
+    let text = mail.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in [
+        "It halted: node-2: the service did not start.",
+        "run-0007, approved by ada.",
+        "sds: 1 of 3 done",
+        "node-2, sds: the service did not start",
+        "node-1: packages done (20 s), sds done (10 min)",
+        "node-3: sds waiting",
+        "warning: SDS sds1 disconnected (explained by node-1 in work)",
+    ] {
+        assert!(text.contains(said), "{said} is not in\n{}", mail.text);
+    }
 }
 
 #[test]
@@ -73,6 +134,7 @@ fn subjects_begin_with_what_matters() {
             "[STORM] prod: 37 alerts, 12 critical",
             "[CRITICAL \u{d7}1, WARNING \u{d7}2, ESCALATED] prod: SDS, not acknowledged for 30 min",
             "[SILENCE ENDS] prod: sds=\"sds3\" of kim",
+            "[HALTED] prod: upgrade to R3_6.700.103, after 42 min",
             "[HEARTBEAT] prod: alert mails arrive, 24 Nov",
             "[TEST] prod: a mail to try the way",
         ]
@@ -283,7 +345,7 @@ fn hostile_names_stay_text() {
     note.items[0].alert.labels.insert("long".to_owned(), long.clone());
     note.items[0].hurt.volumes = vec![evil.to_owned(), long, "B\u{fc}ro \u{2014} \u{65e5}\u{672c}".to_owned()];
     note.group.area = evil.to_owned();
-    note.group.system = Some(scaleio_framework::model::id::SystemId::new(evil));
+    note.group.system = Some(SystemId::new(evil));
     note.route = evil.to_owned();
     note.changes[0].what = evil.to_owned();
     note.links.dashboard = Some("data:text/html,x".to_owned());

@@ -99,7 +99,7 @@ impl Week {
         picture.health.last_poll_succeeded = !silent;
         let pictures: Pictures = BTreeMap::from([(SystemId::new("prod"), Arc::new(picture))]);
         let verdict = verdict(at);
-        let seen = Seen { verdict: &verdict, underway: &[] };
+        let seen = Seen { verdict: &verdict, underway: &[], over: &BTreeMap::new() };
         while let Some(told) = next(now, &seen, &pictures, &self.policy, &mut self.memory) {
             self.told.push(told);
         }

@@ -25,6 +25,11 @@ fn stories() -> Vec<(&'static str, SimHost, Order)> {
         let new = install(&mut host, "s", Component::Sds, "3.6-1.1", os);
         stories.push(("install", host, new));
         let mut host = node(os);
+        let Task::Install(before) = install(&mut host, "0", Component::Sds, "3.5-1.1", os).task else { panic!() };
+        let newer = install(&mut host, "0", Component::Sds, "3.6-1.1", os);
+        Place::new().does(&mut host, &newer);
+        stories.push(("put_back", host, order("s", Task::PutBack(before))));
+        let mut host = node(os);
         let old = install(&mut host, "0", Component::Sds, "3.5-1.1", os);
         Place::new().does(&mut host, &old);
         stories.push(("remove", host, order("s", Task::Remove { component: Component::Sds })));

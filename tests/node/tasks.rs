@@ -130,6 +130,27 @@ fn an_upgrade_is_done_and_a_downgrade_is_refused() {
 }
 
 #[test]
+fn what_was_tried_is_put_back_whether_its_script_failed_or_not() {
+    for (os, broken) in [("centos", false), ("centos", true), ("ubuntu", false), ("ubuntu", true)] {
+        let (place, mut host) = (Place::new(), node(os));
+        let first = install(&mut host, "1", Component::Sds, "3.5-1.1", os);
+        assert_eq!(place.does(&mut host, &first).outcome, Outcome::Done);
+        let tried = install(&mut host, "2", Component::Sds, "3.6-100.101", os);
+        let Task::Install(Install { artefact, .. }) = &tried.task else { panic!() };
+        if broken {
+            host.served.get_mut(&artefact.name).unwrap().push_str("fails\n");
+        }
+        assert_eq!(place.does(&mut host, &tried).outcome.is_good(), !broken, "{os}");
+        let Task::Install(of_before) = first.task.clone() else { panic!() };
+        let back = order("3", Task::PutBack(of_before.clone()));
+        let done = place.does(&mut host, &back);
+        assert_eq!(done.outcome, Outcome::Done, "{os} {broken}");
+        let so = place.does(&mut host, &order("4", Task::PutBack(of_before)));
+        assert_eq!((so.outcome, so.found["version"].as_str()), (Outcome::AlreadySo, "3.5-1.1"), "{os} {broken}");
+    }
+}
+
+#[test]
 fn a_script_that_fails_is_tried_again_and_then_told_and_a_better_package_mends_it() {
     for os in ["centos", "ubuntu"] {
         let (place, mut host) = (Place::new(), node(os));

@@ -1,37 +1,54 @@
 //! A real Chromium, driven by the W3C WebDriver protocol through chromedriver.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
+use axum::http::Method;
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::elements::Element;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
+use url::{ParseError, Url};
 
 use crate::site::eventually;
 
 const NEEDS: &str = "./test installs the Debian packages chromium and chromium-driver";
 
-/// What stands for the Tab key, Enter, and the end of held keys, in WebDriver.
+/// What stands for the Tab key and Enter in WebDriver.
 pub const TAB: &str = "\u{E004}";
 pub const ENTER: &str = "\u{E007}";
 
 pub struct Browser {
     driver: Child,
-    session: String,
-    client: reqwest::Client,
+    client: Client,
     _profile: tempfile::TempDir,
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The session is closed by the driver when it is told to end; a kill alone would leave the browser behind.
-        let (client, session) = (self.client.clone(), self.session.clone());
-        let close = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let _ = runtime.block_on(async { client.delete(session).timeout(Duration::from_secs(10)).send().await });
-        });
-        let _ = close.join();
-        let _ = self.driver.kill();
+        // The driver and all browsers that it started.
+        let group = rustix::process::Pid::from_child(&self.driver);
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         let _ = self.driver.wait();
+    }
+}
+
+/// A command of the browser's own protocol, which chromedriver passes on.
+#[derive(Debug)]
+struct Devtools {
+    body: String,
+}
+
+impl WebDriverCompatibleCommand for Devtools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _url: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.clone()))
     }
 }
 
@@ -42,6 +59,7 @@ fn driver() -> Option<(Child, u16)> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
+        .process_group(0)
         .spawn()
         .unwrap_or_else(|error| panic!("chromedriver does not start ({error}): {NEEDS}"));
     let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
@@ -78,34 +96,23 @@ impl Browser {
             format!("--user-data-dir={}", profile.path().display()),
             format!("--window-size={width},{height}"),
         ];
-        let wanted = json!({ "capabilities": { "alwaysMatch": {
+        let wanted = json!({
             "browserName": "chrome", "pageLoadStrategy": "eager", "unhandledPromptBehavior": "ignore",
-            "goog:chromeOptions": { "args": arguments } } } });
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(90)).build().unwrap();
-        let base = format!("http://127.0.0.1:{port}/session");
-        let answer = client.post(&base).json(&wanted).send().await.unwrap().json::<Value>().await.unwrap();
-        let id = answer["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("no browser: {answer}; {NEEDS}"));
-        let browser = Self { driver, session: format!("{base}/{id}"), client, _profile: profile };
+            "goog:chromeOptions": { "args": arguments },
+        });
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        let connected = builder.capabilities(wanted.as_object().unwrap().clone());
+        let connected = connected.connect(&format!("http://127.0.0.1:{port}")).await;
+        let client = connected.unwrap_or_else(|error| panic!("no browser: {error}; {NEEDS}"));
+        let browser = Self { driver, client, _profile: profile };
         browser.size(width, height).await;
         browser
     }
 
-    async fn post(&self, what: &str, body: Value) -> Value {
-        let url = format!("{}/{what}", self.session);
-        let answer = self.client.post(url).json(&body).send().await.unwrap().json::<Value>().await.unwrap();
-        let value = answer["value"].clone();
-        assert!(value["error"].is_null(), "{what} {body}: {value}");
-        value
-    }
-
-    async fn get(&self, what: &str) -> Value {
-        let url = format!("{}/{what}", self.session);
-        self.client.get(url).send().await.unwrap().json::<Value>().await.unwrap()["value"].clone()
-    }
-
     /// Calls the browser's own protocol.
     pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
-        self.post("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await
+        let body = json!({ "cmd": command, "params": parameters }).to_string();
+        self.client.issue_cmd(Devtools { body }).await.unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
     pub async fn size(&self, width: u32, height: u32) {
@@ -124,21 +131,21 @@ impl Browser {
     }
 
     pub async fn open(&self, url: &str) {
-        self.post("url", json!({ "url": url })).await;
+        self.client.goto(url).await.unwrap();
     }
 
     pub async fn url(&self) -> String {
-        self.get("url").await.as_str().unwrap().to_owned()
+        self.client.current_url().await.unwrap().to_string()
     }
 
     /// What a script gives.
     pub async fn run(&self, script: &str) -> Value {
-        self.post("execute/sync", json!({ "script": script, "args": [] })).await
+        self.client.execute(script, Vec::new()).await.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
     /// What a script hands to its last argument.
     pub async fn run_async(&self, script: &str) -> Value {
-        self.post("execute/async", json!({ "script": script, "args": [] })).await
+        self.client.execute_async(script, Vec::new()).await.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
     /// All text of the page.
@@ -157,11 +164,10 @@ impl Browser {
 
     /// Presses keys where the focus is, one after another.
     pub async fn press(&self, keys: &str) {
-        let actions: Vec<Value> = keys
-            .chars()
-            .flat_map(|key| [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })])
-            .collect();
-        self.post("actions", json!({ "actions": [{ "type": "key", "id": "keys", "actions": actions }] })).await;
+        let pressed = keys.chars().fold(KeyActions::new("keys".to_owned()), |keys, key| {
+            keys.then(KeyAction::Down { value: key }).then(KeyAction::Up { value: key })
+        });
+        self.client.perform_actions(pressed).await.unwrap();
     }
 
     /// Goes on by Tab until the focus is on what this selects.
@@ -176,16 +182,17 @@ impl Browser {
         panic!("nobody comes to {selector} by keyboard: {}", self.text().await);
     }
 
+    async fn find(&self, selector: &str) -> Element {
+        let found = self.client.find(Locator::Css(selector)).await;
+        found.unwrap_or_else(|error| panic!("{selector}: {error}"))
+    }
+
     pub async fn click(&self, selector: &str) {
-        let found = self.post("element", json!({ "using": "css selector", "value": selector })).await;
-        let id = found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned();
-        self.post(&format!("element/{id}/click"), json!({})).await;
+        self.find(selector).await.click().await.unwrap();
     }
 
     pub async fn fill(&self, selector: &str, text: &str) {
-        let found = self.post("element", json!({ "using": "css selector", "value": selector })).await;
-        let id = found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned();
-        self.post(&format!("element/{id}/value"), json!({ "text": text })).await;
+        self.find(selector).await.send_keys(text).await.unwrap();
     }
 
     /// Pixels by which the page is wider than its window.

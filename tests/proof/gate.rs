@@ -208,6 +208,7 @@ fn cases() -> Vec<Case> {
             s.firing.mild.insert(("Planted".into(), "somewhere".into()));
         }),
         case(R::NodeUnseen, Admit, waiting(), |s| s.nodes.clear()),
+        case(R::NotReady, Admit, waiting(), |s| s.host().unready = Some("joining".into())),
         case(R::NodeStale, Step(K::Apply), within(), |s| s.host().seen_at -= TimeDelta::minutes(10)),
         case(R::NotStaged, Step(K::Apply), within(), |s| s.host().staged.clear()),
         case(R::Ambiguous, Step(K::Apply), within(), |s| {

@@ -44,8 +44,12 @@ fn standing(scene: &Scene, modes: &[MaintenanceMode], hours: i64) -> Standing {
 
 /// Lets a job of this scene fire.
 fn fire(scene: &Scene, job: &Job, book: &Book, mode: Mode) -> (Obeyed, String) {
-    let around =
-        Surroundings { nodes: scene.nodes.clone(), agents: scene.agents.clone(), addresses: scene.addresses.clone() };
+    let around = Surroundings {
+        nodes: scene.nodes.clone(),
+        agents: scene.agents.clone(),
+        addresses: scene.addresses.clone(),
+        ..Surroundings::default()
+    };
     let facts = scene.facts();
     let desk = Desk { book, facts, around: &around, habits: &Habits::default(), mode };
     let kept = Kept::first(scene.now - TimeDelta::minutes(2));

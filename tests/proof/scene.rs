@@ -70,6 +70,7 @@ impl Scene {
             nodes: facts.nodes,
             agents: facts.agents,
             addresses: &addresses,
+            packages: &BTreeMap::new(),
         };
         let habits = Habits { reboots: true, ..Habits::default() };
         let mut plan = plan(Request::Upgrade { to, only: BTreeSet::new() }, &fleet, &habits, None, now).plan;

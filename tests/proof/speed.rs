@@ -1,6 +1,6 @@
 //! How long does a plan for a thousand nodes take, and a restart in its middle?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
@@ -41,8 +41,13 @@ fn a_plan_of_a_thousand_nodes_takes_less_than_a_tenth_of_a_second_and_a_restart_
     controller.poll(&site);
     let addresses = site.addresses();
     let facts = controller.facts(now);
-    let fleet =
-        Fleet { snapshot: facts.snapshot().unwrap(), nodes: facts.nodes, agents: facts.agents, addresses: &addresses };
+    let fleet = Fleet {
+        snapshot: facts.snapshot().unwrap(),
+        nodes: facts.nodes,
+        agents: facts.agents,
+        addresses: &addresses,
+        packages: &BTreeMap::new(),
+    };
     let request = || Request::Upgrade { to: site.to.clone(), only: BTreeSet::new() };
     let (planned, (made, id)) = best(|| {
         let made = plan(request(), &fleet, &Habits::default(), None, now).plan;

@@ -1,8 +1,11 @@
 //! What people ask wrongly, at the wrong time, or twice: a clear answer each.
 
+use scaleio_framework::agent::recipes::os::Books;
+use scaleio_framework::model::order::Component;
+use scaleio_framework::stage::package;
 use serde_json::{Value, json};
 
-use crate::site::Site;
+use crate::site::{AFTER, Site};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_wrong_order_is_refused_with_what_to_do() {
@@ -23,9 +26,11 @@ async fn each_wrong_order_is_refused_with_what_to_do() {
         let (was, text) = site.ask(order.clone()).await;
         assert!(was == status && text.contains(says), "{order}: {was} {text}");
     }
-    // A version without a file of the fleet is planned; it waits at the first gate and says for what.
-    let (status, text) = site.ask(json!({"order": "plan", "by": "ada", "request": upgrade(&site.to)})).await;
-    assert_eq!(status, 200, "{text}");
+    // A version of which a package lacks is not begun, and each file that lacks is named, however the release is written.
+    let (status, text) = site.ask(json!({"order": "plan", "by": "ada", "request": upgrade("3.6.0.999")})).await;
+    assert!(status == 409 && text.contains("EMC-ScaleIO-sds-3.6-0.999.el7.x86_64.rpm"), "{status} {text}");
+    let (status, text) = site.ask(json!({"order": "plan", "by": "ada", "request": upgrade(AFTER)})).await;
+    assert!(status == 200 && text.contains(&site.to), "{status} {text}");
     // Two at once: the second one is told of the first.
     assert_eq!(site.approve(&plan).await.0, 200);
     let (status, text) = site.approve(&plan).await;
@@ -45,12 +50,13 @@ async fn in_the_mode_observe_nothing_is_approved_and_facts_that_changed_refuse_a
 
     let site = Site::new("propose").await;
     let plan = site.plan_upgrade().await;
-    site.world.world(|world| {
-        let sds = world.sds.values_mut().next().unwrap();
-        sds.version = "R3_6.9.9".to_owned();
-    });
+    // Somebody installs another one by hand meanwhile.
+    let host = site.hosts.all().remove(0);
+    let (name, text) = package(Component::Sds, "3.6-0.9", Books::Rpm);
+    host.machine().node.files.insert(name.clone(), text.into_bytes());
+    assert_eq!(host.machine().node.run(&["rpm", "-U", &name], &[].into(), false).status, 0);
     let begun = std::time::Instant::now();
-    while !site.get("/api/v1/systems/prod/sds").await.contains("R3_6.9.9") {
+    while !site.get("/api/v1/systems/prod/sds").await.contains("R3_6.0.9") {
         assert!(begun.elapsed().as_secs() < 120, "no picture shows it");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }

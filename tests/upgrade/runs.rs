@@ -1,28 +1,16 @@
 //! An upgrade from its plan to its end: gates that hold and clear, a killed controller, a broken package, a cancel.
 
 use scaleio_framework::model::hold::ReasonKind;
-use scaleio_framework::model::step::StepKind;
 use serde_json::json;
 
-use crate::site::Site;
-
-/// How often each host had its package installed.
-fn applied(site: &Site) -> Vec<usize> {
-    let deeds = site.hosts.deeds();
-    (1..=4)
-        .map(|number| {
-            let name = format!("node-{number}");
-            deeds.iter().filter(|(node, kind)| node.as_str() == name && *kind == StepKind::Apply).count()
-        })
-        .collect()
-}
+use crate::site::{New, Site};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_is_held_by_a_rebuild_survives_a_kill_and_runs_to_its_end() {
     let mut site = Site::new("propose").await;
     let plan = site.plan_upgrade().await;
     assert_eq!(plan.unsafe_because, Vec::<String>::new());
-    assert_eq!(plan.stages.iter().map(|stage| &*stage.name).collect::<Vec<_>>(), ["packages", "sds"]);
+    assert_eq!(plan.stages.iter().map(|stage| &*stage.name).collect::<Vec<_>>(), ["packages", "sds", "sdc"]);
     let (status, text) = site.approve(&plan).await;
     assert_eq!(status, 200, "{text}");
 
@@ -81,8 +69,8 @@ async fn an_upgrade_is_held_by_a_rebuild_survives_a_kill_and_runs_to_its_end() {
     assert!(again.run.is_some(), "{again:?}");
 
     assert_eq!(site.ended().await, ("done".to_owned(), None));
-    assert_eq!(site.hosts.versions(), vec![site.to.clone(); 4]);
-    assert_eq!(applied(&site), [1, 1, 1, 1], "{:?}", site.hosts.deeds());
+    assert_eq!(site.versions(), vec![site.to.clone(); 4]);
+    assert_eq!(site.installed(), [2, 2, 2, 2], "an SDS and an SDC, each once");
     assert!(site.is_clean());
     let over = site.lifecycle().await;
     assert_eq!((over.obligations, over.problems), (Vec::new(), Vec::new()));
@@ -90,19 +78,26 @@ async fn an_upgrade_is_held_by_a_rebuild_survives_a_kill_and_runs_to_its_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_package_is_put_back_and_quarantined_and_nothing_else_is_begun() {
-    let site = Site::new("propose").await;
+    let site = Site::with("propose", New::Broken).await;
+    let before = site.versions();
     let plan = site.plan_upgrade().await;
     let first = plan.stages[1].tasks[0].node.clone();
-    site.hosts.break_package(first.as_str());
     site.approve(&plan).await;
     let (end, why) = site.ended().await;
     assert_eq!(end, "halted");
-    assert!(why.unwrap().contains("the service did not start"));
-    assert!(!site.hosts.versions().contains(&site.to), "{:?}", site.hosts.versions());
+    let why = why.unwrap();
+    assert!(why.contains(first.as_str()) && why.contains("scriptlet failed"), "{why}");
+    assert_eq!(site.versions(), before);
     assert!(site.is_clean());
     let work = site.lifecycle().await;
     assert!(work.quarantined.keys().any(|version| **version == *site.to), "{:?}", work.quarantined);
-    assert_eq!(applied(&site).iter().sum::<usize>(), 1);
+    let host = site.hosts.host(first.as_str()).unwrap();
+    let query = ["rpm", "-q", "--qf", "%{VERSION}-%{RELEASE}\\n", "EMC-ScaleIO-sds"];
+    assert_eq!(host.machine().node.run(&query, &[].into(), false).stdout.trim(), "3.6-0.0.el7");
+    let touched = site.installed().iter().filter(|times| **times > 0).count();
+    assert_eq!(touched, 1, "no other host was begun");
+    let last = work.last.unwrap();
+    assert_eq!((last.end.as_str(), &last.tasks.last().unwrap().standing[..]), ("halted", "waiting"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,26 +1,41 @@
 //! A controller in a runtime of its own, which can be killed, on a simulated system with hosts.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use scaleio_framework::agent::recipes::os::Books;
 use scaleio_framework::app;
+use scaleio_framework::clock;
 use scaleio_framework::config::Config;
-use scaleio_framework::model::id::SystemId;
+use scaleio_framework::enrol::ca::Authority;
 use scaleio_framework::model::lifecycle::{Answer, Lifecycle, PlanShown};
+use scaleio_framework::model::order::Component;
+use scaleio_framework::model::version::as_reported;
 use scaleio_framework::sim::world::Layout;
 use scaleio_framework::sim::{Options, Release, Running, Simulation};
+use scaleio_framework::stage::{Hosts, package};
 use serde_json::{Value, json};
-
-use crate::hosts::Hosts;
 
 /// Long enough for a machine that does ten other things.
 const PATIENCE: Duration = Duration::from_secs(400);
 
+/// What is on the hosts at the start, and what they are brought to.
+const BEFORE: &str = "3.6-0.0";
+pub(crate) const AFTER: &str = "3.6-0.200";
+
+/// What the new packages are like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum New {
+    Good,
+    /// Their last scripts fail.
+    Broken,
+}
+
 pub(crate) struct Site {
     pub(crate) world: Arc<Running>,
-    pub(crate) hosts: Arc<Hosts>,
+    pub(crate) hosts: Hosts,
+    /// The new release, as the MDM writes it.
     pub(crate) to: String,
     config: Config,
     _folder: tempfile::TempDir,
@@ -29,8 +44,12 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Four servers in four fault sets; its MDMs run the new release already.
+    /// Four servers in four fault sets, with clients beside them; the MDMs are elsewhere and run the new release already.
     pub(crate) async fn new(mode: &str) -> Self {
+        Self::with(mode, New::Good).await
+    }
+
+    pub(crate) async fn with(mode: &str, new: New) -> Self {
         let layout = Layout {
             racks_per_domain: 4,
             nodes_per_rack: 1,
@@ -44,31 +63,38 @@ impl Site {
         };
         let options = Options { speed: 10.0, ..Options::new(layout, Release::V3_6) };
         let world = Arc::new(Simulation::start(options).await.unwrap());
-        let to = world.world(|world| {
-            let to = format!("{}1", world.release.component());
-            for member in &mut world.mdm.members {
+        let to = String::from(as_reported(AFTER));
+        world.world(|world| {
+            for (number, member) in (1..).zip(&mut world.mdm.members) {
                 member.version.clone_from(&to);
+                member.ips = vec![format!("10.99.0.{number}")];
             }
-            to
         });
         let folder = tempfile::tempdir().unwrap();
-        let config = config(&folder, &world, mode);
+        let hosts = Hosts::of(&world, &folder.path().join("hosts")).unwrap();
+        hosts.show();
+        packages(&folder.path().join("packages"), new);
+        let agents = free_port();
+        let config = config(folder.path(), &world, mode, agents);
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        let hosts = Hosts::of(&world);
         let mut site = Self { world, hosts, to, config, _folder: folder, controller: None, client };
         site.start().await;
+        let authority = Authority::open(&site.config.agents.as_ref().unwrap().folder, clock::now()).unwrap();
+        for host in site.hosts.all() {
+            host.enrol(&authority).unwrap();
+            host.start_agent(vec![format!("https://127.0.0.1:{agents}")]);
+        }
         site
     }
 
     /// A controller goes on with what the last one stored.
     pub(crate) async fn start(&mut self) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let (config, hosts) = (self.config.clone(), Arc::clone(&self.hosts));
+        let config = self.config.clone();
         let (sender, started) = tokio::sync::oneshot::channel();
         runtime.spawn(async move {
-            let joined = BTreeMap::from([(SystemId::new("prod"), hosts.join())]);
-            let running = app::start_joined(&config, &joined).await.unwrap();
+            let running = app::start(&config).await.unwrap();
             sender.send(running.web.to_string()).unwrap();
             running.until(std::future::pending()).await.unwrap();
         });
@@ -106,13 +132,20 @@ impl Site {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
+    /// A plan for all of them, once every agent was heard.
     pub(crate) async fn plan_upgrade(&self) -> PlanShown {
-        let order = json!({"order": "plan", "by": "ada", "request": {"request": "upgrade", "to": self.to, "only": []}});
-        let (status, text) = self.ask(order).await;
-        assert_eq!(status, 200, "{text}");
-        match serde_json::from_str(&text).unwrap() {
-            Answer::Plan(plan) => *plan,
-            other => panic!("{other:?}"),
+        let begun = Instant::now();
+        loop {
+            let request = json!({"request": "upgrade", "to": self.to, "only": []});
+            let (status, text) = self.ask(json!({"order": "plan", "by": "ada", "request": request})).await;
+            assert_eq!(status, 200, "{text}");
+            let Answer::Plan(plan) = serde_json::from_str(&text).unwrap() else { panic!("{text}") };
+            let all = plan.stages.first().is_some_and(|stage| stage.tasks.len() == self.hosts.all().len());
+            if all && plan.unsafe_because.is_empty() {
+                return *plan;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{plan:#?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 
@@ -147,6 +180,19 @@ impl Site {
         .await
     }
 
+    /// What the system shows of each server.
+    pub(crate) fn versions(&self) -> Vec<String> {
+        self.world.world(|world| world.sds.values().map(|sds| sds.version.clone()).collect())
+    }
+
+    /// How often each host had a package installed.
+    pub(crate) fn installed(&self) -> Vec<u32> {
+        let of = |host: &Arc<scaleio_framework::stage::Host>| {
+            host.machine().node.effects.get("install").copied().unwrap_or_default()
+        };
+        self.hosts.all().iter().map(of).collect()
+    }
+
     /// Nothing of ours is left in the world.
     pub(crate) fn is_clean(&self) -> bool {
         use scaleio_framework::sim::world::Maintenance;
@@ -162,28 +208,57 @@ impl Drop for Site {
     }
 }
 
-fn config(folder: &tempfile::TempDir, world: &Running, mode: &str) -> Config {
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The releases from before and after, as the controller serves them.
+fn packages(folder: &Path, new: New) {
+    std::fs::create_dir(folder).unwrap();
+    for component in [Component::Sds, Component::Sdc] {
+        for release in [BEFORE, AFTER] {
+            let (name, text) = package(component, release, Books::Rpm);
+            let fails = release == AFTER && new == New::Broken;
+            std::fs::write(folder.join(name), if fails { text + "fails\n" } else { text }).unwrap();
+        }
+    }
+}
+
+fn config(folder: &Path, world: &Running, mode: &str, agents: u16) -> Config {
     use std::os::unix::fs::PermissionsExt as _;
-    let path = |name: &str| -> PathBuf { folder.path().join(name) };
+    let path = |name: &str| -> PathBuf { folder.join(name) };
     std::fs::write(path("gateway.pem"), world.certificate_pem()).unwrap();
     for (name, login) in [("monitor", world.monitor()), ("admin", world.admin())] {
         std::fs::write(path(name), &login.password).unwrap();
         std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
     }
+    let hosts: String = world.world(|world| {
+        let host = |sds: &scaleio_framework::sim::world::Sds| {
+            let name = sds.name.replacen("sds", "host", 1);
+            format!("[fleet.static.{name}]\naddress = \"{}\"\n", sds.ips[0].ip)
+        };
+        world.sds.values().map(host).collect()
+    });
     let text = format!(
         r#"
         web.listen = "127.0.0.1:0"
         control.socket = "{socket}"
         store.path = "{store}"
         lifecycle = {{ mode = "{mode}", soak = "1s" }}
+        agents = {{ listen = "127.0.0.1:{agents}", folder = "{ca}" }}
+        artefacts = {{ listen = "127.0.0.1:{mirror}", folder = "{packages}" }}
         [systems.prod]
         gateways = ["{url}"]
         ca_file = "gateway.pem"
         monitor = {{ user = "{monitor}", password_file = "monitor" }}
         lifecycle = {{ user = "{admin}", password_file = "admin" }}
+        {hosts}
         "#,
         socket = path("sock").display(),
         store = path("state.db").display(),
+        ca = path("ca").display(),
+        packages = path("packages").display(),
+        mirror = free_port(),
         url = world.urls()[0],
         monitor = world.monitor().user,
         admin = world.admin().user,

@@ -33,10 +33,11 @@ pub fn read(name: &str, output: &Output) -> Installed {
     }
 }
 
-/// Installs or upgrades. `again` runs the scripts of a version that is there already.
-pub fn install(file: &str, again: bool) -> Call {
-    let flags = if again { &["-U", "--replacepkgs"][..] } else { &["-U"][..] };
-    Call::new("rpm", flags.iter().copied().chain([file]))
+/// Installs or upgrades. `again` runs the scripts of a version that is there already, `back` takes the place of a newer one.
+pub fn install(file: &str, again: bool, back: bool) -> Call {
+    let flags = [("--replacepkgs", again), ("--oldpackage", back)];
+    let flags = flags.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(flag, _)| flag);
+    Call::new("rpm", ["-U"].into_iter().chain(flags).chain([file]))
 }
 
 /// Removes every version of a package.

@@ -20,6 +20,8 @@ mod wanted;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use self::package::Way;
+pub use self::package::note;
 use super::disks;
 use super::hooks;
 use super::host::{Call, Host, HostError, Output};
@@ -37,8 +39,9 @@ pub fn check(order: &Order, host: &mut dyn Host, found: &mut Found, now: Timesta
     match &order.task {
         Task::Stage { artefacts } => stage::check(artefacts, host),
         Task::Prerequisites { components, generation } => wanted::check(components, *generation, host),
-        Task::Install(install) => package::check_install(install, false, host, found),
-        Task::InstallBare { install, accepted } => package::check_install(install, *accepted, host, found),
+        Task::Install(install) => package::check_install(install, Way::Up, false, host, found),
+        Task::InstallBare { install, accepted } => package::check_install(install, Way::Up, *accepted, host, found),
+        Task::PutBack(install) => package::check_install(install, Way::Back, false, host, found),
         Task::Remove { component } => package::check_remove(*component, host),
         Task::Service { component, running } => service::check_wanted(*component, *running, host),
         Task::ConnectSdc { systems } => sdc::check(systems, host),
@@ -68,8 +71,9 @@ pub fn act(order: &Order, host: &mut dyn Host) -> Result<(), Trouble> {
         Task::Stage { artefacts } => stage::act(artefacts, host),
         Task::Prerequisites { components, generation } => wanted::act(components, *generation, within, host),
         Task::Install(install) | Task::InstallBare { install, .. } => {
-            package::install(install, &order.secrets, within, host)
+            package::install(install, Way::Up, &order.secrets, within, host)
         }
+        Task::PutBack(install) => package::install(install, Way::Back, &order.secrets, within, host),
         Task::Remove { component } => package::remove(*component, within, host),
         Task::Service { component, running } => service::act_wanted(*component, *running, within, host),
         Task::ConnectSdc { systems } => sdc::act(systems, host),

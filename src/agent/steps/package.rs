@@ -18,6 +18,15 @@ use crate::agent::recipes::{Installed, dpkg, drv_cfg, rpm};
 use crate::model::command;
 use crate::model::order::{Component, Hidden, Install, Secrets};
 
+/// Whether a newer version may be replaced by the wanted one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Never.
+    Up,
+    /// A version that was tried is taken back.
+    Back,
+}
+
 /// A package on a node.
 struct Place {
     component: Component,
@@ -29,8 +38,7 @@ struct Place {
 impl Place {
     fn of(component: Component, os: &Os, host: &dyn Host) -> Self {
         let books = os.books();
-        let note = format!("{}/half/{}", host.state_folder(), facts(component).word);
-        Self { component, books, name: package_name(component, books), note }
+        Self { component, books, name: package_name(component, books), note: note(component, host) }
     }
 
     fn look(&self, host: &mut dyn Host) -> Result<Installed, State> {
@@ -50,6 +58,11 @@ pub(super) fn installed(component: Component, os: &Os, host: &mut dyn Host) -> R
 
 /// How a package manager is called, and what its answer means.
 type Manager = (Call, fn(&Output) -> Result<(), Trouble>);
+
+/// Where it is noted that a package manager is at work on a component, or ended badly.
+pub fn note(component: Component, host: &dyn Host) -> String {
+    format!("{}/half/{}", host.state_folder(), facts(component).word)
+}
 
 /// The package of an order, when this node can take it.
 fn wanted(install: &Install, os: &Os) -> Result<PackageFile, State> {
@@ -73,12 +86,18 @@ fn may_be_bare(file: &PackageFile, component: Component, is_accepted: bool) -> R
     }
 }
 
-pub(super) fn check_install(install: &Install, is_accepted: bool, host: &mut dyn Host, found: &mut Found) -> State {
+pub(super) fn check_install(
+    install: &Install,
+    way: Way,
+    is_accepted: bool,
+    host: &mut dyn Host,
+    found: &mut Found,
+) -> State {
     let looked = os(host).and_then(|os| {
         let file = wanted(install, &os)?;
         may_be_bare(&file, install.component, is_accepted).map_err(State::Impossible)?;
         let place = Place::of(install.component, &os, host);
-        stand(&place, &file.release, host, found)
+        stand(&place, &file.release, way, host, found)
     });
     match looked {
         Ok(()) => {}
@@ -97,7 +116,7 @@ pub(super) fn check_install(install: &Install, is_accepted: bool, host: &mut dyn
 }
 
 /// How the books of packages stand; ok when the version is there and whole.
-fn stand(place: &Place, wanted: &Release, host: &mut dyn Host, found: &mut Found) -> Result<(), State> {
+fn stand(place: &Place, wanted: &Release, way: Way, host: &mut dyn Host, found: &mut Found) -> Result<(), State> {
     let noted = host.read(&place.note).map_err(|error| State::Unclear(error.to_string()))?.is_some();
     let name = &place.name;
     match place.look(host)? {
@@ -106,7 +125,7 @@ fn stand(place: &Place, wanted: &Release, host: &mut dyn Host, found: &mut Found
         Installed::Unclear(why) => Err(State::Unclear(why)),
         Installed::Whole(release) => {
             found.insert("version".to_owned(), release.to_string());
-            if release > *wanted {
+            if release > *wanted && way == Way::Up {
                 return Err(State::Impossible(format!(
                     "{name} {release} is installed, newer than {wanted}; the MDM does not go back, so no package does"
                 )));
@@ -114,7 +133,7 @@ fn stand(place: &Place, wanted: &Release, host: &mut dyn Host, found: &mut Found
             if noted {
                 return Err(State::Half(format!("an installation of {name} was broken off, or its script failed")));
             }
-            if release < *wanted {
+            if release != *wanted {
                 return Err(State::NotSo(format!("{name} is installed in version {release}")));
             }
             Ok(())
@@ -139,6 +158,7 @@ fn wrong_role(component: Component, host: &mut dyn Host) -> Option<State> {
 
 pub(super) fn install(
     install: &Install,
+    way: Way,
     secrets: &Secrets,
     within: Duration,
     host: &mut dyn Host,
@@ -154,7 +174,7 @@ pub(super) fn install(
         let path = if file.is_signed_archive { unpack(&path, host)? } else { path };
         let again = noted || matches!(before, Installed::Half(_));
         let manager: Option<Manager> = match place.books {
-            Books::Rpm => Some((rpm::install(&path, again), rpm::judge)),
+            Books::Rpm => Some((rpm::install(&path, again, way == Way::Back), rpm::judge)),
             Books::Dpkg => Some((dpkg::install(&path), dpkg::judge)),
             Books::Bare => None,
         };

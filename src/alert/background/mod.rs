@@ -133,7 +133,7 @@ fn tells_of_alerts(kind: &Kind) -> bool {
         | Kind::Escalation { .. }
         | Kind::SilenceEnds { .. }
         | Kind::Storm { .. } => true,
-        Kind::Digest | Kind::Report(_) | Kind::Heartbeat | Kind::Test { .. } => false,
+        Kind::Digest | Kind::Report(_) | Kind::RunOver(_) | Kind::Heartbeat | Kind::Test { .. } => false,
     }
 }
 

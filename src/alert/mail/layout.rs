@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::link::{Act, Claim};
 use super::page::{Bar, Bars, Block, Fact, Lead, Link, Page, Tag, Tone, fact};
-use super::{Settings, card, link, report, show, subject};
+use super::{Settings, card, link, report, run_over, show, subject};
 use crate::model::alerting::{
     Chart, Held, HoldReason, Item, Kind, Notification, Number, Outlook, Severity, Target, Unit,
 };
@@ -40,6 +40,7 @@ pub(super) fn page(n: &Notification, settings: &Settings, now: Timestamp) -> Pag
     act(&mut blocks, n, settings, now);
     match &n.kind {
         Kind::Report(report) => blocks.extend(report::blocks(report, settings.time_zone)),
+        Kind::RunOver(report) => blocks.extend(run_over::blocks(report)),
         Kind::Digest => digest(&mut blocks, n, settings),
         Kind::Firing
         | Kind::Update
@@ -64,7 +65,8 @@ pub(super) fn page(n: &Notification, settings: &Settings, now: Timestamp) -> Pag
         blocks.push(Block::List(n.changes.iter().map(|change| line(change.at, &change.what)).collect()));
     }
     if !n.held.is_empty() {
-        blocks.push(Block::Heading("Not told at its time".to_owned()));
+        let heading = if matches!(n.kind, Kind::RunOver(_)) { "Not told meanwhile" } else { "Not told at its time" };
+        blocks.push(Block::Heading(heading.to_owned()));
         blocks.push(Block::List(n.held.iter().map(|held| held_line(held, settings)).collect()));
     }
     if !n.commands.is_empty() {
@@ -158,6 +160,7 @@ fn lead(n: &Notification, settings: &Settings) -> Lead {
             let title = format!("Capacity and health of {place}");
             (Tag { word: "REPORT".to_owned(), tone: Tone::Info }, title, vec![span])
         }
+        Kind::RunOver(report) => run_over::lead(report, zone),
         Kind::Heartbeat => {
             let text =
                 "This mail shows that alert mails arrive. When it stops to come, alerts do not reach you either.";

@@ -18,6 +18,7 @@ pub mod page;
 pub mod render;
 mod report;
 pub mod run;
+mod run_over;
 mod show;
 pub mod smtp;
 mod subject;

@@ -29,6 +29,14 @@ pub(super) fn write(notification: &Notification, settings: &Settings) -> String 
             let text = format!("capacity and health, {} to {}", show::day(report.from, zone), show::day(last, zone));
             ("REPORT".to_owned(), text, String::new())
         }
+        Kind::RunOver(report) => {
+            let tag = match report.end.as_str() {
+                "done" => "DONE",
+                "cancelled" => "CANCELLED",
+                _ => "HALTED",
+            };
+            (tag.to_owned(), report.what.clone(), format!(", after {}", show::span(report.ended_at - report.opened_at)))
+        }
         Kind::Heartbeat => {
             ("HEARTBEAT".to_owned(), format!("alert mails arrive, {}", show::day(n.created_at, zone)), String::new())
         }

@@ -43,6 +43,8 @@ pub struct Memory {
     pub flaps: BTreeMap<Fingerprint, Flap>,
     /// The books of each system for its weekly report.
     pub weeks: BTreeMap<String, Week>,
+    /// What steps explained since the last run was over, by system.
+    pub kept_quiet: BTreeMap<String, BTreeMap<Fingerprint, Held>>,
     /// What fired at the last look; not stored.
     pub before: Option<BTreeSet<Fingerprint>>,
 }
@@ -60,6 +62,9 @@ pub struct Head {
     /// When the last report was due that was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Timestamp>,
+    /// The last run of each system of which the end was told; empty: there was none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub runs: BTreeMap<String, String>,
 }
 
 /// How busy a route is, and what it holds back.
@@ -205,6 +210,9 @@ impl Memory {
         if !self.flaps.is_empty() {
             put(&mut out, "flaps", &self.flaps)?;
         }
+        for (system, kept) in &self.kept_quiet {
+            put(&mut out, &format!("quiet/{}", digest(system)), &(system, kept))?;
+        }
         for (system, week) in &self.weeks {
             put(&mut out, &format!("week/{}", digest(system)), &(system, week))?;
         }
@@ -231,6 +239,8 @@ impl Memory {
                 "ack" => numbered(&name, &bytes).map(|(number, acked)| drop(memory.acks.insert(number, acked))),
                 "record" => numbered(&name, &bytes).map(|(number, record)| drop(memory.records.insert(number, record))),
                 "flaps" => get(&bytes).map(|flaps| memory.flaps = flaps),
+                "quiet" => get::<(String, BTreeMap<Fingerprint, Held>)>(&bytes)
+                    .map(|(name, kept)| drop(memory.kept_quiet.insert(name, kept))),
                 "week" => get::<(String, Week)>(&bytes).map(|(name, week)| drop(memory.weeks.insert(name, week))),
                 // Of a newer version: it stays in the store as it is.
                 _ => Some(()),
@@ -245,7 +255,7 @@ impl Memory {
 
 /// Whether this version knows what a key is for. Others stay as they are.
 pub fn is_ours(key: &Key) -> bool {
-    const KINDS: [&str; 8] = ["head", "group", "route", "silence", "ack", "record", "flaps", "week"];
+    const KINDS: [&str; 9] = ["head", "group", "route", "silence", "ack", "record", "flaps", "quiet", "week"];
     kind(key).is_some_and(|kind| KINDS.contains(&kind))
 }
 

@@ -5,7 +5,7 @@
 //! inhibited, explained by work, coming and going). [`mod@step`] asks all groups what
 //! is due, and lets a route tell it now, later ([`calendar`]: quiet hours), or in
 //! one mail with others (storms, rate limits). [`week`] keeps the books for the
-//! weekly report. [`handle`] is what people do: silences, acknowledgements.
+//! weekly report. [`handle`] is what people do: silences, acknowledgements. [`runs`] is the mail at the end of a run.
 //!
 //! All of it is pure: the time, what fires and the [`memory`] come in; a
 //! notification goes out, and the memory that must be stored together with it.
@@ -21,6 +21,7 @@ pub mod mute;
 pub mod observe;
 pub mod policy;
 pub mod route;
+pub mod runs;
 pub mod sample;
 pub mod step;
 #[cfg(test)]

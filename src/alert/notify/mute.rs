@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::memory::Memory;
 use super::policy::Policy;
 use super::route::{self, GroupId};
+use super::runs::Over;
 use super::{flap, inhibit};
 use crate::alert::engine::Verdict;
 use crate::alert::explain::explained_by;
@@ -22,6 +23,8 @@ pub struct Seen<'a> {
     pub verdict: &'a Verdict,
     /// The work that explains alerts.
     pub underway: &'a [Underway],
+    /// Runs that are over.
+    pub over: &'a Over,
 }
 
 /// Why an alert is no news.

@@ -8,6 +8,7 @@ use super::group::Group;
 use super::memory::Memory;
 use super::mute::{self, Seen, View, view};
 use super::policy::Policy;
+use super::runs;
 use crate::model::alerting::{Alert, AlertState, Fingerprint, Item};
 use crate::model::unit::Timestamp;
 
@@ -28,6 +29,7 @@ pub fn observe<'a>(now: Timestamp, seen: &Seen<'a>, policy: &Policy, memory: &mu
             memory.groups.insert(id.clone(), Group::new(now));
         }
     }
+    runs::observe(now, &view, memory);
     end(now, seen, &view, memory);
     forget(now, &view, memory);
     view

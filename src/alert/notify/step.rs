@@ -11,7 +11,7 @@ use super::mute::{Seen, View};
 use super::observe::observe;
 use super::policy::Policy;
 use super::route::GroupId;
-use super::{week, write};
+use super::{runs, week, write};
 use crate::config::Route;
 use crate::model::alerting::{GroupKey, HoldReason, Kind, Notification, Severity};
 use crate::model::unit::Timestamp;
@@ -33,7 +33,9 @@ pub fn next(
     let before = memory.before.clone();
     let view = observe(now, seen, policy, memory);
     week::observe(now, seen, pictures, before.as_ref(), memory);
-    let mut told = step(now, &view, policy, memory).or_else(|| week::report(now, &view, pictures, policy, memory))?;
+    let mut told = step(now, &view, policy, memory)
+        .or_else(|| runs::over(now, seen.over, policy, memory))
+        .or_else(|| week::report(now, &view, pictures, policy, memory))?;
     let system = told.group.system.as_ref();
     told.outlook.days_to_full =
         system.and_then(|system| week::days_to_full(now, system, pictures.get(system)?, memory));

@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use super::handle::{self, Wanted};
 use super::memory::Memory;
 use super::mute::{Seen, view};
+use super::runs::Over;
 use super::{Policy, next};
 use crate::alert::engine::Verdict;
 use crate::config::{Escalate, Notify, Quiet, Route};
@@ -20,6 +21,8 @@ use crate::model::id::SystemId;
 use crate::model::unit::Timestamp;
 use crate::store::{Key, State};
 use crate::watches::Pictures;
+
+static NO_RUNS: Over = Over::new();
 
 const DOMAIN: &str = "example.test";
 
@@ -94,7 +97,7 @@ impl Story {
         while self.now < until {
             let now = at(self.now);
             let verdict = verdict(now, names);
-            let seen = Seen { verdict: &verdict, underway: &[] };
+            let seen = Seen { verdict: &verdict, underway: &[], over: &NO_RUNS };
             let nothing = Pictures::new();
             while let Some(n) = next(now, &seen, &nothing, &self.policy, &mut self.memory) {
                 self.note(n);
@@ -154,7 +157,7 @@ impl Story {
     ) -> T {
         let now = at(self.now);
         let verdict = verdict(now, names);
-        let view = view(now, &Seen { verdict: &verdict, underway: &[] }, &self.policy, &self.memory);
+        let view = view(now, &Seen { verdict: &verdict, underway: &[], over: &NO_RUNS }, &self.policy, &self.memory);
         act(now, &view, &self.policy, &mut self.memory)
     }
 
@@ -449,7 +452,7 @@ fn work_that_explains_an_alert_keeps_it_silent_until_it_is_late() {
     for second in 0..700 {
         let mut verdict = verdict(at(second), &[]);
         verdict.set.alerts.insert(sds.fingerprint(), sds.clone());
-        let seen = Seen { verdict: &verdict, underway: &underway };
+        let seen = Seen { verdict: &verdict, underway: &underway, over: &NO_RUNS };
         told.extend(next(at(second), &seen, &Pictures::new(), &story.policy, &mut story.memory).map(|_| second));
     }
     assert_eq!(told, [630]);
@@ -473,7 +476,7 @@ fn more_alerts_than_can_be_remembered_are_told_by_their_number() {
     let mut story = Story::new(|_| {});
     let now = at(0);
     let verdict = verdict(now, &names);
-    let seen = Seen { verdict: &verdict, underway: &[] };
+    let seen = Seen { verdict: &verdict, underway: &[], over: &NO_RUNS };
     let pictures = Pictures::new();
     assert!(next(now, &seen, &pictures, &story.policy, &mut story.memory).is_none());
     let n = next(at(30), &seen, &pictures, &story.policy, &mut story.memory).unwrap();
@@ -491,4 +494,60 @@ fn fingerprints_of_a_group_come_back_from_the_store() {
     let (loaded, _) = Memory::load(&stored(&story.memory));
     let told: Vec<Fingerprint> = loaded.groups.values().flat_map(|group| group.told.keys().copied()).collect();
     assert_eq!(told.len(), 2);
+}
+
+#[test]
+fn the_end_of_a_run_is_told_once_with_what_its_steps_kept_quiet_and_none_of_before() {
+    use std::sync::Arc;
+
+    use crate::model::alerting::{StepKind, Touched, Underway};
+    use crate::model::id::RunId;
+    use crate::model::lifecycle::RunReport;
+
+    let system = SystemId::new("prod");
+    let report = |run: &str| {
+        Some(Arc::new(RunReport {
+            system: SystemId::new("prod"),
+            run: RunId::new(run),
+            what: "upgrade".to_owned(),
+            approved_by: "ada".to_owned(),
+            opened_at: at(0),
+            ended_at: at(90),
+            end: "done".to_owned(),
+            why: None,
+            tasks: Vec::new(),
+            more: 0,
+        }))
+    };
+    let mut story = Story::new(|_| {});
+    let mut touched = Touched::nothing(system.clone());
+    touched.sds.insert(("pd1".to_owned(), "sds1".to_owned()));
+    let underway = [Underway { step: StepKind::Apply, touched, until: at(3600) }];
+    let labels = [("system", "prod"), ("protection_domain", "pd1"), ("sds", "sds1")];
+    let away = alert_with("ScaleioSdsDisconnected", Severity::Critical, &labels);
+    let mut look = |seconds: i64, firing: &[Alert], underway: &[Underway], last: Option<&str>| {
+        let mut verdict = verdict(at(seconds), &[]);
+        verdict.set.alerts.extend(firing.iter().map(|alert| (alert.fingerprint(), alert.clone())));
+        let over: Over = [(system.clone(), last.and_then(report))].into();
+        let seen = Seen { verdict: &verdict, underway, over: &over };
+        let mut told = Vec::new();
+        while let Some(n) = next(at(seconds), &seen, &Pictures::new(), &story.policy, &mut story.memory) {
+            told.push(n);
+        }
+        // Over a restart nothing of it is lost.
+        let state = State { entries: story.memory.entries().unwrap(), ..State::default() };
+        let before = story.memory.before.take();
+        story.memory = Memory { before, ..Memory::load(&state).0 };
+        told
+    };
+    assert!(look(0, &[], &[], Some("run-0001")).is_empty(), "it was over before anybody looked");
+    assert!(look(60, std::slice::from_ref(&away), &underway, Some("run-0001")).is_empty(), "a step explains it");
+    let told = look(120, &[], &[], Some("run-0002"));
+    let [mail] = &told[..] else { panic!("{told:?}") };
+    assert!(matches!(&mail.kind, Kind::RunOver(report) if report.run == RunId::new("run-0002")), "{mail:?}");
+    assert_eq!(mail.held.len(), 1, "{mail:?}");
+    assert!(matches!(&mail.held[0].reason, HoldReason::Work { .. }));
+    assert!(look(180, &[], &[], Some("run-0002")).is_empty(), "it is told once");
+    let again = look(240, &[], &[], Some("run-0003"));
+    assert!(again[0].held.is_empty(), "what was told is not told again");
 }

@@ -58,7 +58,12 @@ pub fn is_for_programs(n: &Notification) -> bool {
         | Kind::Flapping { .. }
         | Kind::Escalation { .. }
         | Kind::Storm { .. } => !n.items.is_empty(),
-        Kind::Digest | Kind::Report(_) | Kind::Heartbeat | Kind::Test { .. } | Kind::SilenceEnds { .. } => false,
+        Kind::Digest
+        | Kind::Report(_)
+        | Kind::RunOver(_)
+        | Kind::Heartbeat
+        | Kind::Test { .. }
+        | Kind::SilenceEnds { .. } => false,
     }
 }
 

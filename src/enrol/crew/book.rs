@@ -160,6 +160,7 @@ fn facts(report: &Report, now: Timestamp) -> NodeFacts {
         epoch: report.epoch,
         working: report.working_on.as_ref().and_then(|id| StepId::read(id.as_str())),
         carries: BTreeSet::new(),
+        unready: None,
     }
 }
 

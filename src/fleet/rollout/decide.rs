@@ -8,6 +8,7 @@ use crate::backoff::Backoff;
 use crate::enrol::crew::Member;
 use crate::fleet::diff::Addition;
 use crate::model::findings::Disk;
+use crate::model::id::RunId;
 use crate::model::node::NodePhase;
 use crate::model::order::{Finished, OrderId, Outcome, Task};
 use crate::model::rollout::Why;
@@ -38,6 +39,8 @@ pub struct View<'a> {
     pub may_change: Result<(), Why>,
     /// How far its agent is on its way, while it was not heard.
     pub start: Option<Why>,
+    /// The run that works on it: nothing is done beside that.
+    pub in_run: Option<RunId>,
     /// What its agent tells.
     pub member: Option<&'a Member>,
     /// Whether an order is on its way to the crew.
@@ -210,6 +213,9 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
         }
         let why = vec![Why::InStep { step: open.step.as_str().into() }];
         return (during(record, open.step), why, None);
+    }
+    if let Some(run) = &view.in_run {
+        return (NodePhase::InMaintenance { run: run.clone() }, vec![Why::InRun { run: run.clone() }], None);
     }
     if is_silent {
         return (NodePhase::Lost, silent(), None);

@@ -25,6 +25,7 @@ use crate::fleet::desired::Desired;
 use crate::gateway::Gateway;
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, SystemId};
+use crate::model::lifecycle::Lifecycle;
 use crate::model::node::NodePhase;
 use crate::model::order::{Artefact, Component, Order, OrderId, Secrets, Task};
 use crate::model::rollout::{Approved, NodeRollout, RolloutOrder, RolloutStatus};
@@ -85,6 +86,8 @@ pub struct Watched {
     pub framework: Option<watch::Receiver<Arc<FrameworkStatus>>>,
     /// The systems.
     pub gallery: Gallery,
+    /// The work on systems, which nodes are left to while they are in it.
+    pub works: BTreeMap<SystemId, watch::Receiver<Arc<Lifecycle>>>,
 }
 
 /// How others reach the rollout.

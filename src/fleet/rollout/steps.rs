@@ -1,5 +1,6 @@
 //! What shall a node's agent make so, and in which order?
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,8 @@ pub struct Goal<'a> {
     pub serves: bool,
     /// Packages.
     pub wanted: Wanted<'a>,
+    /// Versions that are on it, by component, as its agent tells.
+    pub installed: &'a BTreeMap<String, BTreeSet<String>>,
     /// Of which generation the system is.
     pub generation: Generation,
     /// Where the MDM's managers are.
@@ -98,6 +101,12 @@ pub fn steps(goal: &Goal<'_>, choose: Choose<'_>) -> Result<Vec<Step>, Vec<Why>>
         if goal.serves { vec![Component::Sds, Component::Sdc] } else { vec![Component::Sdc] };
     let mut packages = Vec::new();
     for component in &components {
+        // Another version of what serves is the business of an upgrade, with its gates and a maintenance around it.
+        if let Some(version) = only(goal.installed.get(component.as_str())) {
+            let same = Wanted { pinned: Some(version), ..goal.wanted };
+            packages.extend(choose(&same, *component).ok().map(|artefact| (*component, artefact)));
+            continue;
+        }
         match choose(&goal.wanted, *component) {
             Ok(artefact) => packages.push((*component, artefact)),
             Err(because) => against.push(Why::NoPackage { because: because.into() }),
@@ -119,6 +128,11 @@ pub fn steps(goal: &Goal<'_>, choose: Choose<'_>) -> Result<Vec<Step>, Vec<Why>>
     let systems = vec![goal.managers.to_vec()];
     steps.push(Step { name: StepName::ConnectSdc, task: Task::ConnectSdc { systems } });
     Ok(steps)
+}
+
+/// The version, where there is one alone.
+fn only(versions: Option<&BTreeSet<String>>) -> Option<&str> {
+    versions.filter(|versions| versions.len() == 1).and_then(|versions| versions.first()).map(String::as_str)
 }
 
 /// By which one goal is told from another.
@@ -153,9 +167,11 @@ mod tests {
         Artefact { name: name.to_owned(), sha256: "00".to_owned(), size: 1, url: None }
     }
 
+    static NOTHING: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+
     fn goal(serves: bool, managers: &[IpAddr]) -> Goal<'_> {
         let wanted = Wanted { os: "ID=centos", mdm: "R3_6.1.2", pinned: None };
-        Goal { serves, wanted, generation: Generation::V3_5, managers }
+        Goal { serves, wanted, installed: &NOTHING, generation: Generation::V3_5, managers }
     }
 
     #[test]
@@ -181,5 +197,28 @@ mod tests {
         };
         let against = steps(&goal(true, &[]), &choose).unwrap_err();
         assert_eq!(against, [Why::NoManagers, Why::NoPackage { because: "no file for centos 7".into() }]);
+    }
+
+    #[test]
+    fn what_is_installed_stays_in_its_version_whatever_else_there_is() {
+        let managers = ["10.0.0.1".parse().unwrap()];
+        let choose = |wanted: &Wanted<'_>, component: Component| match wanted.pinned {
+            Some("gone") => Err("no file of it".to_owned()),
+            pinned => Ok(artefact(&format!("{component} {}", pinned.unwrap_or("newest")))),
+        };
+        let names = |installed: &[(&str, &[&str])]| {
+            let versions = |all: &[&str]| all.iter().map(|version| (*version).to_owned()).collect();
+            let installed = installed.iter().map(|(word, all)| ((*word).to_owned(), versions(all))).collect();
+            let steps = steps(&Goal { installed: &installed, ..goal(true, &managers) }, &choose).unwrap();
+            let packages = steps.iter().filter_map(|step| match &step.task {
+                Task::Install(install) => Some(install.artefact.name.clone()),
+                _ => None,
+            });
+            packages.collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(names(&[]), "sds newest, sdc newest");
+        assert_eq!(names(&[("sds", &["3.5-1.1"])]), "sds 3.5-1.1, sdc newest");
+        assert_eq!(names(&[("sds", &["gone"])]), "sdc newest");
+        assert_eq!(names(&[("sds", &["half", "two versions"])]), "sds newest, sdc newest", "to be mended");
     }
 }

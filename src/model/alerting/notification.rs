@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Acknowledgement, Alert, Labels, Number, Report, Severity, Silence, Unit};
 use crate::model::id::SystemId;
+use crate::model::lifecycle::RunReport;
 use crate::model::status::SystemStatus;
 use crate::model::unit::Timestamp;
 
@@ -193,6 +194,8 @@ pub enum Kind {
     Digest,
     /// Capacity and health of the last week.
     Report(Box<Report>),
+    /// A run is over: an upgrade, a restart, a maintenance.
+    RunOver(Box<RunReport>),
     /// Nothing is wrong; this mail shows that mails arrive.
     Heartbeat,
     /// A person asked for it.
@@ -241,6 +244,7 @@ impl Kind {
             Self::HappenedMeanwhile => "happened_meanwhile",
             Self::Digest => "digest",
             Self::Report(_) => "report",
+            Self::RunOver(_) => "run_over",
             Self::Heartbeat => "heartbeat",
             Self::Test { .. } => "test",
             Self::Flapping { .. } => "flapping",
@@ -457,7 +461,9 @@ impl Notification {
         let storm = match &self.kind {
             Kind::Storm { critical: 1.., .. } => Some(Severity::Critical),
             Kind::Storm { warning: 1.., .. } => Some(Severity::Warning),
+            Kind::RunOver(report) if report.end == "halted" => Some(Severity::Warning),
             Kind::Storm { .. }
+            | Kind::RunOver(_)
             | Kind::Firing
             | Kind::Update
             | Kind::Reminder

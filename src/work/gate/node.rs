@@ -54,6 +54,9 @@ pub(super) fn is_heard(ask: &Ask<'_>, holds: &mut Holds) {
 /// All that can be known of the host before its task begins.
 pub(super) fn may_begin(ask: &Ask<'_>, holds: &mut Holds) {
     is_heard(ask, holds);
+    if let Some(phase) = ask.host().and_then(|host| host.unready.clone()) {
+        holds.push(Reason::NotReady { node: ask.task.node.clone(), phase });
+    }
     let carried = ask.host().map(|host| host.carries.clone()).unwrap_or_default();
     let carries = |what| carried.contains(&what) || ask.task.carries.contains(&what);
     let disturbs = ask.disturbs();

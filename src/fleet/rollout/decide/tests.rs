@@ -34,6 +34,7 @@ fn facts(seconds: i64) -> NodeFacts {
         epoch: 0,
         working: None,
         carries: [].into(),
+        unready: None,
     }
 }
 
@@ -65,6 +66,7 @@ fn view(now: i64, member: Option<&Member>) -> View<'_> {
         may_look: Ok(()),
         may_change: Ok(()),
         start: Some(Why::NotOffered),
+        in_run: None,
         member,
         is_laying: false,
         is_adding: false,
@@ -289,4 +291,22 @@ fn what_only_a_person_can_mend_is_a_failure_that_says_so() {
     assert!(matches!(decide(&record(), &view(10, Some(&out))).record.phase, NodePhase::Failed { .. }));
     let passing = View { steps: Err(vec![Why::NoManagers]), ..view(10, Some(&heard)) };
     assert!(!matches!(decide(&judged(record(), 10), &passing).record.phase, NodePhase::Failed { .. }));
+}
+
+#[test]
+fn a_node_that_a_run_works_on_is_left_to_it_and_an_order_that_is_open_is_ended_first() {
+    let heard = member(10);
+    let run = RunId::new("run-0001");
+    let held = View { in_run: Some(run.clone()), ..view(10, Some(&heard)) };
+    for before in [judged(record(), 10), installed(10)] {
+        let decision = decide(&before, &held);
+        assert_eq!(decision.record.phase, NodePhase::InMaintenance { run: run.clone() });
+        assert_eq!((decision.act, &decision.why[..]), (None, &[Why::InRun { run: run.clone() }][..]));
+    }
+    // Its host restarts in the run: that is no loss.
+    let silent = View { in_run: Some(run.clone()), ..view(1000, Some(&heard)) };
+    assert_eq!(decide(&installed(10), &silent).record.phase, NodePhase::InMaintenance { run: run.clone() });
+    let ordered = decide(&judged(record(), 10), &view(10, Some(&heard))).record;
+    let laying = View { is_laying: true, in_run: Some(run), ..view(11, Some(&heard)) };
+    assert!(matches!(decide(&ordered, &laying).record.phase, NodePhase::Installing { .. }));
 }

@@ -15,7 +15,7 @@ use crate::fleet::desired::{Desired, Host, Refusal, desired};
 use crate::fleet::diff::{Addition, Difference, Drift, Unseen, difference};
 use crate::fleet::preview;
 use crate::model::framework::FrameworkStatus;
-use crate::model::id::{NodeName, SystemId};
+use crate::model::id::{NodeName, RunId, SystemId};
 use crate::model::node::Role;
 use crate::model::rollout::{NodeRollout, Preview, Why};
 use crate::model::snapshot::Snapshot;
@@ -147,9 +147,14 @@ impl Rollout {
                 notes.extend(
                     difference.drift.iter().filter(of).map(|drift| Why::Drift { what: drift.to_string().into() }),
                 );
-                Ok(server
+                let lacks = server
                     .map(|server| due(node, view::of_node(node, server, &difference.additions)))
-                    .unwrap_or_default())
+                    .unwrap_or_default();
+                match self.run_of(system).filter(|_| !lacks.is_empty()) {
+                    // The MDM takes nothing new while a server of the domain is in maintenance.
+                    Some(run) => Err(Why::WaitsFor { what: format!("run {run} to end; then it is added").into() }),
+                    None => Ok(lacks),
+                }
             }
         };
         let not_shown = match snapshot {
@@ -165,6 +170,7 @@ impl Rollout {
                 None => Err(Why::NotApproved { system: system.clone() }),
             },
             start: view::start(record, framework),
+            in_run: self.in_run(node),
             member,
             is_laying: self.laying.contains(node),
             is_adding: self.adding.get(system).is_some_and(|nodes| nodes.contains(node)),
@@ -198,8 +204,19 @@ impl Rollout {
         };
         let version = array.version.as_str();
         let wanted = Wanted { os: &host.os, mdm: version, pinned: part.rollout.release.as_deref() };
-        let goal = Goal { serves, wanted, generation: snapshot.generation, managers: &managers };
+        let goal =
+            Goal { serves, wanted, installed: &host.installed, generation: snapshot.generation, managers: &managers };
         steps::steps(&goal, &*self.settings.choose)
+    }
+
+    /// The run that has a node in work.
+    fn in_run(&self, node: &NodeName) -> Option<RunId> {
+        self.watched.works.values().find_map(|work| work.borrow().in_work(node).cloned())
+    }
+
+    /// The run that works on a system.
+    fn run_of(&self, system: &SystemId) -> Option<RunId> {
+        self.watched.works.get(system)?.borrow().run.as_ref().map(|run| run.id.clone())
     }
 
     /// Who lets this system be changed.

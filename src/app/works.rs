@@ -1,0 +1,370 @@
+//! What do people see of nodes, runs and jobs? Made of what the rollout, the work on systems, the agents and Mesos tell,
+//! and published for the page.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::enrol::crew::{Member, Members};
+use crate::model::framework::FrameworkStatus;
+use crate::model::id::{NodeName, SystemId};
+use crate::model::lifecycle::{self, Lifecycle};
+use crate::model::node::NodePhase;
+use crate::model::offer::Verdict;
+use crate::model::overview::{HoldShown, JobShown, NodeShown, RunShown, Tone, WaveShown, Works};
+use crate::model::rollout::{NodeRollout, RolloutStatus, Why};
+use crate::model::unit::Timestamp;
+
+/// The page is looked at once a second.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// After so long without a word an agent is silent: it reports every 30 s, and after a restart within a minute.
+const SILENT: chrono::TimeDelta = chrono::TimeDelta::seconds(120);
+
+/// What is looked at.
+#[derive(Clone, Default)]
+pub(super) struct Watched {
+    pub(super) members: Option<watch::Receiver<Arc<Members>>>,
+    pub(super) rollout: Option<watch::Receiver<Arc<RolloutStatus>>>,
+    pub(super) framework: Option<watch::Receiver<Arc<FrameworkStatus>>>,
+    pub(super) work: BTreeMap<SystemId, watch::Receiver<Arc<Lifecycle>>>,
+}
+
+impl Watched {
+    fn works(&self) -> Works {
+        let members = self.members.as_ref().map(|members| Arc::clone(&members.borrow())).unwrap_or_default();
+        let rollout = self.rollout.as_ref().map(|rollout| Arc::clone(&rollout.borrow())).unwrap_or_default();
+        let framework = self.framework.as_ref().map(|framework| Arc::clone(&framework.borrow()));
+        let work: Vec<Arc<Lifecycle>> = self.work.values().map(|work| Arc::clone(&work.borrow())).collect();
+        works(&members, &rollout, framework.as_deref(), &work, clock::now())
+    }
+}
+
+/// Publishes what is seen until told to stop.
+pub(super) async fn publish(watched: Watched, works: watch::Sender<Arc<Works>>, stop: CancellationToken) {
+    let mut beat = tokio::time::interval(BEAT);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = beat.tick() => {}
+        }
+        let now = watched.works();
+        works.send_if_modified(|before| {
+            let is_news = **before != now;
+            if is_news {
+                *before = Arc::new(now);
+            }
+            is_news
+        });
+    }
+}
+
+/// All of it.
+pub(super) fn works(
+    members: &Members,
+    rollout: &RolloutStatus,
+    framework: Option<&FrameworkStatus>,
+    work: &[Arc<Lifecycle>],
+    now: Timestamp,
+) -> Works {
+    let mut jobs: Vec<JobShown> = work.iter().flat_map(|work| &work.jobs).map(job).collect();
+    jobs.sort_by_key(|job| (job.next.is_none(), job.next, job.name.clone()));
+    Works {
+        nodes: nodes(members, rollout, framework, work, now),
+        runs: work.iter().filter_map(|work| Some(run(&work.system, work.run.as_ref()?))).collect(),
+        jobs,
+    }
+}
+
+/// Nodes that are rolled out, and those whose agents were heard; whoever is unwell comes first.
+fn nodes(
+    members: &Members,
+    rollout: &RolloutStatus,
+    framework: Option<&FrameworkStatus>,
+    work: &[Arc<Lifecycle>],
+    now: Timestamp,
+) -> Vec<NodeShown> {
+    let offers: BTreeMap<NodeName, String> = framework
+        .iter()
+        .flat_map(|framework| framework.agents.values())
+        .map(|seen| {
+            let said = match &seen.verdict {
+                Verdict::Accept => "accepted".to_owned(),
+                Verdict::Decline { reason } => {
+                    format!("went back: {}", seen.because.clone().unwrap_or_else(|| reason.to_string()))
+                }
+            };
+            (NodeName::new(&seen.hostname), said)
+        })
+        .collect();
+    let names: BTreeSet<&NodeName> = members.keys().chain(rollout.nodes.keys()).collect();
+    let mut nodes: Vec<NodeShown> = names
+        .into_iter()
+        .map(|name| {
+            let run = work.iter().find_map(|work| Some((work, work.in_work(name)?)));
+            let shown = match (rollout.nodes.get(name), members.get(name)) {
+                (Some(node), _) => of_rollout(node),
+                (None, Some(member)) => of_agent(member, now),
+                (None, None) => NodeShown { name: name.to_string(), ..NodeShown::default() },
+            };
+            let shown = match run {
+                Some((work, run)) => NodeShown {
+                    system: Some(work.system.to_string()),
+                    tone: Tone::Busy,
+                    phase: "in work".to_owned(),
+                    why: Some(format!("run {run} works on it")),
+                    ..shown
+                },
+                None => shown,
+            };
+            NodeShown { offer: offers.get(name).cloned(), ..shown }
+        })
+        .collect();
+    nodes.sort_by_key(|node| (std::cmp::Reverse(node.tone), node.name.clone()));
+    nodes
+}
+
+fn of_rollout(node: &NodeRollout) -> NodeShown {
+    let tone = match &node.phase {
+        NodePhase::Ready => Tone::Good,
+        NodePhase::Failed { .. } => Tone::Bad,
+        NodePhase::Lost => Tone::Warn,
+        NodePhase::Wanted
+        | NodePhase::Launching
+        | NodePhase::Installing { .. }
+        | NodePhase::Joining
+        | NodePhase::InMaintenance { .. }
+        | NodePhase::Draining
+        | NodePhase::Retired => Tone::Busy,
+    };
+    let why = node.why.iter().map(Why::to_string).collect::<Vec<_>>().join("; ");
+    NodeShown {
+        name: node.node.to_string(),
+        system: Some(node.system.to_string()),
+        tone,
+        phase: node.phase.as_str().replace('_', " "),
+        why: (!why.is_empty()).then_some(why),
+        since: Some(node.since),
+        offer: None,
+    }
+}
+
+/// A node that is not rolled out by us, and has an agent of ours all the same.
+fn of_agent(member: &Member, now: Timestamp) -> NodeShown {
+    let heard = member.facts.as_ref().map(|facts| facts.seen_at);
+    let (tone, phase) = match (heard, &member.out_of_work) {
+        (_, Some(_)) => (Tone::Bad, "takes no orders"),
+        (None, None) => (Tone::Warn, "was not heard yet"),
+        (Some(at), None) if now - at > SILENT => (Tone::Warn, "silent"),
+        (Some(_), None) => (Tone::Good, "heard"),
+    };
+    NodeShown {
+        name: member.node.to_string(),
+        tone,
+        phase: phase.to_owned(),
+        why: member.out_of_work.clone(),
+        // When it was last heard is no news while it is.
+        since: heard.filter(|_| tone != Tone::Good),
+        ..NodeShown::default()
+    }
+}
+
+fn run(system: &SystemId, run: &lifecycle::RunShown) -> RunShown {
+    let undoing = run.tasks.iter().any(|task| task.standing == "undoing");
+    let is_held = run.tasks.iter().all(|task| task.standing != "working" || !task.holds.is_empty());
+    let (tone, state) = match (&run.halted, &run.cancelled_by, &run.paused_by) {
+        (Some(why), _, _) => (Tone::Bad, format!("halts: {why}")),
+        (None, Some(by), _) => (Tone::Warn, format!("is cancelled by {by}")),
+        (None, None, Some(by)) => (Tone::Warn, format!("is paused by {by}")),
+        (None, None, None) if undoing => (Tone::Warn, "undoes what failed".to_owned()),
+        (None, None, None) if is_held => (Tone::Busy, "waits".to_owned()),
+        (None, None, None) => (Tone::Busy, "goes on".to_owned()),
+    };
+    RunShown {
+        id: run.id.to_string(),
+        what: run.what.clone(),
+        system: Some(system.to_string()),
+        tone,
+        state,
+        done: run.tasks_done,
+        total: run.tasks_total,
+        waves: waves(run),
+        ends_at: Some(run.predicted_end),
+        holds: holds(run),
+    }
+}
+
+/// The stages of the plan.
+fn waves(run: &lifecycle::RunShown) -> Vec<WaveShown> {
+    let mut waves: Vec<WaveShown> = Vec::new();
+    for task in &run.tasks {
+        if waves.last().is_none_or(|wave| wave.name != task.stage) {
+            waves.push(WaveShown { name: task.stage.clone(), ..WaveShown::default() });
+        }
+        let Some(wave) = waves.last_mut() else { continue };
+        wave.total += 1;
+        wave.done += usize::from(matches!(task.standing.as_str(), "done" | "undone" | "skipped"));
+        wave.tone = wave.tone.max(match task.standing.as_str() {
+            "undone" | "undoing" => Tone::Bad,
+            "waiting" | "working" => Tone::Busy,
+            _ => Tone::Good,
+        });
+    }
+    waves
+}
+
+/// Why it waits, each reason once, with the nodes that wait for it.
+fn holds(run: &lifecycle::RunShown) -> Vec<HoldShown> {
+    let mut by_text: BTreeMap<&str, (Vec<&NodeName>, &lifecycle::HoldShown)> = BTreeMap::new();
+    for task in &run.tasks {
+        for hold in &task.holds {
+            let (nodes, first) = by_text.entry(&hold.text).or_insert((Vec::new(), hold));
+            nodes.push(&task.node);
+            if hold.since < first.since {
+                *first = hold;
+            }
+        }
+    }
+    let mut holds: Vec<HoldShown> = by_text
+        .into_values()
+        .map(|(nodes, hold)| {
+            let of = match &nodes[..] {
+                [one] => format!("{one}: {}", hold.text),
+                all => format!("{} nodes: {}", all.len(), hold.text),
+            };
+            HoldShown { why: of, clears: Some(format!("until {}", hold.clears)), since: Some(hold.since) }
+        })
+        .collect();
+    holds.sort_by_key(|hold| hold.since);
+    holds
+}
+
+fn job(job: &lifecycle::JobShown) -> JobShown {
+    let is_bad = |says: &&String| ["no plan", "missed", "left out"].iter().any(|word| says.starts_with(word));
+    JobShown {
+        name: job.name.clone(),
+        what: job.what.clone(),
+        schedule: job.line.clone(),
+        next: job.next.iter().find(|(_, blackout)| blackout.is_none()).map(|(at, _)| *at),
+        last: job.last_due,
+        outcome: job.last_result.clone(),
+        tone: if job.last_result.as_ref().filter(is_bad).is_some() { Tone::Warn } else { Tone::Good },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::hold::{Hardness, ReasonKind};
+    use crate::model::id::{PlanId, RunId};
+    use crate::model::lifecycle::{Mode, TaskShown};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_timestamp(seconds, 0).unwrap()
+    }
+
+    fn task(number: u32, stage: &str, node: &str, standing: &str, holds: &[(&str, i64)]) -> TaskShown {
+        let hold = |(text, since): &(&str, i64)| lifecycle::HoldShown {
+            reason: ReasonKind::Moving,
+            hardness: Hardness::Hard,
+            text: (*text).to_owned(),
+            clears: "its end".to_owned(),
+            since: at(*since),
+            seen_at: None,
+        };
+        TaskShown {
+            number,
+            stage: stage.to_owned(),
+            node: NodeName::new(node),
+            standing: standing.to_owned(),
+            step: None,
+            since: at(0),
+            attempts: 0,
+            why: None,
+            holds: holds.iter().map(hold).collect(),
+        }
+    }
+
+    fn work(tasks: Vec<TaskShown>) -> Arc<Lifecycle> {
+        let run = lifecycle::RunShown {
+            id: RunId::new("run-0001"),
+            plan: PlanId::new("p"),
+            what: "upgrade to R3_6.1.2".to_owned(),
+            approved_by: "ada".to_owned(),
+            opened_at: at(0),
+            paused_by: None,
+            cancelled_by: None,
+            halted: None,
+            failures: 0,
+            tasks_done: 2,
+            tasks_total: tasks.len(),
+            predicted_end: at(900),
+            tasks,
+        };
+        Arc::new(Lifecycle { run: Some(run), ..Lifecycle::nothing(SystemId::new("prod"), Mode::Act, at(0)) })
+    }
+
+    #[test]
+    fn a_run_shows_its_waves_and_each_reason_once_with_who_waits() {
+        let held = work(vec![
+            task(0, "packages", "n1", "done", &[]),
+            task(1, "packages", "n2", "done", &[]),
+            task(2, "sds", "n1", "waiting", &[("pool p moves", 50), ("no window is open", 40)]),
+            task(3, "sds", "n2", "waiting", &[("pool p moves", 30)]),
+        ]);
+        let shown = works(&Members::new(), &RolloutStatus::default(), None, &[held], at(100));
+        let [run] = &shown.runs[..] else { panic!("{shown:?}") };
+        assert_eq!((run.state.as_str(), run.done, run.total, run.ends_at), ("waits", 2, 4, Some(at(900))));
+        let waves: Vec<_> =
+            run.waves.iter().map(|wave| (wave.name.as_str(), wave.tone, wave.done, wave.total)).collect();
+        assert_eq!(waves, [("packages", Tone::Good, 2, 2), ("sds", Tone::Busy, 0, 2)]);
+        let holds: Vec<_> = run.holds.iter().map(|hold| (hold.why.as_str(), hold.since)).collect();
+        assert_eq!(holds, [("2 nodes: pool p moves", Some(at(30))), ("n1: no window is open", Some(at(40)))]);
+        assert_eq!(run.holds[0].clears.as_deref(), Some("until its end"));
+    }
+
+    #[test]
+    fn a_node_in_work_says_so_and_one_without_a_rollout_is_shown_by_its_agent() {
+        let node = NodeName::new("n1");
+        let member =
+            Arc::new(Member { out_of_work: Some("the ledger is damaged".into()), ..Member::new(node.clone()) });
+        let other = Arc::new(Member::new(NodeName::new("n2")));
+        let members: Members = [(node, member), (NodeName::new("n2"), other)].into();
+        let quiet = works(&members, &RolloutStatus::default(), None, &[], at(0));
+        let said: Vec<_> = quiet.nodes.iter().map(|node| (node.name.as_str(), node.phase.as_str())).collect();
+        assert_eq!(said, [("n1", "takes no orders"), ("n2", "was not heard yet")]);
+        let busy = work(vec![task(0, "sds", "n2", "working", &[])]);
+        let shown = works(&members, &RolloutStatus::default(), None, &[busy], at(0));
+        assert_eq!(shown.nodes[1].phase, "in work");
+        assert_eq!(shown.runs[0].state, "goes on");
+    }
+
+    #[test]
+    fn the_job_that_runs_next_comes_first_and_a_time_in_a_blackout_is_none() {
+        let line = |name: &str, next: Vec<(Timestamp, Option<String>)>, last: Option<&str>| lifecycle::JobShown {
+            name: name.to_owned(),
+            what: "upgrade".to_owned(),
+            line: "0 2 * * SAT".to_owned(),
+            next,
+            last_due: None,
+            last_result: last.map(str::to_owned),
+            last_success: None,
+        };
+        let jobs = vec![
+            line("never", Vec::new(), Some("missed: the controller was not there in time")),
+            line("late", vec![(at(10), Some("year end".to_owned())), (at(90), None)], None),
+            line("soon", vec![(at(20), None)], Some("began a run of plan p")),
+        ];
+        let work = Lifecycle { jobs, ..Lifecycle::nothing(SystemId::new("prod"), Mode::Act, at(0)) };
+        let shown = works(&Members::new(), &RolloutStatus::default(), None, &[Arc::new(work)], at(0));
+        let said: Vec<_> = shown.jobs.iter().map(|job| (job.name.as_str(), job.next, job.tone)).collect();
+        assert_eq!(
+            said,
+            [("soon", Some(at(20)), Tone::Good), ("late", Some(at(90)), Tone::Good), ("never", None, Tone::Warn)]
+        );
+    }
+}

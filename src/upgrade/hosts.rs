@@ -1,0 +1,155 @@
+//! What does the work see of a system's hosts? What their agents say, where they are, and what else lies on them. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::enrol::crew::Member;
+use crate::model::id::NodeName;
+use crate::model::node::{Carries, NodeFacts, NodePhase};
+use crate::model::step::{Component, StepId};
+use crate::model::version::as_reported;
+use crate::work::seam::{Packages, Surroundings};
+
+/// Where things run whose loss would hurt others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// The boot of the host on which this controller runs.
+    pub boot_id: Box<str>,
+    /// By the names or addresses of hosts, as the configuration or a master says them.
+    pub by_host: BTreeMap<Box<str>, BTreeSet<Carries>>,
+}
+
+/// What others than its agent know of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Placed {
+    /// Its addresses.
+    pub addresses: BTreeSet<Box<str>>,
+    /// How far its rollout is; none: it has none.
+    pub phase: Option<NodePhase>,
+    /// What can be installed on it.
+    pub packages: Option<Arc<Packages>>,
+    /// The step that it has in hand, as far as the work was told.
+    pub in_hand: Option<StepId>,
+}
+
+/// The hosts of a system.
+pub fn surroundings<'a>(nodes: impl IntoIterator<Item = (&'a Member, Placed)>, places: &Places) -> Surroundings {
+    let mut around = Surroundings::default();
+    for (member, placed) in nodes {
+        let Some(said) = &member.facts else { continue };
+        let facts = facts(&member.node, said, &placed, places);
+        around.nodes.insert(member.node.clone(), facts);
+        if let Some(packages) = placed.packages {
+            around.packages.insert(member.node.clone(), packages);
+        }
+        around.addresses.insert(member.node.clone(), placed.addresses);
+    }
+    around
+}
+
+/// The agent's words, with releases as the MDM writes them and with what else is known.
+fn facts(node: &NodeName, said: &NodeFacts, placed: &Placed, places: &Places) -> NodeFacts {
+    let reported = |versions: &BTreeMap<Component, BTreeSet<Box<str>>>| {
+        let of = |all: &BTreeSet<Box<str>>| all.iter().map(|version| as_reported(version)).collect();
+        versions.iter().map(|(component, all)| (*component, of(all))).collect()
+    };
+    let names = placed.addresses.iter().map(|address| &**address).chain([node.as_str()]);
+    let mut carries: BTreeSet<Carries> =
+        names.filter_map(|name| places.by_host.get(name)).flatten().copied().chain(said.carries.clone()).collect();
+    // The kernel's id of a boot is one host's alone.
+    if !said.boot_id.is_empty() && said.boot_id == places.boot_id {
+        carries.insert(Carries::Controller);
+    }
+    if said.running.contains(&Component::Gateway) {
+        carries.insert(Carries::Gateway);
+    }
+    NodeFacts {
+        installed: reported(&said.installed),
+        staged: reported(&said.staged),
+        carries,
+        unready: placed.phase.as_ref().and_then(unready),
+        working: said.working.clone().or_else(|| placed.in_hand.clone()),
+        ..said.clone()
+    }
+}
+
+/// Why the work waits for the rollout. A node that a run has is the work's own.
+fn unready(phase: &NodePhase) -> Option<Box<str>> {
+    match phase {
+        NodePhase::Ready | NodePhase::InMaintenance { .. } | NodePhase::Retired => None,
+        NodePhase::Wanted
+        | NodePhase::Launching
+        | NodePhase::Installing { .. }
+        | NodePhase::Joining
+        | NodePhase::Draining
+        | NodePhase::Lost
+        | NodePhase::Failed { .. } => Some(phase.as_str().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::node::FORM;
+    use crate::model::unit::Timestamp;
+
+    fn member(name: &str) -> Member {
+        let said = NodeFacts {
+            form: FORM,
+            seen_at: Timestamp::from_timestamp(5, 0).unwrap(),
+            boot_id: format!("boot of {name}").into(),
+            kernel: "5".into(),
+            next_kernel: "5".into(),
+            modules: [].into(),
+            installed: [(Component::Sds, ["3.6-700.103".into()].into())].into(),
+            staged: [(Component::Sds, ["3.6-900.1".into()].into())].into(),
+            running: [Component::Sds].into(),
+            open_volumes: 0,
+            epoch: 0,
+            working: None,
+            carries: [].into(),
+            unready: None,
+        };
+        Member { facts: Some(said), ..Member::new(NodeName::new(name)) }
+    }
+
+    fn see(name: &str, placed: Placed, places: &Places) -> NodeFacts {
+        let around = surroundings([(&member(name), placed)], places);
+        around.nodes[&NodeName::new(name)].clone()
+    }
+
+    #[test]
+    fn releases_of_packages_are_seen_as_the_mdm_writes_them() {
+        let seen = see("n1", Placed::default(), &Places::default());
+        assert_eq!(seen.installed[&Component::Sds], ["R3_6.700.103".into()].into());
+        assert_eq!(seen.staged[&Component::Sds], ["R3_6.900.1".into()].into());
+        assert_eq!((seen.carries, seen.unready), (BTreeSet::new(), None));
+    }
+
+    #[test]
+    fn what_else_lies_on_a_host_is_found_by_its_boot_its_name_and_its_addresses() {
+        let places = Places {
+            boot_id: "boot of n1".into(),
+            by_host: [
+                ("n2".into(), [Carries::MesosMaster].into()),
+                ("10.0.0.3".into(), [Carries::ZooKeeper, Carries::Gateway].into()),
+            ]
+            .into(),
+        };
+        assert_eq!(see("n1", Placed::default(), &places).carries, [Carries::Controller].into());
+        assert_eq!(see("n2", Placed::default(), &places).carries, [Carries::MesosMaster].into());
+        let third = Placed { addresses: ["10.0.0.3".into()].into(), ..Placed::default() };
+        assert_eq!(see("n3", third, &places).carries, [Carries::Gateway, Carries::ZooKeeper].into());
+    }
+
+    #[test]
+    fn a_node_that_the_rollout_has_in_work_is_not_ready_and_one_that_was_never_heard_is_not_there() {
+        let in_phase =
+            |phase| see("n1", Placed { phase: Some(phase), ..Placed::default() }, &Places::default()).unready;
+        assert_eq!(in_phase(NodePhase::Joining).as_deref(), Some("joining"));
+        assert_eq!(in_phase(NodePhase::Ready), None);
+        assert_eq!(in_phase(NodePhase::InMaintenance { run: crate::model::id::RunId::new("r") }), None);
+        let silent = Member::new(NodeName::new("n2"));
+        assert_eq!(surroundings([(&silent, Placed::default())], &Places::default()), Surroundings::default());
+    }
+}
