@@ -37,7 +37,7 @@ pub fn task(system: &System, programs: &Programs, id: &str, generation: Generati
         accepted: wanted.accepted,
     };
     let password = Hidden::new(wanted.login.password.reveal());
-    Some((Task::ConsumeVolumes(consume), Secrets { volumes: Some(password), ..Secrets::default() }))
+    Some((Task::ConsumeVolumes(Box::new(consume)), Secrets { volumes: Some(password), ..Secrets::default() }))
 }
 
 /// The newest file of a program, by names such as `rexray-0.11.4` or `dvdcli-Linux-x86_64-0.2.1`.

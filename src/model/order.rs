@@ -223,7 +223,7 @@ pub enum Task {
         trusts_any: bool,
     },
     /// Tasks of the node's Mesos agent can get volumes of a system.
-    ConsumeVolumes(Consume),
+    ConsumeVolumes(Box<Consume>),
     /// A task of another release.
     #[serde(other)]
     Unknown,

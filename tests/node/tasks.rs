@@ -67,7 +67,7 @@ pub(crate) fn consumer(id: &str) -> (SimHost, Order) {
         accepted: false,
     };
     let secrets = Secrets { volumes: Some(Hidden::new("hunter2")), ..Secrets::default() };
-    (host, Order { secrets, ..order(id, Task::ConsumeVolumes(consume)) })
+    (host, Order { secrets, ..order(id, Task::ConsumeVolumes(Box::new(consume))) })
 }
 
 pub(crate) struct Place(tempfile::TempDir);
@@ -244,7 +244,7 @@ fn a_driver_of_volumes_is_told_what_it_needs_and_a_unit_of_somebody_else_stays()
     // Without a program there is nothing to call, and the place to put it is told.
     let (mut host, order_in) = consumer("1");
     let Task::ConsumeVolumes(consume) = order_in.task.clone() else { panic!() };
-    let task = Task::ConsumeVolumes(Consume { dvdcli: None, ..consume });
+    let task = Task::ConsumeVolumes(Box::new(Consume { dvdcli: None, ..*consume }));
     let finished = Place::new().does(&mut host, &Order { task, ..order_in });
     assert!(why(&finished).contains("dvdcli is in none of"), "{finished:?}");
 }

@@ -180,7 +180,7 @@ async fn a_task_finds_what_another_wrote_on_another_node() {
         generation: Generation::V2_0,
         accepted: false,
     };
-    let task = Task::ConsumeVolumes(consume.clone());
+    let task = Task::ConsumeVolumes(Box::new(consume.clone()));
 
     // Nothing is there yet, and each thing that lacks is told.
     let before = rows(&mut lab, "a1").await;
@@ -196,7 +196,7 @@ async fn a_task_finds_what_another_wrote_on_another_node() {
     }
     let without = lab.does("a1", task.clone(), Secrets::default()).await;
     assert!(why(&without).contains("the order has none"), "{without:?}");
-    let newer = Task::ConsumeVolumes(Consume { generation: Generation::V3_5, ..consume.clone() });
+    let newer = Task::ConsumeVolumes(Box::new(Consume { generation: Generation::V3_5, ..consume.clone() }));
     assert!(why(&lab.does("a1", newer, secrets(&system)).await).contains("volume_driver was never seen"));
 
     for host in HOSTS {
