@@ -66,11 +66,11 @@ impl fmt::Display for OrderId {
 /// into no log and into no ledger.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Hidden(String);
+pub struct Hidden(Box<str>);
 
 impl Hidden {
     /// Hides a text.
-    pub fn new(text: impl Into<String>) -> Self {
+    pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(text.into())
     }
 
