@@ -243,6 +243,7 @@ fn known_keys() -> BTreeSet<String> {
                 | "notify.escalate"
                 | "systems.prod.monitor"
                 | "systems.prod.lifecycle"
+                | "systems.prod.volumes"
                 | "systems.prod.rollout"
                 | "systems.prod.rollout.disks"
                 | "systems.prod.rollout.mdm"

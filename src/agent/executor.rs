@@ -65,8 +65,46 @@ impl Briefing {
     }
 }
 
+/// What an executor does to the world. Nothing else is: this list is what tests kill it before and after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// The Mesos agent hears how a task is.
+    Report,
+    /// The controller is asked for a certificate.
+    Ask,
+    /// Key and certificate are kept.
+    KeepPapers,
+    /// The node's agent is made to run.
+    Settle,
+}
+
+impl Effect {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Report, Self::Ask, Self::KeepPapers, Self::Settle];
+
+    /// Its name in the list of effects.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Report => "report",
+            Self::Ask => "ask",
+            Self::KeepPapers => "keep_papers",
+            Self::Settle => "settle",
+        }
+    }
+}
+
+/// Which side of an effect the executor is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Side {
+    Before,
+    After,
+}
+
 /// How the agent lives on a host.
 pub trait Body: Send {
+    /// Hears of each effect, from both sides.
+    fn seen(&mut self, _side: Side, _effect: Effect) {}
     /// Makes it run; with new papers, run again. The error says what helps.
     fn settle(&mut self, briefing: &Briefing, new_papers: bool) -> impl Future<Output = Result<(), String>> + Send;
     /// Whether it runs. One that the executor has to start again is started.
@@ -141,7 +179,7 @@ impl<B: Body> Program<B> {
                 None => return,
                 Some(Happened::Launched { task, .. }) => {
                     self.tasks.push(task.clone());
-                    report(&self.say, &task, TaskState::Starting, None, "the executor is there").await;
+                    self.report(&task, TaskState::Starting, None, "the executor is there").await;
                     self.begin().await;
                     continue;
                 }
@@ -161,7 +199,7 @@ impl<B: Body> Program<B> {
                 "it was told to end; the node agent goes on"
             };
             for task in &ended {
-                report(&self.say, task, TaskState::Killed, None, words).await;
+                self.report(task, TaskState::Killed, None, words).await;
             }
             if is_over {
                 return;
@@ -190,7 +228,9 @@ impl<B: Body> Program<B> {
                 let ask = Ask::Certificate { request: request.pem().to_owned() };
                 self.stage = Stage::Asking(request);
                 // Texts cannot fail to be written.
+                self.body.seen(Side::Before, Effect::Ask);
                 let _ = self.say.send(Say::Ask(serde_json::to_vec(&ask).unwrap_or_default())).await;
+                self.body.seen(Side::After, Effect::Ask);
             }
             Err(error) => self.pause(format!("no key can be made: {error}")).await,
         }
@@ -201,7 +241,9 @@ impl<B: Body> Program<B> {
         let Stage::Asking(request) = &self.stage else { return };
         match serde_json::from_slice(data) {
             Ok(Answer::Certificate { node, certificate, authority }) => {
+                self.body.seen(Side::Before, Effect::KeepPapers);
                 let kept = papers::keep(&briefing.folder(), request, &certificate, &authority, &briefing.authority);
+                self.body.seen(Side::After, Effect::KeepPapers);
                 match kept {
                     Ok(()) => {
                         info!(node, "the node has its certificate");
@@ -219,7 +261,10 @@ impl<B: Body> Program<B> {
 
     /// Makes the agent run; with new papers, run again.
     async fn install(&mut self, briefing: &Briefing, new_papers: bool) {
-        match self.body.settle(briefing, new_papers).await {
+        self.body.seen(Side::Before, Effect::Settle);
+        let settled = self.body.settle(briefing, new_papers).await;
+        self.body.seen(Side::After, Effect::Settle);
+        match settled {
             Ok(()) => self.watch().await,
             Err(why) => self.pause(why).await,
         }
@@ -274,16 +319,18 @@ impl<B: Body> Program<B> {
             return;
         }
         self.told = Some(now);
-        for task in &self.tasks {
-            report(&self.say, task, TaskState::Running, Some(healthy), message).await;
+        for task in self.tasks.clone() {
+            self.report(&task, TaskState::Running, Some(healthy), message).await;
         }
     }
-}
 
-async fn report(say: &mpsc::Sender<Say>, task: &TaskId, state: TaskState, healthy: Option<bool>, message: &str) {
-    let said = Say::State { task: task.clone(), state, healthy, message: message.to_owned() };
-    // The loop has ended; so will we.
-    let _ = say.send(said).await;
+    async fn report(&mut self, task: &TaskId, state: TaskState, healthy: Option<bool>, message: &str) {
+        let said = Say::State { task: task.clone(), state, healthy, message: message.to_owned() };
+        self.body.seen(Side::Before, Effect::Report);
+        // The loop has ended; so will we.
+        let _ = self.say.send(said).await;
+        self.body.seen(Side::After, Effect::Report);
+    }
 }
 
 #[cfg(test)]

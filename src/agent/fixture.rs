@@ -28,7 +28,7 @@ pub(super) fn secret_install() -> Order {
         url: None,
     };
     let task = Task::Install(Install { component: Component::Lia, artefact, mdms: Vec::new() });
-    let secrets = Secrets { lia_token: Some(Hidden::new("hunter2")), gateway_admin: None, mdm_admin: None };
+    let secrets = Secrets { lia_token: Some(Hidden::new("hunter2")), ..Secrets::default() };
     Order { secrets, ..order("lia", 1, task) }
 }
 

@@ -66,12 +66,15 @@ pub fn run(when: When, order: &Order, host: &mut dyn Host) -> Result<(), String>
 
 fn component(task: &Task) -> Option<String> {
     match task {
-        Task::Install(install) | Task::PutBack(install) => Some(install.component.to_string()),
+        Task::Install(install) | Task::InstallBare { install, .. } | Task::PutBack(install) => {
+            Some(install.component.to_string())
+        }
         Task::Remove { component } | Task::Service { component, .. } => Some(component.to_string()),
         Task::ConnectSdc { .. } => Some("sdc".to_owned()),
         Task::Mdm(_) | Task::MdmRole { .. } => Some("mdm".to_owned()),
         Task::LinkLia { .. } => Some("lia".to_owned()),
         Task::ConnectGateway { .. } => Some("gateway".to_owned()),
+        Task::ConsumeVolumes(_) => Some("volumes".to_owned()),
         Task::Preflight(_)
         | Task::Stage { .. }
         | Task::Prerequisites { .. }

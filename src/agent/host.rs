@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -136,6 +136,15 @@ pub trait Host {
     fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, HostError>;
     /// Makes a file durable with its whole content, or leaves the old one. One that is there keeps owner and mode.
     fn write(&mut self, path: &str, content: &[u8], mode: u32) -> Result<(), HostError>;
+    /// Makes a file durable that only root can read, whatever there was of its name.
+    fn write_secret(&mut self, path: &str, content: &[u8]) -> Result<(), HostError> {
+        self.remove(path)?;
+        self.write(path, content, 0o600)
+    }
+    /// Whether only root can read a file. On simulated nodes there is nobody else.
+    fn is_secret(&mut self, _path: &str) -> Result<bool, HostError> {
+        Ok(true)
+    }
     /// Removes a file; it may be gone already.
     fn remove(&mut self, path: &str) -> Result<(), HostError>;
     /// The names in a folder; none when there is no such folder.
@@ -283,6 +292,8 @@ pub fn write_durably(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         _ => {}
     }
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+    // Whatever is masked for the agent's own files is no matter here.
+    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
     file.write_all(content)?;
     file.sync_all()?;
     std::fs::rename(&beside, path)?;

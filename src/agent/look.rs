@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::host::{Call, Host};
 use super::preflight::proc;
-use super::recipes::component::{facts, package_name};
-use super::recipes::os::{Books, Os};
+use super::recipes::component::facts;
+use super::recipes::os::Os;
 use super::recipes::package::PackageFile;
 use super::recipes::release::Release;
-use super::recipes::{Installed, dpkg, driver, drv_cfg, rpm};
-use super::steps::note;
+use super::recipes::{Installed, driver, drv_cfg};
+use super::steps::{self, note};
 use crate::model::order::{Component, HostReport};
 
 /// A tie-breaker is the manager's package, so it is no component of its own here.
@@ -27,7 +27,7 @@ pub fn look(host: &mut dyn Host) -> HostReport {
     let lines = text.lines().map(str::trim).filter(|line| OS_LINES.iter().any(|name| line.starts_with(name)));
     let os = lines.collect::<Vec<_>>().join("\n");
     let known = Os::read(&os).ok();
-    let installed = known.as_ref().and_then(Os::books).map(|books| installed(books, host)).unwrap_or_default();
+    let installed = known.as_ref().map(|os| installed(os, host)).unwrap_or_default();
     let modules = known.as_ref().map(|os| modules(os, &installed, host)).unwrap_or_default();
     HostReport {
         os,
@@ -46,19 +46,10 @@ fn table(host: &mut dyn Host, path: &str) -> Option<String> {
     host.read(path).ok().flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn installed(books: Books, host: &mut dyn Host) -> BTreeMap<String, BTreeSet<String>> {
+fn installed(os: &Os, host: &mut dyn Host) -> BTreeMap<String, BTreeSet<String>> {
     let mut all = BTreeMap::new();
     for component in COMPONENTS {
-        let name = package_name(component, books);
-        let call = match books {
-            Books::Rpm => rpm::query(&name),
-            Books::Dpkg => dpkg::query(&name),
-        };
-        let Ok(output) = host.run(&call) else { continue };
-        let read = match books {
-            Books::Rpm => rpm::read(&name, &output),
-            Books::Dpkg => dpkg::read(&name, &output),
-        };
+        let Ok(read) = steps::installed(component, os, host) else { continue };
         // The books do not show a script that failed; the note does, which was made before.
         let noted = host.exists(&note(component, host));
         let versions = match read {

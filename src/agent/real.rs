@@ -78,6 +78,15 @@ impl Host for RealHost {
         }
     }
 
+    fn write_secret(&mut self, path: &str, content: &[u8]) -> Result<(), HostError> {
+        write_durably(Path::new(path), content, 0o600).map_err(fail("write", path))
+    }
+
+    fn is_secret(&mut self, path: &str) -> Result<bool, HostError> {
+        let file = fs::metadata(path).map_err(fail("look at", path))?;
+        Ok(file.uid() == 0 && file.mode() & 0o077 == 0)
+    }
+
     fn remove(&mut self, path: &str) -> Result<(), HostError> {
         remove_durably(Path::new(path)).map_err(fail("remove", path))
     }

@@ -507,6 +507,7 @@ const fn needs_secrets(task: &Task) -> bool {
         Task::Install(install) | Task::PutBack(install) => {
             matches!(install.component, Component::Lia | Component::Gateway)
         }
+        Task::ConsumeVolumes(_) => true,
         // A new cluster has a password that everybody knows, and a look needs none.
         Task::Mdm(task) => !matches!(task.change, Change::Look | Change::Create { .. } | Change::Unknown),
         _ => false,

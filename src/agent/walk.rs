@@ -68,6 +68,7 @@ const fn acts(task: &Task) -> u32 {
         | Task::Stage { .. }
         | Task::Prerequisites { .. }
         | Task::Install(_)
+        | Task::InstallBare { .. }
         | Task::PutBack(_)
         | Task::Remove { .. }
         | Task::Service { .. }
@@ -75,7 +76,8 @@ const fn acts(task: &Task) -> u32 {
         | Task::Mdm(_)
         | Task::MdmRole { .. }
         | Task::LinkLia { .. }
-        | Task::ConnectGateway { .. } => 3,
+        | Task::ConnectGateway { .. }
+        | Task::ConsumeVolumes(_) => 3,
     }
 }
 

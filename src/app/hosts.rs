@@ -305,9 +305,11 @@ fn pattern(os: &Os) -> String {
     let tag = match os.family {
         Family::El => format!("el{major}"),
         Family::Sles => format!("sle{major}.{minor}"),
-        Family::Debian | Family::Immutable => format!("Ubuntu.{major}.{minor:02}"),
+        Family::Debian => format!("Ubuntu.{major}.{minor:02}"),
+        // A bundle of plain files is for all of them.
+        Family::Immutable => return "EMC-ScaleIO-COMPONENT-VERSION.x86_64.tgz".to_owned(),
     };
-    let end = if os.books() == Some(Books::Dpkg) { "deb" } else { "rpm" };
+    let end = if os.books() == Books::Dpkg { "deb" } else { "rpm" };
     format!("EMC-ScaleIO-COMPONENT-VERSION.{tag}.x86_64.{end}")
 }
 

@@ -303,6 +303,7 @@ fn configuration(
         request_timeout: Duration::from_secs(30),
         max_answer_bytes: MAX_ANSWER_BYTES,
         rollout: None,
+        volumes: None,
     };
     let quick = |alert: &str| Override {
         alert: alert.to_owned(),

@@ -33,6 +33,9 @@ pub(super) struct Arguments {
     /// A system of the configuration, whose gateways must be reached too
     #[arg(long, value_name = "NAME")]
     system: Option<String>,
+    /// Also whether tasks of its Mesos agent can get volumes
+    #[arg(long)]
+    volumes: bool,
     /// Print the rows as JSON
     #[arg(long)]
     json: bool,
@@ -68,6 +71,7 @@ pub(super) fn check(
         reach,
         mtu: arguments.mtu,
         link_mbit: arguments.link,
+        volumes: arguments.volumes,
         ..Preflight::default()
     };
     match look(&asked) {

@@ -19,6 +19,7 @@ mod secret;
 mod section;
 mod source;
 mod system;
+pub mod volumes;
 mod web;
 
 use std::collections::BTreeMap;
@@ -206,6 +207,8 @@ pub struct System {
     pub max_answer_bytes: u64,
     /// What the storage shall look like; none: nothing is rolled out.
     pub rollout: Option<rollout::Rollout>,
+    /// How tasks of Mesos get its volumes; none: they get none by us.
+    pub volumes: Option<volumes::Volumes>,
 }
 
 /// The base address of a gateway, without a path.

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::load::readable;
 use super::section::{Complaint, Section, complain};
-use super::{GatewayUrl, Login, Secret, System, Trust, rollout};
+use super::{GatewayUrl, Login, Secret, System, Trust, rollout, volumes};
 
 /// TCP and TLS to a gateway in the same data centre take milliseconds; a
 /// gateway that is being restarted answers a SYN within a few seconds.
@@ -38,6 +38,7 @@ impl System {
             request_timeout: DEFAULT_REQUEST_TIMEOUT,
             max_answer_bytes: DEFAULT_MAX_ANSWER,
             rollout: None,
+            volumes: None,
         }
     }
 }
@@ -66,6 +67,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<System> {
         section.note("connect_timeout", complain(what, format!("set it to {} or less", show(request_timeout))));
     }
     let rollout = section.optional_section("rollout").map(rollout::read);
+    let volumes = section.optional_section("volumes").map(volumes::read);
     section.finish();
     Some(System {
         gateways: gateways?,
@@ -79,6 +81,10 @@ pub(super) fn read(mut section: Section<'_>) -> Option<System> {
         request_timeout,
         max_answer_bytes: max_answer_bytes.unwrap_or(DEFAULT_MAX_ANSWER),
         rollout,
+        volumes: match volumes {
+            Some(volumes) => Some(volumes?),
+            None => None,
+        },
     })
 }
 

@@ -22,4 +22,5 @@ pub mod roles;
 pub mod rollout;
 pub mod run;
 mod status;
+pub mod volumes;
 pub mod workloads;

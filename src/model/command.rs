@@ -146,6 +146,10 @@ commands! {
     /// Tells a gateway the managers.
     ConnectGateway "gateway_mdm_addresses" "mdm.ip.addresses= in gatewayUser.properties, restart of scaleio-gateway"
         SEEN, "the original framework, Puppet modules, the vendor's Ansible roles";
+    /// Runs the driver by which tasks of Mesos get volumes.
+    VolumeDriver "volume_driver" "scaleio section in /etc/rexray/config.yml, rexray start -f as a service, dvdcli"
+        [Some(Seen), Some(Inferred), Some(Inferred), Some(Inferred)],
+        "the original framework and recipes for test systems of 2.0; REX-Ray ended before 3.0";
     /// Loads the SDC's module on a host without packages.
     BareSdc "bare_sdc" "insmod scini.ko, mknod /dev/scini, drv_cfg --load_cfg_file"
         [Some(Seen), Some(Inferred), Some(Inferred), Some(Inferred)], "a BOSH release for 2.0";

@@ -66,11 +66,11 @@ impl fmt::Display for OrderId {
 /// into no log and into no ledger.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Hidden(String);
+pub struct Hidden(Box<str>);
 
 impl Hidden {
     /// Hides a text.
-    pub fn new(text: impl Into<String>) -> Self {
+    pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(text.into())
     }
 
@@ -117,12 +117,15 @@ pub struct Secrets {
     /// For the MDM cluster: the password of its administrator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mdm_admin: Option<Hidden>,
+    /// For the driver of volumes: the password of its user at the gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volumes: Option<Hidden>,
 }
 
 impl Secrets {
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
-        self.lia_token.is_none() && self.gateway_admin.is_none() && self.mdm_admin.is_none()
+        self.lia_token.is_none() && self.gateway_admin.is_none() && self.mdm_admin.is_none() && self.volumes.is_none()
     }
 }
 
@@ -146,6 +149,14 @@ pub enum Task {
     },
     /// A component is installed in the version of a package, and its service runs.
     Install(Install),
+    /// A component lies on a host without a package manager, and its service runs.
+    InstallBare {
+        /// The component; its file is a bundle of plain files.
+        install: Install,
+        /// A person has accepted what was not proven.
+        #[serde(default)]
+        accepted: bool,
+    },
     /// The same, also where a newer version is installed: what was tried is taken back.
     PutBack(Install),
     /// A component is gone from the node.
@@ -211,6 +222,8 @@ pub enum Task {
         #[serde(default)]
         trusts_any: bool,
     },
+    /// Tasks of the node's Mesos agent can get volumes of a system.
+    ConsumeVolumes(Box<Consume>),
     /// A task of another release.
     #[serde(other)]
     Unknown,
@@ -224,6 +237,7 @@ impl Task {
             Self::Stage { .. } => "stage",
             Self::Prerequisites { .. } => "prerequisites",
             Self::Install(_) => "install",
+            Self::InstallBare { .. } => "install_bare",
             Self::PutBack(_) => "put_back",
             Self::Remove { .. } => "remove",
             Self::Service { .. } => "service",
@@ -235,6 +249,7 @@ impl Task {
             Self::MdmRole { .. } => "mdm_role",
             Self::LinkLia { .. } => "link_lia",
             Self::ConnectGateway { .. } => "connect_gateway",
+            Self::ConsumeVolumes(_) => "consume_volumes",
             Self::Unknown => "unknown",
         }
     }
@@ -266,6 +281,39 @@ pub struct Install {
     pub mdms: Vec<IpAddr>,
 }
 
+/// How the volumes of a system come to the tasks of a node: by REX-Ray, which the `docker/volume`
+/// isolator of Mesos asks by way of dvdcli.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consume {
+    /// The program `rexray`; none: it is on the node already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rexray: Option<Artefact>,
+    /// The program `dvdcli`; none: it is on the node already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dvdcli: Option<Artefact>,
+    /// The gateway, `https://host:port`. REX-Ray takes one.
+    pub gateway: String,
+    /// Who it logs in as there; the password is a secret of the order.
+    pub user: String,
+    /// The id of the system, in hexadecimal digits. Names may be shared or missing.
+    pub system: String,
+    /// The protection domain of new volumes.
+    pub domain: String,
+    /// Their pool.
+    pub pool: String,
+    /// Whether they take their space as they are written.
+    pub thin: bool,
+    /// Whether a volume is taken from another node that still has it. The MDM cuts that one off first.
+    pub preempts: bool,
+    /// Whether the gateway's certificate is taken without looking at it.
+    pub trusts_any: bool,
+    /// Of which release the system is.
+    pub generation: Generation,
+    /// A person has accepted what was not proven.
+    #[serde(default)]
+    pub accepted: bool,
+}
+
 /// What a node is asked to be good for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -294,6 +342,9 @@ pub struct Preflight {
     /// The memory it must have, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u64>,
+    /// Whether tasks of its Mesos agent shall get volumes.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub volumes: bool,
 }
 
 /// A part of ScaleIO that a node can carry.
@@ -481,7 +532,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_sent_and_not_shown() {
-        let secrets = Secrets { lia_token: Some(Hidden::new("hunter2")), gateway_admin: None, mdm_admin: None };
+        let secrets = Secrets { lia_token: Some(Hidden::new("hunter2")), ..Secrets::default() };
         assert!(!format!("{secrets:?}").contains("hunter2"));
         assert_eq!(serde_json::to_string(&secrets).unwrap(), r#"{"lia_token":"hunter2"}"#);
     }

@@ -40,6 +40,7 @@ pub struct SimNode {
     /// What the scripts of packages saw of the variables they know.
     pub seen: Vec<String>,
     packages: BTreeMap<String, Package>,
+    links: BTreeMap<String, String>,
     is_dpkg: bool,
 }
 
@@ -89,8 +90,75 @@ impl SimNode {
     pub fn read(&self, path: &str) -> Option<Vec<u8>> {
         match path {
             "/proc/net/tcp" => Some(self.sockets().into_bytes()),
-            _ => self.files.get(path).cloned(),
+            _ => self.files.get(&self.real(path)).cloned(),
         }
+    }
+
+    /// Where a path leads.
+    fn real(&self, path: &str) -> String {
+        let through = |(link, to): (&String, &String)| {
+            let rest = path.strip_prefix(link.as_str())?;
+            rest.starts_with('/').then(|| format!("{to}{rest}"))
+        };
+        self.links.iter().find_map(through).unwrap_or_else(|| path.to_owned())
+    }
+
+    /// Whether there is something of this name: a file, a folder, a link that leads somewhere.
+    pub fn has(&self, path: &str) -> bool {
+        let path = self.links.get(path).cloned().unwrap_or_else(|| self.real(path));
+        let inside = format!("{path}/");
+        self.files.contains_key(&path) || self.files.keys().any(|file| file.starts_with(&inside))
+    }
+
+    /// The names in a folder.
+    pub fn list(&self, folder: &str) -> Vec<String> {
+        let inside = format!("{}/", self.real(folder));
+        let under = |path: &String| Some(path.strip_prefix(&inside)?.split('/').next()?.to_owned());
+        self.files.keys().filter_map(under).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Removes a file or a link.
+    pub fn remove(&mut self, path: &str) {
+        if self.links.remove(path).is_none() {
+            self.files.remove(&self.real(path));
+        }
+    }
+
+    /// What is done to plain files. A kill in its middle leaves a part of it.
+    fn plain_files(&mut self, argv: &[&str], killed: bool) -> Option<Ended> {
+        match argv {
+            ["sh", "-c", _, "sh", _] => {}
+            // A bundle is text that lists its files.
+            ["tar", "-xzf", file, "-C", folder] => {
+                self.effect("unpack");
+                let list = self.files.get(*file).map(|text| String::from_utf8_lossy(text).into_owned())?;
+                for name in list.lines().take(if killed { 1 } else { usize::MAX }) {
+                    self.files.insert(format!("{folder}/{name}"), Vec::new());
+                }
+            }
+            ["ln", "-sfn", to, link] => drop(self.links.insert((*link).to_owned(), (*to).to_owned())),
+            ["mv", "-fT", from, link] => {
+                self.effect("switch");
+                let to = self.links.remove(*from)?;
+                self.links.insert((*link).to_owned(), to);
+            }
+            ["rm", "-rf", folder] => {
+                let inside = format!("{folder}/");
+                self.files.retain(|path, _| !path.starts_with(&inside));
+            }
+            _ => return None,
+        }
+        Some(ended(0, "", ""))
+    }
+
+    /// Packages of the operating system, from its own repositories.
+    fn prerequisites(&mut self, names: &[&str], killed: bool) -> Ended {
+        self.effect("prerequisites");
+        for name in names.iter().take(if killed { 1 } else { usize::MAX }) {
+            let version = BTreeSet::from(["1.0-1".to_owned()]);
+            self.packages.entry((*name).to_owned()).or_default().versions = version;
+        }
+        ended(0, "", "")
     }
 
     /// Power is lost and comes back: what is durable stays.
@@ -139,15 +207,20 @@ impl SimNode {
             },
             ["systemctl", "start", unit] => {
                 self.effect("start");
+                let has_unit = self.files.contains_key(&format!("/etc/systemd/system/{unit}.service"));
                 match self.packages.values().find(|package| package.unit == *unit) {
                     Some(_) => {
+                        self.start(unit);
+                        ended(0, "", "")
+                    }
+                    None if has_unit => {
                         self.start(unit);
                         ended(0, "", "")
                     }
                     None => ended(5, "", format!("Failed to start {unit}.service: Unit {unit}.service not found.")),
                 }
             }
-            ["systemctl", "stop", unit] => {
+            ["systemctl", "stop", unit] | ["systemctl", "disable", "--now", unit] => {
                 self.effect("stop");
                 self.running.remove(*unit);
                 ended(0, "", "")
@@ -157,13 +230,28 @@ impl SimNode {
                 self.start(unit);
                 ended(0, "", "")
             }
+            ["systemctl", "daemon-reload"] | ["systemctl", "enable", _] => ended(0, "", ""),
+            ["systemctl", "restart", unit]
+                if self.files.contains_key(&format!("/etc/systemd/system/{unit}.service")) =>
+            {
+                self.effect("restart");
+                self.start(unit);
+                // A plug-in for volumes answers at a socket.
+                self.files.insert(format!("/run/docker/plugins/{unit}.sock"), Vec::new());
+                ended(0, "", "")
+            }
             ["systemctl", "--no-block", "reboot"] => {
                 self.effect("reboot");
                 self.boot();
                 ended(0, "", "")
             }
+            ["yum" | "dnf", "-y", "install", names @ ..] if !self.is_dpkg => self.prerequisites(names, killed),
+            ["apt-get", "-y", _, "install", names @ ..] if self.is_dpkg => self.prerequisites(names, killed),
             [program, rest @ ..] if program.ends_with("drv_cfg") => self.drv_cfg(rest),
-            _ => ended(127, "", format!("{}: command not found", argv.join(" "))),
+            _ => match self.plain_files(argv, killed) {
+                Some(done) => done,
+                None => ended(127, "", format!("{}: command not found", argv.join(" "))),
+            },
         }
     }
 

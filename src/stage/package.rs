@@ -20,6 +20,7 @@ pub fn package(component: Component, release: &str, books: Books) -> (String, St
             let file = format!("EMC-ScaleIO-{word}-{release}.Ubuntu.18.04.x86_64.deb");
             (file, format!("name={name}\nversion={release}\nunit={unit}\n"))
         }
+        Books::Bare => (format!("EMC-ScaleIO-{word}-{release}.x86_64.tgz"), format!("bin/{word}\n")),
     }
 }
 

@@ -94,6 +94,7 @@ async fn member(
         request_timeout: Duration::from_secs(30),
         max_answer_bytes: 16 << 20,
         rollout: None,
+        volumes: None,
     };
     let (seen, system) = (own.clone(), SystemId::new(name));
     let on_request = Arc::new(move |request: &scaleio_framework::gateway::RequestSeen<'_>| {

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Makes the roots of test hosts in a folder, once: base (Debian 12 with systemd,
-# dpkg and rpm), and two layers over it that make it an "el7" and an "Ubuntu".
+# dpkg, rpm and what a Mesos agent needs), and layers over it that make it an
+# "el7", an "Ubuntu" and a "Flatcar".
 set -euo pipefail
 folder=$1
-include=systemd,systemd-sysv,dbus,udev,procps,rpm,util-linux,fdisk,python3-minimal
+include=systemd,systemd-sysv,dbus,udev,procps,rpm,util-linux,fdisk,e2fsprogs,python3
+include+=,libsvn1,libapr1,libsasl2-2,libsasl2-modules,libcurl4
 # Another list or another script makes another base.
 key=$(cat "$0" | sha256sum | cut -c1-16)
 [[ -e $folder/$key.done ]] && exit 0
@@ -60,6 +62,42 @@ rpmbuild --quiet -bb --define "_topdir $build" --define "_rpmdir $build/RPMS" \
     --define '_build_name_fmt %%{NAME}.rpm' "$build/release.spec"
 rpm --force-debian --root "$PWD/merged" --dbpath /var/lib/rpm -i "$build/RPMS/centos-release.rpm"
 rm -rf "$build"
+leave
+
+# No package manager; that /usr cannot be written is up to the host.
+layer flatcar
+rm -f merged/etc/os-release
+cat >merged/etc/os-release <<'OS'
+NAME="Flatcar Container Linux by Kinvolk"
+ID=flatcar
+ID_LIKE=coreos
+VERSION_ID=3760.2.0
+PRETTY_NAME="Flatcar Container Linux by Kinvolk 3760.2.0 (Oklo)"
+OS
+rm -rf merged/usr/bin/{dpkg,apt,rpm}* merged/var/lib/{dpkg,apt,rpm} merged/etc/debian_version
+# The kernel of a test machine takes no modules: these keep what it would know of one.
+rm -f merged/usr/sbin/{insmod,rmmod}
+cat >merged/usr/sbin/insmod <<'SH'
+#!/bin/sh
+[ -s "$1" ] || exit 1
+mkdir -p /run/stub
+cp "$1" /run/stub/loaded
+printf 'Character devices:\n  1 mem\n246 scini\n' >/run/stub/devices
+mount --bind /run/stub/devices /proc/devices
+SH
+printf '#!/bin/sh\numount /proc/devices\nrm -rf /run/stub\n' >merged/usr/sbin/rmmod
+# Nor may a host make devices.
+printf '#!/bin/sh\necho "$*" >"$1"\n' >merged/usr/bin/mknod
+# Waits, where a test wants to kill somebody in its middle.
+cat >merged/usr/local/sbin/tar <<'SH'
+#!/bin/sh
+if [ -e /run/slow ]; then
+    echo $$ >/run/tar.pid
+    while [ ! -e /run/go ]; do sleep 0.05; done
+fi
+exec /usr/bin/tar "$@"
+SH
+chmod 755 merged/usr/sbin/{insmod,rmmod} merged/usr/bin/mknod merged/usr/local/sbin/tar
 leave
 
 layer ubuntu

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # One test host: systemd as process 1 in a root of its own, on the machine's
-# loopback. up NAME LOWERDIRS SIO | in NAME CMD... | poweroff NAME | poweron NAME | down NAME, in the folder $LAB.
+# loopback. More options for systemd-nspawn are read from the file `opts` of its folder. up NAME LOWERDIRS SIO | in NAME CMD... | poweroff NAME | poweron NAME | down NAME, in the folder $LAB.
 set -u
 : "${LAB:?}"
 n=$2 d=$LAB/$2
@@ -24,7 +24,7 @@ poweron() {
         while [ ! -e "$d/off" ]; do
             systemd-nspawn -q -b -D "$d/root" --machine="$n" --hostname="$n" --register=no --keep-unit \
                 --drop-capability=CAP_MKNOD --console=pipe --link-journal=no --resolv-conf=off --timezone=off \
-                --bind-ro="$(cat "$d/sio")":/usr/local/bin/sio &
+                --bind-ro="$(cat "$d/sio")":/usr/local/bin/sio $(cat "$d/opts" 2>/dev/null) &
             echo $! >"$d/nspawn.pid"
             wait $!
             # 133: it rebooted.

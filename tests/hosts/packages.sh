@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds stub packages of ScaleIO into a folder, as .rpm (el7) and .deb (Ubuntu
-# 18.04): the vendor's names, variables and services, and none of its code.
+# Builds stub packages of ScaleIO into a folder, as .rpm (el7), .deb (Ubuntu
+# 18.04) and bundles of plain files: the vendor's names, variables and services,
+# and none of its code. Beside them stubs of REX-Ray and dvdcli.
 set -euo pipefail
 out=$(realpath "$1")
 build=$(mktemp -d)
@@ -97,14 +98,21 @@ PY
 #!/usr/bin/python3
 import os, sys
 PATH = "/etc/emc/scaleio/drv_cfg.txt"
+def guid():
+    own = "/etc/sio-stub-guid"
+    return open(own).read().strip() if os.path.exists(own) else "0D1E0D1E-0000-0000-0000-000000000001"
 def lists():
     lines = open(PATH).read().splitlines() if os.path.exists(PATH) else []
     return [line[4:].split(",") for line in lines if line.startswith("mdm ")]
 def keep(all):
     os.makedirs(os.path.dirname(PATH), exist_ok=True)
-    open(PATH, "w").write("ini_guid 0D1E0D1E-0000-0000-0000-000000000001\n" + "".join(f"mdm {','.join(ips)}\n" for ips in all))
+    open(PATH, "w").write(f"ini_guid {guid()}\n" + "".join(f"mdm {','.join(ips)}\n" for ips in all))
 args = sys.argv[1:]
-if args == ["--query_mdms"]:
+if args == ["--query_guid"]:
+    print(guid())
+elif args in (["--load_cfg_file", PATH], ["--boot_wait"]):
+    pass
+elif args == ["--query_mdms"]:
     all = lists()
     print(f"Retrieved {len(all)} mdm(s)")
     for ips in all:
@@ -120,6 +128,37 @@ else:
     sys.exit("usage: drv_cfg ...")
 PY
         unit=scini service=$'Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true'
+        ;;
+    lia)
+        cat >"$root/opt/emc/scaleio/lia/bin/lia" <<'PY'
+#!/usr/bin/python3
+import os, socket
+# What it knew when it started.
+path = "/opt/emc/scaleio/lia/cfg/installation_id.txt"
+open("/run/lia-id", "w").write(open(path).read() if os.path.exists(path) else "")
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("127.0.0.1", 9099))
+server.listen()
+while True:
+    server.accept()[0].close()
+PY
+        unit=lia service='ExecStart=/opt/emc/scaleio/lia/bin/lia'
+        ;;
+    gateway)
+        cat >"$root/opt/emc/scaleio/gateway/bin/gateway" <<'PY'
+#!/usr/bin/python3
+import socket
+path = "/opt/emc/scaleio/gateway/webapps/ROOT/WEB-INF/classes/gatewayUser.properties"
+open("/run/gateway-properties", "w").write(open(path).read())
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("127.0.0.1", 443))
+server.listen()
+while True:
+    server.accept()[0].close()
+PY
+        unit=scaleio-gateway service='ExecStart=/opt/emc/scaleio/gateway/bin/gateway'
         ;;
     esac
     chmod 755 "$root/opt/emc/scaleio/$component/bin/"*
@@ -138,6 +177,15 @@ post() {
     if [[ $unit == mdm ]]; then
         echo 'mkdir -p /opt/emc/scaleio/mdm/cfg; echo "actor_role_is_manager=${MDM_ROLE_IS_MANAGER:-0}" >/opt/emc/scaleio/mdm/cfg/conf.txt'
     fi
+    if [[ $unit == lia ]]; then
+        echo '[ -n "$TOKEN" ] || { echo "LIA asks for TOKEN" >&2; exit 1; }'
+        echo 'mkdir -p /opt/emc/scaleio/lia/cfg; echo "lia_token=$TOKEN" >/opt/emc/scaleio/lia/cfg/conf.txt'
+    fi
+    if [[ $unit == scaleio-gateway ]]; then
+        echo '[ -n "$GATEWAY_ADMIN_PASSWORD" ] || { echo "the gateway asks for GATEWAY_ADMIN_PASSWORD" >&2; exit 1; }'
+        echo 'cd /opt/emc/scaleio/gateway && mkdir -p webapps/ROOT/WEB-INF/classes && cd webapps/ROOT/WEB-INF/classes'
+        echo '[ -e gatewayUser.properties ] || printf "mdm.ip.addresses=\nsecurity.bypass_certificate_check=false\n" >gatewayUser.properties'
+    fi
     echo "systemctl daemon-reload; systemctl enable $unit; systemctl restart $unit"
 }
 sure='[ "$I_AM_SURE" = 1 ] || { echo "removal asks for I_AM_SURE=1" >&2; exit 1; }'
@@ -146,6 +194,10 @@ make() {
     local component=$1 version=$2 kind=${3:-} unit
     local root=$build/$component-$version
     fill "$root" "$component"
+    # The vendor's gateway is for all systems, and its .deb has another kind of name.
+    local rpm_tag=.el7 rpm_name="%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm"
+    local deb="EMC-ScaleIO-$component-$version.Ubuntu.18.04.x86_64.deb"
+    [[ $component == gateway ]] && rpm_tag='' deb="emc-scaleio-gateway_${version}_amd64.deb"
     echo "$version" >"$root/opt/emc/scaleio/$component/version"
     [[ $kind == conflict ]] && mkdir -p "$root/opt/emc/scaleio/sds/bin" && echo other >"$root/opt/emc/scaleio/sds/bin/sds"
     local files
@@ -156,13 +208,13 @@ make() {
     { echo '#!/bin/sh'; echo 'set -e'; post "$unit" "$kind"; } >"$root/DEBIAN/postinst"
     { echo '#!/bin/sh'; echo "if [ \"\$1\" = remove ]; then $sure; systemctl disable --now $unit; fi"; } >"$root/DEBIAN/prerm"
     chmod 755 "$root/DEBIAN/"{postinst,prerm}
-    dpkg-deb --root-owner-group -Zgzip -b "$root" "$out/EMC-ScaleIO-$component-$version.Ubuntu.18.04.x86_64.deb" >/dev/null
+    dpkg-deb --root-owner-group -Zgzip -b "$root" "$out/$deb" >/dev/null
     rm -rf "$root/DEBIAN"
     # rpmbuild takes the files away when it is done.
     cat >"$build/$component.spec" <<SPEC
 Name: EMC-ScaleIO-$component
 Version: ${version%%-*}
-Release: ${version#*-}.el7
+Release: ${version#*-}$rpm_tag
 Summary: stub
 License: none
 BuildArch: x86_64
@@ -180,10 +232,26 @@ fi
 $files
 SPEC
     rpmbuild --quiet -bb --target x86_64-linux --buildroot "$root" --define "_topdir $build" --define "_rpmdir $out" \
-        --define '_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' --define '_binary_payload w1.gzdio' \
+        --define "_build_name_fmt $rpm_name" --define '_binary_payload w1.gzdio' \
         --define 'debug_package %{nil}' --define '__os_install_post %{nil}' \
         --define "__spec_install_pre %{nil}" --define '__spec_clean_post %{nil}' --define '_unpackaged_files_terminate_build 0' \
         "$build/$component.spec"
+    rm -rf "$root"
+}
+
+# Plain files for hosts without a package manager; `other` has a module of another kernel, `torn` is cut off.
+bundle() {
+    local component=$1 version=$2 kind=${3:-} root=$build/bare-$1-$2 kernel unit service
+    fill "$root" "$component"
+    if [[ $component == sdc ]]; then
+        kernel=$(uname -r)
+        [[ $kind == other ]] && kernel=1.2.3-other
+        mkdir -p "$root/opt/emc/scaleio/sdc/modules/$kernel"
+        echo "scini $version" >"$root/opt/emc/scaleio/sdc/modules/$kernel/scini.ko"
+    fi
+    local file=$out/EMC-ScaleIO-$component-$version.x86_64.tgz
+    tar -czf "$file" -C "$root/opt/emc/scaleio/$component" .
+    [[ $kind != torn ]] || truncate -s 200 "$file"
     rm -rf "$root"
 }
 
@@ -196,3 +264,19 @@ make sds 3.6-500.1 wait
 make sdc 3.6-100.101
 make sdc 3.6-200.1 conflict
 make mdm 2.0-13000.211
+for component in lia gateway; do
+    make $component 3.5-1.1
+    make $component 3.6-100.101
+    make $component 3.6-200.1 fail
+    make $component 3.6-300.1
+    make $component 3.6-400.1 conflict
+done
+bundle sds 3.5-1.1
+bundle sds 3.6-100.101
+bundle sds 3.6-200.1 torn
+bundle sds 3.6-300.1
+bundle sdc 3.5-1.1 other
+bundle sdc 3.6-100.101
+bundle sdc 3.6-200.1
+install -m 755 "$(dirname "$0")/stubs/rexray" "$out/rexray-0.11.4"
+install -m 755 "$(dirname "$0")/stubs/dvdcli" "$out/dvdcli-0.2.1"

@@ -64,6 +64,7 @@ pub fn settings(folder: &Path, name: &str, world: &Running) -> System {
         request_timeout: Duration::from_secs(30),
         max_answer_bytes: 4 << 20,
         rollout: None,
+        volumes: None,
     }
 }
 

@@ -3,8 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "../support/effects.rs"]
+mod effects;
+
 mod bootstrap;
 mod cluster;
 mod crash;
+mod executor;
 mod simulated;
 mod tasks;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scaleio_framework::agent::hooks::Owned;
-use scaleio_framework::agent::host::{Alone, Call, Host, HostError, Output};
+use scaleio_framework::agent::host::{Alone, Call, Host, HostError, Output, Program};
 use scaleio_framework::agent::ledger::Ledger;
 use scaleio_framework::agent::memory::{Admission, Record, without_secrets};
 use scaleio_framework::agent::walk::{Around, walk};
@@ -45,6 +45,8 @@ pub(crate) struct SimHost {
     pub(crate) ip: String,
     /// What scli was told, as everybody on the host could read it.
     pub(crate) seen_args: Vec<String>,
+    /// Where the agent's own program lies, and the bytes of what runs.
+    pub(crate) program: Option<(String, String)>,
 }
 
 impl SimHost {
@@ -52,7 +54,8 @@ impl SimHost {
         let node = SimNode::new(id, version);
         let (served, hooks) = (BTreeMap::new(), BTreeMap::new());
         let (land, ip) = (Arc::default(), "192.0.2.1".to_owned());
-        Self { node, served, kill: None, calls: 0, hooks, mute: Vec::new(), land, ip, seen_args: Vec::new() }
+        let (mute, seen_args) = (Vec::new(), Vec::new());
+        Self { node, served, kill: None, calls: 0, hooks, mute, land, ip, seen_args, program: None }
     }
 
     /// scli on this host, which all hosts' MDMs answer. A kill in its middle leaves the command to its end.
@@ -88,6 +91,11 @@ impl Host for SimHost {
         if call.program == "scli" {
             return Ok(self.scli(call));
         }
+        // A program is tried beside this one, and works.
+        if call.program.ends_with(".new") {
+            self.call(|_, _| ());
+            return Ok(Output { status: Some(0), stdout: String::new(), stderr: String::new() });
+        }
         if let Some((_, status)) = self.hooks.get(&call.program) {
             return Ok(Output { status: Some(*status), stdout: String::new(), stderr: "the owner's words".to_owned() });
         }
@@ -115,18 +123,16 @@ impl Host for SimHost {
     }
 
     fn remove(&mut self, path: &str) -> Result<(), HostError> {
-        self.call(|node, _| node.files.remove(path));
+        self.call(|node, _| node.remove(path));
         Ok(())
     }
 
     fn list(&mut self, folder: &str) -> Result<Vec<String>, HostError> {
-        let inside = format!("{folder}/");
-        let under = |path: &String| Some(path.strip_prefix(&inside)?.split('/').next()?.to_owned());
-        Ok(self.node.files.keys().filter_map(under).collect())
+        Ok(self.node.list(folder))
     }
 
     fn exists(&mut self, path: &str) -> bool {
-        self.node.files.contains_key(path)
+        self.node.has(path)
     }
 
     fn owned(&mut self, path: &str) -> Result<Option<Owned>, HostError> {
@@ -156,6 +162,17 @@ impl Host for SimHost {
 
     fn state_folder(&self) -> String {
         STATE.to_owned()
+    }
+
+    fn program(&mut self) -> Result<Option<Program>, HostError> {
+        let program =
+            self.program.clone().map(|(path, sha256)| Program { path, sha256, args: vec!["agent".to_owned()] });
+        Ok(program)
+    }
+
+    fn restart(&mut self, _program: &Program) -> HostError {
+        // This life is over, whatever comes next.
+        panic_any(Killed)
     }
 
     fn boot_id(&mut self) -> String {

@@ -1,7 +1,12 @@
 //! Each task on a simulated node: done, already so, refused, failed.
 
 use scaleio_framework::agent::hooks::{FOLDER, Owned};
-use scaleio_framework::model::order::{Artefact, Component, Finished, Hidden, Install, Order, Outcome, Secrets, Task};
+use scaleio_framework::model::order::{
+    Artefact, Component, Consume, Finished, Hidden, Install, Order, OrderId, Outcome, Secrets, Task,
+};
+use scaleio_framework::model::version::Generation;
+
+use sha2::{Digest, Sha256};
 
 use super::simulated::{SimHost, live, order};
 
@@ -11,7 +16,11 @@ pub(crate) fn package(component: Component, version: &str, os: &str) -> (Artefac
         ("centos", _) => ("el7.x86_64.rpm", format!("EMC-ScaleIO-{word}"), word),
         _ => ("Ubuntu.18.04.x86_64.deb", format!("emc-scaleio-{word}"), word),
     };
-    let unit = if component == Component::Sdc { "scini" } else { unit };
+    let unit = match component {
+        Component::Sdc => "scini",
+        Component::Gateway => "scaleio-gateway",
+        _ => unit,
+    };
     let file = format!("EMC-ScaleIO-{word}-{version}.{books}");
     let tag = if os == "centos" { ".el7" } else { "" };
     let content = format!("name={name}\nversion={version}{tag}\nunit={unit}\n");
@@ -27,15 +36,48 @@ pub(crate) fn install(host: &mut SimHost, id: &str, component: Component, versio
     let (artefact, content) = package(component, version, os);
     host.served.insert(artefact.name.clone(), content);
     let mdms = vec!["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
-    let secrets = Secrets { lia_token: Some(Hidden::new("hunter2")), gateway_admin: None, mdm_admin: None };
+    let password = Some(Hidden::new("hunter2"));
+    let secrets = Secrets { lia_token: password.clone(), gateway_admin: password, ..Secrets::default() };
     Order { secrets, ..order(id, Task::Install(Install { component, artefact, mdms })) }
+}
+
+/// A node with a client, and the order by which its tasks get volumes.
+pub(crate) fn consumer(id: &str) -> (SimHost, Order) {
+    let mut host = node("ubuntu");
+    let sdc = install(&mut host, "0", Component::Sdc, "3.6-1.1", "ubuntu");
+    Place::new().does(&mut host, &sdc);
+    let mut program = |name: &str| {
+        let (name, content) = (format!("{name}-1.0"), format!("program {name}"));
+        let sha256 = format!("{:x}", Sha256::digest(&content));
+        host.served.insert(name.clone(), content);
+        Some(Artefact { name, sha256, size: 1, url: None })
+    };
+    let consume = Consume {
+        rexray: program("rexray"),
+        dvdcli: program("dvdcli"),
+        gateway: "https://gw.example.com".to_owned(),
+        user: "rexray".to_owned(),
+        system: "4c8a0b2300000001".to_owned(),
+        domain: "d1".to_owned(),
+        pool: "ssd".to_owned(),
+        thin: true,
+        preempts: true,
+        trusts_any: false,
+        generation: Generation::V2_0,
+        accepted: false,
+    };
+    let secrets = Secrets { volumes: Some(Hidden::new("hunter2")), ..Secrets::default() };
+    (host, Order { secrets, ..order(id, Task::ConsumeVolumes(Box::new(consume))) })
 }
 
 pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        // Thousands of ledgers are written here, and none has to outlive the machine.
+        let memory = std::path::Path::new("/dev/shm");
+        let place = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        Self(place.unwrap())
     }
 
     pub(crate) fn ledger(&self) -> std::path::PathBuf {
@@ -171,6 +213,40 @@ fn a_client_is_told_its_managers_once_and_keeps_them_over_a_reboot() {
     host.node.files.remove("/etc/emc/scaleio/drv_cfg.txt");
     let again = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap(), "192.0.2.3".parse().unwrap()]] };
     assert_eq!(place.does(&mut host, &order("5", again)).outcome, Outcome::Done, "what is only in memory is kept too");
+}
+
+#[test]
+fn a_driver_of_volumes_is_told_what_it_needs_and_a_unit_of_somebody_else_stays() {
+    let (mut host, order_in) = consumer("1");
+    let place = Place::new();
+    assert_eq!(place.does(&mut host, &order_in).outcome, Outcome::Done);
+    let again = Order { id: OrderId::new("2"), ..order_in.clone() };
+    assert_eq!(place.does(&mut host, &again).outcome, Outcome::AlreadySo);
+    assert_eq!(host.node.effects["restart"], 1);
+    let config = String::from_utf8(host.node.files["/etc/rexray/config.yml"].clone()).unwrap();
+    assert!(config.contains("https://gw.example.com/api") && config.contains("hunter2"), "{config}");
+
+    // One of a package: it gets a drop-in and keeps its own words.
+    let (mut host, order_in) = consumer("1");
+    let theirs = "/etc/systemd/system/rexray.service".to_owned();
+    host.node.files.insert(theirs.clone(), b"[Service]\nExecStart=/usr/local/bin/rexray start\n".to_vec());
+    assert_eq!(Place::new().does(&mut host, &order_in).outcome, Outcome::Done);
+    assert!(String::from_utf8_lossy(&host.node.files[&theirs]).starts_with("[Service]\nExecStart=/usr/local"));
+    let drop_in = &host.node.files["/etc/systemd/system/rexray.service.d/10-scaleio-framework.conf"];
+    assert!(String::from_utf8_lossy(drop_in).contains("After=scini.service"));
+
+    // What cannot be merged is left as it is.
+    let (mut host, order_in) = consumer("1");
+    host.node.files.insert("/etc/rexray/config.yml".to_owned(), b"- a list\n".to_vec());
+    assert!(why(&Place::new().does(&mut host, &order_in)).contains("mend it or move it away"));
+    assert_eq!(host.node.files["/etc/rexray/config.yml"], b"- a list\n");
+
+    // Without a program there is nothing to call, and the place to put it is told.
+    let (mut host, order_in) = consumer("1");
+    let Task::ConsumeVolumes(consume) = order_in.task.clone() else { panic!() };
+    let task = Task::ConsumeVolumes(Box::new(Consume { dvdcli: None, ..*consume }));
+    let finished = Place::new().does(&mut host, &Order { task, ..order_in });
+    assert!(why(&finished).contains("dvdcli is in none of"), "{finished:?}");
 }
 
 #[test]

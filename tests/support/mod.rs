@@ -286,6 +286,7 @@ pub fn settings(servers: &[&Server]) -> System {
         request_timeout: Duration::from_secs(10),
         max_answer_bytes: 1 << 20,
         rollout: None,
+        volumes: None,
     }
 }
 

@@ -36,6 +36,9 @@ pub fn judge(asked: &Preflight, machine: &Machine) -> Vec<Row> {
     }
     rows.extend(space(asked, machine));
     rows.push(memory(asked, machine));
+    if asked.volumes {
+        rows.extend(volumes(machine));
+    }
     rows
 }
 
@@ -274,6 +277,40 @@ fn memory(asked: &Preflight, machine: &Machine) -> Row {
         Some(has) => (format!("{has} MiB"), Verdict::Warn),
     };
     row("memory", found, format!("{wanted} MiB"), verdict, "carry fewer components here, or give it more memory")
+}
+
+/// Whether the Mesos agent can give its tasks volumes. It is the site's own, so it is told and not changed.
+fn volumes(machine: &Machine) -> Vec<Row> {
+    const ISOLATION: &str = "Mesos isolation";
+    const WANTED: &str = "docker/volume and filesystem/linux, with the launcher linux";
+    let Some((agent, dvdcli)) = &machine.mesos else {
+        let mend = "start the Mesos agent; without one no task asks for a volume here";
+        return vec![row(ISOLATION, "no Mesos agent runs here", WANTED, Verdict::Warn, mend)];
+    };
+    let found = agent.isolation.clone().unwrap_or_else(|| "not said".to_owned());
+    let isolation = match agent.judge() {
+        Ok(()) => row(ISOLATION, found, WANTED, Verdict::Ok, ""),
+        Err(missing) => row(
+            ISOLATION,
+            found,
+            WANTED,
+            Verdict::Warn,
+            format!(
+                "it lacks {missing}: add it to what --isolation has (packages keep that in /etc/mesos-slave/isolation) once dvdcli is there, and restart the Mesos agent"
+            ),
+        ),
+    };
+    let dvdcli = match dvdcli {
+        Some(path) => row("dvdcli", path, "on the PATH of the Mesos agent", Verdict::Ok, ""),
+        None => row(
+            "dvdcli",
+            "not there",
+            "on the PATH of the Mesos agent",
+            Verdict::Warn,
+            "the rollout brings it; with docker/volume a Mesos agent does not start without it",
+        ),
+    };
+    vec![isolation, dvdcli]
 }
 
 #[cfg(test)]

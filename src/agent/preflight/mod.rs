@@ -14,6 +14,7 @@ use std::net::IpAddr;
 
 use super::recipes::driver::Workshop;
 use super::recipes::os::Os;
+use super::recipes::volumes::MesosAgent;
 use crate::model::order::Component;
 
 pub use gather::gather;
@@ -46,6 +47,8 @@ pub struct Machine {
     pub space: BTreeMap<String, Result<u64, String>>,
     /// Its memory in MiB.
     pub memory_mib: Option<u64>,
+    /// How its Mesos agent works, and where that finds dvdcli; none: none runs here, or nobody asked.
+    pub mesos: Option<(MesosAgent, Option<String>)>,
 }
 
 /// What there is of the SDC's kernel module.

@@ -42,6 +42,7 @@ pub fn package_name(component: Component, books: Books) -> String {
     match books {
         Books::Rpm => format!("EMC-ScaleIO-{word}"),
         Books::Dpkg => format!("emc-scaleio-{word}"),
+        Books::Bare => format!("the bundle of {word}"),
     }
 }
 
@@ -114,8 +115,8 @@ mod tests {
     #[test]
     fn each_script_gets_what_it_reads_and_no_other_secret() {
         let mdms = ["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
-        let secrets =
-            Secrets { lia_token: Some(Hidden::new("t")), gateway_admin: Some(Hidden::new("g")), mdm_admin: None };
+        let (lia_token, gateway_admin) = (Some(Hidden::new("t")), Some(Hidden::new("g")));
+        let secrets = Secrets { lia_token, gateway_admin, ..Secrets::default() };
         let names = |component| {
             let env = environment(component, &mdms, &secrets).unwrap();
             env.iter().map(|(name, value)| format!("{name}={}", value.reveal())).collect::<Vec<_>>().join(" ")

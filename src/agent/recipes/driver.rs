@@ -12,6 +12,9 @@ pub const CACHE: &str = "/bin/emc/scaleio/scini_sync/driver_cache";
 
 /// Where a release keeps modules for an operating system.
 pub fn folder(os: &Os, release: &Release) -> String {
+    if os.family == Family::Immutable {
+        return format!("{}/modules", super::bare::unpacked("sdc", release));
+    }
     format!("{CACHE}/{}/{}", distribution(os), dotted(release))
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Nothing here touches a node. Each command carries how well it is known.
 
+pub mod bare;
 pub mod component;
 pub mod dpkg;
 pub mod driver;
@@ -13,6 +14,7 @@ pub mod prerequisites;
 pub mod release;
 pub mod rpm;
 pub mod scli;
+pub mod volumes;
 
 /// How an installed package stands in the package manager's own books.
 #[derive(Clone, Debug, PartialEq, Eq)]

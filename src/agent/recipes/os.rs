@@ -22,6 +22,8 @@ pub enum Books {
     Rpm,
     /// dpkg, with apt before it.
     Dpkg,
+    /// Our agent, of plain files, where there is no package manager.
+    Bare,
 }
 
 /// An operating system.
@@ -63,12 +65,12 @@ impl Os {
         Ok(Self { family: row.family, id, version, pretty })
     }
 
-    /// What keeps its books of packages; none where there are no packages.
-    pub const fn books(&self) -> Option<Books> {
+    /// What keeps its books of packages.
+    pub const fn books(&self) -> Books {
         match self.family {
-            Family::El | Family::Sles => Some(Books::Rpm),
-            Family::Debian => Some(Books::Dpkg),
-            Family::Immutable => None,
+            Family::El | Family::Sles => Books::Rpm,
+            Family::Debian => Books::Dpkg,
+            Family::Immutable => Books::Bare,
         }
     }
 

@@ -22,8 +22,9 @@ pub struct PackageFile {
 
 impl PackageFile {
     /// Reads a name such as `EMC-ScaleIO-sds-3.6-100.101.el7.x86_64.rpm`,
-    /// `EMC-ScaleIO-sdc-2.0-13000.211.Ubuntu.16.04.x86_64.deb` or
-    /// `emc-scaleio-gateway_3.0-100.1_amd64.deb`.
+    /// `EMC-ScaleIO-sdc-2.0-13000.211.Ubuntu.16.04.x86_64.deb`,
+    /// `emc-scaleio-gateway_3.0-100.1_amd64.deb`, or that of a bundle of plain
+    /// files, `EMC-ScaleIO-sdc-3.6-100.101.x86_64.tgz`.
     pub fn read(name: &str) -> Result<Self, String> {
         let wrong = |what: &str| format!("{name} is no package of ScaleIO by its name: {what}");
         let (stem, end) = name.rsplit_once('.').ok_or_else(|| wrong("it has no ending"))?;
@@ -31,7 +32,8 @@ impl PackageFile {
             "rpm" => (Books::Rpm, false),
             "deb" => (Books::Dpkg, false),
             "tar" => (Books::Dpkg, true),
-            _ => return Err(wrong("it ends neither in .rpm nor in .deb nor in .tar")),
+            "tgz" => (Books::Bare, false),
+            _ => return Err(wrong("it ends neither in .rpm nor in .deb nor in .tar nor in .tgz")),
         };
         let stem = [".x86_64", ".noarch", "_amd64", ".amd64"].iter().find_map(|end| stem.strip_suffix(end));
         let stem = stem.ok_or_else(|| wrong("it is for another kind of processor than x86-64"))?;
@@ -56,13 +58,16 @@ impl PackageFile {
         if self.word != word {
             return Err(format!("the package is of {}, and {component} comes in a package of {word}", self.word));
         }
-        let Some(books) = os.books() else {
+        if self.books == Books::Bare || os.books() == Books::Bare {
+            super::bare::command(component)?;
+        }
+        if os.books() == Books::Bare && self.books != Books::Bare {
             return Err(format!(
-                "{} has no package manager; an SDC goes there as the vendor's container or by a driver laid into /opt, which is not built",
+                "{} has no package manager; it takes a bundle of plain files, EMC-ScaleIO-{word}-VERSION.x86_64.tgz",
                 os.pretty
             ));
-        };
-        if self.books != books {
+        }
+        if self.books != os.books() {
             return Err(format!("the package is for another package manager than that of {}", os.pretty));
         }
         match &self.tag {
@@ -87,7 +92,7 @@ pub fn choose<'a>(names: impl IntoIterator<Item = &'a str>, component: Component
 mod tests {
     use super::*;
 
-    const FILES: [&str; 9] = [
+    const FILES: [&str; 10] = [
         "EMC-ScaleIO-sds-2.0-10000.2072.el7.x86_64.rpm",
         "EMC-ScaleIO-sds-3.6-700.103.el7.x86_64.rpm",
         "EMC-ScaleIO-sds-3.6-700.103.el8.x86_64.rpm",
@@ -97,6 +102,7 @@ mod tests {
         "EMC-ScaleIO-gateway-3.0-100.1.x86_64.rpm",
         "emc-scaleio-gateway_3.0-100.1_amd64.deb",
         "README.txt",
+        "EMC-ScaleIO-sdc-3.6-700.103.x86_64.tgz",
     ];
 
     fn os(id: &str, version: &str) -> Os {
@@ -115,7 +121,8 @@ mod tests {
             (Component::Gateway, os("ubuntu", "18.04"), Some(FILES[7])),
             (Component::Sds, os("sles", "12.1"), None),
             (Component::Lia, os("centos", "7"), None),
-            (Component::Sdc, os("flatcar", "3000.1"), None),
+            (Component::Sdc, os("flatcar", "3000.1"), Some(FILES[9])),
+            (Component::Sds, os("flatcar", "3000.1"), None),
         ] {
             assert_eq!(choose(FILES, component, &os), chosen, "{component} {}", os.id);
         }
@@ -128,6 +135,8 @@ mod tests {
             (FILES[1], Component::Mdm, os("centos", "7"), "of sds"),
             (FILES[1], Component::Sds, os("ubuntu", "18.04"), "another package manager"),
             (FILES[1], Component::Sds, os("flatcar", "1"), "no package manager"),
+            (FILES[9], Component::Sdc, os("centos", "7"), "another package manager"),
+            (FILES[6], Component::Gateway, os("flatcar", "1"), "another host"),
         ] {
             let judged = PackageFile::read(name).unwrap().judge(component, &os).unwrap_err();
             assert!(judged.contains(why), "{judged}");

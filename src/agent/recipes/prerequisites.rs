@@ -54,11 +54,12 @@ fn java(family: Family) -> Option<&'static str> {
     }
 }
 
-/// Asks whether a package is there.
-pub fn query(books: Books, name: &str) -> Call {
+/// Asks whether a package is there; none where there are no packages.
+pub fn query(books: Books, name: &str) -> Option<Call> {
     match books {
-        Books::Rpm => super::rpm::query(name),
-        Books::Dpkg => super::dpkg::query(name),
+        Books::Rpm => Some(super::rpm::query(name)),
+        Books::Dpkg => Some(super::dpkg::query(name)),
+        Books::Bare => None,
     }
 }
 

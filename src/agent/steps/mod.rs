@@ -3,6 +3,7 @@
 //! `check` only looks. `act` brings a node from wherever it stands to what was
 //! ordered; doing it twice is as good as once.
 
+mod bare;
 mod configure;
 mod mdm;
 mod package;
@@ -13,6 +14,7 @@ mod renew;
 mod sdc;
 mod service;
 mod stage;
+mod volumes;
 mod wanted;
 
 use std::collections::BTreeMap;
@@ -23,9 +25,10 @@ pub use self::package::note;
 use super::disks;
 use super::hooks;
 use super::host::{Call, Host, HostError, Output};
+use super::recipes::Installed;
 use super::recipes::os::Os;
 use super::walk::{State, Trouble};
-use crate::model::order::{Order, Task};
+use crate::model::order::{Component, Order, Task};
 use crate::model::unit::Timestamp;
 
 /// What was found on the way, for the report.
@@ -36,8 +39,9 @@ pub fn check(order: &Order, host: &mut dyn Host, found: &mut Found, now: Timesta
     match &order.task {
         Task::Stage { artefacts } => stage::check(artefacts, host),
         Task::Prerequisites { components, generation } => wanted::check(components, *generation, host),
-        Task::Install(install) => package::check_install(install, Way::Up, host, found),
-        Task::PutBack(install) => package::check_install(install, Way::Back, host, found),
+        Task::Install(install) => package::check_install(install, Way::Up, false, host, found),
+        Task::InstallBare { install, accepted } => package::check_install(install, Way::Up, *accepted, host, found),
+        Task::PutBack(install) => package::check_install(install, Way::Back, false, host, found),
         Task::Remove { component } => package::check_remove(*component, host),
         Task::Service { component, running } => service::check_wanted(*component, *running, host),
         Task::ConnectSdc { systems } => sdc::check(systems, host),
@@ -52,6 +56,7 @@ pub fn check(order: &Order, host: &mut dyn Host, found: &mut Found, now: Timesta
             configure::check_lia(installation, *generation, *accepted, host)
         }
         Task::ConnectGateway { mdms, trusts_any } => configure::check_gateway(mdms, *trusts_any, host),
+        Task::ConsumeVolumes(consume) => volumes::check(consume, &order.secrets, host, found),
         Task::RenewAgent { artefact } => renew::check(order, artefact, host, found),
         Task::Unknown => State::Impossible(
             "this agent does not know the task; it is of another release than the controller".to_owned(),
@@ -65,7 +70,9 @@ pub fn act(order: &Order, host: &mut dyn Host) -> Result<(), Trouble> {
     match &order.task {
         Task::Stage { artefacts } => stage::act(artefacts, host),
         Task::Prerequisites { components, generation } => wanted::act(components, *generation, within, host),
-        Task::Install(install) => package::install(install, Way::Up, &order.secrets, within, host),
+        Task::Install(install) | Task::InstallBare { install, .. } => {
+            package::install(install, Way::Up, &order.secrets, within, host)
+        }
         Task::PutBack(install) => package::install(install, Way::Back, &order.secrets, within, host),
         Task::Remove { component } => package::remove(*component, within, host),
         Task::Service { component, running } => service::act_wanted(*component, *running, within, host),
@@ -75,9 +82,15 @@ pub fn act(order: &Order, host: &mut dyn Host) -> Result<(), Trouble> {
         Task::MdmRole { manager, .. } => configure::act_role(*manager, host),
         Task::LinkLia { installation, .. } => configure::act_lia(installation, host),
         Task::ConnectGateway { mdms, trusts_any } => configure::act_gateway(mdms, *trusts_any, host),
+        Task::ConsumeVolumes(consume) => volumes::act(consume, &order.secrets, host),
         Task::RenewAgent { artefact } => renew::act(order, artefact, host),
         Task::Preflight(_) | Task::JudgeDisks { .. } | Task::Unknown => Ok(()),
     }
+}
+
+/// How a component stands in the books of packages.
+pub(super) fn installed(component: Component, os: &Os, host: &mut dyn Host) -> Result<Installed, State> {
+    package::installed(component, os, host)
 }
 
 /// The verdicts go into the report, each by its disk's path.

@@ -7,13 +7,15 @@
 
 use std::time::Duration;
 
-use super::{Found, State, Trouble, ask, os, packages_busy, passing, service, trouble};
-use crate::agent::host::{Call, Host};
+use super::{Found, State, Trouble, ask, bare, os, packages_busy, passing, service, trouble};
+use crate::agent::host::{Call, Host, Output};
+use crate::agent::recipes::bare::command as bare_command;
 use crate::agent::recipes::component::{MDM_CONFIG, environment, exists, facts, package_name, role_text};
 use crate::agent::recipes::os::{Books, Os};
 use crate::agent::recipes::package::PackageFile;
 use crate::agent::recipes::release::Release;
 use crate::agent::recipes::{Installed, dpkg, drv_cfg, rpm};
+use crate::model::command;
 use crate::model::order::{Component, Hidden, Install, Secrets};
 
 /// Whether a newer version may be replaced by the wanted one.
@@ -27,36 +29,35 @@ pub(super) enum Way {
 
 /// A package on a node.
 struct Place {
+    component: Component,
     books: Books,
     name: String,
     note: String,
 }
 
 impl Place {
-    fn of(component: Component, os: &Os, host: &dyn Host) -> Result<Self, State> {
-        let books = os.books().ok_or_else(|| State::Impossible(format!("{} has no package manager", os.pretty)))?;
-        Ok(Self { books, name: package_name(component, books), note: note(component, host) })
+    fn of(component: Component, os: &Os, host: &dyn Host) -> Self {
+        let books = os.books();
+        Self { component, books, name: package_name(component, books), note: note(component, host) }
     }
 
     fn look(&self, host: &mut dyn Host) -> Result<Installed, State> {
-        let call = match self.books {
-            Books::Rpm => rpm::query(&self.name),
-            Books::Dpkg => dpkg::query(&self.name),
-        };
-        let output = ask(host, &call)?;
-        Ok(match self.books {
-            Books::Rpm => rpm::read(&self.name, &output),
-            Books::Dpkg => dpkg::read(&self.name, &output),
-        })
-    }
-
-    fn judge(&self, output: &crate::agent::host::Output) -> Result<(), Trouble> {
+        let name = &self.name;
         match self.books {
-            Books::Rpm => rpm::judge(output),
-            Books::Dpkg => dpkg::judge(output),
+            Books::Rpm => Ok(rpm::read(name, &ask(host, &rpm::query(name))?)),
+            Books::Dpkg => Ok(dpkg::read(name, &ask(host, &dpkg::query(name))?)),
+            Books::Bare => bare::look(self.component, host),
         }
     }
 }
+
+/// How a component stands in the books.
+pub(super) fn installed(component: Component, os: &Os, host: &mut dyn Host) -> Result<Installed, State> {
+    Place::of(component, os, host).look(host)
+}
+
+/// How a package manager is called, and what its answer means.
+type Manager = (Call, fn(&Output) -> Result<(), Trouble>);
 
 /// Where it is noted that a package manager is at work on a component, or ended badly.
 pub fn note(component: Component, host: &dyn Host) -> String {
@@ -75,10 +76,27 @@ fn wanted(install: &Install, os: &Os) -> Result<PackageFile, State> {
     Ok(file)
 }
 
-pub(super) fn check_install(install: &Install, way: Way, host: &mut dyn Host, found: &mut Found) -> State {
+/// Whether plain files may be laid there, as far as that is known to work.
+fn may_be_bare(file: &PackageFile, component: Component, is_accepted: bool) -> Result<(), String> {
+    match file.release.generation() {
+        Some(generation) if file.books == Books::Bare => {
+            command::may(bare_command(component)?, generation, is_accepted)
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn check_install(
+    install: &Install,
+    way: Way,
+    is_accepted: bool,
+    host: &mut dyn Host,
+    found: &mut Found,
+) -> State {
     let looked = os(host).and_then(|os| {
         let file = wanted(install, &os)?;
-        let place = Place::of(install.component, &os, host)?;
+        may_be_bare(&file, install.component, is_accepted).map_err(State::Impossible)?;
+        let place = Place::of(install.component, &os, host);
         stand(&place, &file.release, way, host, found)
     });
     match looked {
@@ -147,7 +165,7 @@ pub(super) fn install(
 ) -> Result<(), Trouble> {
     let os = os(host).map_err(trouble)?;
     let file = wanted(install, &os).map_err(trouble)?;
-    let place = Place::of(install.component, &os, host).map_err(trouble)?;
+    let place = Place::of(install.component, &os, host);
     let env = environment(install.component, &install.mdms, secrets).map_err(Trouble::Lasting)?;
     let before = place.look(host).map_err(trouble)?;
     let noted = host.exists(&place.note);
@@ -155,12 +173,23 @@ pub(super) fn install(
         let path = host.stage(&install.artefact).map_err(|error| passing(&error))?;
         let path = if file.is_signed_archive { unpack(&path, host)? } else { path };
         let again = noted || matches!(before, Installed::Half(_));
-        let call = match place.books {
-            Books::Rpm => rpm::install(&path, again, way == Way::Back),
-            Books::Dpkg => dpkg::install(&path),
+        let manager: Option<Manager> = match place.books {
+            Books::Rpm => Some((rpm::install(&path, again, way == Way::Back), rpm::judge)),
+            Books::Dpkg => Some((dpkg::install(&path), dpkg::judge)),
+            Books::Bare => None,
         };
         let note = format!("{}\n", file.release);
-        change(&place, &Call { env, within, ..call }, &note, &before, host)?;
+        if let Some((call, judge)) = manager {
+            change(&place, &(Call { env, within, ..call }, judge), &note, &before, host)?;
+        } else {
+            host.write(&place.note, note.as_bytes(), 0o600).map_err(|error| passing(&error))?;
+            let done = bare::install(install, &file.release, &path, within, host);
+            let untouched = matches!(done, Err(Trouble::Lasting(_))) && !noted;
+            if untouched && place.look(host).is_ok_and(|after| after == before) {
+                host.remove(&place.note).map_err(|error| passing(&error))?;
+            }
+            done?;
+        }
         let after = place.look(host).map_err(trouble)?;
         if after != Installed::Whole(file.release) {
             return Err(Trouble::Passing(format!("after its installation {} is {after:?}", place.name)));
@@ -174,11 +203,17 @@ pub(super) fn install(
 }
 
 /// Runs a package manager. The note stays unless all is as it was before.
-fn change(place: &Place, call: &Call, note: &str, before: &Installed, host: &mut dyn Host) -> Result<(), Trouble> {
+fn change(
+    place: &Place,
+    (call, judge): &Manager,
+    note: &str,
+    before: &Installed,
+    host: &mut dyn Host,
+) -> Result<(), Trouble> {
     let was_noted = host.exists(&place.note);
     host.write(&place.note, note.as_bytes(), 0o600).map_err(|error| passing(&error))?;
     let output = host.run(call).map_err(|error| passing(&error))?;
-    let judged = place.judge(&output);
+    let judged = judge(&output);
     let untouched = matches!(judged, Err(Trouble::Lasting(_))) && !was_noted;
     if untouched && place.look(host).is_ok_and(|after| after == *before && !matches!(after, Installed::Half(_))) {
         host.remove(&place.note).map_err(|error| passing(&error))?;
@@ -209,7 +244,17 @@ fn unpack(archive: &str, host: &mut dyn Host) -> Result<String, Trouble> {
 }
 
 pub(super) fn check_remove(component: Component, host: &mut dyn Host) -> State {
-    let looked = os(host).and_then(|os| Place::of(component, &os, host)?.look(host));
+    let looked = os(host).and_then(|os| {
+        let place = Place::of(component, &os, host);
+        // A package manager takes all away or nothing; of plain files some may be left.
+        let is_half = place.books == Books::Bare && host.exists(&place.note);
+        Ok((place.look(host)?, is_half))
+    });
+    let looked = match looked {
+        Ok((Installed::Absent, true)) => return State::Half(format!("a removal of {component} was broken off")),
+        Ok((installed, _)) => Ok(installed),
+        Err(state) => Err(state),
+    };
     match looked {
         Ok(Installed::Absent) => State::So,
         Ok(Installed::Whole(_) | Installed::Half(_)) => match packages_busy::running(host) {
@@ -223,22 +268,28 @@ pub(super) fn check_remove(component: Component, host: &mut dyn Host) -> State {
 
 pub(super) fn remove(component: Component, within: Duration, host: &mut dyn Host) -> Result<(), Trouble> {
     let os = os(host).map_err(trouble)?;
-    let place = Place::of(component, &os, host).map_err(trouble)?;
+    let place = Place::of(component, &os, host);
     if component == Component::Sdc {
         no_volumes(host)?;
     }
     let before = place.look(host).map_err(trouble)?;
-    let call = match place.books {
-        Books::Rpm => rpm::remove(&place.name),
-        Books::Dpkg => dpkg::remove(&place.name),
+    let manager: Option<Manager> = match place.books {
+        Books::Rpm => Some((rpm::remove(&place.name), rpm::judge)),
+        Books::Dpkg => Some((dpkg::remove(&place.name), dpkg::judge)),
+        Books::Bare => None,
     };
-    let env = [("I_AM_SURE".to_owned(), Hidden::new("1"))].into();
-    change(&place, &Call { env, within, ..call }, "removal\n", &before, host)?;
+    if let Some((call, judge)) = manager {
+        let env = [("I_AM_SURE".to_owned(), Hidden::new("1"))].into();
+        change(&place, &(Call { env, within, ..call }, judge), "removal\n", &before, host)?;
+    } else {
+        host.write(&place.note, b"removal\n", 0o600).map_err(|error| passing(&error))?;
+        bare::remove(component, within, host)?;
+    }
     host.remove(&place.note).map_err(|error| passing(&error))
 }
 
 /// A client that has volumes is not taken away.
-fn no_volumes(host: &mut dyn Host) -> Result<(), Trouble> {
+pub(super) fn no_volumes(host: &mut dyn Host) -> Result<(), Trouble> {
     // Without the program there is no working client.
     let Some(program) = drv_cfg::PROGRAMS.into_iter().find(|program| host.exists(program)) else { return Ok(()) };
     let output = host.run(&Call::new(program, ["--query_vols"])).map_err(|error| passing(&error))?;

@@ -10,15 +10,19 @@ use crate::model::order::Component;
 /// Whether the unit is active and its port open.
 pub(super) fn check_running(component: Component, host: &mut dyn Host) -> State {
     let facts = facts(component);
-    match active(facts.unit, host) {
-        Ok(Active::Yes) => {}
-        Ok(Active::Soon) => return State::Settling(format!("the service {} is starting", facts.unit)),
-        Ok(Active::No(word)) => return State::NotSo(format!("the service {} is {word}", facts.unit)),
-        Err(state) => return state,
+    match (active_unit(facts.unit, host), facts.port) {
+        (State::So, Some(port)) => listens(port, host),
+        (state, _) => state,
     }
-    match facts.port {
-        Some(port) => listens(port, host),
-        None => State::So,
+}
+
+/// Whether a unit that is none of ScaleIO's is active.
+pub(super) fn active_unit(unit: &str, host: &mut dyn Host) -> State {
+    match active(unit, host) {
+        Ok(Active::Yes) => State::So,
+        Ok(Active::Soon) => State::Settling(format!("the service {unit} is starting")),
+        Ok(Active::No(word)) => State::NotSo(format!("the service {unit} is {word}")),
+        Err(state) => state,
     }
 }
 

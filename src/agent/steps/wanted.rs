@@ -16,11 +16,14 @@ fn missing(
     os: &Os,
     host: &mut dyn Host,
 ) -> Result<Vec<&'static str>, State> {
-    let Some(books) = os.books() else { return Ok(Vec::new()) };
+    let books = os.books();
     let mut missing = Vec::new();
     for name in prerequisites::packages(components, generation, os) {
-        let output = ask(host, &prerequisites::query(books, name))?;
+        // Bundles bring what they need.
+        let Some(query) = prerequisites::query(books, name) else { continue };
+        let output = ask(host, &query)?;
         let there = match books {
+            Books::Bare => true,
             // Versions of the system's own packages are none of ours: only whether there is one.
             Books::Rpm if output.is_good() && !output.stdout.trim().is_empty() => true,
             Books::Rpm => match rpm::read(name, &output) {

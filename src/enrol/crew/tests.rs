@@ -149,7 +149,7 @@ async fn an_order_without_an_answer_and_an_outcome_survive_a_restart() {
 async fn an_order_with_secrets_waits_after_a_restart_until_they_come_again() {
     let disk = Disk::new();
     let site = Site::start(&disk);
-    let secrets = Secrets { lia_token: Some(Hidden::new("hunter2")), gateway_admin: None, mdm_admin: None };
+    let secrets = Secrets { lia_token: Some(Hidden::new("hunter2")), ..Secrets::default() };
     let secret = Order { secrets, ..order("a") };
     drop(site.crew.lay_out(&node("n1"), secret.clone()).await.unwrap());
     site.end().await;

@@ -460,4 +460,6 @@ fn launch(offer: &Offer, task: &NodeTask, template: &Template) -> Call {
 }
 
 #[cfg(test)]
+mod crashes;
+#[cfg(test)]
 mod tests;

@@ -6,11 +6,11 @@ use super::*;
 use crate::model::mesos::{InverseOffer, TaskState, TaskStatus};
 use crate::model::offer::Refusal;
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_timestamp_nanos(1_800_000_000_000_000_000 + seconds * 1_000_000_000)
 }
 
-fn offer(id: &str, agent: &str, hostname: &str) -> Offer {
+pub(super) fn offer(id: &str, agent: &str, hostname: &str) -> Offer {
     Offer {
         id: OfferId::new(id),
         agent: AgentId::new(agent),
@@ -25,7 +25,7 @@ fn offer(id: &str, agent: &str, hostname: &str) -> Offer {
     }
 }
 
-fn status(task: &str, agent: &str, state: &str) -> TaskStatus {
+pub(super) fn status(task: &str, agent: &str, state: &str) -> TaskStatus {
     TaskStatus {
         task: TaskId::new(task),
         agent: Some(AgentId::new(agent)),
@@ -41,7 +41,7 @@ fn status(task: &str, agent: &str, state: &str) -> TaskStatus {
 }
 
 /// As simple as a judge can be: one task an agent.
-fn judge(_: &Offer, known: Known<'_>) -> Verdict {
+pub(super) fn judge(_: &Offer, known: Known<'_>) -> Verdict {
     match known.here {
         Some(here) if here.fate() != TaskFate::Ended => {
             Verdict::Decline { reason: Refusal::AlreadyThere { task: here.task.clone() } }
@@ -50,7 +50,7 @@ fn judge(_: &Offer, known: Known<'_>) -> Verdict {
     }
 }
 
-fn template() -> Template {
+pub(super) fn template() -> Template {
     Template {
         command: "./sio executor".to_owned(),
         uris: Vec::new(),

@@ -36,6 +36,7 @@ fn machine() -> Machine {
         }],
         space: [("/opt".to_owned(), Ok(50_000)), ("/var".to_owned(), Ok(50_000))].into(),
         memory_mib: Some(16_000),
+        mesos: None,
     }
 }
 

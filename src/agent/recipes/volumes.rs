@@ -1,0 +1,264 @@
+//! How tasks of Mesos get volumes: REX-Ray maps and mounts them, dvdcli asks
+//! it, and the `docker/volume` isolator of the Mesos agent calls dvdcli.
+//!
+//! The Mesos agent is the site's own: what it lacks is told, and not changed.
+
+use serde_json::{Map, Value, json};
+
+use super::os::{Family, Os};
+use crate::model::order::Consume;
+use crate::model::version::Generation;
+
+/// Where REX-Ray reads what it shall do.
+pub const CONFIG: &str = "/etc/rexray/config.yml";
+
+/// The service.
+pub const UNIT: &str = "rexray";
+
+/// Where units of ours go; those of packages are elsewhere, and stay.
+pub const UNIT_FILE: &str = "/etc/systemd/system/rexray.service";
+
+/// Units that REX-Ray's own packages bring.
+pub const OTHER_UNITS: [&str; 2] = ["/usr/lib/systemd/system/rexray.service", "/lib/systemd/system/rexray.service"];
+
+/// What is added to a unit that is not ours.
+pub const DROP_IN: &str = "/etc/systemd/system/rexray.service.d/10-scaleio-framework.conf";
+
+/// Where it answers dvdcli.
+pub const SOCKET: &str = "/run/docker/plugins/rexray.sock";
+
+/// The program that maps and mounts.
+pub const REXRAY: &str = "rexray";
+
+/// The program that asks it.
+pub const DVDCLI: &str = "dvdcli";
+
+/// Folders in which the Mesos agent and people find programs.
+pub const FOLDERS: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/opt/bin"];
+
+/// Where programs of ours go: `/usr` of an immutable system cannot be written.
+pub const fn folder(os: &Os) -> &'static str {
+    match os.family {
+        Family::El | Family::Sles | Family::Debian => "/usr/bin",
+        Family::Immutable => "/opt/bin",
+    }
+}
+
+/// Whether the driver works with a generation. The error is for people.
+pub fn exists(generation: Generation) -> Result<(), String> {
+    if generation >= Generation::V4 {
+        return Err(format!(
+            "REX-Ray does not know the login of release {generation}; there tasks get volumes by Mesos' CSI support, see docs/rollout.md"
+        ));
+    }
+    Ok(())
+}
+
+/// What REX-Ray is told. Keys of others stay, such as their modules; ours win.
+/// The error says why the old text cannot be kept.
+pub fn config(old: &str, consume: &Consume, password: &str) -> Result<Value, String> {
+    let mut all = read(old)?;
+    merge(
+        &mut all,
+        json!({
+            "libstorage": {
+                // By this the plain socket leads to ScaleIO, whatever other services there are.
+                "service": "scaleio",
+                "integration": { "volume": { "operations": {
+                    "mount": { "preempt": consume.preempts },
+                    // Mesos counts who uses a volume on a node.
+                    "unmount": { "ignoreUsedCount": true },
+                    // No scheduler deletes data.
+                    "remove": { "disable": true },
+                } } },
+            },
+            "scaleio": {
+                "endpoint": format!("{}/api", consume.gateway.trim_end_matches('/')),
+                "insecure": consume.trusts_any,
+                "userName": consume.user,
+                "password": password,
+                "systemID": consume.system,
+                "protectionDomainName": consume.domain,
+                "storagePoolName": consume.pool,
+                "thinOrThick": if consume.thin { "ThinProvisioned" } else { "ThickProvisioned" },
+            },
+        }),
+    );
+    // The name would not be looked at, and another one would mislead people.
+    if let Some(scaleio) = all.get_mut("scaleio").and_then(Value::as_object_mut) {
+        scaleio.remove("systemName");
+    }
+    Ok(all)
+}
+
+/// A configuration as it lies on the node; an empty one is one without keys.
+pub fn read(text: &str) -> Result<Value, String> {
+    let empty = || Value::Object(Map::new());
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(empty());
+    }
+    match serde_saphyr::from_str::<Value>(text) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(format!("{CONFIG} is no list of keys and values; mend it or move it away")),
+        // The text may hold passwords: where it is wrong is not repeated.
+        Err(_) => Err(format!("{CONFIG} is no YAML that can be read; mend it or move it away")),
+    }
+}
+
+/// The text of a configuration: JSON, which is YAML too, and quotes passwords of all signs.
+pub fn text(config: &Value) -> String {
+    format!("{config:#}\n")
+}
+
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                // REX-Ray does not tell small letters from capital ones.
+                let twin = into.keys().find(|known| known.eq_ignore_ascii_case(&key) && **known != key).cloned();
+                if let Some(twin) = twin
+                    && let Some(old) = into.remove(&twin)
+                {
+                    into.insert(key.clone(), old);
+                }
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+/// What makes a unit of somebody else start behind the SDC.
+pub const DROP_IN_TEXT: &str = "[Unit]\nWants=scini.service\nAfter=scini.service\n";
+
+/// The unit where there is none.
+pub fn unit(program: &str) -> String {
+    format!(
+        "[Unit]\nDescription=REX-Ray, volumes for containers\nWants=network-online.target scini.service\n\
+         After=network-online.target scini.service\nBefore=mesos-slave.service mesos-agent.service\n\n\
+         [Service]\nExecStart={program} start -f\nExecReload=/bin/kill -HUP $MAINPID\nKillMode=process\n\
+         Restart=always\nRestartSec=5\n\n[Install]\nWantedBy=multi-user.target\n"
+    )
+}
+
+/// How the Mesos agent of a node works, as its own process tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MesosAgent {
+    /// `--isolation`; none: the usual one.
+    pub isolation: Option<String>,
+    /// `--launcher`; none: the usual one.
+    pub launcher: Option<String>,
+    /// The folders in which it looks for programs.
+    pub path: Vec<String>,
+}
+
+/// Names of the process; the kernel cuts them at 15 letters.
+pub const MESOS_AGENTS: [&str; 2] = ["mesos-agent", "mesos-slave"];
+
+impl MesosAgent {
+    /// Reads a process' arguments and variables, each ended by a zero.
+    pub fn read(arguments: &str, variables: &str) -> Self {
+        let argument = |name: &str| {
+            let prefix = format!("--{name}=");
+            arguments.split('\0').filter_map(|word| word.strip_prefix(&prefix)).next_back().map(str::to_owned)
+        };
+        let variable = |name: &str| {
+            let found = variables.split('\0').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+            found.map(str::to_owned)
+        };
+        let path = variable("PATH").unwrap_or_default();
+        Self {
+            isolation: argument("isolation").or_else(|| variable("MESOS_ISOLATION")),
+            launcher: argument("launcher").or_else(|| variable("MESOS_LAUNCHER")),
+            path: path.split(':').filter(|folder| !folder.is_empty()).map(str::to_owned).collect(),
+        }
+    }
+
+    /// Whether a task of it can get a volume; else what is missing.
+    pub fn judge(&self) -> Result<(), String> {
+        let isolators: Vec<&str> = self.isolation.iter().flat_map(|list| list.split(',')).map(str::trim).collect();
+        // The module of before Mesos 1.0 does it by itself.
+        if isolators.iter().any(|name| name.ends_with("DockerVolumeDriverIsolator")) {
+            return Ok(());
+        }
+        let mut missing: Vec<&str> =
+            ["docker/volume", "filesystem/linux"].into_iter().filter(|name| !isolators.contains(name)).collect();
+        // What it takes by itself as root is the right one.
+        if self.launcher.as_deref().is_some_and(|launcher| launcher != "linux") {
+            missing.push("the launcher linux");
+        }
+        if missing.is_empty() { Ok(()) } else { Err(missing.join(", ")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn consume() -> Consume {
+        Consume {
+            rexray: None,
+            dvdcli: None,
+            gateway: "https://gw.example.com:8443/".to_owned(),
+            user: "rexray".to_owned(),
+            system: "4c8a0b2300000001".to_owned(),
+            domain: "d1".to_owned(),
+            pool: "ssd".to_owned(),
+            thin: true,
+            preempts: true,
+            trusts_any: false,
+            generation: Generation::V2_0,
+            accepted: false,
+        }
+    }
+
+    #[test]
+    fn a_configuration_says_where_volumes_come_from_and_quotes_what_it_must() {
+        let text = text(&config("", &consume(), "a: \"b\" #c\n").unwrap());
+        let again = read(&text).unwrap();
+        assert_eq!(again["scaleio"]["password"], "a: \"b\" #c\n");
+        assert_eq!(again["scaleio"]["endpoint"], "https://gw.example.com:8443/api");
+        assert_eq!(again["scaleio"]["systemID"], "4c8a0b2300000001");
+        assert_eq!(again["libstorage"]["integration"]["volume"]["operations"]["mount"]["preempt"], true);
+    }
+
+    #[test]
+    fn keys_of_others_stay_and_ours_are_there_once() {
+        let old = "# by hand\nrexray:\n  logLevel: warn\n  modules:\n    second:\n      type: docker\n\
+                   libstorage:\n  service: ebs\n  server:\n    services:\n      ebs:\n        driver: ebs\n\
+                   scaleio:\n  username: admin\n  systemName: old\n  apiVersion: \"2.0\"\n";
+        let new = config(old, &consume(), "p").unwrap();
+        assert_eq!(new["rexray"]["modules"]["second"]["type"], "docker");
+        assert_eq!(new["libstorage"]["service"], "scaleio");
+        assert_eq!(new["libstorage"]["server"]["services"]["ebs"]["driver"], "ebs");
+        assert_eq!(new["scaleio"]["apiVersion"], "2.0");
+        assert_eq!(new["scaleio"]["userName"], "rexray");
+        assert_eq!((new["scaleio"].get("username"), new["scaleio"].get("systemName")), (None, None));
+        assert_eq!(config(&text(&new), &consume(), "p").unwrap(), new, "once more changes nothing");
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_told_without_its_text() {
+        for old in ["- a\n- hunter2\n", "hunter2", "a: [hunter2\n"] {
+            let why = config(old, &consume(), "p").unwrap_err();
+            assert!(why.contains(CONFIG) && !why.contains("hunter2"), "{why}");
+        }
+        assert!(exists(Generation::V3_5).is_ok());
+        assert!(exists(Generation::V4).unwrap_err().contains("CSI"));
+    }
+
+    #[test]
+    fn a_mesos_agent_says_what_it_lacks() {
+        let flags = |isolation: &str, launcher: &str| {
+            MesosAgent::read(&format!("mesos-agent\0--isolation={isolation}\0--launcher={launcher}\0"), "PATH=/a:/b\0")
+        };
+        assert_eq!(flags("docker/volume,filesystem/linux,posix/cpu", "linux").judge(), Ok(()));
+        assert_eq!(flags("posix/cpu,posix/mem", "linux").judge().unwrap_err(), "docker/volume, filesystem/linux");
+        assert_eq!(flags("docker/volume,filesystem/linux", "posix").judge().unwrap_err(), "the launcher linux");
+        assert_eq!(flags("com_emccode_mesos_DockerVolumeDriverIsolator,posix/cpu", "posix").judge(), Ok(()));
+        let by_variables = MesosAgent::read("mesos-slave\0", "MESOS_ISOLATION=docker/volume, filesystem/linux\0");
+        assert_eq!(by_variables.judge(), Ok(()));
+        assert!(MesosAgent::default().judge().is_err(), "the usual isolation has no volumes");
+        assert_eq!(flags("", "").path, ["/a", "/b"]);
+    }
+}

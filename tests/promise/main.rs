@@ -1,0 +1,14 @@
+//! On booted hosts: a task of Mesos finds on another node what it wrote on the
+//! first; LIA and gateway come and go as packages; and a host without a package
+//! manager carries ScaleIO too.
+//!
+//! Hosts have systemd as process 1 and the product's agent; they share the
+//! machine's loopback, so there is one story at a time.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod bare;
+mod lab;
+mod scheduler;
+mod services;
+mod volumes;
