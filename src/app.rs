@@ -40,7 +40,9 @@ use crate::mesos::scheduler::Template;
 use crate::metrics::{Encoder, Exposition, Own};
 use crate::model::framework::ExecutorMessage;
 use crate::model::id::SystemId;
+use crate::model::overview::Works;
 use crate::model::picture::Picture;
+use crate::model::rollout::RolloutStatus;
 use crate::model::status::ReceiverStatus;
 use crate::model::unit::Timestamp;
 use crate::model::workload::Workloads;
@@ -70,6 +72,10 @@ pub struct Running {
     pub web: SocketAddr,
     /// The newest pictures.
     pub gallery: Gallery,
+    /// How far the rollout is; none: nothing is rolled out.
+    pub rollout: Option<watch::Receiver<Arc<RolloutStatus>>>,
+    /// Nodes, runs and jobs.
+    pub works: watch::Receiver<Arc<Works>>,
     stop: CancellationToken,
     reloader: Option<Reloader>,
     tasks: Tasks,
@@ -148,7 +154,8 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         framework: framework.as_ref().map(|(_, cluster, _)| cluster.status.clone()),
         work: work.shown(),
     };
-    let works = watch::Sender::default();
+    let works: watch::Sender<Arc<Works>> = watch::Sender::default();
+    let works_seen = works.subscribe();
     let stop = CancellationToken::new();
     let pasts = watch::Sender::new(Arc::default());
     let live = Live::new(pasts.subscribe(), stop.clone());
@@ -187,7 +194,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         spawn(&mut tasks, "poller", poller.run(stop.clone()));
     }
     if let Some(hosts) = hosts {
-        hosts.spawn(watched.framework.clone(), watched.rollout.clone(), &mut tasks, &stop);
+        hosts.spawn(watched.framework.clone(), watched.rollout.clone(), watched.work.clone(), &mut tasks, &stop);
     }
     work.spawn(&mut tasks, &stop);
     spawn(&mut tasks, "view of nodes, runs and jobs", works::publish(watched, works, stop.clone()));
@@ -224,6 +231,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         let task = framework.run(stop.clone());
         tasks.spawn(async move { ("framework at Mesos", task.await.map_err(anyhow::Error::from)) });
     }
+    let rolled_out = rolled.as_ref().map(|(_, handles)| handles.status.clone());
     if let Some((rollout, _)) = rolled {
         let task = rollout.run(stop.clone());
         tasks.spawn(async move { ("rollout", task.await.map_err(anyhow::Error::from)) });
@@ -237,7 +245,8 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     tasks.spawn(async move { ("store", owner.run().await.map_err(anyhow::Error::from)) });
 
     info!(version = VERSION, web = %web_address, systems = config.systems.len(), "started");
-    Ok(Running { web: web_address, gallery, stop, reloader, tasks })
+    let (rollout, works) = (rolled_out, works_seen);
+    Ok(Running { web: web_address, gallery, rollout, works, stop, reloader, tasks })
 }
 
 /// Everybody who is told of alerts.
@@ -522,7 +531,9 @@ mod tests {
     use super::*;
 
     fn running(tasks: Tasks, stop: CancellationToken) -> Running {
-        Running { web: SocketAddr::from(([127, 0, 0, 1], 0)), gallery: Gallery::new([]), stop, reloader: None, tasks }
+        let works = watch::channel(Arc::default()).1;
+        let web = SocketAddr::from(([127, 0, 0, 1], 0));
+        Running { web, gallery: Gallery::new([]), rollout: None, works, stop, reloader: None, tasks }
     }
 
     /// One task that goes on until told to stop, and one of the test's.

@@ -94,6 +94,7 @@ fn ready() -> RolloutStatus {
         since: start(),
         why: Vec::new(),
         disks: Vec::new(),
+        preflight: Vec::new(),
     };
     RolloutStatus { nodes: [(node.node.clone(), node)].into(), ..RolloutStatus::default() }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,7 @@ use super::agents::Agents;
 use super::work::Joined;
 use crate::agent::recipes::os::{Books, Family, Os};
 use crate::agent::recipes::package::{PackageFile, choose};
+use crate::clock;
 use crate::config::{Config, Masters, StaticNode};
 use crate::enrol::artefacts::Shelf;
 use crate::enrol::crew::Crew;
@@ -20,11 +22,13 @@ use crate::fleet::rollout::record::Source;
 use crate::fleet::rollout::{steps, view};
 use crate::model::framework::{FrameworkStatus, Registration};
 use crate::model::id::{NodeName, SystemId};
+use crate::model::lifecycle::Lifecycle;
 use crate::model::node::Carries;
 use crate::model::order::{Artefact, Component};
 use crate::model::rollout::RolloutStatus;
 use crate::model::snapshot::Snapshot;
 use crate::model::step;
+use crate::model::unit::Timestamp;
 use crate::model::version::{as_packaged, as_reported};
 use crate::upgrade::foreman::{Choose, Foreman, InHand};
 use crate::upgrade::hands::Others;
@@ -37,6 +41,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// The loop takes at most a tenth of one core: it rests ten times as long as a look took.
 const REST: u32 = 10;
 const SHORTEST_REST: Duration = Duration::from_millis(50);
+
+/// A node in work is asked for its word when the last one is older than this.
+const WORD: TimeDelta = TimeDelta::seconds(2);
 
 /// The hosts of all systems, before anybody looks.
 pub(super) struct Hosts {
@@ -92,19 +99,21 @@ impl Hosts {
         mut self,
         framework: Option<watch::Receiver<Arc<FrameworkStatus>>>,
         rollout: Option<watch::Receiver<Arc<RolloutStatus>>>,
+        works: BTreeMap<SystemId, watch::Receiver<Arc<Lifecycle>>>,
         tasks: &mut Tasks,
         stop: &CancellationToken,
     ) {
         for (foreman, errands) in std::mem::take(&mut self.foremen) {
             super::spawn(tasks, "orders of the work", foreman.run(errands, stop.clone()));
         }
-        super::spawn(tasks, "look at hosts", self.watch(framework, rollout, stop.clone()));
+        super::spawn(tasks, "look at hosts", self.watch(framework, rollout, works, stop.clone()));
     }
 
     async fn watch(
         self,
         framework: Option<watch::Receiver<Arc<FrameworkStatus>>>,
         rollout: Option<watch::Receiver<Arc<RolloutStatus>>>,
+        works: BTreeMap<SystemId, watch::Receiver<Arc<Lifecycle>>>,
         stop: CancellationToken,
     ) {
         let (mut members, mut in_hand) = (self.crew.members(), self.in_hand.subscribe());
@@ -116,6 +125,8 @@ impl Hosts {
             let framework = framework.as_ref().map(|status| Arc::clone(&status.borrow()));
             let rollout = rollout.as_ref().map(|status| Arc::clone(&status.borrow())).unwrap_or_default();
             self.look(framework.as_deref(), &rollout, &mut known);
+            let works: Vec<Arc<Lifecycle>> = works.values().map(|work| Arc::clone(&work.borrow())).collect();
+            self.want_words(&works, clock::now());
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep((begun.elapsed() * REST).max(SHORTEST_REST)) => {}
@@ -125,6 +136,19 @@ impl Hosts {
                 () = tokio::time::sleep(TICK) => {}
                 _ = members.changed() => {}
                 _ = in_hand.changed() => {}
+            }
+        }
+    }
+
+    /// Nodes in work say often how they are: the next step waits for it.
+    fn want_words(&self, works: &[Arc<Lifecycle>], now: Timestamp) {
+        let members = Arc::clone(&self.crew.members().borrow());
+        for run in works.iter().filter_map(|work| work.run.as_ref()) {
+            for node in run.in_work() {
+                let seen_at = members.get(node).and_then(|member| Some(member.facts.as_ref()?.seen_at));
+                if seen_at.is_some_and(|seen_at| now - seen_at >= WORD) {
+                    self.crew.want_word(node);
+                }
             }
         }
     }

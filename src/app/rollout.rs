@@ -21,6 +21,7 @@ use crate::model::framework::FrameworkStatus;
 use crate::model::id::SystemId;
 use crate::model::lifecycle::Lifecycle;
 use crate::model::order::{Artefact, Component};
+use crate::model::version::Generation;
 use crate::store::{Desk, State};
 use crate::watches::Gallery;
 
@@ -50,25 +51,51 @@ pub(super) fn open(
             }
             None => None,
         };
-        parts.insert(system.clone(), Part { rollout, gateway });
+        // A new cluster has one user, who is called so.
+        let admin = settings.lifecycle.as_ref().filter(|login| login.user == "admin");
+        let admin = admin.map(|login| login.password.clone());
+        parts.insert(system.clone(), Part { rollout, gateway, admin });
     }
     if parts.is_empty() {
         return Ok(None);
     }
     let (shelf, counted) = (agents.shelf.clone(), Arc::clone(own));
-    let on_settled: OnSettled =
-        Arc::new(move |settled| counted.step_ended(settled.step.as_str(), settled.is_good, settled.took));
+    let on_settled: OnSettled = Arc::new(move |step: &str, is_good, took| counted.step_ended(step, is_good, took));
+    let mdms = shelf.clone();
     let settings = Settings {
         mode: config.lifecycle.mode,
         parts,
         systems: config.systems.keys().cloned().collect(),
         static_nodes: config.static_nodes.clone(),
         choose: Arc::new(move |wanted, component| package(&shelf, wanted, component)),
+        newest: Arc::new(move |os, pinned| newest_mdm(&mdms, os, pinned)),
         on_settled,
     };
     let Beside { framework, works } = beside;
     let watched = Watched { crew: agents.crew.clone(), framework, gallery: gallery.clone(), works };
     Ok(Some(Rollout::new(settings, watched, desk.clone(), state)))
+}
+
+/// The release of the MDM cluster that is made: the one that is asked for, or the newest that an operating system has.
+fn newest_mdm(shelf: &Shelf, os: &str, pinned: Option<&str>) -> Result<(Box<str>, Generation), String> {
+    let os = Os::read(os)?;
+    let pinned = match pinned {
+        Some(text) => Some(Release::read(text).ok_or_else(|| format!("release {text:?} cannot be read"))?),
+        None => None,
+    };
+    let fits = |name: &&str| {
+        PackageFile::read(name).is_ok_and(|file| pinned.as_ref().is_none_or(|pinned| file.release == *pinned))
+    };
+    let names = shelf.files().map(|file| file.name.as_str()).filter(fits);
+    let lacks = || {
+        let which = pinned.as_ref().map(|pinned| format!(" of release {pinned}")).unwrap_or_default();
+        let pretty = &os.pretty;
+        format!("artefacts.folder has none of mdm{which} for {pretty}; put one there and restart the controller")
+    };
+    let file = choose(names, Component::Mdm, &os).ok_or_else(lacks)?;
+    let release = PackageFile::read(file)?.release;
+    let generation = release.generation().ok_or_else(|| format!("{file} is of a generation that is not known"))?;
+    Ok((release.to_string().into(), generation))
 }
 
 /// The newest package that a node can take and the MDM is not older than. The error says what lacks.
@@ -121,6 +148,22 @@ mod tests {
         }
         let shelf = Shelf::scan(folder.path()).unwrap();
         (folder, shelf)
+    }
+
+    #[test]
+    fn a_new_cluster_gets_the_newest_release_or_the_one_that_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        for release in ["2.0-13000.211", "3.6-700.103"] {
+            std::fs::write(folder.path().join(format!("EMC-ScaleIO-mdm-{release}.el7.x86_64.rpm")), release).unwrap();
+        }
+        let shelf = Shelf::scan(folder.path()).unwrap();
+        let newest = |os: &str, pinned| newest_mdm(&shelf, os, pinned);
+        let el7 = "ID=centos\nVERSION_ID=7";
+        assert_eq!(newest(el7, None), Ok(("3.6-700.103".into(), Generation::V3_5)));
+        assert_eq!(newest(el7, Some("2.0-13000.211")), Ok(("2.0-13000.211".into(), Generation::V2_0)));
+        let told = newest(el7, Some("3.5-1.1")).unwrap_err();
+        assert!(told.contains("mdm of release 3.5-1.1") && told.contains("artefacts.folder"), "{told}");
+        assert!(newest("ID=ubuntu\nVERSION_ID=18.04", None).unwrap_err().contains("none of mdm for"));
     }
 
     #[test]

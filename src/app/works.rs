@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::enrol::crew::{Member, Members};
 use crate::model::framework::FrameworkStatus;
+use crate::model::hold::ReasonKind;
 use crate::model::id::{NodeName, SystemId};
 use crate::model::lifecycle::{self, Lifecycle};
 use crate::model::node::NodePhase;
@@ -24,6 +25,9 @@ const BEAT: Duration = Duration::from_secs(1);
 
 /// After so long without a word an agent is silent: it reports every 30 s, and after a restart within a minute.
 const SILENT: chrono::TimeDelta = chrono::TimeDelta::seconds(120);
+
+/// What comes and goes with each poll is told when it has lasted for so long.
+const LASTING: chrono::TimeDelta = chrono::TimeDelta::seconds(15);
 
 /// What is looked at.
 #[derive(Clone, Default)]
@@ -75,7 +79,7 @@ pub(super) fn works(
     jobs.sort_by_key(|job| (job.next.is_none(), job.next, job.name.clone()));
     Works {
         nodes: nodes(members, rollout, framework, work, now),
-        runs: work.iter().filter_map(|work| Some(run(&work.system, work.run.as_ref()?))).collect(),
+        runs: work.iter().filter_map(|work| Some(run(&work.system, work.run.as_ref()?, now))).collect(),
         jobs,
     }
 }
@@ -173,9 +177,13 @@ fn of_agent(member: &Member, now: Timestamp) -> NodeShown {
     }
 }
 
-fn run(system: &SystemId, run: &lifecycle::RunShown) -> RunShown {
+fn run(system: &SystemId, run: &lifecycle::RunShown, now: Timestamp) -> RunShown {
     let undoing = run.tasks.iter().any(|task| task.standing == "undoing");
-    let is_held = run.tasks.iter().all(|task| task.standing != "working" || !task.holds.is_empty());
+    // What was ordered takes its time: that is no waiting.
+    let goes_on = |task: &&lifecycle::TaskShown| {
+        task.standing == "working" && task.holds.iter().all(|hold| hold.reason == ReasonKind::WaitsForEffect)
+    };
+    let is_held = !run.tasks.iter().any(|task| goes_on(&task));
     let (tone, state) = match (&run.halted, &run.cancelled_by, &run.paused_by) {
         (Some(why), _, _) => (Tone::Bad, format!("halts: {why}")),
         (None, Some(by), _) => (Tone::Warn, format!("is cancelled by {by}")),
@@ -194,7 +202,7 @@ fn run(system: &SystemId, run: &lifecycle::RunShown) -> RunShown {
         total: run.tasks_total,
         waves: waves(run),
         ends_at: Some(run.predicted_end),
-        holds: holds(run),
+        holds: holds(run, now),
     }
 }
 
@@ -217,11 +225,21 @@ fn waves(run: &lifecycle::RunShown) -> Vec<WaveShown> {
     waves
 }
 
+/// Whether people are told of a reason. That one node comes after the other is the plan itself, and what every poll brings
+/// and takes is none of theirs unless it lasts.
+fn is_told(hold: &lifecycle::HoldShown, now: Timestamp) -> bool {
+    match hold.reason {
+        ReasonKind::InWork => false,
+        ReasonKind::WaitsForEffect | ReasonKind::AlertsBehind | ReasonKind::BeforeEffect => now - hold.since >= LASTING,
+        _ => true,
+    }
+}
+
 /// Why it waits, each reason once, with the nodes that wait for it.
-fn holds(run: &lifecycle::RunShown) -> Vec<HoldShown> {
+fn holds(run: &lifecycle::RunShown, now: Timestamp) -> Vec<HoldShown> {
     let mut by_text: BTreeMap<&str, (Vec<&NodeName>, &lifecycle::HoldShown)> = BTreeMap::new();
     for task in &run.tasks {
-        for hold in &task.holds {
+        for hold in task.holds.iter().filter(|hold| is_told(hold, now)) {
             let (nodes, first) = by_text.entry(&hold.text).or_insert((Vec::new(), hold));
             nodes.push(&task.node);
             if hold.since < first.since {
@@ -259,7 +277,7 @@ fn job(job: &lifecycle::JobShown) -> JobShown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::hold::{Hardness, ReasonKind};
+    use crate::model::hold::Hardness;
     use crate::model::id::{PlanId, RunId};
     use crate::model::lifecycle::{Mode, TaskShown};
 
@@ -325,6 +343,23 @@ mod tests {
         let holds: Vec<_> = run.holds.iter().map(|hold| (hold.why.as_str(), hold.since)).collect();
         assert_eq!(holds, [("2 nodes: pool p moves", Some(at(30))), ("n1: no window is open", Some(at(40)))]);
         assert_eq!(run.holds[0].clears.as_deref(), Some("until its end"));
+    }
+
+    #[test]
+    fn what_the_plan_itself_brings_and_each_poll_takes_away_is_told_to_nobody() {
+        let mut tasks = vec![
+            task(0, "sds", "n1", "working", &[("it waits for n1 shown by the MDM and its agent", 90)]),
+            task(1, "sds", "n2", "waiting", &[("n1 is in work", 10), ("alerts were not evaluated", 95)]),
+        ];
+        tasks[0].holds[0].reason = ReasonKind::WaitsForEffect;
+        tasks[1].holds[0].reason = ReasonKind::InWork;
+        tasks[1].holds[1].reason = ReasonKind::AlertsBehind;
+        let at_work = work(tasks);
+        let look = |seconds| works(&Members::new(), &RolloutStatus::default(), None, &[at_work.clone()], at(seconds));
+        let run = &look(100).runs[0];
+        assert_eq!((run.state.as_str(), run.holds.len()), ("goes on", 0), "{run:?}");
+        let whys: Vec<String> = look(120).runs[0].holds.iter().map(|hold| hold.why.clone()).collect();
+        assert_eq!(whys, ["n1: it waits for n1 shown by the MDM and its agent", "n2: alerts were not evaluated"]);
     }
 
     #[test]

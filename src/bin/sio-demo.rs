@@ -13,24 +13,33 @@ use clap::Parser;
 use scaleio_framework::app;
 use scaleio_framework::clock;
 use scaleio_framework::config::{
-    Alerts, Config, Control, GatewayUrl, Lifecycle, LinkKey, Log, LogFormat, Login, Mail, MailHost, Metrics, Notify,
-    Override, Place, Poll, Secret, Store, System, Trust, Web,
+    Agents, Alerts, Config, Control, GatewayUrl, Lifecycle, LinkKey, Log, LogFormat, Login, Mail, MailHost, Metrics,
+    Mode, Notify, Override, Place, Poll, Secret, Store, System, Trust, Web,
 };
-use scaleio_framework::model::id::SystemId;
+use scaleio_framework::model::id::{NodeName, SystemId};
+use scaleio_framework::model::node::NodePhase;
+use scaleio_framework::model::overview::Works;
+use scaleio_framework::model::rollout::RolloutStatus;
 use scaleio_framework::model::status::SystemStatus;
 use scaleio_framework::model::unit::Bytes;
 use scaleio_framework::proof::simulate::Play;
 use scaleio_framework::sim::world::Layout;
 use scaleio_framework::sim::{Inbox, MailSink, Options, Release, Running, Scenario, Simulation};
+use scaleio_framework::stage::renewal::Renewal;
+use scaleio_framework::stage::scene::Scene;
 use scaleio_framework::telemetry;
 use scaleio_framework::watches::Gallery;
 use scaleio_framework::web::view;
+use tokio::sync::watch;
 
 /// What the demo plays when no other scenario is given.
 const DEVICE_FAILURE: &str = include_str!("../../config/scenarios/device-failure.toml");
 
 /// Alerts about what the scenarios do; nobody wants to watch for the minutes that they wait.
 const QUICK: [&str; 2] = ["ScaleioDeviceError", "ScaleioSdsDisconnected"];
+
+/// The system that is made of bare hosts.
+const NEW: &str = "new";
 
 /// Where the page is looked for first.
 const USUAL_PORT: u16 = 9465;
@@ -43,6 +52,9 @@ const USUAL_MAIL_PORT: u16 = 9466;
 
 /// The statistics of the huge system have room in it.
 const MAX_ANSWER_BYTES: u64 = 512 << 20;
+
+/// After so long the calendar asks for the next release: by then a device has failed, and the upgrade waits for it.
+const UPGRADE: Duration = Duration::from_secs(45);
 
 /// A line about a rebuild under way at most this often.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -165,16 +177,66 @@ async fn main() -> anyhow::Result<()> {
     let listen = free_port(arguments.port)?;
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mails = MailSink::start(any, free_port(arguments.mail_port)?).await?;
-    let config = configuration(&world, &mails, folder.path(), listen)?;
+    // Beside the system that everybody looks at, one is made of bare hosts.
+    let scene = match (&arguments.scenario, arguments.size.as_str()) {
+        (None, "small") => {
+            let scene = Scene::start(NEW, &folder.path().join(NEW), arguments.seed, arguments.speed).await?;
+            Some(Arc::new(scene))
+        }
+        _ => None,
+    };
+    let mut config = configuration(&world, &mails, folder.path(), listen, scene.as_deref())?;
+    // Where the usual story is told, the system gets to another release too; 4.x is upgraded by PowerFlex Manager alone.
+    let renewal = match (&arguments.scenario, arguments.size.as_str(), arguments.release.as_str()) {
+        (None, "small", "2.0" | "2.6" | "3.0" | "3.6") => Some(renew(&world, folder.path(), &mut config)?),
+        _ => None,
+    };
     let controller = app::start(&config).await?;
     introduce(&arguments, &world, &mails, controller.web);
+    if let Some(renewal) = &renewal {
+        renewal.begin(&config).map_err(anyhow::Error::msg)?;
+        let soon = UPGRADE.as_secs();
+        println!(
+            "  (each of its servers has a host with an agent; in {soon} s a job asks for release {})",
+            renewal.to()
+        );
+    }
 
     let story = tokio::spawn(tell(controller.gallery.clone(), Arc::clone(mails.inbox())));
+    let work = tokio::spawn(tell_work(controller.works.clone()));
+    let making = match (&scene, &controller.rollout) {
+        (Some(scene), Some(rollout)) => Some(tokio::spawn(make(Arc::clone(scene), rollout.clone()))),
+        _ => None,
+    };
     let end = ended(arguments.seconds)?;
     let ended = controller.until(end).await;
     story.abort();
+    work.abort();
+    if let Some(making) = making {
+        making.abort();
+        // Who aborts a task waits for it: it holds the scene.
+        let _ = making.await;
+    }
+    if let Some(scene) = scene.and_then(Arc::into_inner) {
+        scene.stop().await;
+    }
     world.stop().await;
     ended
+}
+
+/// Hosts for the servers of a system, and a job that brings them to the next release.
+fn renew(world: &Running, folder: &Path, config: &mut Config) -> anyhow::Result<Renewal> {
+    let renewal = Renewal::of(world, "demo", &folder.join("renewal")).map_err(anyhow::Error::msg)?;
+    if config.agents.is_none() {
+        let (listen, mirror) = (free_port(0)?, free_port(0)?);
+        let addresses = vec![format!("https://{listen}")];
+        let certificate_life = Duration::from_secs(86_400);
+        config.agents = Some(Agents { listen, addresses, folder: folder.join("ca"), certificate_life, renew: false });
+        config.artefacts.listen = mirror;
+        config.artefacts.url = format!("http://{mirror}");
+    }
+    renewal.configure(config, UPGRADE).map_err(anyhow::Error::msg)?;
+    Ok(renewal)
 }
 
 /// Waits for a signal, or for this many seconds.
@@ -222,7 +284,13 @@ fn hand_over(world: &Running, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: SocketAddr) -> anyhow::Result<Config> {
+fn configuration(
+    world: &Running,
+    mails: &MailSink,
+    folder: &Path,
+    listen: SocketAddr,
+    scene: Option<&Scene>,
+) -> anyhow::Result<Config> {
     let certificate = folder.join("gateway.pem");
     std::fs::write(&certificate, world.certificate_pem())?;
     let user = world.monitor();
@@ -246,8 +314,12 @@ fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: Socke
         severity: None,
         place: Place::Nowhere,
     };
+    let mut systems = BTreeMap::from([(SystemId::new("demo"), system)]);
+    systems.extend(scene.map(|scene| (SystemId::new(NEW), scene.system())));
+    // A person said yes to the new system by asking for the demo.
+    let mode = if scene.is_some() { Mode::Act } else { Mode::Propose };
     Ok(Config {
-        lifecycle: Lifecycle::default(),
+        lifecycle: Lifecycle { mode, ..Lifecycle::default() },
         jobs: Vec::new(),
         log: Log { level: "info".to_owned(), format: LogFormat::Text },
         web: Web::at(listen),
@@ -266,11 +338,11 @@ fn configuration(world: &Running, mails: &MailSink, folder: &Path, listen: Socke
         mail: Some(mail(mails, folder, listen)?),
         alertmanager: None,
         webhook: None,
-        mesos: None,
-        agents: None,
-        artefacts: scaleio_framework::config::Artefacts::default(),
+        mesos: scene.map(Scene::mesos),
+        agents: scene.map(|scene| Ok::<_, anyhow::Error>(scene.agents(free_port(0)?))).transpose()?,
+        artefacts: scene.map(Scene::artefacts).unwrap_or_default(),
         static_nodes: BTreeMap::new(),
-        systems: [(SystemId::new("demo"), system)].into(),
+        systems,
     })
 }
 
@@ -321,6 +393,116 @@ fn introduce(arguments: &Arguments, world: &Running, mails: &MailSink, web: Sock
     let _ = std::io::stdout().flush();
 }
 
+/// Before the first bare host joins: people read the first lines.
+const FIRST_HOSTS: Duration = Duration::from_secs(3);
+/// Between the first hosts that are ready and the late one.
+const LATE_HOST: Duration = Duration::from_secs(15);
+
+/// Lets bare hosts join, and says what becomes of them.
+async fn make(scene: Arc<Scene>, mut rollout: watch::Receiver<Arc<RolloutStatus>>) {
+    tokio::time::sleep(FIRST_HOSTS).await;
+    say("three bare hosts join Mesos; their system shall be called new");
+    if let Err(error) = scene.begin().await {
+        return say(&format!("they cannot join: {error}"));
+    }
+    let (mut told, mut changes, mut late) = (BTreeMap::new(), 0, None);
+    loop {
+        let status = Arc::clone(&rollout.borrow_and_update());
+        let made = scene.hosts.mdm_changes();
+        made.iter().skip(changes).for_each(|change| say(&format!("MDM cluster of new: {change}")));
+        changes = made.len();
+        for line in nodes(&mut told, &status) {
+            say(&line);
+        }
+        let are_ready = status.nodes.len() == 3 && status.nodes.values().all(|node| node.phase == NodePhase::Ready);
+        if are_ready && late.is_none() {
+            late = Some(Instant::now() + LATE_HOST);
+        }
+        if late.is_some_and(|at| at <= Instant::now()) {
+            late = Some(Instant::now() + Duration::from_secs(u64::from(u32::MAX)));
+            match scene.late().await {
+                Ok(name) => say(&format!("{name} joins Mesos, late, and with data on a disk")),
+                Err(error) => say(&format!("a late host cannot join: {error}")),
+            }
+        }
+        let changed = tokio::time::timeout(Duration::from_secs(1), rollout.changed()).await;
+        if matches!(changed, Ok(Err(_))) {
+            return;
+        }
+    }
+}
+
+/// What was told of nodes: how far each had come, and its disks that are left alone.
+type ToldOfNodes = BTreeMap<NodeName, (Option<u8>, BTreeSet<String>)>;
+
+/// How far a node has come; none: something is wrong there.
+const fn stage(phase: &NodePhase) -> Option<u8> {
+    Some(match phase {
+        NodePhase::Wanted => 0,
+        NodePhase::Launching => 1,
+        NodePhase::Installing { .. } => 2,
+        NodePhase::Joining => 3,
+        NodePhase::Ready => 4,
+        _ => return None,
+    })
+}
+
+/// What is new of nodes, in short lines.
+fn nodes(told: &mut ToldOfNodes, status: &RolloutStatus) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, node) in &status.nodes {
+        let (before, alone) = told.entry(name.clone()).or_default();
+        let now = stage(&node.phase);
+        // Between two steps it waits for a moment; that is no news.
+        if (now > *before && now > Some(0)) || (now.is_none() && before.is_some()) {
+            *before = now;
+            lines.push(match &node.phase {
+                NodePhase::Ready => format!("{name} is ready: its disks and its client are in {}", node.system),
+                NodePhase::Failed { why, .. } => format!("{name} has failed: {why}"),
+                other => format!("{name} is {}", other.as_str()),
+            });
+        }
+        let taken = status.systems.get(&node.system).and_then(|preview| preview.left_alone.get(name));
+        for disk in taken.into_iter().flatten() {
+            if alone.insert(disk.clone()) {
+                lines.push(format!("{name}: a disk is left alone, {disk}"));
+            }
+        }
+    }
+    lines
+}
+
+/// One line, with the time.
+fn say(line: &str) {
+    // Nobody reads any more: the demo goes on, its page too.
+    let _ = writeln!(std::io::stdout(), "  {}  {line}", clock::now().format("%H:%M:%S"));
+    let _ = std::io::stdout().flush();
+}
+
+/// Says how upgrades go: why one waits, and how far it is.
+async fn tell_work(mut works: watch::Receiver<Arc<Works>>) {
+    let mut told: BTreeMap<String, String> = BTreeMap::new();
+    while works.changed().await.is_ok() {
+        let now = Arc::clone(&works.borrow_and_update());
+        for run in &now.runs {
+            let line = match run.holds.first().filter(|_| run.state != "goes on") {
+                Some(hold) => format!("{} waits: {}", run.what, hold.why),
+                None => format!("{} {}: {} of {} tasks are done", run.what, run.state, run.done / 6 * 6, run.total),
+            };
+            // An amount that changes is no other reason.
+            let reason: String = line.chars().filter(|c| run.holds.is_empty() || !c.is_ascii_digit()).collect();
+            if told.insert(run.id.clone(), reason.clone()).as_ref() != Some(&reason) {
+                let at = clock::now().format("%H:%M:%S");
+                // Nobody reads any more: the demo goes on, its page too.
+                if writeln!(std::io::stdout(), "  {at}  {line}").is_err() {
+                    return;
+                }
+                let _ = std::io::stdout().flush();
+            }
+        }
+    }
+}
+
 /// What the teller said already.
 #[derive(Default)]
 struct Told {
@@ -328,14 +510,14 @@ struct Told {
     faults: BTreeSet<String>,
     degraded: bool,
     progress: Option<Instant>,
-    /// The number of the newest mail that was told of.
-    mails: u64,
 }
 
 /// Says what changes, as a person would who looks at the page and reads the mails.
 async fn tell(gallery: Gallery, inbox: Arc<Inbox>) {
     let (mut pictures, mut taken) = (gallery.subscribe(), inbox.taken());
-    let mut told = Told::default();
+    let mut told: BTreeMap<SystemId, Told> = BTreeMap::new();
+    // The number of the newest mail that was told of.
+    let mut mails = 0;
     loop {
         let lines: Vec<String> = tokio::select! {
             changed = pictures.changed() => {
@@ -343,22 +525,27 @@ async fn tell(gallery: Gallery, inbox: Arc<Inbox>) {
                     return;
                 }
                 let pictures = pictures.borrow_and_update();
-                let statuses = pictures.values().map(|picture| view::system(picture, clock::now()));
-                statuses.flat_map(|status| news(&mut told, &status, Instant::now())).collect()
+                let mut lines = Vec::new();
+                for (system, picture) in pictures.iter() {
+                    let status = view::system(picture, clock::now());
+                    let told = told.entry(system.clone()).or_default();
+                    // Nothing is to be said of a system that was not asked, or is not made yet.
+                    let is_new = system.as_str() == NEW;
+                    if picture.health.last_poll.is_none() || (is_new && !told.heard && status.mdm.is_none()) {
+                        continue;
+                    }
+                    let prefix = if is_new { "new: " } else { "" };
+                    lines.extend(news(told, &status, Instant::now()).into_iter().map(|line| format!("{prefix}{line}")));
+                }
+                lines
             }
             _ = taken.changed() => {
-                let known = std::mem::replace(&mut told.mails, *taken.borrow_and_update());
+                let known = std::mem::replace(&mut mails, *taken.borrow_and_update());
                 let new = inbox.all().into_iter().filter(|mail| mail.number > known);
                 new.map(|mail| format!("mail: {}", mail.subject())).collect()
             }
         };
-        for line in lines {
-            // Nobody reads any more: the demo goes on, its page too.
-            if writeln!(std::io::stdout(), "  {}  {line}", clock::now().format("%H:%M:%S")).is_err() {
-                return;
-            }
-        }
-        let _ = std::io::stdout().flush();
+        lines.iter().for_each(|line| say(line));
     }
 }
 

@@ -110,7 +110,7 @@ fn look(asked: &Preflight) -> anyhow::Result<Vec<Row>> {
 }
 
 /// The table, then what helps.
-fn render(rows: &[Row]) -> String {
+pub(super) fn render(rows: &[Row]) -> String {
     let head = ["", "what", "found", "wanted"].map(str::to_owned);
     let lines =
         rows.iter().map(|row| [row.verdict.to_string(), row.name.clone(), row.found.clone(), row.wanted.clone()]);

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::controller::{Asker, Question, Where, tame};
 use crate::model::id::{NodeName, SystemId};
+use crate::model::preflight::Row;
 use crate::model::rollout::RolloutOrder;
 use crate::model::unit::Timestamp;
 
@@ -44,7 +45,7 @@ pub(super) enum Rollout {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Nodes {
-    /// Only this node
+    /// Only this node, with the table of what was found of it before it was touched
     node: Option<String>,
     /// Print the answer as it came
     #[arg(long)]
@@ -86,6 +87,8 @@ struct Node {
     because: Vec<String>,
     #[serde(default)]
     agent: Option<Agent>,
+    #[serde(default)]
+    preflight: Vec<Row>,
 }
 
 #[derive(Deserialize)]
@@ -98,8 +101,15 @@ struct Agent {
 pub(super) async fn nodes(arguments: Nodes, asker: &mut Asker<'_>) -> u8 {
     let Nodes { node, json, whom } = arguments;
     asker.json = json;
-    let render =
-        |nodes: Vec<Node>| render(nodes.iter().filter(|one| node.as_ref().is_none_or(|only| *only == one.node)));
+    let render = |nodes: Vec<Node>| match &node {
+        None => render(nodes.iter()),
+        Some(only) => {
+            let one: Vec<&Node> = nodes.iter().filter(|one| *only == one.node).collect();
+            let table = one.first().filter(|one| !one.preflight.is_empty());
+            let table = table.map(|one| format!("\n{}", super::node::render(&one.preflight)));
+            render(one.into_iter()) + &table.unwrap_or_default()
+        }
+    };
     asker.show(&whom, &Question::get("/api/v1/nodes"), render).await
 }
 

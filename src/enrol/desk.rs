@@ -23,10 +23,14 @@ pub struct Said {
 
 type Orders = BTreeMap<String, Arc<Order>>;
 
+/// How often a word of each node was wanted at once.
+type Wanted = BTreeMap<String, u64>;
+
 /// The side of whoever gives orders: one step at a time for each node.
 #[derive(Debug)]
 pub struct Orderer {
     orders: watch::Sender<Orders>,
+    wanted: watch::Sender<Wanted>,
     /// What agents say.
     pub reports: mpsc::Receiver<Said>,
 }
@@ -35,15 +39,17 @@ pub struct Orderer {
 #[derive(Clone, Debug)]
 pub struct Counter {
     orders: watch::Receiver<Orders>,
+    wanted: watch::Receiver<Wanted>,
     reports: mpsc::Sender<Said>,
 }
 
 /// Both sides.
 pub fn open() -> (Orderer, Counter) {
     let orders = watch::Sender::new(Orders::new());
+    let wanted = watch::Sender::new(Wanted::new());
     let (sender, reports) = mpsc::channel(WAITING);
-    let counter = Counter { orders: orders.subscribe(), reports: sender };
-    (Orderer { orders, reports }, counter)
+    let counter = Counter { orders: orders.subscribe(), wanted: wanted.subscribe(), reports: sender };
+    (Orderer { orders, wanted, reports }, counter)
 }
 
 impl Orderer {
@@ -55,6 +61,13 @@ impl Orderer {
     /// Takes the order of a node back. An agent that has it ends it all the same.
     pub fn withdraw(&self, node: &str) {
         self.orders.send_modify(|orders| drop(orders.remove(node)));
+    }
+}
+
+impl Orderer {
+    /// Lets the agent of a node report once more now, if it waits for an order.
+    pub fn want_word(&self, node: &str) {
+        self.wanted.send_modify(|wanted| *wanted.entry(node.to_owned()).or_default() += 1);
     }
 }
 
@@ -70,12 +83,19 @@ impl Counter {
         answer.await.map_err(|_| Closed)
     }
 
-    /// Waits for an order that an agent has not heard of.
-    pub async fn next(&mut self, node: &str, report: &Report) -> Result<Arc<Order>, Closed> {
+    /// Waits for an order that an agent has not heard of; none: its word is wanted once more.
+    pub async fn next(&mut self, node: &str, report: &Report) -> Result<Option<Arc<Order>>, Closed> {
         let is_news = |order: &Arc<Order>| {
             report.working_on.as_ref() != Some(&order.id) && report.finished.iter().all(|done| done.id != order.id)
         };
-        let orders = self.orders.wait_for(|orders| orders.get(node).is_some_and(is_news)).await.map_err(|_| Closed)?;
-        orders.get(node).cloned().ok_or(Closed)
+        let before = self.wanted.borrow_and_update().get(node).copied();
+        tokio::select! {
+            orders = self.orders.wait_for(|orders| orders.get(node).is_some_and(is_news)) => {
+                orders.map(|orders| orders.get(node).cloned()).map_err(|_| Closed)
+            }
+            wanted = self.wanted.wait_for(|wanted| wanted.get(node).copied() != before) => {
+                wanted.map(|_| None).map_err(|_| Closed)
+            }
+        }
     }
 }

@@ -256,7 +256,7 @@ async fn report(
         order = tokio::time::timeout(wait, counter.next(&node, &report)) => order,
     };
     let order = match order {
-        Ok(Ok(order)) => Some(order.as_ref().clone()),
+        Ok(Ok(order)) => order.map(|order| order.as_ref().clone()),
         Ok(Err(Closed)) => return ending(),
         Err(_) => None,
     };

@@ -4,6 +4,7 @@
 //! host it was launched. The name in the certificate is that host's.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -37,44 +38,70 @@ fn answer(authority: &Authority, hostname: &str, data: &[u8], now: Timestamp) ->
     }
 }
 
+/// An executor may speak before the masters have told us that its task was launched.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Messages that wait for that; who is dropped asks again.
+const WAITING: usize = 1024;
+
 /// Answers executors until told to stop.
 pub async fn run(
     authority: Arc<Authority>,
-    status: watch::Receiver<Arc<FrameworkStatus>>,
+    mut status: watch::Receiver<Arc<FrameworkStatus>>,
     mut messages: mpsc::Receiver<ExecutorMessage>,
     orders: mpsc::Sender<FrameworkOrder>,
     stop: CancellationToken,
 ) {
+    let mut waiting: Vec<(Instant, ExecutorMessage)> = Vec::new();
     loop {
-        let message = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => return,
-            message = messages.recv() => message,
-        };
-        let Some(message) = message else {
-            // The framework has ended; it is told elsewhere why.
-            stop.cancelled().await;
-            return;
-        };
-        let now = Arc::clone(&status.borrow());
-        let Some(task) = speaker(&now, &message) else {
-            warn!(agent = %message.agent, executor = %message.executor, "a message of an executor that is not known");
-            continue;
-        };
-        let Some(answer) = answer(&authority, &task.hostname, &message.data, clock::now()) else {
-            warn!(node = &*task.hostname, "a message of an executor that is not understood is left out");
-            continue;
-        };
-        match &answer {
-            Answer::Refused { why } => warn!(node = &*task.hostname, why, "a node gets no certificate"),
-            Answer::Certificate { .. } | Answer::Unknown => info!(node = &*task.hostname, "a node gets a certificate"),
+            message = messages.recv() => match message {
+                Some(message) if waiting.len() < WAITING => waiting.push((Instant::now(), message)),
+                Some(message) => warn!(agent = %message.agent, "too many executors ask at once; one is not heard"),
+                None => {
+                    // The framework has ended; it is told elsewhere why.
+                    stop.cancelled().await;
+                    return;
+                }
+            },
+            changed = status.changed(), if !waiting.is_empty() => if changed.is_err() {
+                stop.cancelled().await;
+                return;
+            },
         }
-        // Texts cannot fail to be written.
-        let data = serde_json::to_vec(&answer).unwrap_or_default();
-        let order = FrameworkOrder::Message { agent: message.agent, executor: message.executor, data };
-        // Too much is asked of the framework: the executor asks again.
-        if orders.try_send(order).is_err() {
-            warn!(node = &*task.hostname, "the answer to an executor is dropped");
-        }
+        let now = Arc::clone(&status.borrow_and_update());
+        waiting.retain(|(since, message)| match speaker(&now, message) {
+            Some(task) => {
+                reply(&authority, task, message, &orders);
+                false
+            }
+            None if since.elapsed() > PATIENCE => {
+                let ExecutorMessage { agent, executor, .. } = message;
+                warn!(%agent, %executor, "a message of an executor that is not known");
+                false
+            }
+            None => true,
+        });
+    }
+}
+
+/// Answers the executor of a task.
+fn reply(authority: &Authority, task: &NodeTask, message: &ExecutorMessage, orders: &mpsc::Sender<FrameworkOrder>) {
+    let node = &*task.hostname;
+    let Some(answer) = answer(authority, node, &message.data, clock::now()) else {
+        warn!(node, "a message of an executor that is not understood is left out");
+        return;
+    };
+    match &answer {
+        Answer::Refused { why } => warn!(node, why, "a node gets no certificate"),
+        Answer::Certificate { .. } | Answer::Unknown => info!(node, "a node gets a certificate"),
+    }
+    // Texts cannot fail to be written.
+    let data = serde_json::to_vec(&answer).unwrap_or_default();
+    let order = FrameworkOrder::Message { agent: message.agent.clone(), executor: message.executor.clone(), data };
+    // Too much is asked of the framework: the executor asks again.
+    if orders.try_send(order).is_err() {
+        warn!(node, "the answer to an executor is dropped");
     }
 }
 
@@ -138,5 +165,28 @@ mod tests {
         assert!(matches!(answer(&authority, "host-1", &ask("x"), now), Some(Answer::Refused { .. })));
         assert_eq!(answer(&authority, "host-1", b"nonsense", now), None);
         assert_eq!(answer(&authority, "host-1", br#"{"ask":"tea"}"#, now), None);
+    }
+
+    #[tokio::test]
+    async fn who_speaks_before_its_task_is_known_is_answered_once_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Arc::new(Authority::open(folder.path(), clock::now()).unwrap());
+        let known = watch::Sender::new(Arc::new(FrameworkStatus {
+            tasks: BTreeMap::new(),
+            ..status("host-1", TaskState::Staging)
+        }));
+        let ((say, messages), (orders, mut answers)) = (mpsc::channel(4), mpsc::channel(4));
+        let stop = CancellationToken::new();
+        let answering = tokio::spawn(run(authority, known.subscribe(), messages, orders, stop.clone()));
+        let ask = Ask::Certificate { request: Request::new("n").unwrap().pem().to_owned() };
+        let data = serde_json::to_vec(&ask).unwrap();
+        say.send(ExecutorMessage { data, ..message("a1", "e") }).await.unwrap();
+        tokio::task::yield_now().await;
+        assert!(answers.try_recv().is_err(), "nobody knows on which host it is");
+        known.send_replace(Arc::new(status("host-1", TaskState::Staging)));
+        let FrameworkOrder::Message { data, .. } = answers.recv().await.unwrap() else { panic!("no message") };
+        assert!(String::from_utf8(data).unwrap().contains("host-1"));
+        stop.cancel();
+        answering.await.unwrap();
     }
 }

@@ -8,7 +8,7 @@ use super::id::{NodeName, RunId};
 use super::node::Carries;
 use super::plan::Risk;
 use super::step::{Component, MaintenanceMode};
-use super::unit::Timestamp;
+use super::unit::{Bytes, Timestamp};
 
 /// Whether a person may decide otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,14 +20,20 @@ pub enum Hardness {
     Hard,
 }
 
+/// An amount as people read it.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the form in which the fields of a reason come")]
+const fn size(bytes: &u64) -> Bytes {
+    Bytes::new(*bytes)
+}
+
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])* $name:ident { $($field:ident: $type:ty),* $(,)? } $hardness:ident $says:literal $clears:literal)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident { $($field:ident: $type:ty),* $(,)? } $hardness:ident $says:literal $(($($with:tt)+))? $clears:literal)*) => {
         /// What a gate holds for.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
         #[serde(rename_all = "snake_case", tag = "reason")]
         #[allow(missing_docs)]
         pub enum Reason {
-            $($(#[doc = $doc])* #[error($says)] $name { $($field: $type),* },)*
+            $($(#[doc = $doc])* #[error($says $(, $($with)+)?)] $name { $($field: $type),* },)*
         }
 
         /// A reason without its data: what metrics count and overrides name.
@@ -109,11 +115,11 @@ reasons! {
         "pool {pool} has devices of only {units} fault units, and 3 are needed" "devices of a third fault set, or of a third SDS"
     // The data.
     DataUnprotected { pool: Box<str>, kind: Box<str>, bytes: u64 } Hard
-        "pool {pool} has {bytes} bytes of {kind} data" "that all data of the pool is protected"
+        "pool {pool} has {} of {kind} data" (size(.bytes)) "that all data of the pool is protected"
     Moving { pool: Box<str>, kind: Box<str>, bytes: u64 } Hard
-        "pool {pool} has {bytes} bytes to move for {kind}" "the end of that movement"
+        "pool {pool} has {} to move for {kind}" (size(.bytes)) "the end of that movement"
     Rebalancing { pool: Box<str>, bytes: u64 } Soft
-        "pool {pool} evens out {bytes} bytes" "the end of the rebalance"
+        "pool {pool} evens out {}" (size(.bytes)) "the end of the rebalance"
     RebuildDisabled { pool: Box<str> } Hard
         "rebuild is switched off in pool {pool}" "that somebody switches it on"
     DeviceError { device: Box<str> } Hard
@@ -121,7 +127,7 @@ reasons! {
     DeviceState { device: Box<str>, state: Box<str> } Hard
         "device {device} is {state}" "the device in normal use"
     NoRoom { pool: Box<str>, free: u64, needed: u64 } Hard
-        "pool {pool} has room for {free} bytes, and the loss of this fault unit needs {needed}" "more capacity, or less data"
+        "pool {pool} has room for {}, and the loss of this fault unit needs {}" (size(.free), size(.needed)) "more capacity, or less data"
     DomainNotActive { domain: Box<str>, state: Box<str> } Hard
         "protection domain {domain} is {state}" "the domain active"
     MdmAlert { name: Box<str>, object: Box<str> } Hard
@@ -277,6 +283,12 @@ mod tests {
         };
         assert!(lifts(Reason::OutsideWindow { opens: None }));
         assert!(!lifts(Reason::RebuildDisabled { pool: "p".into() }));
+    }
+
+    #[test]
+    fn amounts_are_told_as_people_read_them() {
+        let told = Reason::NoRoom { pool: "p".into(), free: 1 << 30, needed: 3 << 40 }.to_string();
+        assert_eq!(told, "pool p has room for 1.0 GiB, and the loss of this fault unit needs 3.0 TiB");
     }
 
     #[test]

@@ -293,8 +293,15 @@ impl Lifecycle {
     /// The run that has a node in work.
     pub fn in_work(&self, node: &NodeName) -> Option<&RunId> {
         let run = self.run.as_ref()?;
+        run.in_work().any(|at| at == node).then_some(&run.id)
+    }
+}
+
+impl RunShown {
+    /// Nodes that are in work.
+    pub fn in_work(&self) -> impl Iterator<Item = &NodeName> {
         let is_in_work = |task: &&TaskShown| matches!(task.standing.as_str(), "working" | "undoing");
-        run.tasks.iter().filter(is_in_work).any(|task| task.node == *node).then_some(&run.id)
+        self.tasks.iter().filter(is_in_work).map(|task| &task.node)
     }
 }
 

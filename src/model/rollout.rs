@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::findings::Disk;
 use super::id::{AgentId, NodeName, RunId, SystemId};
 use super::node::{NodePhase, Role};
+use super::preflight::Row;
 use super::unit::Timestamp;
 
 /// What would be done now. Nothing of it happens by being looked at.
@@ -97,6 +98,12 @@ pub enum Why {
     InStep { step: Box<str> },
     #[error("it waits for {what}")]
     WaitsFor { what: Box<str> },
+    #[error("it waits for the MDM cluster: {because}")]
+    NoCluster { because: Box<str> },
+    #[error("it cannot carry what it shall: {because}")]
+    Unfit { because: Box<str> },
+    #[error("to be known: {because}")]
+    Doubtful { because: Box<str> },
     #[error("{step} failed {tries} times: {because}")]
     Failed { step: Box<str>, because: Box<str>, tries: u32, retry_at: Option<Timestamp> },
     #[error("left alone: {what}")]
@@ -125,6 +132,9 @@ impl Why {
             Self::Busy { .. } => "busy",
             Self::InStep { .. } => "in_step",
             Self::WaitsFor { .. } => "waits_for",
+            Self::NoCluster { .. } => "no_cluster",
+            Self::Unfit { .. } => "unfit",
+            Self::Doubtful { .. } => "doubtful",
             Self::Failed { .. } => "failed",
             Self::Drift { .. } => "drift",
         }
@@ -133,7 +143,11 @@ impl Why {
     /// Whether a person must act before it goes on.
     pub const fn needs_a_person(&self) -> bool {
         match self {
-            Self::OutOfWork { .. } | Self::LeftOut { .. } | Self::NoPackage { .. } | Self::NoLogin { .. } => true,
+            Self::OutOfWork { .. }
+            | Self::LeftOut { .. }
+            | Self::NoPackage { .. }
+            | Self::NoLogin { .. }
+            | Self::Unfit { .. } => true,
             Self::Failed { retry_at, .. } => retry_at.is_none(),
             Self::Observed
             | Self::NotApproved { .. }
@@ -149,6 +163,8 @@ impl Why {
             | Self::Busy { .. }
             | Self::InStep { .. }
             | Self::WaitsFor { .. }
+            | Self::NoCluster { .. }
+            | Self::Doubtful { .. }
             | Self::Drift { .. } => false,
         }
     }
@@ -169,6 +185,8 @@ pub struct NodeRollout {
     pub why: Vec<Why>,
     /// Its disks as its agent judged them last.
     pub disks: Vec<Disk>,
+    /// What was found of it before it was touched; empty: nobody has asked yet.
+    pub preflight: Vec<Row>,
 }
 
 /// How far the rollout is.

@@ -40,6 +40,8 @@ pub struct Judge {
     epochs: BTreeMap<NodeName, u64>,
     since: BTreeMap<&'static str, Timestamp>,
     foreign: BTreeMap<Id, Timestamp>,
+    /// Hosts whose next kernel has no module.
+    bare: BTreeMap<NodeName, Timestamp>,
     owner: Option<(Id, Timestamp)>,
 }
 
@@ -296,7 +298,7 @@ impl Judge {
         if (stops(Component::Sdc) && !back) && (host.mesos != Mesos::Drained || host.open_volumes > 0) {
             self.wrong("I5", now, format!("the SDC of {node} is stopped while something may use it"));
         }
-        if *action == Action::Reboot && !host.modules.contains(&host.next_kernel) {
+        if *action == Action::Reboot && self.bare.get(node).is_some_and(|since| now - *since > GRACE) {
             self.wrong("I5", now, format!("{node} restarts into a kernel without a module"));
         }
         if let Action::Apply { version, components } = action {
@@ -368,6 +370,13 @@ impl Judge {
                 self.since.entry(what).or_insert(now);
             } else {
                 self.since.remove(what);
+            }
+        }
+        for host in site.hosts.values() {
+            if host.modules.contains(&host.next_kernel) {
+                self.bare.remove(&host.name);
+            } else {
+                self.bare.entry(host.name.clone()).or_insert(now);
             }
         }
         let owner = world.mdm.master().map(|mdm| mdm.id);

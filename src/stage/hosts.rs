@@ -112,6 +112,12 @@ impl Host {
         self.place.password(&self.ip)
     }
 
+    /// Whether a disk is a device of its SDS now.
+    pub fn has_device(&self, path: &str) -> bool {
+        let ips = self.machine().ips.clone();
+        self.place.is_device(&ips, path)
+    }
+
     /// Gives it papers of a controller on this very machine, as if it had joined before.
     ///
     /// # Errors

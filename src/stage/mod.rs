@@ -15,6 +15,8 @@
 mod hosts;
 mod machine;
 mod package;
+pub mod renewal;
+pub mod scene;
 mod shows;
 
 pub use hosts::{Host, Hosts, Spec, launcher};

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::sync::{mpsc, watch};
@@ -28,6 +29,9 @@ use crate::work::seam::{Errand, Surroundings};
 
 /// After the end of a permit an agent that came for its order in time has said so.
 const GRACE: TimeDelta = TimeDelta::seconds(5);
+
+/// A node that is busy with an order of ours is asked again this soon at the latest.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Chooses the package of a component for a node, by its os-release, in exactly this version.
 pub type Choose = Arc<dyn Fn(&str, order::Component, &str) -> Result<Artefact, String> + Send + Sync>;
@@ -215,9 +219,17 @@ impl Foreman {
         {
             return not_taken(&why);
         }
-        let pending = match self.crew.lay_out(node, order).await {
-            Ok(pending) => pending,
-            Err(why) => return not_taken(&why),
+        let mut news = self.crew.members();
+        let pending = loop {
+            news.mark_unchanged();
+            match self.crew.lay_out(node, order.clone()).await {
+                Ok(pending) => break pending,
+                // What was cancelled or given up is brought to its end first: its way back is behind it.
+                Err(NotTaken::Busy { with, .. }) if is_ours(&with) && clock::now() < permit.expires => {
+                    let _ = tokio::time::timeout(AGAIN, news.changed()).await;
+                }
+                Err(why) => return not_taken(&why),
+            }
         };
         errand.answer(Answer::Accepted);
         let outcome = pending.outcome();
@@ -243,8 +255,7 @@ impl Foreman {
     fn overtaken(&self, node: &NodeName, by: &OrderId) -> Option<OrderId> {
         let member = self.crew.member(node)?;
         let open = member.order.as_ref().map(|order| &order.id).filter(|open| *open != by)?;
-        let ours = StepId::read(open.as_str()).is_some();
-        (ours && member.working_on.as_ref() != Some(open)).then(|| open.clone())
+        (is_ours(open) && member.working_on.as_ref() != Some(open)).then(|| open.clone())
     }
 
     fn site(&self, node: &NodeName) -> Site {
@@ -258,6 +269,11 @@ impl Foreman {
             managers: cluster.map(self.managers).unwrap_or_default(),
         }
     }
+}
+
+/// Whether an order is one of the work.
+fn is_ours(id: &OrderId) -> bool {
+    StepId::read(id.as_str()).is_some()
 }
 
 /// Whether the member of the cluster that has one of these addresses is a tie-breaker.

@@ -26,6 +26,7 @@ use crate::model::id::{AgentId, NodeName, SystemId};
 use crate::model::node::{NodePhase, Role};
 use crate::model::order::{Finished, HostReport, OrderId};
 use crate::model::person::Role as Account;
+use crate::model::preflight::Row;
 use crate::model::rollout::{NodeRollout, RolloutOrder, RolloutStatus, Why};
 use crate::model::unit::Timestamp;
 
@@ -93,6 +94,8 @@ struct Rollout<'a> {
     /// The same with their data.
     reasons: &'a [Why],
     disks: &'a [Disk],
+    /// What was found of it before it was touched, one row a question.
+    preflight: &'a [Row],
 }
 
 impl<'a> Rollout<'a> {
@@ -106,6 +109,7 @@ impl<'a> Rollout<'a> {
             because: node.why.iter().map(ToString::to_string).collect(),
             reasons: &node.why,
             disks: &node.disks,
+            preflight: &node.preflight,
         }
     }
 }

@@ -34,8 +34,10 @@ pub fn undo(book: &Book, task: &Task, state: &TaskState, cause: Cause) -> Vec<St
         Action::Apply { components, .. } if state.touched.contains_key(&StepKind::Apply) => Some(components),
         _ => None,
     });
-    // Outside of maintenance an SDS is never stopped, also not to put back what was.
-    let may = |components: &[Component]| in_maintenance || !components.contains(&Component::Sds);
+    // Outside of maintenance an SDS is never stopped, also not to put back what was. An exit that was ordered may have
+    // happened, or happen still, whatever was seen since.
+    let stays = in_maintenance && !state.touched.contains_key(&StepKind::ExitMaintenance);
+    let may = |components: &[Component]| stays || !components.contains(&Component::Sds);
     if let (Some(components), Some(version), Cause::TakeBack) = (applied, &task.from, cause)
         && may(components)
     {

@@ -64,6 +64,9 @@ fn cases() -> Vec<Case> {
         case(R::Stale, Step(K::EnterMaintenance), drained(), |s| {
             s.snapshot().sds.as_mut().unwrap().begun_at -= TimeDelta::minutes(5);
         }),
+        case(R::Stale, Step(K::Rollback), within(), |s| {
+            s.snapshot().sds.as_mut().unwrap().begun_at -= TimeDelta::minutes(5);
+        }),
         case(R::BeforeEffect, Step(K::EnterMaintenance), drained(), |s| s.book.changed_at = Some(s.now)),
         case(R::UnknownState, Admit, waiting(), |s| s.sds(|sds| sds.membership = Seen::read("Levitating"))),
         case(R::UnknownState, Admit, waiting(), |s| {
@@ -144,6 +147,7 @@ fn cases() -> Vec<Case> {
             let sds = own(s);
             s.write(Record::Settled { duty: Duty::Maintenance { sds } });
         }),
+        case(R::NotInMaintenance, Step(K::Rollback), drained(), |_| ()),
         case(R::NotInMaintenance, Asked::Soak, within(), |_| ()),
         case(R::TooFewHealthySds, Step(K::EnterMaintenance), drained(), |s| {
             let keep = own(s);
@@ -336,6 +340,7 @@ fn a_healthy_node_is_let_through_at_each_step() {
     assert_eq!(Scene::in_maintenance().ask(&Asked::Step(StepKind::Apply)), []);
     assert_eq!(Scene::in_maintenance().ask(&Asked::Step(StepKind::Reboot)), []);
     assert_eq!(Scene::in_maintenance().ask(&Asked::Step(StepKind::ExitMaintenance)), []);
+    assert_eq!(Scene::in_maintenance().ask(&Asked::Step(StepKind::Rollback)), []);
     assert_eq!(Scene::drained().ask(&Asked::Resynced), []);
     assert_eq!(Scene::drained().ask(&Asked::Step(StepKind::Reactivate)), []);
     assert_eq!(Scene::drained().ask(&Asked::Soak), []);

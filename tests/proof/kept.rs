@@ -1,12 +1,22 @@
 //! Is a text still as it was kept? `UPDATE_EXPECTED=1` renews it.
 
+use std::path::{Path, PathBuf};
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expected").join(name)
+}
+
+/// `tests/expected/NAME`.
+pub(crate) fn text(name: &str) -> String {
+    std::fs::read_to_string(path(name)).unwrap_or_default()
+}
+
 /// Compares a text with `tests/expected/NAME`, or writes it there.
-pub(crate) fn same(name: &str, text: &str) {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expected").join(name);
+pub(crate) fn same(name: &str, new: &str) {
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(path(name), new).unwrap();
         return;
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == text, "{} differs; look at it, and renew it with UPDATE_EXPECTED=1\n{text}", path.display());
+    let path = path(name);
+    assert!(text(name) == new, "{} differs; look at it, and renew it with UPDATE_EXPECTED=1\n{new}", path.display());
 }

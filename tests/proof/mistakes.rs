@@ -21,7 +21,7 @@ const MISTAKES: &[(&str, &[Fault])] = &[
     ("deadline passes", &[ForeignEnter, ForeignExit, MdmFails, SdsFails, DrainStuck, DrainEnds]),
     ("admit after stop", &[Cancel, Pause, Resume]),
     ("observe old", &[Loss, GatewayDeaf, Crash]),
-    ("observe settle", &[Loss, Crash]),
+    ("observe settle", &[Loss, Crash, Cancel]),
     // Reasons of the gate: those whose loss the truth shows by itself.
     ("NotDrained", &[]),
     ("VolumesOpen", &[]),
@@ -42,6 +42,20 @@ const MISTAKES: &[(&str, &[Fault])] = &[
     ("NodeStale", &[AgentSilent, SlowHost]),
 ];
 
+/// Mistakes that nothing comes of, since the gate says the same; each of its reasons has a situation in gate.txt.
+const SECOND: &[(&str, &str)] = &[("admit after stop", "Cancelled and BudgetSpent")];
+
+/// The promise that is broken first in this story, if any is.
+fn noticed_by(mistake: &str, faults: &[Fault], seed: u64) -> Option<String> {
+    make_mistake(Some(mistake));
+    let play =
+        if seed.is_multiple_of(2) { only(seed, faults) } else { Play { nodes: 5, events: 1500, ..only(seed, faults) } };
+    let outcome = play.run();
+    make_mistake(None);
+    // `2026-01-01 00:00:00 UTC I5: ..`
+    outcome.violations.first()?.split(" UTC ").last()?.split(':').next().map(str::to_owned)
+}
+
 #[test]
 fn each_mistake_is_noticed() {
     let mut table = String::from(
@@ -50,20 +64,24 @@ fn each_mistake_is_noticed() {
          gate.txt notices it.\n\n",
     );
     let mut unnoticed = Vec::new();
+    let before = crate::kept::text("mistakes.txt");
     for (mistake, faults) in MISTAKES {
-        let promise = (1..=24).find_map(|seed| {
-            make_mistake(Some(mistake));
-            let play =
-                if seed % 2 == 0 { only(seed, faults) } else { Play { nodes: 5, events: 1500, ..only(seed, faults) } };
-            let outcome = play.run();
-            make_mistake(None);
-            let first = outcome.violations.first()?.clone();
-            // `2026-01-01 00:00:00 UTC I5: ..`
-            first.split(" UTC ").last()?.split(':').next().map(str::to_owned)
-        });
+        // What only the gate's situations notice is looked for in every story, and a sample has no time for that.
+        let row = before.lines().find(|row| row.starts_with(&format!("{mistake:<22} ")));
+        if let Some(row) =
+            row.filter(|row| !crate::all() && (row.ends_with("situations") || row.contains("second guard")))
+        {
+            writeln!(table, "{row}").unwrap();
+            continue;
+        }
+        let promise = (1..=24).find_map(|seed| noticed_by(mistake, faults, seed));
+        let second = SECOND.iter().find(|(name, _)| name == mistake).map(|(_, gate)| *gate);
         let covered = scaleio_framework::model::hold::ReasonKind::ALL.iter().any(|kind| kind.as_str() == *mistake);
         match promise {
             Some(promise) => writeln!(table, "{mistake:<22} {promise}").unwrap(),
+            None if second.is_some() => {
+                writeln!(table, "{mistake:<22} a second guard: the gate holds for {}", second.unwrap()).unwrap();
+            }
             None if covered => writeln!(table, "{mistake:<22} by the gate's own situations").unwrap(),
             None => unnoticed.push(*mistake),
         }

@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use scaleio_framework::model::cluster::{MdmAlert, MdmRole, System};
 use scaleio_framework::model::hold::{Gate, Reason, ReasonKind};
-use scaleio_framework::model::id::{NodeName, RunId, StoragePoolId};
+use scaleio_framework::model::id::{MdmId, NodeName, RunId, StoragePoolId};
 use scaleio_framework::model::node::{AgentFacts, AgentState, NodeFacts};
 use scaleio_framework::model::picture::Picture;
 use scaleio_framework::model::plan::{Approval, Plan, Request, Task};
@@ -89,7 +89,17 @@ impl Scene {
         };
         let approval = Approval::Hash { plan: plan.id(), by: "a person".into(), at: now };
         scene.open(plan, approval);
+        // Not the host that owns the MDM cluster: that one is asked for more.
+        let owner = scene.owner();
+        let found = scene.run().each().find(|(_, _, task, _)| task.mdm.as_ref() != Some(&owner)).map(|at| at.0);
+        scene.number = found.unwrap();
         scene
+    }
+
+    /// The member that owns the MDM cluster.
+    fn owner(&self) -> MdmId {
+        let mdm = self.picture.snapshot.as_ref().unwrap().array.as_ref().unwrap().mdm.as_ref().unwrap();
+        mdm.members.iter().find(|member| member.role == MdmRole::Primary).unwrap().id.clone()
     }
 
     /// A run of this plan is open.
@@ -145,8 +155,7 @@ impl Scene {
 
     /// The task on the host that owns the MDM cluster.
     pub(crate) fn at_the_owner(mut self) -> Self {
-        let mdm = self.picture.snapshot.as_ref().unwrap().array.as_ref().unwrap().mdm.clone().unwrap();
-        let owner = mdm.members.iter().find(|member| member.role == MdmRole::Primary).unwrap().id.clone();
+        let owner = self.owner();
         let found = self.run().each().find(|(_, _, task, _)| task.mdm.as_ref() == Some(&owner)).map(|at| at.0);
         self.number = found.unwrap();
         self
@@ -268,6 +277,9 @@ fn action(task: &Task, kind: StepKind) -> Action {
     match kind {
         StepKind::Finalise => Action::Finalise,
         StepKind::Evacuate => Action::Evacuate,
+        StepKind::Rollback => {
+            Action::Rollback { version: task.from.clone().unwrap(), components: vec![Component::Sds] }
+        }
         kind => task.steps.iter().find(|step| step.action.kind() == kind).unwrap().action.clone(),
     }
 }

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod adding;
+mod bare;
 mod cluster;
+mod demo;
 mod joining;
 mod ready;
 mod site;

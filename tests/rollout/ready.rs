@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::cluster::until;
 use crate::site::Site;
 
-const OS: (&str, &str) = ("centos", "7");
+pub(crate) const OS: (&str, &str) = ("centos", "7");
 
 /// A configuration that takes small disks and knows these hosts: 10.9.0.1, 10.9.0.2 and so on.
 fn more(mode: &str, hosts: &[&str]) -> String {
@@ -32,8 +32,8 @@ fn more(mode: &str, hosts: &[&str]) -> String {
 }
 
 /// Stub packages that simulated machines understand.
-fn packages(site: &Site) {
-    for component in [Component::Sds, Component::Sdc] {
+pub(crate) fn packages(site: &Site) {
+    for component in [Component::Mdm, Component::Sds, Component::Sdc] {
         let (name, text) = package(component, "3.6-0.105", Books::Rpm);
         fs::write(site.folder.path().join("packages").join(name), text).unwrap();
     }
@@ -49,26 +49,38 @@ async fn start(mode: &str, hosts: &[&str]) -> Site {
 }
 
 /// A host of the configuration, with its agent at work.
-fn host(site: &Site, hosts: &Hosts, number: u8, name: &str, os: (&str, &str), disks: &[(&str, Disk)]) -> Arc<Host> {
+pub(crate) fn host(
+    site: &Site,
+    hosts: &Hosts,
+    number: u8,
+    name: &str,
+    os: (&str, &str),
+    disks: &[(&str, Disk)],
+) -> Arc<Host> {
     let spec = Spec::new(name, &format!("10.9.0.{number}")).os(os.0, os.1);
     let spec = disks.iter().fold(spec, |spec, (path, disk)| spec.disk(path, *disk));
     let host = hosts.add(&spec).unwrap();
-    host.enrol(&Authority::open(&site.folder.path().join("ca"), clock::now()).unwrap()).unwrap();
-    host.start_agent(vec![site.agents.clone()]);
+    at_work(site, &host);
     host
 }
 
-fn none(site: &Site) -> Hosts {
+/// Gives a host its papers and starts its agent.
+pub(crate) fn at_work(site: &Site, host: &Host) {
+    host.enrol(&Authority::open(&site.folder.path().join("ca"), clock::now()).unwrap()).unwrap();
+    host.start_agent(vec![site.agents.clone()]);
+}
+
+pub(crate) fn none(site: &Site) -> Hosts {
     Hosts::none(&site.world, &site.folder.path().join("hosts"))
 }
 
 /// A second passes, and the services of machines show.
-fn tick(site: &Site, hosts: &Hosts) {
+pub(crate) fn tick(site: &Site, hosts: &Hosts) {
     site.world.advance(Duration::from_secs(1));
     hosts.look();
 }
 
-async fn phase(site: &Site, hosts: &Hosts, name: &str, wanted: &str) -> Value {
+pub(crate) async fn phase(site: &Site, hosts: &Hosts, name: &str, wanted: &str) -> Value {
     until(&format!("{name} to be {wanted}"), async || {
         tick(site, hosts);
         let node = site.node(name).await?;
@@ -77,7 +89,7 @@ async fn phase(site: &Site, hosts: &Hosts, name: &str, wanted: &str) -> Value {
     .await
 }
 
-fn devices(site: &Site, address: &str) -> Vec<String> {
+pub(crate) fn devices(site: &Site, address: &str) -> Vec<String> {
     site.world.world(|world| {
         let sds: Vec<Id> =
             world.sds.values().filter(|sds| sds.ips.iter().any(|ip| ip.ip == address)).map(|sds| sds.id).collect();

@@ -57,8 +57,13 @@ pub(crate) fn layout() -> Layout {
 impl Site {
     /// Starts it. The text is what the configuration says besides where things are.
     pub(crate) async fn start(more: &str) -> Self {
+        Self::of(layout(), more).await
+    }
+
+    /// The same before another system.
+    pub(crate) async fn of(layout: Layout, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let world = Simulation::start(Options::still(layout(), Release::V3_6)).await.unwrap();
+        let world = Simulation::start(Options::still(layout, Release::V3_6)).await.unwrap();
         fs::write(folder.path().join("prod.pem"), world.certificate_pem()).unwrap();
         secret(&folder.path().join("monitor.password"), &world.monitor().password);
         secret(&folder.path().join("admin.password"), &world.admin().password);

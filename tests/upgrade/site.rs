@@ -245,7 +245,7 @@ fn config(folder: &Path, world: &Running, mode: &str, agents: u16) -> Config {
         control.socket = "{socket}"
         store.path = "{store}"
         lifecycle = {{ mode = "{mode}", soak = "1s" }}
-        agents = {{ listen = "127.0.0.1:{agents}", folder = "{ca}" }}
+        agents = {{ listen = "127.0.0.1:{agents}", folder = "{ca}", renew = false }}
         artefacts = {{ listen = "127.0.0.1:{mirror}", folder = "{packages}" }}
         [systems.prod]
         gateways = ["{url}"]

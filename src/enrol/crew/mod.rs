@@ -109,6 +109,7 @@ pub enum NotTaken {
 enum Ask {
     LayOut { node: NodeName, order: Box<Order>, taken: oneshot::Sender<Result<Pending, NotTaken>> },
     TakeBack { node: NodeName, id: OrderId, done: oneshot::Sender<Result<bool, NotTaken>> },
+    Word { node: NodeName },
 }
 
 /// The way to all agents. Cloning it costs nothing.
@@ -168,6 +169,12 @@ impl Crew {
     /// As [`Crew::lay_out`] and [`Pending::outcome`].
     pub async fn order(&self, node: &NodeName, order: Order) -> Result<Finished, NotTaken> {
         self.lay_out(node, order).await?.outcome().await
+    }
+
+    /// Lets the agent of a node say how it is now, not only when its next report is due. It may be asked in vain.
+    pub fn want_word(&self, node: &NodeName) {
+        // Whoever wants it asks again.
+        let _ = self.asks.try_send(Ask::Word { node: node.clone() });
     }
 
     /// Takes an order back that has no outcome yet. An agent that has begun it

@@ -83,6 +83,7 @@ impl Steward {
                         // Who asked may be gone; the order stays all the same.
                         let _ = taken.send(answer);
                     }
+                    Some(Ask::Word { node }) => self.orderer.want_word(node.as_str()),
                     Some(Ask::TakeBack { node, id, done }) => {
                         let answer = self.take_back(&node, &id).await?;
                         let _ = done.send(answer);

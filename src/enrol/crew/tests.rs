@@ -79,7 +79,7 @@ impl Site {
     async fn heard(&mut self, name: &str, report: Report) -> (Vec<String>, Option<String>) {
         let acknowledged = self.counter.hand_in(name, report.clone()).await.unwrap();
         let next = tokio::time::timeout(std::time::Duration::from_millis(50), self.counter.next(name, &report)).await;
-        let order = next.ok().map(|order| order.unwrap().id.to_string());
+        let order = next.ok().map(|order| order.unwrap().unwrap().id.to_string());
         (acknowledged.iter().map(ToString::to_string).collect(), order)
     }
 }
@@ -110,6 +110,24 @@ async fn an_order_reaches_its_agent_and_its_outcome_whoever_asked() {
     let again = site.crew.order(&node("n1"), order("a")).await.unwrap();
     assert_eq!(again, done("a"), "what is over is not done again");
     assert_eq!(site.heard("n1", report(None, &[])).await, (vec![], None));
+}
+
+#[tokio::test]
+async fn an_agent_whose_word_is_wanted_does_not_wait_for_an_order() {
+    let site = Site::start(&Disk::new());
+    let mut counter = site.counter.clone();
+    let waits = tokio::spawn(async move { counter.next("n1", &report(None, &[])).await });
+    site.crew.want_word(&node("n2"));
+    let pause = || tokio::time::sleep(std::time::Duration::from_millis(20));
+    pause().await;
+    assert!(!waits.is_finished(), "it was another's");
+    // It may not have begun to wait yet.
+    while !waits.is_finished() {
+        site.crew.want_word(&node("n1"));
+        pause().await;
+    }
+    assert_eq!(waits.await.unwrap(), Ok(None));
+    site.end().await;
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ async fn look(gateway: &Gateway, system: &SystemId) -> Result<Snapshot, GatewayE
 }
 
 /// Why nothing is added now, whatever the node.
-fn unfit(snapshot: &Snapshot) -> Option<String> {
+pub(super) fn unfit(snapshot: &Snapshot) -> Option<String> {
     let mdm = snapshot.array.as_ref().and_then(|array| array.mdm.as_ref());
     let Some(mdm) = mdm else { return Some("the gateway does not tell how the MDM cluster is".to_owned()) };
     let is_single = mdm.mode.is(ClusterMode::OneNode) && mdm.state.is(ClusterState::NotClustered);

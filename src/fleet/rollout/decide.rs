@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use super::record::{DISKS, Failures, Judged, Open, Record};
-use super::steps::{Step, StepName, digest};
+use super::record::{Checked, DISKS, Failures, Judged, Open, ROWS, Record};
+use super::steps::{Step, StepName, about, digest};
 use crate::backoff::Backoff;
 use crate::enrol::crew::Member;
 use crate::fleet::diff::Addition;
 use crate::model::findings::Disk;
 use crate::model::id::RunId;
 use crate::model::node::NodePhase;
-use crate::model::order::{Finished, OrderId, Outcome, Task};
+use crate::model::order::{Finished, OrderId, Outcome, Preflight, Task};
+use crate::model::preflight::{FOUND, Row, Verdict, read, worst};
 use crate::model::rollout::Why;
 use crate::model::unit::Timestamp;
 
@@ -19,6 +20,8 @@ use crate::model::unit::Timestamp;
 const SILENT: Duration = Duration::from_secs(120);
 /// Disks are looked at again after this, for those that were put in or freed.
 const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
+/// What was red in a preflight is looked at again after this: somebody mends it right now.
+const LOOK_SOON: Duration = Duration::from_secs(20);
 /// A disk is given to the MDM only if it was free so shortly before.
 const FRESH: Duration = Duration::from_secs(60);
 /// Tries of what failed: the first ones soon, since most trouble passes.
@@ -47,6 +50,10 @@ pub struct View<'a> {
     pub is_laying: bool,
     /// Whether additions for it are on their way to the MDM.
     pub is_adding: bool,
+    /// What is done to it by another part of the rollout, which has an order there.
+    pub held: Option<Why>,
+    /// What it is to be good for; none: that cannot be said now.
+    pub asked: Option<Preflight>,
     /// Why it takes no part; empty: it does.
     pub left_out: Vec<Why>,
     /// What is to be known of it and does not hold it.
@@ -111,9 +118,15 @@ pub fn decide(before: &Record, view: &View<'_>) -> Decision {
     let (phase, mut why, act) = next(&mut record, view);
     record.enter(phase, view.now);
     why.extend(view.notes.iter().cloned());
-    if let Some(Act::Order { step, .. }) = &act {
+    if record.phase != NodePhase::Ready {
+        // What helps is in the table.
+        let told = |row: &Row| Why::Doubtful { because: format!("{}: {}", row.name, row.found).into() };
+        why.extend(rows(&record, Verdict::Warn).map(told));
+    }
+    if let Some(Act::Order { step, task }) = &act {
         let id = OrderId::new(format!("rollout.{}.{}", view.now.timestamp_millis(), step.as_str()));
-        record.open = Some(Open { id, step: *step, at: view.now });
+        let about = if let Task::Preflight(asked) = task { about(asked).into() } else { "".into() };
+        record.open = Some(Open { id, step: *step, at: view.now, about });
     }
     Decision { record, act, why, settled }
 }
@@ -127,6 +140,9 @@ pub fn added(before: &Record, result: &Result<(), String>, now: Timestamp, rando
     }
     record
 }
+
+/// Steps that only look.
+const LOOKS: [&str; 2] = [StepName::JudgeDisks.as_str(), StepName::Preflight.as_str()];
 
 /// What additions are called among steps.
 const ADD: &str = "add";
@@ -153,7 +169,13 @@ fn settle(record: &mut Record, view: &View<'_>) -> Option<Settled> {
     };
     record.open = None;
     let is_good = finished.outcome.is_good();
-    if is_good {
+    let table = finished.found.get(FOUND).filter(|_| open.step == StepName::Preflight).and_then(|text| read(text));
+    if let Some(mut rows) = table {
+        // A red row is no failure of the step: it is looked at again until it is mended.
+        rows.truncate(ROWS);
+        record.failures.take_if(|failures| *failures.step == *open.step.as_str());
+        record.preflight = Some(Checked { at: view.now, about: open.about.clone(), rows });
+    } else if is_good {
         done(record, &open, finished, view);
     } else {
         let because = match &finished.outcome {
@@ -182,12 +204,44 @@ fn done(record: &mut Record, open: &Open, finished: &Finished, view: &View<'_>) 
 }
 
 fn fail(record: &mut Record, step: &str, because: &str, now: Timestamp, random: f64) {
-    let same = record.failures.as_ref().filter(|failures| &*failures.step == step);
+    record.failures = Some(failure(record.failures.as_ref(), step, because, now, random));
+}
+
+/// The failures with one more.
+pub(super) fn failure(before: Option<&Failures>, step: &str, because: &str, now: Timestamp, random: f64) -> Failures {
+    let same = before.filter(|failures| &*failures.step == step);
     let tries = same.map_or(1, |failures| failures.tries.saturating_add(1));
     // At least half of the span: to try in a hurry tells nothing.
     let retry_at = (tries < MOST_TRIES).then(|| now + RETRY.wait(tries, 0.5 + random / 2.0));
     let because: String = because.chars().take(600).collect();
-    record.failures = Some(Failures { step: step.into(), because: because.into(), tries, retry_at });
+    Failures { step: step.into(), because: because.into(), tries, retry_at }
+}
+
+/// Whether an agent that was heard last at a moment is silent now.
+pub(super) fn is_silent(seen_at: Timestamp, now: Timestamp) -> bool {
+    (now - seen_at).to_std().is_ok_and(|span| span > SILENT)
+}
+
+/// What a preflight found of some verdict.
+fn rows(record: &Record, verdict: Verdict) -> impl Iterator<Item = &Row> {
+    let rows = record.preflight.iter().flat_map(|checked| &checked.rows);
+    rows.filter(move |row| row.verdict == verdict)
+}
+
+/// What keeps a node from being changed, whatever else is so.
+fn red(record: &Record) -> Option<Next> {
+    let told = |row: &Row| format!("{}: {} ({})", row.name, row.found, row.mend);
+    let red: Vec<String> = rows(record, Verdict::Fail).map(told).collect();
+    (!red.is_empty()).then(|| stuck(vec![Why::Unfit { because: red.join("; ").into() }]))
+}
+
+/// Whether a preflight is due, and what it is about.
+fn preflight_due<'a>(record: &Record, view: &'a View<'_>) -> Option<&'a Preflight> {
+    let asked = view.asked.as_ref()?;
+    let Some(checked) = &record.preflight else { return Some(asked) };
+    let age = (view.now - checked.at).to_std().unwrap_or_default();
+    let again = if worst(&checked.rows) == Verdict::Fail { LOOK_SOON } else { LOOK_AGAIN };
+    (age > again || *checked.about != *about(asked)).then_some(asked)
 }
 
 /// The phase, what holds, and what is done.
@@ -200,7 +254,7 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
         let why = view.may_look.clone().err().into_iter().chain(view.start.clone());
         return (phase, why.collect(), None);
     };
-    let is_silent = (view.now - facts.seen_at).to_std().is_ok_and(|span| span > SILENT);
+    let is_silent = is_silent(facts.seen_at, view.now);
     let silent = || vec![Why::Silent { seen_at: facts.seen_at }];
     if let Some(open) = &record.open {
         if is_silent && member.working_on.as_ref() != Some(&open.id) {
@@ -229,6 +283,14 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
     if !view.left_out.is_empty() {
         return stuck(view.left_out.clone());
     }
+    if let Some(held) = &view.held {
+        let phase = match (&record.phase, held) {
+            (NodePhase::Ready | NodePhase::Joining, _) => record.phase.clone(),
+            (_, Why::InStep { step }) => NodePhase::Installing { step: step.clone() },
+            (phase, _) => phase.clone(),
+        };
+        return (phase, vec![held.clone()], None);
+    }
     if let Some(failures) = &record.failures
         && failures.retry_at.is_none_or(|at| view.now < at)
     {
@@ -237,6 +299,9 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
     let laid = member.order.as_ref().map(|order| &order.id);
     if let Some(with) = laid.or(member.working_on.as_ref()) {
         return (record.phase.clone(), vec![Why::Busy { with: with.as_str().into() }], None);
+    }
+    if let Some(asked) = preflight_due(record, view) {
+        return look(record, StepName::Preflight, Task::Preflight(asked.clone()));
     }
     let age = record.judged.as_ref().map(|judged| (view.now - judged.at).to_std().unwrap_or_default());
     if age.is_none_or(|age| age > LOOK_AGAIN) {
@@ -248,7 +313,18 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
     let steps = match &view.steps {
         Ok(steps) => steps,
         Err(why) if why.iter().any(Why::needs_a_person) => return stuck(why.clone()),
-        Err(why) => return (at_rest(record, view), why.clone(), None),
+        Err(why) => {
+            let waits = why.iter().any(|why| matches!(why, Why::NoCluster { .. }));
+            if let Some(red) = red(record).filter(|_| waits) {
+                return red;
+            }
+            let phase = match &record.phase {
+                // Its turn of the cluster comes again.
+                phase @ NodePhase::Installing { step } if waits && !LOOKS.contains(&&**step) => phase.clone(),
+                _ => at_rest(record, view),
+            };
+            return (phase, why.clone(), None);
+        }
     };
     let goal = digest(steps);
     if *record.goal != *goal || (record.done >= steps.len() && lacks(member, steps)) {
@@ -256,6 +332,9 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
         record.done = 0;
     }
     if let Some(step) = steps.get(record.done) {
+        if let Some(red) = red(record) {
+            return red;
+        }
         let why = vec![Why::InStep { step: step.name.as_str().into() }];
         let act = Act::Order { step: step.name, task: step.task.clone() };
         return (during(record, step.name), why, Some(act));
@@ -275,8 +354,13 @@ fn join(record: &Record, view: &View<'_>, age: Duration) -> Next {
         return (NodePhase::Joining, vec![why], None);
     }
     if !additions.is_empty() {
-        if let Err(why) = &view.can_add {
-            return stuck(vec![why.clone()]);
+        match &view.can_add {
+            Ok(()) => {}
+            Err(why) if why.needs_a_person() => return stuck(vec![why.clone()]),
+            Err(why) => return (NodePhase::Joining, vec![why.clone()], None),
+        }
+        if let Some(red) = red(record) {
+            return red;
         }
         let takes_disks = additions.iter().any(|addition| matches!(addition, Addition::Device { .. }));
         if takes_disks && age > FRESH {
@@ -293,16 +377,23 @@ fn join(record: &Record, view: &View<'_>, age: Duration) -> Next {
     }
 }
 
-/// To look at disks changes nothing, so a node that is ready stays so meanwhile.
 fn judge_disks(record: &Record) -> Next {
-    let step = StepName::JudgeDisks;
+    look(record, StepName::JudgeDisks, Task::JudgeDisks { paths: Vec::new() })
+}
+
+/// To look changes nothing, so a node that is ready stays so meanwhile.
+fn look(record: &Record, step: StepName, task: Task) -> Next {
     let why = vec![Why::InStep { step: step.as_str().into() }];
-    (during(record, step), why, Some(Act::Order { step, task: Task::JudgeDisks { paths: Vec::new() } }))
+    (during(record, step), why, Some(Act::Order { step, task }))
 }
 
 fn during(record: &Record, step: StepName) -> NodePhase {
     match &record.phase {
-        phase @ (NodePhase::Ready | NodePhase::Joining) if step == StepName::JudgeDisks => phase.clone(),
+        phase @ (NodePhase::Ready | NodePhase::Joining)
+            if matches!(step, StepName::JudgeDisks | StepName::Preflight) =>
+        {
+            phase.clone()
+        }
         _ => NodePhase::Installing { step: step.as_str().into() },
     }
 }

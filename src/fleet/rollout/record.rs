@@ -9,10 +9,14 @@ use crate::model::findings::Disk;
 use crate::model::id::{AgentId, NodeName, SystemId};
 use crate::model::node::{FORM, NodePhase};
 use crate::model::order::OrderId;
+use crate::model::preflight::Row;
 use crate::model::unit::Timestamp;
 
 /// Disks that are written down of one node; a host has fewer.
 pub const DISKS: usize = 64;
+
+/// Rows of a preflight that are written down; a host has about twenty.
+pub const ROWS: usize = 64;
 
 /// Where a node came from, as it was seen last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +38,17 @@ pub struct Judged {
     pub disks: Vec<Disk>,
 }
 
+/// What was found of a node before it was touched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// When the table arrived.
+    pub at: Timestamp,
+    /// The hash of what it was asked.
+    pub about: Box<str>,
+    /// The table.
+    pub rows: Vec<Row>,
+}
+
 /// An order that was given and is not settled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Open {
@@ -43,6 +58,9 @@ pub struct Open {
     pub step: StepName,
     /// Since when.
     pub at: Timestamp,
+    /// Of a preflight, the hash of what was asked.
+    #[serde(default)]
+    pub about: Box<str>,
 }
 
 /// The last failures in a row.
@@ -76,6 +94,9 @@ pub struct Record {
     /// Its disks; none: nobody has asked yet.
     #[serde(default)]
     pub judged: Option<Judged>,
+    /// What was found of it; none: nobody has asked yet.
+    #[serde(default)]
+    pub preflight: Option<Checked>,
     /// The hash of the steps that `done` counts.
     #[serde(default)]
     pub goal: Box<str>,
@@ -101,6 +122,7 @@ impl Record {
             phase: NodePhase::Wanted,
             changed_at: now,
             judged: None,
+            preflight: None,
             goal: "".into(),
             done: 0,
             open: None,

@@ -1,6 +1,7 @@
 //! The loop of the rollout: it looks at agents, Mesos and pictures, decides for
 //! each node, writes down, and only then gives orders and adds.
 
+mod cluster;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,19 +14,21 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::add::{Results, Wish, add};
-use super::decide::{Act, Settled, added, retried};
+use super::cluster::{ClusterRecord, Newest};
+use super::decide::{Act, added, retried};
 use super::record::{Record, Source};
 use super::steps::{StepName, Wanted};
 use super::view;
 use crate::clock;
 use crate::config::rollout::Rollout as Topology;
-use crate::config::{Mode, StaticNode};
+use crate::config::{Mode, Secret, StaticNode};
 use crate::enrol::crew::{Crew, NotTaken};
 use crate::fleet::desired::Desired;
 use crate::gateway::Gateway;
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, SystemId};
 use crate::model::lifecycle::Lifecycle;
+use crate::model::mdm::Change;
 use crate::model::node::NodePhase;
 use crate::model::order::{Artefact, Component, Order, OrderId, Secrets, Task};
 use crate::model::rollout::{Approved, NodeRollout, RolloutOrder, RolloutStatus};
@@ -36,6 +39,7 @@ use crate::watches::Gallery;
 /// Where records and approvals are kept.
 const NODES: &str = "rollout/node";
 const APPROVALS: &str = "rollout/approved";
+const CLUSTERS: &str = "rollout/mdm";
 /// Without any news it is looked again: what waits for a moment has come by then.
 const TICK: Duration = Duration::from_secs(1);
 /// The loop takes at most a tenth of one core: it rests ten times as long as a turn took.
@@ -51,8 +55,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Chooses the package of a component for a node.
 pub type ChoosePackage = Arc<dyn Fn(&Wanted<'_>, Component) -> Result<Artefact, String> + Send + Sync>;
-/// Told of every step that ended; must be cheap.
-pub type OnSettled = Arc<dyn Fn(&Settled) + Send + Sync>;
+/// Told of every step that ended, whether it is so, and how long it took; must be cheap.
+pub type OnSettled = Arc<dyn Fn(&str, bool, Duration) + Send + Sync>;
 
 /// A system that is rolled out.
 pub struct Part {
@@ -60,6 +64,8 @@ pub struct Part {
     pub rollout: Topology,
     /// The session for changes; none: there is no login for them.
     pub gateway: Option<Arc<Gateway>>,
+    /// The password of the MDM's administrator; none: it is not ours to know.
+    pub admin: Option<Secret>,
 }
 
 /// What the rollout is started with.
@@ -74,6 +80,8 @@ pub struct Settings {
     pub static_nodes: BTreeMap<NodeName, StaticNode>,
     /// Chooses packages.
     pub choose: ChoosePackage,
+    /// Chooses the release of an MDM cluster that is made.
+    pub newest: Arc<Newest>,
     /// Counts steps.
     pub on_settled: OnSettled,
 }
@@ -112,6 +120,9 @@ pub struct Rollout {
     desk: Desk,
     records: BTreeMap<NodeName, Record>,
     approved: BTreeMap<SystemId, Approved>,
+    clusters: BTreeMap<SystemId, ClusterRecord>,
+    /// Orders that got their secrets in this life.
+    told: BTreeSet<OrderId>,
     orders: mpsc::Receiver<(RolloutOrder, oneshot::Sender<Result<(), String>>)>,
     published: watch::Sender<Arc<RolloutStatus>>,
     laying: BTreeSet<NodeName>,
@@ -124,12 +135,18 @@ impl Rollout {
     pub fn new(settings: Settings, watched: Watched, desk: Desk, state: &State) -> (Self, Handles) {
         let mut records = BTreeMap::new();
         let mut approved = BTreeMap::new();
+        let mut clusters = BTreeMap::new();
         for (key, value) in &state.entries {
             let key = key.as_str();
             let unreadable = |error: serde_json::Error| warn!(key, %error, "an entry of the rollout cannot be read");
             if key.starts_with(&format!("{NODES}/")) {
                 match serde_json::from_slice::<Record>(value) {
                     Ok(record) => drop(records.insert(record.node.clone(), record)),
+                    Err(error) => unreadable(error),
+                }
+            } else if key.starts_with(&format!("{CLUSTERS}/")) {
+                match serde_json::from_slice::<ClusterRecord>(value) {
+                    Ok(record) => drop(clusters.insert(record.system.clone(), record)),
                     Err(error) => unreadable(error),
                 }
             } else if let Some(system) = key.strip_prefix(&format!("{APPROVALS}/")) {
@@ -145,8 +162,20 @@ impl Rollout {
         let (sender, orders) = mpsc::channel(16);
         let published = watch::Sender::new(Arc::new(RolloutStatus::default()));
         let handles = Handles { orders: sender, status: published.subscribe() };
-        let (laying, adding, begun) = (BTreeSet::new(), BTreeMap::new(), JoinSet::new());
-        let rollout = Self { settings, watched, desk, records, approved, orders, published, laying, adding, begun };
+        let rollout = Self {
+            settings,
+            watched,
+            desk,
+            records,
+            approved,
+            clusters,
+            told: BTreeSet::new(),
+            orders,
+            published,
+            laying: BTreeSet::new(),
+            adding: BTreeMap::new(),
+            begun: JoinSet::new(),
+        };
         (rollout, handles)
     }
 
@@ -203,12 +232,26 @@ impl Rollout {
         let members = Arc::clone(&self.watched.crew.members().borrow());
         let framework = self.watched.framework.as_ref().map(|framework| Arc::clone(&framework.borrow()));
         let mut changed = self.take_in(framework.as_deref(), now);
+        let mut errands = self.without_secrets(&members);
+        let mut take_back = Vec::new();
         let (mut acts, mut adds) = (Vec::new(), Vec::new());
         let mut status = RolloutStatus::default();
         let systems: Vec<SystemId> = self.settings.parts.keys().cloned().collect();
         for system in systems {
-            let snapshot = self.watched.gallery.of(&system).and_then(|picture| picture.snapshot.clone());
-            let turned = self.system(&system, &members, framework.as_deref(), snapshot.as_deref(), now);
+            let picture = self.watched.gallery.of(&system);
+            let cluster = self.cluster(&system, &members, framework.as_deref(), picture.as_deref(), now);
+            let snapshot = picture.and_then(|picture| picture.snapshot.clone());
+            let turned =
+                self.system(&system, &members, framework.as_deref(), snapshot.as_deref(), cluster.as_ref(), now);
+            if let Some(decision) = cluster {
+                self.keep_cluster(&system, decision.record).await?;
+                let part = self.settings.parts.get(&system);
+                let orders = decision.orders.iter();
+                errands.extend(
+                    orders.filter_map(|(node, errand)| Some((node.clone(), self.cluster_order(part?, errand)))),
+                );
+                take_back.extend(decision.take_back);
+            }
             for (record, act) in turned.decided {
                 tell(self.records.get(&record.node), &record, turned.nodes.get(&record.node));
                 if self.records.get(&record.node) != Some(&record) {
@@ -224,6 +267,16 @@ impl Rollout {
         self.save(&changed).await?;
         for (record, act) in acts {
             self.begin(&record, act);
+        }
+        for (node, order) in errands {
+            if order.task.name() != Change::Look.name() {
+                info!(%node, step = order.task.name(), order = %order.id, "a step for the MDM cluster is ordered");
+            }
+            self.told.insert(order.id.clone());
+            self.lay_out(node, order);
+        }
+        for (node, id) in take_back {
+            self.take_back(node, id);
         }
         for (system, nodes, wished) in adds {
             self.begin_adding(&system, nodes, wished);
@@ -256,34 +309,56 @@ impl Rollout {
 
     /// Does for a node what was decided, once it is written down.
     fn begin(&mut self, record: &Record, act: Act) {
-        let (crew, node) = (self.watched.crew.clone(), record.node.clone());
+        let node = record.node.clone();
         match act {
             Act::Order { step, task } => {
                 let Some(open) = record.open.as_ref() else { return };
-                // Disks are looked at again and again, and that changes nothing.
+                // It is looked again and again, and that changes nothing.
                 match step {
-                    StepName::JudgeDisks => debug!(%node, order = %open.id, "the disks are to be judged"),
+                    StepName::JudgeDisks | StepName::Preflight => {
+                        debug!(%node, step = step.as_str(), order = %open.id, "the node is to be looked at");
+                    }
                     _ => info!(%node, step = step.as_str(), order = %open.id, "a step is ordered"),
                 }
-                let order = order(open.id.clone(), step, task, crew.epoch(), open.at);
-                self.laying.insert(node.clone());
-                let id = open.id.clone();
-                self.begun.spawn(async move {
-                    let taken = crew.lay_out(&node, order).await.map(drop);
-                    Came::Laid { node, id, taken }
-                });
+                let order = order(open.id.clone(), step, task, self.watched.crew.epoch(), open.at);
+                self.lay_out(node, order);
             }
-            Act::TakeBack { id } => {
-                info!(%node, order = %id, "the order of a silent agent is taken back");
-                self.laying.insert(node.clone());
-                self.begun.spawn(async move {
-                    let taken = crew.take_back(&node, &id).await.map(drop);
-                    Came::Laid { node, id, taken }
-                });
-            }
+            Act::TakeBack { id } => self.take_back(node, id),
             // All nodes of a system are added together.
             Act::Add => {}
         }
+    }
+
+    fn lay_out(&mut self, node: NodeName, order: Order) {
+        let (crew, id) = (self.watched.crew.clone(), order.id.clone());
+        self.laying.insert(node.clone());
+        self.begun.spawn(async move {
+            let taken = crew.lay_out(&node, order).await.map(drop);
+            Came::Laid { node, id, taken }
+        });
+    }
+
+    fn take_back(&mut self, node: NodeName, id: OrderId) {
+        info!(%node, order = %id, "the order of a silent agent is taken back");
+        let crew = self.watched.crew.clone();
+        self.laying.insert(node.clone());
+        self.begun.spawn(async move {
+            let taken = crew.take_back(&node, &id).await.map(drop);
+            Came::Laid { node, id, taken }
+        });
+    }
+
+    /// Writes down how far a cluster is, when that is news.
+    async fn keep_cluster(&mut self, system: &SystemId, record: Option<ClusterRecord>) -> Result<(), StoreError> {
+        let Some(record) = record else { return Ok(()) };
+        if self.clusters.get(system) == Some(&record) {
+            return Ok(());
+        }
+        // A record is made of maps with text keys and of numbers: writing it down cannot fail.
+        let value = serde_json::to_vec(&record).unwrap_or_default();
+        self.commit(Batch::new().put(Key::of(CLUSTERS, system.as_str())?, value)).await?;
+        self.clusters.insert(system.clone(), record);
+        Ok(())
     }
 
     /// Lets the MDM have what it lacks of some nodes; one round of a system at a time.
@@ -366,12 +441,15 @@ impl Rollout {
                 let Some(before) = self.records.get(&node) else {
                     return Ok(Err(format!("node {node} is not known")));
                 };
-                if before.failures.is_none() {
+                let mut cluster = self.clusters.get(&before.system).cloned();
+                let failed = cluster.as_mut().and_then(|cluster| cluster.failures.remove(&node));
+                if before.failures.is_none() && failed.is_none() {
                     return Ok(Err(format!("no step of {node} has failed")));
                 }
-                let after = retried(before);
+                let (after, system) = (retried(before), before.system.clone());
                 self.records.insert(node.clone(), after);
                 self.save(&[node].into()).await?;
+                self.keep_cluster(&system, cluster).await?;
             }
         }
         Ok(Ok(()))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::model::cluster::{MdmCluster, MdmRole};
-use crate::model::order::{Artefact, Component, Install, Task};
+use crate::model::order::{Artefact, Component, Install, Preflight, Task};
 use crate::model::rollout::Why;
 use crate::model::version::Generation;
 
@@ -16,6 +16,7 @@ use crate::model::version::Generation;
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum StepName {
+    Preflight,
     JudgeDisks,
     Stage,
     Prerequisites,
@@ -31,6 +32,7 @@ impl StepName {
     /// Its word in metrics and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Preflight => "preflight",
             Self::JudgeDisks => "judge_disks",
             Self::Stage => "stage",
             Self::Prerequisites => "prerequisites",
@@ -45,7 +47,7 @@ impl StepName {
     /// slow disk is no failure, and still a bound.
     pub const fn within_s(self) -> u32 {
         match self {
-            Self::JudgeDisks => 120,
+            Self::Preflight | Self::JudgeDisks => 120,
             Self::Stage => 15 * 60,
             Self::Prerequisites | Self::InstallSds | Self::InstallSdc => 30 * 60,
             Self::ConnectSdc | Self::Other => 5 * 60,
@@ -138,8 +140,17 @@ fn only(versions: Option<&BTreeSet<String>>) -> Option<&str> {
 /// By which one goal is told from another.
 pub fn digest(steps: &[Step]) -> String {
     let tasks: Vec<&Task> = steps.iter().map(|step| &step.task).collect();
-    // Tasks are plain data, and always have a JSON form.
-    let bytes = serde_json::to_vec(&tasks).unwrap_or_default();
+    hash(&tasks)
+}
+
+/// By which one preflight is told from another.
+pub fn about(asked: &Preflight) -> String {
+    hash(asked)
+}
+
+fn hash(plain: &impl Serialize) -> String {
+    // Plain data always has a JSON form.
+    let bytes = serde_json::to_vec(plain).unwrap_or_default();
     Sha256::digest(bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -136,8 +136,13 @@ impl Ask<'_> {
                 self.may_stop(&all, &mut holds);
                 node::has_module(self, &mut holds);
             }
-            // What was broken is put back also when other things are broken.
-            Action::Rollback { .. } => node::is_heard(self, &mut holds),
+            // What was broken is put back also when other things are broken, but no SDS is stopped outside of maintenance.
+            Action::Rollback { components, .. } => {
+                if self.task.sds.is_some() && components.contains(&Component::Sds) {
+                    storage::is_in_maintenance(self, &mut holds);
+                }
+                node::is_heard(self, &mut holds);
+            }
             Action::ExitMaintenance => storage::may_exit(self, &mut holds),
             Action::Reactivate => node::may_reactivate(self, &mut holds),
             Action::Finalise => {

@@ -305,6 +305,16 @@ pub(super) fn may_stop(ask: &Ask<'_>, holds: &mut Holds) {
     data(ask, snapshot, &ask.facts.pools_of(id), holds);
 }
 
+/// It is in maintenance by us, as was seen just now.
+pub(super) fn is_in_maintenance(ask: &Ask<'_>, holds: &mut Holds) {
+    let begun_at = ask.facts.snapshot().and_then(|snapshot| begun(&snapshot.sds));
+    ask.fresh("the list of SDSs", begun_at, ask.policy.fresh, holds);
+    let Some((id, own)) = own(ask, holds) else { return };
+    if !(own.maintenance.is(Maintenance::In) && ask.ours(id)) {
+        holds.push(Reason::NotInMaintenance { sds: name(own), state: own.maintenance.word().into() });
+    }
+}
+
 /// It can be told to leave: it is there, or the MDM would refuse.
 pub(super) fn may_exit(ask: &Ask<'_>, holds: &mut Holds) {
     let begun_at = ask.facts.snapshot().and_then(|snapshot| begun(&snapshot.sds));

@@ -70,6 +70,8 @@ fn view(now: i64, member: Option<&Member>) -> View<'_> {
         member,
         is_laying: false,
         is_adding: false,
+        held: None,
+        asked: Some(asked()),
         left_out: Vec::new(),
         notes: Vec::new(),
         steps: Ok(plan()),
@@ -79,7 +81,22 @@ fn view(now: i64, member: Option<&Member>) -> View<'_> {
     }
 }
 
-fn judged(mut record: Record, seconds: i64) -> Record {
+fn asked() -> Preflight {
+    Preflight { name: Some("n1".to_owned()), ..Preflight::default() }
+}
+
+fn row(name: &str, verdict: Verdict) -> Row {
+    Row { name: name.into(), found: "bad".into(), wanted: "good".into(), verdict, mend: "mend it".into() }
+}
+
+/// As a good preflight leaves it, and what is found in another.
+fn checked(mut record: Record, rows: &[Row], seconds: i64) -> Record {
+    record.preflight = Some(Checked { at: at(seconds), about: about(&asked()).into(), rows: rows.to_vec() });
+    record
+}
+
+fn judged(record: Record, seconds: i64) -> Record {
+    let mut record = checked(record, &[row("os", Verdict::Ok)], seconds);
     record.judged = Some(Judged { at: at(seconds), disks: Vec::new() });
     record
 }
@@ -115,7 +132,9 @@ fn a_node_goes_from_wanted_to_ready_step_by_step() {
     let mut now = 10;
     let mut record = waiting.record;
     let disk = r#"{"path":"/dev/sdb","size":5,"rotational":true,"not_free":[]}"#;
+    let table = serde_json::to_string(&[row("os", Verdict::Ok)]).unwrap();
     for (step, found) in [
+        (StepName::Preflight, &[(FOUND, table.as_str())][..]),
         (StepName::JudgeDisks, &[("/dev/sdb", disk), ("/dev/sdc", "nonsense")][..]),
         (StepName::Stage, &[]),
         (StepName::InstallSdc, &[]),
@@ -156,7 +175,8 @@ fn without_a_yes_a_node_is_looked_at_and_not_changed() {
     let no = || Err(Why::NotApproved { system: SystemId::new("prod") });
     let lacking = || Ok(ADDITIONS.iter().collect());
     let unasked = View { may_change: no(), additions: lacking(), ..view(10, Some(&heard)) };
-    assert_eq!(step_of(&decide(&record(), &unasked)), Some(StepName::JudgeDisks));
+    let looked = checked(record(), &[row("os", Verdict::Ok)], 1);
+    assert_eq!(step_of(&decide(&looked, &unasked)), Some(StepName::JudgeDisks));
     let decision = decide(&judged(record(), 10), &unasked);
     assert_eq!((decision.act, decision.record.phase), (None, NodePhase::Wanted));
     assert!(decision.why[0].to_string().contains("sio rollout approve prod"));
@@ -180,6 +200,9 @@ fn a_disk_is_added_only_when_it_was_free_within_the_last_minute() {
     assert_eq!(decide(&installed(50), &adding).act, None);
     let without = View { can_add: Err(Why::NoLogin { system: SystemId::new("prod") }), ..lacking() };
     assert!(matches!(decide(&installed(50), &without).record.phase, NodePhase::Failed { retry_at: None, .. }));
+    let degraded = View { can_add: Err(Why::NoCluster { because: "degraded".into() }), ..lacking() };
+    let waits = decide(&installed(50), &degraded);
+    assert_eq!((waits.act, waits.record.phase), (None, NodePhase::Joining), "that passes, and is no failure");
 }
 
 #[test]
@@ -201,7 +224,7 @@ fn what_fails_is_tried_again_later_and_after_six_times_a_person_is_asked() {
                 let heard = member(now);
                 assert_eq!(decide(&record, &view(now + 1, Some(&heard))).act, None, "it waits");
                 now = (*retry_at - at(0)).num_seconds();
-                record.judged = Some(Judged { at: at(now), disks: Vec::new() });
+                record = judged(record, now);
             }
             None => assert_eq!(tries, 6),
         }
@@ -291,6 +314,55 @@ fn what_only_a_person_can_mend_is_a_failure_that_says_so() {
     assert!(matches!(decide(&record(), &view(10, Some(&out))).record.phase, NodePhase::Failed { .. }));
     let passing = View { steps: Err(vec![Why::NoManagers]), ..view(10, Some(&heard)) };
     assert!(!matches!(decide(&judged(record(), 10), &passing).record.phase, NodePhase::Failed { .. }));
+}
+
+#[test]
+fn a_red_row_holds_a_node_until_it_is_mended_and_a_yellow_one_is_told() {
+    let heard = member(10);
+    let view = view(10, Some(&heard));
+    let red = checked(judged(record(), 5), &[row("port 7072", Verdict::Fail), row("clock", Verdict::Warn)], 5);
+    let held = decide(&red, &view);
+    assert!(matches!(held.record.phase, NodePhase::Failed { tries: 0, .. }), "{:?}", held.record.phase);
+    let told: Vec<String> = held.why.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["it cannot carry what it shall: port 7072: bad (mend it)", "to be known: clock: bad"]);
+    // It is looked at again, though nobody said so, and goes on once it is mended.
+    let later = member(70);
+    let again = decide(&red, &View { now: at(70), member: Some(&later), ..self::view(70, None) });
+    assert_eq!(step_of(&again), Some(StepName::Preflight));
+    let table = serde_json::to_string(&[row("port 7072", Verdict::Ok)]).unwrap();
+    let mended = ended(&again.record, Outcome::Done, &[(FOUND, &table)], 71);
+    let on = decide(&again.record, &self::view(71, Some(&mended)));
+    assert_eq!(step_of(&on), Some(StepName::Stage), "{:?}", on.why);
+}
+
+#[test]
+fn a_red_table_is_no_failed_step_and_another_question_is_asked_anew() {
+    let heard = member(10);
+    let first = decide(&record(), &view(10, Some(&heard)));
+    assert_eq!(step_of(&first), Some(StepName::Preflight), "it comes before anything else");
+    let table = serde_json::to_string(&[row("memory", Verdict::Fail)]).unwrap();
+    let refused = ended(&first.record, Outcome::Refused { why: "memory: bad".to_owned() }, &[(FOUND, &table)], 11);
+    let next = decide(&first.record, &view(11, Some(&refused)));
+    assert_eq!((next.record.failures.clone(), step_of(&next)), (None, Some(StepName::JudgeDisks)));
+    let other = Preflight { reach: vec!["192.0.2.1:6611".to_owned()], ..asked() };
+    let heard = member(12);
+    let good = judged(record(), 11);
+    let asked_more = decide(&good, &View { asked: Some(other), ..view(12, Some(&heard)) });
+    assert_eq!(step_of(&asked_more), Some(StepName::Preflight));
+    let unsure = decide(&good, &View { asked: None, ..view(12, Some(&heard)) });
+    assert_eq!(step_of(&unsure), Some(StepName::Stage), "nothing is asked when nobody can say what");
+}
+
+#[test]
+fn a_node_of_the_mdm_cluster_waits_while_that_is_made_by_way_of_it() {
+    let heard = member(10);
+    let held = Why::InStep { step: "mdm_create".into() };
+    let waits = decide(&judged(record(), 9), &View { held: Some(held.clone()), ..view(10, Some(&heard)) });
+    assert_eq!((waits.act, waits.why), (None, vec![held.clone()]));
+    assert_eq!(waits.record.phase, NodePhase::Installing { step: "mdm_create".into() });
+    let ready = Record { phase: NodePhase::Ready, ..installed(9) };
+    let still = decide(&ready, &View { held: Some(held), ..view(10, Some(&heard)) });
+    assert_eq!(still.record.phase, NodePhase::Ready, "to look at the cluster takes no node out");
 }
 
 #[test]

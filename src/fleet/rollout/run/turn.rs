@@ -3,7 +3,10 @@
 //! Gathers what [`decide`] reads, and keeps of its answer what people see.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
+use super::super::add::unfit;
+use super::super::cluster::ClusterDecision;
 use super::super::decide::{Act, View, decide};
 use super::super::record::Record;
 use super::super::steps::{self, Goal, Wanted};
@@ -17,9 +20,11 @@ use crate::fleet::preview;
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, RunId, SystemId};
 use crate::model::node::Role;
-use crate::model::rollout::{NodeRollout, Preview, Why};
-use crate::model::snapshot::Snapshot;
+use crate::model::order::{Component, Preflight};
+use crate::model::rollout::{MdmPreview, NodeRollout, Preview, Why};
+use crate::model::snapshot::{Part as SnapshotPart, Snapshot};
 use crate::model::unit::Timestamp;
+use crate::model::version::Generation;
 
 /// What a turn made of one system.
 #[derive(Default)]
@@ -66,6 +71,7 @@ impl Rollout {
         members: &Members,
         framework: Option<&FrameworkStatus>,
         snapshot: Option<&Snapshot>,
+        cluster: Option<&ClusterDecision>,
         now: Timestamp,
     ) -> Turned {
         let Some(part) = self.settings.parts.get(system) else { return Turned::default() };
@@ -79,11 +85,30 @@ impl Rollout {
             ..Turned::default()
         };
         turned.preview.approved = self.approval(system);
+        turned.preview.mdm = part.rollout.mdm.as_ref().zip(cluster).and_then(|(wanted, cluster)| {
+            let seats = preview::seats(cluster.choice.as_ref()?, wanted);
+            Some(MdmPreview { waits: cluster.waits.clone(), ..seats })
+        });
+        for (step, is_good, took) in cluster.iter().flat_map(|cluster| &cluster.settled) {
+            (self.settings.on_settled)(step, *is_good, *took);
+        }
         for record in records {
-            let view = self.view(record, part, members, framework, snapshot, &wished, difference.as_ref(), now);
+            let mut view = self.view(record, part, members, framework, snapshot, &wished, difference.as_ref(), now);
+            if let Some(cluster) = cluster {
+                view.held = held(&record.node, cluster);
+                let array = snapshot.and_then(|snapshot| snapshot.array.as_ref());
+                // What was told while it was being made lacks members.
+                let is_whole = |array: &SnapshotPart<_>| match &cluster.record {
+                    Some(record) => record.formed_at.is_some_and(|at| array.begun_at >= at),
+                    None => true,
+                };
+                if !array.is_some_and(is_whole) {
+                    view.steps = Err(vec![no_cluster(cluster)]);
+                }
+            }
             let decision = decide(record, &view);
             if let Some(settled) = &decision.settled {
-                (self.settings.on_settled)(settled);
+                (self.settings.on_settled)(settled.step.as_str(), settled.is_good, settled.took);
             }
             let is_server = wished.servers.contains_key(&record.node);
             let shown = shown(&decision.record, is_server, decision.why);
@@ -173,14 +198,19 @@ impl Rollout {
             in_run: self.in_run(node),
             member,
             is_laying: self.laying.contains(node),
+            held: None,
+            asked: asked(record, part, wished, snapshot),
             is_adding: self.adding.get(system).is_some_and(|nodes| nodes.contains(node)),
             left_out,
             notes,
             steps: self.steps(part, member, snapshot, server.is_some()),
             additions,
             can_add: match part.gateway {
-                Some(_) => Ok(()),
                 None => Err(Why::NoLogin { system: system.clone() }),
+                Some(_) => match snapshot.and_then(unfit) {
+                    Some(because) => Err(Why::NoCluster { because: because.into() }),
+                    None => Ok(()),
+                },
             },
             not_shown,
         }
@@ -210,7 +240,7 @@ impl Rollout {
     }
 
     /// The run that has a node in work.
-    fn in_run(&self, node: &NodeName) -> Option<RunId> {
+    pub(super) fn in_run(&self, node: &NodeName) -> Option<RunId> {
         self.watched.works.values().find_map(|work| work.borrow().in_work(node).cloned())
     }
 
@@ -229,6 +259,58 @@ impl Rollout {
     }
 }
 
+/// What is done to a node for the MDM cluster.
+fn held(node: &NodeName, cluster: &ClusterDecision) -> Option<Why> {
+    let record = cluster.record.as_ref()?;
+    let step = record.open.get(node)?.task.name();
+    Some(Why::InStep { step: step.into() })
+}
+
+/// Why there is no system yet that a node could join.
+fn no_cluster(cluster: &ClusterDecision) -> Why {
+    let because = match &cluster.waits[..] {
+        [] => "it is made, and its gateway does not answer yet".to_owned(),
+        [one] => one.clone(),
+        [one, more @ ..] => format!("{one} (and {} more, which `sio plan rollout` tells)", more.len()),
+    };
+    Why::NoCluster { because: because.into() }
+}
+
+/// What a node is to be good for. What the system would have to say is left out until it answers, and then asked once.
+fn asked(record: &Record, part: &Part, wished: &Desired, snapshot: Option<&Snapshot>) -> Option<Preflight> {
+    let array = snapshot.and_then(|snapshot| snapshot.array.as_ref());
+    let mut components = Vec::new();
+    if part.rollout.mdm.is_some() {
+        components.push(Component::Mdm);
+    }
+    // Until its disks were looked at nobody knows whether it gives some.
+    if record.judged.is_none() || wished.servers.contains_key(&record.node) {
+        components.push(Component::Sds);
+    }
+    components.push(Component::Sdc);
+    let generation = snapshot.map(|snapshot| snapshot.generation);
+    // Where clients find the MDM changed with 4.x.
+    let port = if generation.is_some_and(|generation| generation >= Generation::V4) { 8611 } else { 6611 };
+    let managers = array.and_then(|array| array.mdm.as_ref()).map(steps::managers).unwrap_or_default();
+    let named = snapshot
+        .and_then(|snapshot| snapshot.sds.as_ref())
+        .and_then(|sds| sds.iter().find(|sds| sds.name.as_deref() == Some(record.node.as_str())));
+    let taken = named
+        .and_then(|sds| sds.addresses.first()?.ip.parse::<IpAddr>().ok())
+        .filter(|ip| record.source.address.as_deref() != Some(&*ip.to_string()));
+    let asked = Preflight {
+        components,
+        generation,
+        reach: managers.into_iter().map(|ip| SocketAddr::new(ip, port).to_string()).collect(),
+        name: Some(record.node.to_string()),
+        taken: taken.map(|ip| (record.node.to_string(), ip)).into_iter().collect(),
+        ..Preflight::default()
+    };
+    // While the system is silent, a better question was asked before.
+    let knew_more = record.preflight.as_ref().is_some_and(|checked| *checked.about != *steps::about(&asked));
+    (array.is_some() || !knew_more).then_some(asked)
+}
+
 fn shown(record: &Record, is_server: bool, why: Vec<Why>) -> NodeRollout {
     let server = is_server.then_some(Role::Sds);
     NodeRollout {
@@ -240,5 +322,6 @@ fn shown(record: &Record, is_server: bool, why: Vec<Why>) -> NodeRollout {
         since: record.changed_at,
         why,
         disks: record.judged.as_ref().map(|judged| judged.disks.clone()).unwrap_or_default(),
+        preflight: record.preflight.as_ref().map(|checked| checked.rows.clone()).unwrap_or_default(),
     }
 }

@@ -1,0 +1,509 @@
+//! What is next for the MDM cluster that a system shall have, and why is it no
+//! further? Pure.
+//!
+//! ```text
+//! nodes are heard -> seats are chosen and written down -> prerequisites -> the planner's orders, one at a time
+//!     -> the gateway, where a node shall carry it: installed, then told of the managers
+//! ```
+//!
+//! [`bootstrap`](crate::fleet::bootstrap) plans; here is what is remembered
+//! between its turns, and how its steps become orders.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::decide::{failure, is_silent};
+use super::record::Failures;
+use crate::config::rollout::{WantedGateway, WantedMdm};
+use crate::enrol::crew::Member;
+use crate::fleet::bootstrap::{self, Known, NodeView, Step, What, Wish};
+use crate::fleet::roles::{Candidate, Choice, Seat, choose};
+use crate::model::id::{NodeName, SystemId};
+use crate::model::mdm::{Change, FOUND, Kind, MdmWord};
+use crate::model::node::FORM;
+use crate::model::order::{Artefact, Component, Finished, Install, OrderId, Outcome, Task};
+use crate::model::rollout::Why;
+use crate::model::unit::Timestamp;
+use crate::model::version::Generation;
+
+/// What is as wished is looked at again after this, and what is not sooner.
+const LOOK_AGAIN: Duration = Duration::from_secs(5 * 60);
+const LOOK_SOON: Duration = Duration::from_secs(20);
+
+/// All that is written down of the MDM cluster of a system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRecord {
+    /// Which form of this record it is.
+    pub form: u16,
+    /// The system.
+    pub system: SystemId,
+    /// The release of its packages, chosen with the seats.
+    pub release: Box<str>,
+    /// Its generation.
+    pub generation: Generation,
+    /// Who sits where; written down before the first order.
+    pub seats: BTreeMap<NodeName, Seat>,
+    /// When it was as wished first. Until then no node joins it.
+    #[serde(default)]
+    pub formed_at: Option<Timestamp>,
+    /// Nodes that had a seat and were given up.
+    #[serde(default)]
+    pub lost: BTreeSet<NodeName>,
+    /// What the planner must not forget.
+    #[serde(default)]
+    pub known: Known,
+    /// Nodes that have what the package of a component needs.
+    #[serde(default)]
+    pub prepared: BTreeSet<(NodeName, Component)>,
+    /// What the MDM of each node was installed as.
+    #[serde(default)]
+    pub installed: BTreeMap<NodeName, Kind>,
+    /// The managers, as the cluster told of them last.
+    #[serde(default)]
+    pub managers: Vec<IpAddr>,
+    /// The managers that the gateway was told; none: it was told nothing.
+    #[serde(default)]
+    pub gateway_knows: Vec<IpAddr>,
+    /// Words of the MDMs from before this are not believed.
+    pub changed_at: Timestamp,
+    /// Orders that are not settled, by node.
+    #[serde(default)]
+    pub open: BTreeMap<NodeName, Errand>,
+    /// What failed since something went well, by node.
+    #[serde(default)]
+    pub failures: BTreeMap<NodeName, Failures>,
+    /// What was said of the cluster by way of each node. After a restart it is asked anew.
+    #[serde(skip)]
+    pub words: BTreeMap<NodeName, (Timestamp, MdmWord)>,
+}
+
+/// An order that is not settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Errand {
+    /// Which.
+    pub id: OrderId,
+    /// What for.
+    pub task: Task,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// What is known of a node.
+#[derive(Clone, Debug)]
+pub struct Peer<'a> {
+    /// Its addresses.
+    pub ips: Vec<IpAddr>,
+    /// What its agent tells.
+    pub member: Option<&'a Member>,
+    /// Whether something of the rollout is under way there, or about to be.
+    pub is_busy: bool,
+    /// Whether an order for it is on its way to the crew.
+    pub is_laying: bool,
+}
+
+impl Peer<'_> {
+    fn is_heard(&self, now: Timestamp) -> bool {
+        self.member.is_some_and(|member| {
+            member.out_of_work.is_none() && member.facts.as_ref().is_some_and(|facts| !is_silent(facts.seen_at, now))
+        })
+    }
+
+    fn is_busy(&self) -> bool {
+        let laid = self.member.is_some_and(|member| member.order.is_some() || member.working_on.is_some());
+        self.is_busy || self.is_laying || laid
+    }
+
+    fn has(&self, component: &str) -> bool {
+        self.member.and_then(|member| member.host.as_ref()).is_some_and(|host| host.installed.contains_key(component))
+    }
+
+    fn os(&self) -> Option<&str> {
+        self.member.and_then(|member| member.host.as_ref()).map(|host| host.os.as_str())
+    }
+}
+
+/// The newest release of MDMs for an operating system, or the one that is asked for, if there is a package.
+pub type Newest = dyn Fn(&str, Option<&str>) -> Result<(Box<str>, Generation), String> + Send + Sync;
+
+/// Chooses packages. The errors say why there is none.
+pub struct Packages<'a> {
+    /// The release of a new cluster.
+    pub newest: &'a Newest,
+    /// The package of a component of exactly a release.
+    pub exactly: &'a dyn Fn(&str, &str, Component) -> Result<Artefact, String>,
+}
+
+/// What is known when it is decided.
+pub struct ClusterView<'a> {
+    /// The moment.
+    pub now: Timestamp,
+    /// From 0 to 1, for pauses.
+    pub random: f64,
+    /// The system.
+    pub system: &'a SystemId,
+    /// What shall be.
+    pub wanted: &'a WantedMdm,
+    /// The gateway that shall be installed.
+    pub gateway: Option<&'a WantedGateway>,
+    /// The release that the configuration asks for.
+    pub pinned: Option<&'a str>,
+    /// Whether nodes may be changed.
+    pub may_change: Result<(), Why>,
+    /// Whether the administrator's password is known.
+    pub has_password: bool,
+    /// Whether the system tells of an MDM cluster; none: it was not asked yet.
+    pub exists: Option<bool>,
+    /// Who may have a seat, beside those that have one.
+    pub candidates: &'a [Candidate],
+    /// The nodes of the system.
+    pub peers: BTreeMap<NodeName, Peer<'a>>,
+    /// Packages.
+    pub packages: Packages<'a>,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClusterDecision {
+    /// To be durable before anything is done; none: there is nothing to be remembered.
+    pub record: Option<ClusterRecord>,
+    /// Orders for nodes, which the record names as open.
+    pub orders: Vec<(NodeName, Errand)>,
+    /// Orders of silent agents, to be taken back.
+    pub take_back: Vec<(NodeName, OrderId)>,
+    /// Who sits where, and what is not as it should be; none: the cluster is there by another hand.
+    pub choice: Option<Choice>,
+    /// Why it is no further; empty: it is as wished.
+    pub waits: Vec<String>,
+    /// Steps that ended: which, whether it is so, and how long it took.
+    pub settled: Vec<(&'static str, bool, Duration)>,
+}
+
+/// Decides.
+pub fn decide(before: Option<&ClusterRecord>, view: &ClusterView<'_>) -> ClusterDecision {
+    let mut decision = ClusterDecision::default();
+    let Some(before) = before else {
+        begin(view, &mut decision);
+        return decision;
+    };
+    let mut record = before.clone();
+    settle(&mut record, view, &mut decision);
+    let held = record.seats.iter().filter(|(node, _)| !record.lost.contains(*node));
+    let held: BTreeMap<NodeName, Seat> = held.map(|(node, seat)| (node.clone(), *seat)).collect();
+    let choice = choose(view.wanted, &held, &with_seats(view, &held));
+    // Once there is a cluster, seats that are free are filled as soon as somebody can sit there.
+    record.seats.clone_from(&choice.seats);
+    decision.choice = Some(choice);
+    match &view.may_change {
+        Ok(()) => go_on(&mut record, view, &mut decision),
+        Err(why) => decision.waits.push(why.to_string()),
+    }
+    decision.record = Some(record);
+    decision
+}
+
+/// The candidates, with those that have a seat already though nothing is known of their host.
+fn with_seats(view: &ClusterView<'_>, held: &BTreeMap<NodeName, Seat>) -> Vec<Candidate> {
+    let mut all = view.candidates.to_vec();
+    for node in held.keys().filter(|node| view.candidates.iter().all(|one| one.name != **node)) {
+        let machine: Box<str> = match view.peers.get(node).and_then(|peer| peer.ips.first()) {
+            Some(ip) => ip.to_string().into(),
+            None => node.as_str().into(),
+        };
+        all.push(Candidate {
+            name: node.clone(),
+            machine,
+            rack: None,
+            persona: None,
+            cores: 0,
+            memory: crate::model::unit::Bytes::new(0),
+            carries: BTreeSet::new(),
+        });
+    }
+    all
+}
+
+/// Nothing was written down yet: seats are chosen once all of them can be taken.
+fn begin(view: &ClusterView<'_>, decision: &mut ClusterDecision) {
+    match view.exists {
+        Some(true) => return,
+        Some(false) => {}
+        None => decision.waits.push("the gateway was not asked yet whether there is one".to_owned()),
+    }
+    let choice = choose(view.wanted, &BTreeMap::new(), view.candidates);
+    if let Err(why) = &view.may_change {
+        decision.waits.push(why.to_string());
+    }
+    if !view.has_password {
+        let system = view.system;
+        decision.waits.push(format!(
+            "the administrator of the MDM cluster has no password; write systems.{system}.lifecycle with the user admin"
+        ));
+    }
+    for missing in &choice.missing {
+        decision.waits.push(missing.to_string());
+    }
+    if decision.waits.is_empty() {
+        let first = choice.seats.keys().filter_map(|node| view.peers.get(node)?.os()).next();
+        let release = first.ok_or_else(|| "no agent tells which operating system its host has".to_owned());
+        match release.and_then(|os| (view.packages.newest)(os, view.pinned)) {
+            Ok((release, generation)) => {
+                decision.record = Some(ClusterRecord {
+                    form: FORM,
+                    system: view.system.clone(),
+                    release,
+                    generation,
+                    seats: choice.seats.clone(),
+                    formed_at: None,
+                    lost: BTreeSet::new(),
+                    known: Known::default(),
+                    prepared: BTreeSet::new(),
+                    installed: BTreeMap::new(),
+                    managers: Vec::new(),
+                    gateway_knows: Vec::new(),
+                    changed_at: view.now,
+                    open: BTreeMap::new(),
+                    failures: BTreeMap::new(),
+                    words: BTreeMap::new(),
+                });
+                // The orders come with the next turn, when the seats are written down.
+                decision.waits.push("the seats were just chosen".to_owned());
+            }
+            Err(why) => decision.waits.push(why),
+        }
+    }
+    decision.choice = Some(choice);
+}
+
+/// Takes in what came of open orders.
+fn settle(record: &mut ClusterRecord, view: &ClusterView<'_>, decision: &mut ClusterDecision) {
+    for (node, errand) in std::mem::take(&mut record.open) {
+        let peer = view.peers.get(&node);
+        let member = peer.and_then(|peer| peer.member);
+        if let Some(finished) = member.and_then(|member| member.outcome(&errand.id)) {
+            let took = (view.now - errand.at).to_std().unwrap_or_default();
+            decision.settled.push((errand.task.name(), finished.outcome.is_good(), took));
+            if finished.outcome.is_good() {
+                record.failures.remove(&node);
+                done(record, &node, &errand, finished, view.now);
+            } else {
+                let because = match &finished.outcome {
+                    Outcome::Failed { why } | Outcome::Refused { why } => why.as_str(),
+                    Outcome::Done | Outcome::AlreadySo | Outcome::Unknown => {
+                        "its agent said what this release does not know"
+                    }
+                };
+                let step = errand.task.name();
+                let failures = failure(record.failures.get(&node), step, because, view.now, view.random);
+                record.failures.insert(node, failures);
+                // What it left is asked for anew.
+                record.changed_at = view.now;
+            }
+            continue;
+        }
+        let works = member.is_some_and(|member| member.working_on.as_ref() == Some(&errand.id));
+        let is_laid = works
+            || member.is_some_and(|member| member.order.as_ref().is_some_and(|order| order.id == errand.id))
+            || peer.is_some_and(|peer| peer.is_laying);
+        if is_laid && !works && peer.is_some_and(|peer| !peer.is_laying && !peer.is_heard(view.now)) {
+            decision.take_back.push((node, errand.id));
+        } else if is_laid {
+            record.open.insert(node, errand);
+        }
+    }
+}
+
+fn done(record: &mut ClusterRecord, node: &NodeName, errand: &Errand, finished: &Finished, now: Timestamp) {
+    match &errand.task {
+        Task::Prerequisites { components, .. } => {
+            record.prepared.extend(components.iter().map(|component| (node.clone(), *component)));
+        }
+        Task::Install(install) => {
+            let kind = match install.component {
+                Component::Mdm => Some(Kind::Manager),
+                Component::Tb => Some(Kind::TieBreaker),
+                Component::Sds | Component::Sdc | Component::Lia | Component::Gateway => None,
+            };
+            record.installed.extend(kind.map(|kind| (node.clone(), kind)));
+        }
+        Task::ConnectGateway { mdms, .. } => record.gateway_knows.clone_from(mdms),
+        Task::Mdm(task) => {
+            if !matches!(task.change, Change::Look) && finished.outcome == Outcome::Done {
+                record.changed_at = now;
+            }
+            record.known.has_password |= matches!(task.change, Change::Password);
+            record.known.has_licence |= matches!(task.change, Change::Licence { .. });
+            // What cannot be read is asked again.
+            if let Some(word) = finished.found.get(FOUND).and_then(|text| serde_json::from_str(text).ok()) {
+                if let MdmWord::Cluster(cluster) = &word {
+                    record.known.is_made = true;
+                    let mut managers = cluster.managers();
+                    managers.sort_unstable();
+                    record.managers = managers;
+                }
+                record.words.insert(node.clone(), (now, word));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The planner's orders that may be given now.
+fn go_on(record: &mut ClusterRecord, view: &ClusterView<'_>, decision: &mut ClusterDecision) {
+    let wish = Wish {
+        generation: record.generation,
+        members: view.wanted.members,
+        seats: record.seats.clone(),
+        lost: record.lost.clone(),
+        name: view.wanted.name.as_deref().map(str::to_owned),
+        licence: None,
+        virtual_ips: Vec::new(),
+    };
+    let nodes: BTreeMap<NodeName, NodeView> = view
+        .peers
+        .iter()
+        .map(|(node, peer)| {
+            let view = NodeView {
+                ips: peer.ips.clone(),
+                management_ips: Vec::new(),
+                interfaces: Vec::new(),
+                is_heard: peer.is_heard(view.now),
+                is_busy: peer.is_busy() || record.open.contains_key(node),
+                installed: record.installed.get(node).copied().filter(|_| peer.has("mdm")),
+                word: record.words.get(node).cloned(),
+            };
+            (node.clone(), view)
+        })
+        .collect();
+    let fresh = |span: Duration| record.changed_at.max(view.now - span);
+    let mut next = bootstrap::next(&wish, &record.known, &nodes, fresh(LOOK_AGAIN));
+    if !next.waits.is_empty() && next.steps.is_empty() {
+        // What is not as it should be may have mended itself.
+        next = bootstrap::next(&wish, &record.known, &nodes, fresh(LOOK_SOON));
+    }
+    if next.is_done() {
+        record.formed_at.get_or_insert(view.now);
+    }
+    decision.waits.extend(next.waits.iter().map(ToString::to_string));
+    for step in &next.steps {
+        match task(record, view, step) {
+            Ok(task) => order(record, view, &step.node, task, decision),
+            Err(why) => decision.waits.push(format!("{}: {why}", step.node)),
+        }
+    }
+    if let Some(wanted) = view.gateway.filter(|_| next.is_done()) {
+        gateway(record, view, wanted, decision);
+    }
+}
+
+/// The task of a step.
+fn task(record: &ClusterRecord, view: &ClusterView<'_>, step: &Step) -> Result<Task, String> {
+    let package = match &step.what {
+        What::Install(component) if !record.prepared.contains(&(step.node.clone(), *component)) => {
+            let components = vec![*component];
+            return Ok(Task::Prerequisites { components, generation: record.generation });
+        }
+        What::Install(component) => Some(package(record, view, &step.node, *component)?),
+        What::Cluster { .. } => None,
+    };
+    let WantedMdm { accept, password_in_sight, .. } = view.wanted;
+    let task = bootstrap::task(&step.what, record.generation, package.as_ref(), accept, *password_in_sight);
+    let task = task.ok_or_else(|| "no package".to_owned())?;
+    if let Task::Mdm(mdm) = &task {
+        let waiting = mdm.commands().into_iter().find_map(|command| Some((command, mdm.may(command).err()?)));
+        if let Some((command, why)) = waiting {
+            let system = view.system;
+            return Err(format!("{why}: systems.{system}.rollout.mdm.accept = [\"{command}\"]"));
+        }
+        if !view.has_password && !matches!(mdm.change, Change::Look | Change::Create { .. }) {
+            return Err("the password of the MDM's administrator is not known any more".to_owned());
+        }
+    }
+    Ok(task)
+}
+
+fn package(
+    record: &ClusterRecord,
+    view: &ClusterView<'_>,
+    node: &NodeName,
+    component: Component,
+) -> Result<Artefact, String> {
+    let os = view.peers.get(node).and_then(Peer::os);
+    let os = os.ok_or_else(|| "its agent does not tell which operating system it has".to_owned())?;
+    (view.packages.exactly)(os, &record.release, component)
+}
+
+/// Lets a node have an order, unless what failed there waits still.
+fn order(
+    record: &mut ClusterRecord,
+    view: &ClusterView<'_>,
+    node: &NodeName,
+    task: Task,
+    decision: &mut ClusterDecision,
+) {
+    if let Some(failures) = record.failures.get(node)
+        && failures.retry_at.is_none_or(|at| view.now < at)
+    {
+        let Failures { step, because, tries, .. } = failures;
+        let mend = if failures.retry_at.is_none() {
+            format!("; `sio rollout retry {node}` tries again")
+        } else {
+            String::new()
+        };
+        decision.waits.push(format!("{node}: {step} failed {tries} times: {because}{mend}"));
+        return;
+    }
+    let id = OrderId::new(format!("mdm.{}.{}", view.now.timestamp_millis(), task.name()));
+    let errand = Errand { id, task, at: view.now };
+    decision.waits.push(format!("{node} is in {}", errand.task.name()));
+    record.open.insert(node.clone(), errand.clone());
+    decision.orders.push((node.clone(), errand));
+}
+
+/// The gateway's package, then its managers.
+fn gateway(record: &mut ClusterRecord, view: &ClusterView<'_>, wanted: &WantedGateway, decision: &mut ClusterDecision) {
+    let node = &wanted.node;
+    let Some(peer) = view.peers.get(node).filter(|peer| peer.is_heard(view.now)) else {
+        decision.waits.push(format!("the agent of {node}, which shall carry the gateway, has not been heard"));
+        return;
+    };
+    let is_there = peer.has("gateway");
+    if (is_there && record.gateway_knows == record.managers) || record.managers.is_empty() {
+        return;
+    }
+    if peer.is_busy() || record.open.contains_key(node) {
+        decision.waits.push(format!("{node}, which shall carry the gateway, is at work"));
+        return;
+    }
+    let components = vec![Component::Gateway];
+    let task = if is_there {
+        Ok(Task::ConnectGateway { mdms: record.managers.clone(), trusts_any: wanted.trusts_any })
+    } else if view.has_password {
+        package(record, view, node, Component::Gateway).map(|artefact| {
+            Task::Install(Install { component: Component::Gateway, artefact, mdms: record.managers.clone() })
+        })
+    } else {
+        Err("the password of the MDM's administrator is not known any more".to_owned())
+    };
+    match task {
+        Ok(Task::Install(_)) if !record.prepared.contains(&(node.clone(), Component::Gateway)) => {
+            order(record, view, node, Task::Prerequisites { components, generation: record.generation }, decision);
+        }
+        Ok(task) => order(record, view, node, task, decision),
+        Err(why) => decision.waits.push(format!("{node}: {why}")),
+    }
+}
+
+/// Whether an order needs the administrator's password.
+pub const fn needs_password(task: &Task) -> bool {
+    match task {
+        Task::Mdm(task) => !matches!(task.change, Change::Create { .. }),
+        Task::Install(install) => matches!(install.component, Component::Gateway),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

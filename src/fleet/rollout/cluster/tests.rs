@@ -1,0 +1,189 @@
+//! Whether seats are written down before anything is done, and what keeps a cluster is told.
+
+use super::*;
+use crate::model::mdm::MdmTask;
+use crate::model::node::NodeFacts;
+use crate::model::order::HostReport;
+use crate::model::unit::Bytes;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_timestamp(1_700_000_000 + seconds, 0).unwrap()
+}
+
+fn node(number: u8) -> NodeName {
+    NodeName::new(&format!("n{number}"))
+}
+
+fn member(number: u8, seconds: i64) -> Member {
+    let facts = NodeFacts {
+        form: 1,
+        seen_at: at(seconds),
+        boot_id: "b".into(),
+        kernel: "5".into(),
+        next_kernel: "5".into(),
+        modules: [].into(),
+        installed: BTreeMap::new(),
+        staged: BTreeMap::new(),
+        running: [].into(),
+        open_volumes: 0,
+        epoch: 0,
+        working: None,
+        unready: None,
+        carries: [].into(),
+    };
+    let host = HostReport { os: "ID=centos\nVERSION_ID=7".to_owned(), ..HostReport::default() };
+    Member { facts: Some(facts), host: Some(host), ..Member::new(node(number)) }
+}
+
+fn candidate(number: u8) -> Candidate {
+    Candidate {
+        name: node(number),
+        machine: format!("192.0.2.{number}").into(),
+        rack: None,
+        persona: None,
+        cores: 8,
+        memory: Bytes::from_gib(32),
+        carries: BTreeSet::new(),
+    }
+}
+
+/// A site of three nodes.
+struct Site {
+    members: Vec<Member>,
+    candidates: Vec<Candidate>,
+    wanted: WantedMdm,
+    system: SystemId,
+    has_password: bool,
+    exists: Option<bool>,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self {
+            members: (1..=3).map(|number| member(number, 0)).collect(),
+            candidates: (1..=3).map(candidate).collect(),
+            wanted: WantedMdm {
+                accept: ["login_at_prompt", "set_password_at_prompt"].map(str::to_owned).into(),
+                ..WantedMdm::default()
+            },
+            system: SystemId::new("new"),
+            has_password: true,
+            exists: Some(false),
+        }
+    }
+
+    fn decide(&self, before: Option<&ClusterRecord>, seconds: i64) -> ClusterDecision {
+        let peer = |member: &Member| -> (NodeName, IpAddr) {
+            let number = member.node.as_str().trim_start_matches('n').to_owned();
+            (member.node.clone(), format!("192.0.2.{number}").parse().unwrap())
+        };
+        let peers = self.members.iter().map(|member| {
+            let (name, ip) = peer(member);
+            (name, Peer { ips: vec![ip], member: Some(member), is_busy: false, is_laying: false })
+        });
+        let exactly = |_: &str, release: &str, component: Component| {
+            let name = format!("EMC-ScaleIO-{component}-{release}.el7.x86_64.rpm");
+            Ok(Artefact { name, sha256: "0".to_owned(), size: 1, url: None })
+        };
+        let newest = |_: &str, pinned: Option<&str>| Ok((pinned.unwrap_or("3.6-1.1").into(), Generation::V3_5));
+        decide(
+            before,
+            &ClusterView {
+                now: at(seconds),
+                random: 1.0,
+                system: &self.system,
+                wanted: &self.wanted,
+                gateway: None,
+                pinned: None,
+                may_change: Ok(()),
+                has_password: self.has_password,
+                exists: self.exists,
+                candidates: &self.candidates,
+                peers: peers.collect(),
+                packages: Packages { newest: &newest, exactly: &exactly },
+            },
+        )
+    }
+
+    /// The node's agent ends the order that is open for it.
+    fn ends(&mut self, record: &ClusterRecord, number: u8, outcome: Outcome, seconds: i64) {
+        let member = &mut self.members[usize::from(number) - 1];
+        let id = record.open[&node(number)].id.clone();
+        member.outcomes.push(Finished { id, outcome, at: at(seconds), found: BTreeMap::new() });
+    }
+}
+
+#[test]
+fn seats_are_written_down_before_the_first_order_and_only_when_all_can_be_taken() {
+    let mut site = Site::new();
+    site.candidates.pop();
+    let two = site.decide(None, 1);
+    assert_eq!((two.record, two.orders.len()), (None, 0));
+    assert!(two.waits[0].contains("no node for a tie-breaker: n1 is manager"), "{:?}", two.waits);
+    site.candidates.push(candidate(3));
+
+    site.exists = None;
+    assert_eq!(site.decide(None, 1).record, None, "nobody knows yet whether there is one");
+    site.exists = Some(true);
+    let there = site.decide(None, 1);
+    assert_eq!((there.record, there.choice, there.waits.len()), (None, None, 0), "it is there by another hand");
+    site.exists = Some(false);
+    site.has_password = false;
+    let told = site.decide(None, 1);
+    assert!(told.record.is_none() && told.waits[0].contains("systems.new.lifecycle"), "{:?}", told.waits);
+    site.has_password = true;
+
+    let chosen = site.decide(None, 1);
+    let record = chosen.record.unwrap();
+    assert_eq!((record.seats.len(), &*record.release, chosen.orders.len()), (3, "3.6-1.1", 0));
+    let first = site.decide(Some(&record), 2);
+    assert_eq!(first.orders.len(), 3, "each seat at once");
+    assert!(first.orders.iter().all(|(_, errand)| matches!(errand.task, Task::Prerequisites { .. })));
+}
+
+#[test]
+fn what_failed_waits_is_told_and_is_tried_again_and_nothing_is_given_twice() {
+    let mut site = Site::new();
+    let record = site.decide(None, 1).record.unwrap();
+    let record = site.decide(Some(&record), 2).record.unwrap();
+    // The crew does not know of the orders: they never left.
+    let again = site.decide(Some(&record), 3);
+    assert_eq!(again.orders.len(), 3);
+    let record = again.record.unwrap();
+    site.ends(&record, 1, Outcome::Failed { why: "no repository".to_owned() }, 4);
+    site.ends(&record, 2, Outcome::Done, 4);
+    let next = site.decide(Some(&record), 4);
+    assert!(next.waits.iter().any(|why| why.contains("n1: prerequisites failed 1 times: no repository")));
+    let to: Vec<(&str, &str)> = next.orders.iter().map(|(node, errand)| (node.as_str(), errand.task.name())).collect();
+    assert_eq!(to, [("n2", "install"), ("n3", "prerequisites")]);
+    let record = next.record.unwrap();
+    let later = site.decide(Some(&record), 60);
+    assert!(later.orders.iter().any(|(node, _)| node.as_str() == "n1"), "its pause is over");
+}
+
+#[test]
+fn a_command_that_nobody_accepted_is_not_ordered_and_the_mend_is_told() {
+    let mut site = Site::new();
+    site.wanted.accept.clear();
+    let mut record = site.decide(None, 1).record.unwrap();
+    for number in 1..=3 {
+        let kind = if record.seats[&node(number)] == Seat::TieBreaker { Kind::TieBreaker } else { Kind::Manager };
+        record.installed.insert(node(number), kind);
+        let host = site.members[usize::from(number) - 1].host.as_mut().unwrap();
+        host.installed.insert("mdm".to_owned(), ["3.6-1.1".to_owned()].into());
+    }
+    let cluster = r#"{"mdm":"cluster","name":null,"mode":"1_node","state":"Normal","virtual_ips":[],
+        "members":[{"name":"n1","id":"1","place":"master","ips":["192.0.2.1"]}]}"#;
+    record.words.insert(node(1), (at(2), serde_json::from_str(cluster).unwrap()));
+    let told = site.decide(Some(&record), 3);
+    assert_eq!(told.orders.len(), 0, "{:?}", told.orders);
+    assert!(told.waits[0].contains("systems.new.rollout.mdm.accept = [\"login_at_prompt\"]"), "{:?}", told.waits);
+    site.wanted.accept = ["login_at_prompt", "set_password_at_prompt"].map(str::to_owned).into();
+    let given = site.decide(Some(&record), 3);
+    let [(to, errand)] = &given.orders[..] else { panic!("{:?}", given.orders) };
+    assert!(matches!(&errand.task, Task::Mdm(MdmTask { change: Change::Password, .. })), "{errand:?}");
+    assert!(to.as_str() == "n1" && needs_password(&errand.task));
+    let stored = serde_json::to_string(&given.record.unwrap()).unwrap();
+    let back: ClusterRecord = serde_json::from_str(&stored).unwrap();
+    assert_eq!((back.open.len(), back.words.len()), (1, 0), "words are asked anew after a restart");
+}

@@ -1,0 +1,161 @@
+//! What is known of a system's MDM cluster in one turn, and what follows?
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::super::cluster::{
+    ClusterDecision, ClusterRecord, ClusterView, Errand, Packages, Peer, decide, needs_password,
+};
+use super::super::decide::is_silent;
+use super::super::record::Record;
+use super::super::steps::StepName;
+use super::{EXPIRES, Part, Rollout};
+use crate::enrol::crew::{Member, Members};
+use crate::fleet::attributes;
+use crate::fleet::roles::Candidate;
+use crate::model::framework::{FrameworkStatus, SeenAgent};
+use crate::model::id::{NodeName, SystemId};
+use crate::model::mesos::AttributeValue;
+use crate::model::order::{Component, Hidden, Order, OrderId, Secrets, Task};
+use crate::model::picture::Picture;
+use crate::model::preflight::{Verdict, worst};
+use crate::model::rollout::Why;
+use crate::model::unit::{Bytes, Timestamp};
+
+impl Rollout {
+    /// What is next for the MDM cluster of a system; none: it shall have none of ours.
+    pub(super) fn cluster(
+        &self,
+        system: &SystemId,
+        members: &Members,
+        framework: Option<&FrameworkStatus>,
+        picture: Option<&Picture>,
+        now: Timestamp,
+    ) -> Option<ClusterDecision> {
+        let part = self.settings.parts.get(system)?;
+        let wanted = part.rollout.mdm.as_ref()?;
+        let records: Vec<&Record> = self.records.values().filter(|record| record.system == *system).collect();
+        let member = |record: &Record| members.get(&record.node).map(|member| &**member);
+        let rack = wanted.rack_attribute.as_deref();
+        let seen = |record: &Record| {
+            let agent = record.source.agent.as_ref()?;
+            framework?.agents.get(agent).map(|seen| &**seen)
+        };
+        let candidates: Vec<Candidate> = records
+            .iter()
+            .filter_map(|record| self.candidate(record, member(record)?, seen(record), rack, now))
+            .collect();
+        let peers = records.iter().map(|record| {
+            let peer = Peer {
+                ips: record.source.address.iter().filter_map(|ip| ip.parse::<IpAddr>().ok()).collect(),
+                member: member(record),
+                is_busy: record.open.is_some() || self.in_run(&record.node).is_some(),
+                is_laying: self.laying.contains(&record.node),
+            };
+            (record.node.clone(), peer)
+        });
+        let asked = picture.filter(|picture| picture.health.last_poll.is_some());
+        let mdm =
+            |picture: &Picture| picture.snapshot.as_ref()?.array.as_ref()?.mdm.as_ref().map(|mdm| mdm.members.len());
+        let exactly = |os: &str, release: &str, component: Component| {
+            let wanted = super::super::steps::Wanted { os, mdm: release, pinned: Some(release) };
+            (self.settings.choose)(&wanted, component)
+        };
+        let view = ClusterView {
+            now,
+            random: rand::random(),
+            system,
+            wanted,
+            gateway: part.rollout.gateway.as_ref(),
+            pinned: part.rollout.release.as_deref(),
+            may_change: match self.approval(system) {
+                Some(_) => Ok(()),
+                None => Err(Why::NotApproved { system: system.clone() }),
+            },
+            has_password: part.admin.is_some(),
+            exists: asked.map(|picture| mdm(picture).is_some_and(|members| members > 0)),
+            candidates: &candidates,
+            peers: peers.collect(),
+            packages: Packages { newest: &*self.settings.newest, exactly: &exactly },
+        };
+        Some(decide(self.clusters.get(system), &view))
+    }
+
+    /// A node that may have a seat: its agent is heard, and nothing that it lacks is red.
+    fn candidate(
+        &self,
+        record: &Record,
+        member: &Member,
+        seen: Option<&SeenAgent>,
+        rack_attribute: Option<&str>,
+        now: Timestamp,
+    ) -> Option<Candidate> {
+        let facts = member.facts.as_ref().filter(|facts| !is_silent(facts.seen_at, now))?;
+        let host = member.host.as_ref()?;
+        record.preflight.as_ref().filter(|checked| worst(&checked.rows) < Verdict::Fail)?;
+        let attributes = &record.source.attributes;
+        let values: BTreeMap<Box<str>, Vec<AttributeValue>> =
+            attributes.iter().map(|(name, value)| (name.clone(), vec![AttributeValue::Text(value.clone())])).collect();
+        let placement = attributes::read(&values, &self.settings.systems).ok();
+        let memory = host.memory_mib.map(|mib| mib << 20);
+        Some(Candidate {
+            name: record.node.clone(),
+            machine: record.source.address.clone().unwrap_or_else(|| record.node.as_str().into()),
+            rack: rack_attribute.and_then(|name| attributes.get(name)).cloned(),
+            persona: placement.and_then(|placement| placement.persona),
+            // An older agent does not tell; then what Mesos offered of the host counts.
+            cores: host.cores.unwrap_or_else(|| seen.map_or(0, |seen| seen.cpus.max(0.0) as u32)),
+            memory: Bytes::new(
+                memory.unwrap_or_else(|| seen.map_or(0, |seen| (seen.mem.max(0.0) * f64::from(1 << 20)) as u64)),
+            ),
+            carries: facts.carries.clone(),
+        })
+    }
+
+    /// The order of an errand, with what only its agent may read.
+    pub(super) fn cluster_order(&self, part: &Part, errand: &Errand) -> Order {
+        let password = part.admin.as_ref().map(|password| Hidden::new(password.reveal()));
+        let secrets = match &errand.task {
+            task if !needs_password(task) => Secrets::default(),
+            Task::Install(_) => Secrets { gateway_admin: password, ..Secrets::default() },
+            _ => Secrets { mdm_admin: password, ..Secrets::default() },
+        };
+        Order {
+            id: errand.id.clone(),
+            epoch: self.watched.crew.epoch(),
+            expires: errand.at + EXPIRES,
+            within_s: within_s(&errand.task),
+            task: errand.task.clone(),
+            secrets,
+        }
+    }
+
+    /// Orders that lie without their secrets since a restart, which nobody has stored: they are laid out once more.
+    pub(super) fn without_secrets(&mut self, members: &Members) -> Vec<(NodeName, Order)> {
+        let open = |record: &ClusterRecord| record.open.values().map(|errand| errand.id.clone()).collect::<Vec<_>>();
+        let open: BTreeSet<OrderId> = self.clusters.values().flat_map(open).collect();
+        self.told.retain(|id| open.contains(id));
+        let mut again = Vec::new();
+        for (system, record) in &self.clusters {
+            let Some(part) = self.settings.parts.get(system) else { continue };
+            for (node, errand) in &record.open {
+                let lies = members.get(node).and_then(|member| member.order.as_ref().filter(|_| member.has_secrets));
+                if lies.is_some_and(|order| order.id == errand.id) && !self.told.contains(&errand.id) {
+                    again.push((node.clone(), self.cluster_order(part, errand)));
+                }
+            }
+        }
+        self.told.extend(again.iter().map(|(_, order)| order.id.clone()));
+        again
+    }
+}
+
+/// How long an errand may take, in seconds.
+const fn within_s(task: &Task) -> u32 {
+    match task {
+        Task::Prerequisites { .. } | Task::Install(_) => StepName::InstallSds.within_s(),
+        // Each command waits for the other members.
+        Task::Mdm(_) => 10 * 60,
+        _ => StepName::ConnectSdc.within_s(),
+    }
+}

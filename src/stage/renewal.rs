@@ -1,0 +1,142 @@
+//! The upgrade that the demo shows: each server of a system that is there has a host with an agent, and the calendar asks
+//! for the next release soon after the start.
+//!
+//! Clients and servers are brought to it. The MDM cluster is elsewhere and has it already: who owned it would be quiet
+//! for ten minutes after it handed over, and nobody watches that long.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::{Hosts, package};
+use crate::agent::recipes::os::Books;
+use crate::clock;
+use crate::config::{Config, Job, Login, Secret, Standing, StaticNode};
+use crate::enrol::ca::Authority;
+use crate::model::cron::CronLine;
+use crate::model::id::{NodeName, SystemId};
+use crate::model::lifecycle::Mode;
+use crate::model::order::Component;
+use crate::model::plan::{Request, Risk};
+use crate::model::schedule::{Missed, Overlap, Schedule};
+use crate::model::step::MaintenanceMode;
+use crate::model::version::as_packaged;
+use crate::model::window::Zone;
+use crate::sim::Running;
+
+/// Everything must be well so long after a node; people watch.
+const SOAK: Duration = Duration::from_secs(5);
+
+/// The system, its hosts, and what is to become of them.
+pub struct Renewal {
+    system: SystemId,
+    hosts: Hosts,
+    login: Login,
+    addresses: BTreeMap<NodeName, String>,
+    before: String,
+    after: String,
+    folder: PathBuf,
+}
+
+impl Renewal {
+    /// Puts a host under each server.
+    ///
+    /// # Errors
+    /// Files cannot be made; or the servers have a release that has no package of ours.
+    pub fn of(world: &Running, system: &str, folder: &Path) -> Result<Self, String> {
+        let before = world.world(|world| world.sds.values().next().map(|sds| sds.version.clone()));
+        let before = before.ok_or("the system has no server")?;
+        // The same release with a higher last number: every generation has such.
+        let last = before.rsplit_once('.').and_then(|(head, last)| Some((head, last.parse::<u32>().ok()?)));
+        let (head, last) = last.ok_or_else(|| format!("release {before} has no packages that agents install"))?;
+        let after = format!("{head}.{}", last + 100);
+        let addresses = world.world(|world| {
+            for (number, member) in (1..).zip(&mut world.mdm.members) {
+                member.version.clone_from(&after);
+                member.ips = vec![format!("10.99.0.{number}")];
+            }
+            let host = |sds: &crate::sim::world::Sds| {
+                let address = sds.ips.first().map(|at| at.ip.clone()).unwrap_or_default();
+                (NodeName::new(&sds.name.replacen("sds", "host", 1)), address)
+            };
+            world.sds.values().map(host).collect()
+        });
+        let hosts = Hosts::of(world, &folder.join("hosts")).map_err(|error| error.to_string())?;
+        let admin = world.admin();
+        let login = Login { user: admin.user.clone(), password: Secret::new(&admin.password) };
+        Ok(Self { system: SystemId::new(system), hosts, login, addresses, before, after, folder: folder.to_owned() })
+    }
+
+    /// What the system is brought to.
+    pub fn to(&self) -> &str {
+        &self.after
+    }
+
+    /// Tells a controller of the hosts, of their packages, and of the job that asks for the upgrade after so long. Where
+    /// agents come to must be in it already.
+    ///
+    /// # Errors
+    /// Files cannot be made.
+    pub fn configure(&self, config: &mut Config, begins: Duration) -> Result<(), String> {
+        let packages = config.artefacts.folder.get_or_insert_with(|| self.folder.join("packages")).clone();
+        std::fs::create_dir_all(&packages).map_err(|error| error.to_string())?;
+        for component in [Component::Sds, Component::Sdc] {
+            for release in [&self.before, &self.after] {
+                let (name, text) = package(component, &as_packaged(release), Books::Rpm);
+                std::fs::write(packages.join(name), text).map_err(|error| error.to_string())?;
+            }
+        }
+        if let Some(system) = config.systems.get_mut(&self.system) {
+            system.lifecycle = Some(self.login.clone());
+        }
+        for (node, address) in &self.addresses {
+            let address = address.parse().map_err(|_| format!("{address} is no address of a host"))?;
+            let attributes = [("scaleio-system".into(), self.system.as_str().into())].into();
+            config.static_nodes.insert(node.clone(), StaticNode { address, attributes });
+        }
+        // A person said yes by asking for the demo.
+        config.lifecycle.mode = Mode::Act;
+        config.lifecycle.soak = SOAK;
+        config.jobs.push(self.job(begins)?);
+        Ok(())
+    }
+
+    fn job(&self, begins: Duration) -> Result<Job, String> {
+        let now = clock::now();
+        let line = (now + begins).format("%-S %-M %-H %-d %-m *").to_string();
+        let schedule = Schedule {
+            name: "next-release".into(),
+            line: CronLine::parse(&line, Zone::UTC).map_err(|error| error.to_string())?,
+            jitter: TimeDelta::zero(),
+            late: TimeDelta::minutes(30),
+            missed: Missed::Skip,
+            overlap: Overlap::Skip,
+            calendar: Default::default(),
+        };
+        let standing = Standing {
+            by: "whoever started the demo".into(),
+            until: now + TimeDelta::days(1),
+            modes: [MaintenanceMode::Instant, MaintenanceMode::Protected].into(),
+            max_risk: Risk::Medium,
+        };
+        let request = Request::Upgrade { to: self.after.as_str().into(), only: Default::default() };
+        Ok(Job { system: Some(self.system.clone()), schedule, request, standing: Some(standing) })
+    }
+
+    /// Lets the agents of the hosts come to a controller that runs.
+    ///
+    /// # Errors
+    /// Their papers cannot be made.
+    pub fn begin(&self, config: &Config) -> Result<(), String> {
+        let agents = config.agents.as_ref().ok_or("no agent can come: the configuration has no section [agents]")?;
+        let authority = Authority::open(&agents.folder, clock::now()).map_err(|error| error.to_string())?;
+        self.hosts.show();
+        for host in self.hosts.all() {
+            host.enrol(&authority)?;
+            host.start_agent(agents.addresses.clone());
+        }
+        Ok(())
+    }
+}
