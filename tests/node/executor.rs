@@ -172,7 +172,7 @@ async fn killed(effect: Effect, side: Side, on_arrival: bool) {
         *mesos.kill_at.lock().unwrap() = Some((effect, first.abort_handle()));
     }
     gate.add_permits(2);
-    let ended = tokio::time::timeout(PATIENCE, first).await.expect("it is killed").unwrap_err();
+    let ended = tokio::time::timeout(PATIENCE, first).await.unwrap().unwrap_err();
     let is_ours = ended.is_cancelled() == on_arrival && (on_arrival || ended.into_panic().is::<Killed>());
     assert!(is_ours, "{effect:?} {side:?}: it ended of something else");
     mesos.heard.lock().unwrap().clear();
