@@ -355,7 +355,9 @@ mod tests {
         tasks[1].holds[0].reason = ReasonKind::InWork;
         tasks[1].holds[1].reason = ReasonKind::AlertsBehind;
         let at_work = work(tasks);
-        let look = |seconds| works(&Members::new(), &RolloutStatus::default(), None, &[at_work.clone()], at(seconds));
+        let look = |seconds| {
+            works(&Members::new(), &RolloutStatus::default(), None, std::slice::from_ref(&at_work), at(seconds))
+        };
         let run = &look(100).runs[0];
         assert_eq!((run.state.as_str(), run.holds.len()), ("goes on", 0), "{run:?}");
         let whys: Vec<String> = look(120).runs[0].holds.iter().map(|hold| hold.why.clone()).collect();
