@@ -7,6 +7,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "support/port.rs"]
+mod port;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
@@ -16,6 +19,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use port::free_port;
 use scaleio_framework::clock;
 use scaleio_framework::enrol::ca::Authority;
 use scaleio_framework::enrol::request::Request;
@@ -156,7 +160,7 @@ impl Site {
 
         let world = world().await;
         let line = serve(&world);
-        let [web, agents, mirror] = free_ports();
+        let [web, agents, mirror] = std::array::from_fn(|_| free_port());
         let mesos = free_range();
         let dist = cache.join("mesos/dist");
         let started = {
@@ -326,11 +330,6 @@ impl Site {
             assert!(free, "Mesos still has an agent out of work: {agent}");
         }
     }
-}
-
-fn free_ports<const N: usize>() -> [u16; N] {
-    let held: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|listener| listener.local_addr().unwrap().port())
 }
 
 /// A port with as many free ones behind it as there are agents.

@@ -9,6 +9,8 @@ mod host;
 mod manual;
 mod marathon;
 mod packages;
+#[path = "../support/port.rs"]
+mod port;
 
 #[path = "../support/exposition.rs"]
 mod exposition;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::port::free_port;
 use crate::{PATIENCE, project};
 
 fn app() -> Value {
@@ -89,10 +90,6 @@ impl Drop for Ends {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn zookeeper(folder: &Path) -> (Ends, u16) {

@@ -8,6 +8,8 @@ mod bare;
 mod cluster;
 mod demo;
 mod joining;
+#[path = "../support/port.rs"]
+mod port;
 mod ready;
 mod site;
 mod staged;

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +11,7 @@ use scaleio_framework::sim::{Options, Release, Running, Simulation};
 use serde_json::Value;
 
 use crate::cluster::until;
+use crate::port::free_port;
 
 pub(crate) struct Site {
     pub(crate) folder: tempfile::TempDir,
@@ -37,11 +37,6 @@ impl Drop for Site {
             }
         }
     }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn secret(path: &Path, text: &str) {

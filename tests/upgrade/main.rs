@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod asked;
+#[path = "../support/port.rs"]
+mod port;
 mod runs;
 mod site;

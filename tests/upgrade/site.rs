@@ -17,6 +17,8 @@ use scaleio_framework::sim::{Options, Release, Running, Simulation};
 use scaleio_framework::stage::{Hosts, package};
 use serde_json::{Value, json};
 
+use crate::port::free_port;
+
 /// Long enough for a machine that does ten other things.
 const PATIENCE: Duration = Duration::from_secs(400);
 
@@ -206,10 +208,6 @@ impl Drop for Site {
             runtime.shutdown_background();
         }
     }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The releases from before and after, as the controller serves them.

@@ -6,7 +6,7 @@
 //!     -> the gateway, where a node shall carry it: installed, then told of the managers
 //! ```
 //!
-//! [`bootstrap`](crate::fleet::bootstrap) plans; here is what is remembered
+//! [`bootstrap`] plans; here is what is remembered
 //! between its turns, and how its steps become orders.
 
 use std::collections::{BTreeMap, BTreeSet};
