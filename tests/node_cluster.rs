@@ -7,11 +7,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "support/lab.rs"]
+mod lab;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,6 @@ use scaleio_framework::enrol::artefacts::Shelf;
 use scaleio_framework::enrol::ca::Authority;
 use scaleio_framework::enrol::desk::{self, Orderer};
 use scaleio_framework::enrol::endpoint::Endpoint;
-use scaleio_framework::enrol::request::Request;
 use scaleio_framework::enrol::token::Tokens;
 use scaleio_framework::fleet::bootstrap::{Known, NodeView, Step, What, Wish, next, task};
 use scaleio_framework::fleet::roles::{Candidate, Seat, Warning, choose};
@@ -37,15 +37,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 const PASSWORD: &str = "correct-horse-9";
 const HOSTS: [&str; 4] = ["m1", "m2", "m3", "m4"];
-
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts").join(name)
-}
-
-fn run(program: &Path, args: &[&str], lab: &Path) -> Output {
-    let output = Command::new(program).args(args).env("LAB", lab).output();
-    output.unwrap_or_else(|error| panic!("{}: {error}", program.display()))
-}
 
 fn now() -> Timestamp {
     scaleio_framework::clock::now()
@@ -116,28 +107,20 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.stop.cancel();
         for name in HOSTS {
-            run(&script("host.sh"), &["down", name], self.lab.path());
+            lab::host(&["down", name], self.lab.path());
         }
     }
 }
 
 impl Site {
     async fn open() -> Self {
-        let roots = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/hosts");
-        let made = run(&script("base.sh"), &[roots.to_str().unwrap()], &roots);
-        let told = String::from_utf8_lossy(&made.stderr).into_owned();
-        assert!(made.status.success(), "the roots of test hosts cannot be made (root, mmdebstrap, rpm): {told}");
-        let lab = tempfile::Builder::new().prefix("sio-mdm-").tempdir_in("/tmp").unwrap();
-        let packages = lab.path().join("packages");
-        std::fs::create_dir(&packages).unwrap();
-        let made = run(&script("packages.sh"), &[packages.to_str().unwrap()], lab.path());
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let lab = lab::open("sio-mdm-");
         let land: Arc<Mutex<Landscape>> = Arc::default();
         let landscape = serve(&land);
 
         let authority = Arc::new(Authority::open(&lab.path().join("ca"), now()).unwrap());
         let (orderer, counter) = desk::open();
-        let shelf = Shelf::scan(&packages).unwrap();
+        let shelf = Shelf::scan(&lab.path().join("packages")).unwrap();
         let (address, names) = ("127.0.0.1:0".parse().unwrap(), ["127.0.0.1".to_owned()]);
         let endpoint = Endpoint::bind(address, &names, authority.clone(), counter, shelf.clone(), Tokens::default());
         let endpoint = endpoint.await.unwrap();
@@ -145,7 +128,6 @@ impl Site {
         let stop = CancellationToken::new();
         tokio::spawn(endpoint.serve(stop.clone()));
 
-        let lower = format!("{}:{}", roots.join("el7").display(), roots.join("base").display());
         let site = Self {
             package: shelf.find("EMC-ScaleIO-mdm-2.0-13000.211.el7.x86_64.rpm").unwrap().0.clone(),
             lab,
@@ -162,34 +144,15 @@ impl Site {
             stop,
         };
         for name in HOSTS {
-            let up = run(&script("host.sh"), &["up", name, &lower, env!("CARGO_BIN_EXE_sio")], site.lab.path());
-            assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
-            let root = site.lab.path().join(name).join("root");
-            let write = |path: &str, text: &str| {
-                let path = root.join(path);
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(path, text).unwrap();
-            };
-            let request = Request::new(name).unwrap();
-            write("var/lib/sio-agent/ca.pem", authority.pem());
-            write("var/lib/sio-agent/agent.key", request.key());
-            write("var/lib/sio-agent/agent.pem", &authority.sign(request.pem(), name, now()).unwrap());
-            let args = format!("SIO_AGENT_ARGS=\"--controller https://127.0.0.1:{port}\"\n");
-            write("etc/scaleio-framework/agent.env", &args);
-            write("etc/sio-stub-mdm", &format!("{} 127.0.0.1:{landscape}\n", ip(name)));
-            write("etc/systemd/system/sio-agent.service", include_str!("../packaging/systemd/sio-agent.service"));
-            let wants = root.join("etc/systemd/system/multi-user.target.wants");
-            std::fs::create_dir_all(&wants).unwrap();
-            std::os::unix::fs::symlink("/etc/systemd/system/sio-agent.service", wants.join("sio-agent.service"))
-                .unwrap();
-            run(&script("host.sh"), &["poweron", name], site.lab.path());
+            lab::make(name, "el7", name, &authority, port, site.lab.path());
+            lab::write(name, "etc/sio-stub-mdm", &format!("{} 127.0.0.1:{landscape}\n", ip(name)), site.lab.path());
+            lab::host(&["poweron", name], site.lab.path());
         }
         site
     }
 
     fn inside(&self, name: &str, args: &[&str]) -> String {
-        let output = run(&script("host.sh"), &[&["in", name], args].concat(), self.lab.path());
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        lab::inside(name, args, self.lab.path())
     }
 
     fn wish(&mut self) -> Wish {
@@ -317,7 +280,7 @@ async fn three_bare_hosts_become_a_cluster_and_a_host_without_power_is_replaced(
     assert!(!ledger.contains(PASSWORD), "no password is in the ledger");
 
     // The leader's power is cut.
-    run(&script("host.sh"), &["poweroff", "m1"], site.lab.path());
+    lab::host(&["poweroff", "m1"], site.lab.path());
     let begun = Instant::now();
     while site.land.lock().unwrap().is_up(&ip("m1")) {
         assert!(begun.elapsed() < PATIENCE, "the landscape does not hear of it");

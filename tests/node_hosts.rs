@@ -5,9 +5,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "support/lab.rs"]
+mod lab;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -15,7 +17,6 @@ use scaleio_framework::enrol::artefacts::Shelf;
 use scaleio_framework::enrol::ca::Authority;
 use scaleio_framework::enrol::desk::{self, Orderer};
 use scaleio_framework::enrol::endpoint::Endpoint;
-use scaleio_framework::enrol::request::Request;
 use scaleio_framework::enrol::token::Tokens;
 use scaleio_framework::model::order::{
     Artefact, Component, Finished, Install, Order, OrderId, Outcome, Report, Secrets, Task,
@@ -28,15 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// One host at a time: its services listen on the machine's own ports.
 static MACHINE: LazyLock<Mutex<()>> = LazyLock::new(|| Mutex::new(()));
-
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts").join(name)
-}
-
-fn run(program: &Path, args: &[&str], lab: &Path) -> Output {
-    let output = Command::new(program).args(args).env("LAB", lab).output();
-    output.unwrap_or_else(|error| panic!("{}: {error}", program.display()))
-}
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Os {
@@ -59,31 +51,18 @@ struct Site {
 impl Drop for Site {
     fn drop(&mut self) {
         self.stop.cancel();
-        run(&script("host.sh"), &["down", self.name], self.lab.path());
+        lab::host(&["down", self.name], self.lab.path());
     }
 }
 
 impl Site {
     async fn open(os: Os) -> Self {
-        let roots = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/hosts");
-        let made = run(&script("base.sh"), &[roots.to_str().unwrap()], &roots);
-        let told = String::from_utf8_lossy(&made.stderr).into_owned();
-        assert!(made.status.success(), "the roots of test hosts cannot be made (root, mmdebstrap, rpm): {told}");
-        let lab = tempfile::Builder::new().prefix("sio-lab-").tempdir_in("/tmp").unwrap();
-        let packages = lab.path().join("packages");
-        std::fs::create_dir(&packages).unwrap();
-        let made = run(&script("packages.sh"), &[packages.to_str().unwrap()], lab.path());
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-
+        let lab = lab::open("sio-lab-");
         let name = if os == Os::El7 { "el7" } else { "ubuntu" };
-        let lower = format!("{}:{}", roots.join(name).display(), roots.join("base").display());
-        let up = run(&script("host.sh"), &["up", name, &lower, env!("CARGO_BIN_EXE_sio")], lab.path());
-        assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
-
         let now = scaleio_framework::clock::now();
         let authority = Arc::new(Authority::open(&lab.path().join("ca"), now).unwrap());
         let (orderer, counter) = desk::open();
-        let shelf = Shelf::scan(&packages).unwrap();
+        let shelf = Shelf::scan(&lab.path().join("packages")).unwrap();
         let (address, names) = ("127.0.0.1:0".parse().unwrap(), ["127.0.0.1".to_owned()]);
         let endpoint = Endpoint::bind(address, &names, authority.clone(), counter, shelf.clone(), Tokens::default());
         let endpoint = endpoint.await.unwrap();
@@ -91,34 +70,17 @@ impl Site {
         let stop = CancellationToken::new();
         tokio::spawn(endpoint.serve(stop.clone()));
 
-        let root = lab.path().join(name).join("root");
-        let write = |path: &str, text: &str| {
-            let path = root.join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
-        let request = Request::new(name).unwrap();
-        write("var/lib/sio-agent/ca.pem", authority.pem());
-        write("var/lib/sio-agent/agent.key", request.key());
-        write("var/lib/sio-agent/agent.pem", &authority.sign(request.pem(), name, now).unwrap());
-        let args = format!("SIO_AGENT_ARGS=\"--controller https://127.0.0.1:{port}\"\n");
-        write("etc/scaleio-framework/agent.env", &args);
-        let unit = include_str!("../packaging/systemd/sio-agent.service");
-        write("etc/systemd/system/sio-agent.service", unit);
-        let wants = root.join("etc/systemd/system/multi-user.target.wants");
-        std::fs::create_dir_all(&wants).unwrap();
-        std::os::unix::fs::symlink("/etc/systemd/system/sio-agent.service", wants.join("sio-agent.service")).unwrap();
-        run(&script("host.sh"), &["poweron", name], lab.path());
+        lab::make(name, name, name, &authority, port, lab.path());
+        lab::host(&["poweron", name], lab.path());
         Self { os, lab, name, orderer, packages: shelf, orders: 0, report: None, stop }
     }
 
     fn root(&self) -> PathBuf {
-        self.lab.path().join(self.name).join("root")
+        lab::root(self.name, self.lab.path())
     }
 
     fn inside(&self, args: &[&str]) -> String {
-        let output = run(&script("host.sh"), &[&["in", self.name], args].concat(), self.lab.path());
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        lab::inside(self.name, args, self.lab.path())
     }
 
     /// Waits until something is so in the host.

@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "support/lab.rs"]
+mod lab;
 #[path = "support/port.rs"]
 mod port;
 
@@ -22,7 +24,6 @@ use std::time::{Duration, Instant};
 use port::free_port;
 use scaleio_framework::clock;
 use scaleio_framework::enrol::ca::Authority;
-use scaleio_framework::enrol::request::Request;
 use scaleio_framework::model::lifecycle::{Answer, Lifecycle, PlanShown};
 use scaleio_framework::model::version::as_reported;
 use scaleio_framework::sim::world::{Component, Layout, Maintenance};
@@ -151,12 +152,7 @@ impl Drop for Site {
 impl Site {
     async fn open() -> Self {
         let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache");
-        let roots = cache.join("hosts");
-        good(&run(&script("hosts/base.sh"), &[roots.to_str().unwrap()], &[]), "the roots of test hosts");
-        let lab = tempfile::Builder::new().prefix("sio-up-").tempdir_in("/tmp").unwrap();
-        let packages = lab.path().join("packages");
-        std::fs::create_dir(&packages).unwrap();
-        good(&run(&script("hosts/packages.sh"), &[packages.to_str().unwrap()], &[]), "packages");
+        let lab = lab::open("sio-up-");
 
         let world = world().await;
         let line = serve(&world);
@@ -186,9 +182,8 @@ impl Site {
         let ca = site.lab.path().join("ca");
         site.until("the controller to serve", async |site| site.try_get("/api/v1/status").await).await;
         let authority = Authority::open(&ca, clock::now()).unwrap();
-        let lower = format!("{}:{}", roots.join("el7").display(), roots.join("base").display());
         for number in 1..=HOSTS {
-            site.boot(number, &lower, &authority, agents, line);
+            site.boot(number, &authority, agents, line);
         }
         let hosts: Vec<usize> = (1..=HOSTS).collect();
         for number in hosts {
@@ -200,42 +195,23 @@ impl Site {
     }
 
     /// A host with the release from before on it and an agent that has papers.
-    fn boot(&self, number: usize, lower: &str, authority: &Authority, agents: u16, line: u16) {
+    fn boot(&self, number: usize, authority: &Authority, agents: u16, line: u16) {
         let (machine, node) = (format!("u{number}"), address(number));
-        let lab = [("LAB", self.lab.path())];
-        let up = run(&script("hosts/host.sh"), &["up", &machine, lower, env!("CARGO_BIN_EXE_sio")], &lab);
-        good(&up, "a host");
-        let root = self.lab.path().join(&machine).join("root");
-        let write = |path: &str, text: &str| {
-            let path = root.join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
-        let request = Request::new(&node).unwrap();
-        write("var/lib/sio-agent/ca.pem", authority.pem());
-        write("var/lib/sio-agent/agent.key", request.key());
-        write("var/lib/sio-agent/agent.pem", &authority.sign(request.pem(), &node, clock::now()).unwrap());
-        let args = format!("SIO_AGENT_ARGS=\"--controller https://127.0.0.1:{agents}\"\n");
-        write("etc/scaleio-framework/agent.env", &args);
-        write("etc/sio-stub-sds", &format!("{node} 127.0.0.1:{line}\n"));
-        write("etc/systemd/system/sio-agent.service", include_str!("../packaging/systemd/sio-agent.service"));
+        let lab = self.lab.path();
+        lab::make(&machine, "el7", &node, authority, agents, lab);
+        lab::write(&machine, "etc/sio-stub-sds", &format!("{node} 127.0.0.1:{line}\n"), lab);
+        let root = lab::root(&machine, lab);
         let file = format!("EMC-ScaleIO-sds-{BEFORE}.el7.x86_64.rpm");
-        std::fs::copy(self.lab.path().join("packages").join(&file), root.join(&file)).unwrap();
-        let wants = root.join("etc/systemd/system/multi-user.target.wants");
-        std::fs::create_dir_all(&wants).unwrap();
-        std::os::unix::fs::symlink("/etc/systemd/system/sio-agent.service", wants.join("sio-agent.service")).unwrap();
+        std::fs::copy(lab.join("packages").join(&file), root.join(&file)).unwrap();
         // Before systemd is there, as an image would have it: the script only enables the service.
         let (package, bare) = (format!("/{file}"), "PATH=/usr/sbin:/usr/bin:/sbin:/bin");
         let install = ["-i", bare, "chroot", root.to_str().unwrap(), "rpm", "-U", &package];
         good(&run(Path::new("env"), &install, &[]), "the release from before");
-        run(&script("hosts/host.sh"), &["poweron", &machine], &lab);
+        lab::host(&["poweron", &machine], lab);
     }
 
     fn inside(&self, number: usize, args: &[&str]) -> String {
-        let machine = format!("u{number}");
-        let args = [&["in", &machine], args].concat();
-        let output = run(&script("hosts/host.sh"), &args, &[("LAB", self.lab.path())]);
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        lab::inside(&format!("u{number}"), args, self.lab.path())
     }
 
     /// What rpm has on each host.

@@ -1,7 +1,6 @@
 //! Booted hosts with agents, and the controller's end of what they are told.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -9,31 +8,18 @@ use scaleio_framework::enrol::artefacts::Shelf;
 use scaleio_framework::enrol::ca::Authority;
 use scaleio_framework::enrol::desk::{self, Orderer};
 use scaleio_framework::enrol::endpoint::Endpoint;
-use scaleio_framework::enrol::request::Request;
 use scaleio_framework::enrol::token::Tokens;
 use scaleio_framework::model::order::{Artefact, Finished, Order, OrderId, Outcome, Report, Secrets, Task};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
+
+use crate::hosts as lab;
 
 /// Everything here is slow on a busy machine, and nothing waits so long on one that works.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Services of hosts listen on the machine's own ports.
 static MACHINE: LazyLock<Mutex<()>> = LazyLock::new(|| Mutex::new(()));
-
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts").join(name)
-}
-
-fn run(program: &Path, args: &[&str], lab: &Path) -> Output {
-    let output = Command::new(program).args(args).env("LAB", lab).output();
-    output.unwrap_or_else(|error| panic!("{}: {error}", program.display()))
-}
-
-#[track_caller]
-fn must(output: &Output) {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
 
 /// Hosts, and the controller that they work for.
 pub(crate) struct Lab {
@@ -53,7 +39,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         self.stop.cancel();
         for host in &self.hosts {
-            run(&script("host.sh"), &["down", host], self.folder.path());
+            lab::host(&["down", host], self.folder.path());
         }
     }
 }
@@ -61,18 +47,10 @@ impl Drop for Lab {
 impl Lab {
     pub(crate) async fn open() -> Self {
         let machine = MACHINE.lock().await;
-        let roots = roots();
-        let made = run(&script("base.sh"), &[roots.to_str().unwrap()], &roots);
-        let told = String::from_utf8_lossy(&made.stderr).into_owned();
-        assert!(made.status.success(), "the roots of test hosts cannot be made (root, mmdebstrap, rpm): {told}");
-        let folder = tempfile::Builder::new().prefix("sio-promise-").tempdir_in("/tmp").unwrap();
-        let packages = folder.path().join("packages");
-        std::fs::create_dir(&packages).unwrap();
-        must(&run(&script("packages.sh"), &[packages.to_str().unwrap()], folder.path()));
-
+        let folder = lab::open("sio-promise-");
         let authority = Arc::new(Authority::open(&folder.path().join("ca"), scaleio_framework::clock::now()).unwrap());
         let (orderer, counter) = desk::open();
-        let shelf = Shelf::scan(&packages).unwrap();
+        let shelf = Shelf::scan(&folder.path().join("packages")).unwrap();
         let (address, names) = ("127.0.0.1:0".parse().unwrap(), ["127.0.0.1".to_owned()]);
         let endpoint = Endpoint::bind(address, &names, authority.clone(), counter, shelf.clone(), Tokens::default());
         let endpoint = endpoint.await.unwrap();
@@ -85,44 +63,27 @@ impl Lab {
 
     /// Makes a host of a layer over the base, with more options for it and an agent that starts with it.
     pub(crate) fn make(&mut self, name: &str, layer: &str, options: &str) {
-        let roots = roots();
-        let lower = format!("{}:{}", roots.join(layer).display(), roots.join("base").display());
         self.hosts.push(name.to_owned());
-        must(&run(&script("host.sh"), &["up", name, &lower, env!("CARGO_BIN_EXE_sio")], self.folder.path()));
+        lab::make(name, layer, name, &self.authority, self.port, self.folder.path());
         std::fs::write(self.folder.path().join(name).join("opts"), options).unwrap();
-        let now = scaleio_framework::clock::now();
-        let request = Request::new(name).unwrap();
-        self.write(name, "var/lib/sio-agent/ca.pem", self.authority.pem());
-        self.write(name, "var/lib/sio-agent/agent.key", request.key());
-        self.write(name, "var/lib/sio-agent/agent.pem", &self.authority.sign(request.pem(), name, now).unwrap());
-        let args = format!("SIO_AGENT_ARGS=\"--controller https://127.0.0.1:{}\"\n", self.port);
-        self.write(name, "etc/scaleio-framework/agent.env", &args);
-        let unit = include_str!("../../packaging/systemd/sio-agent.service");
-        self.write(name, "etc/systemd/system/sio-agent.service", unit);
-        let wants = self.root(name).join("etc/systemd/system/multi-user.target.wants");
-        std::fs::create_dir_all(&wants).unwrap();
-        std::os::unix::fs::symlink("/etc/systemd/system/sio-agent.service", wants.join("sio-agent.service")).unwrap();
     }
 
     pub(crate) fn power(&self, name: &str, on: bool) {
-        run(&script("host.sh"), &[if on { "poweron" } else { "poweroff" }, name], self.folder.path());
+        lab::host(&[if on { "poweron" } else { "poweroff" }, name], self.folder.path());
     }
 
     pub(crate) fn root(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name).join("root")
+        lab::root(name, self.folder.path())
     }
 
     /// Writes a file of a host.
     pub(crate) fn write(&self, name: &str, path: &str, text: &str) {
-        let path = self.root(name).join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        lab::write(name, path, text, self.folder.path());
     }
 
     /// What a command in a host writes.
     pub(crate) fn inside(&self, name: &str, args: &[&str]) -> String {
-        let output = run(&script("host.sh"), &[&["in", name], args].concat(), self.folder.path());
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        lab::inside(name, args, self.folder.path())
     }
 
     pub(crate) fn journal(&self, name: &str) -> String {
@@ -188,10 +149,6 @@ impl Lab {
         assert_eq!(finished.outcome, Outcome::Done, "{}", self.journal(name));
         finished
     }
-}
-
-fn roots() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/hosts")
 }
 
 pub(crate) fn why(finished: &Finished) -> &str {

@@ -8,6 +8,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bare;
+#[path = "../support/lab.rs"]
+mod hosts;
 mod lab;
 mod scheduler;
 mod services;
