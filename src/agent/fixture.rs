@@ -32,7 +32,39 @@ pub(super) fn secret_install() -> Order {
     Order { secrets, ..order("lia", 1, task) }
 }
 
-/// A host of files, where programs end as it was said before.
+/// A systemd that knows the units of which there are files.
+#[derive(Default)]
+pub(super) struct Systemd {
+    pub(super) active: bool,
+    /// What was asked of it, but for questions.
+    pub(super) calls: Vec<String>,
+    enabled: bool,
+}
+
+impl Systemd {
+    fn run(&mut self, args: &[String], has_unit: bool) -> Output {
+        let said = |good: bool, word: &str| Output {
+            status: Some(if good { 0 } else { 3 }),
+            stdout: word.to_owned(),
+            stderr: String::new(),
+        };
+        match args[0].as_str() {
+            "is-active" => said(self.active, if self.active { "active" } else { "inactive" }),
+            "is-enabled" => said(self.enabled, if self.enabled { "enabled" } else { "disabled" }),
+            verb => {
+                self.calls.push(args.join(" "));
+                match verb {
+                    "enable" => self.enabled = true,
+                    "start" | "restart" => self.active = has_unit,
+                    _ => {}
+                }
+                said(true, "")
+            }
+        }
+    }
+}
+
+/// A host of files with a systemd, where other programs end as it was said before.
 #[derive(Default)]
 pub(super) struct Fake {
     pub(super) files: BTreeMap<String, Vec<u8>>,
@@ -43,6 +75,7 @@ pub(super) struct Fake {
     /// The SHA-256 of what runs.
     pub(super) program_sha: String,
     pub(super) restarts: u32,
+    pub(super) systemd: Systemd,
     path: String,
 }
 
@@ -56,6 +89,10 @@ impl Fake {
 
 impl Host for Fake {
     fn run(&mut self, call: &Call) -> Result<Output, HostError> {
+        if call.program == "systemctl" {
+            let has_unit = self.files.keys().any(|path| path.starts_with("/etc/systemd/system/"));
+            return Ok(self.systemd.run(&call.args, has_unit));
+        }
         match self.answers.get(&call.shown()) {
             Some(status) => {
                 Ok(Output { status: Some(*status), stdout: String::new(), stderr: format!("status {status}") })

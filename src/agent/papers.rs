@@ -138,16 +138,9 @@ pub async fn join(folder: &Path, ca: &Path, controller: &str, node: &str, token:
 }
 
 fn write(folder: &Path, request: &Request, certificate: &str, authority: &str) -> Result<(), String> {
-    let papers = Papers::of(folder);
-    for (path, text, mode) in [
-        (&papers.ca, authority, 0o644),
-        (&papers.own.key, request.key(), 0o600),
-        (&papers.own.certificate, certificate, 0o644),
-    ] {
-        write_durably(path, text.as_bytes(), mode)
-            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    }
-    Ok(())
+    write_durably(&Papers::of(folder).ca, authority.as_bytes(), 0o644)
+        .and_then(|()| exchange(folder, request, certificate))
+        .map_err(|error| format!("cannot write the papers in {}: {error}", folder.display()))
 }
 
 #[cfg(test)]

@@ -38,6 +38,11 @@ impl RealHost {
         Ok(Self { state: state.to_owned(), fetch, program: None })
     }
 
+    /// This machine, for files of the agent's own; it fetches nothing.
+    pub fn alone(state: &Path) -> io::Result<Self> {
+        Self::new(state, Box::new(|_, _| Err("nothing is fetched here".to_owned())))
+    }
+
     fn place(&self, artefact: &Artefact) -> Result<PathBuf, HostError> {
         let is_plain = !artefact.name.is_empty() && !artefact.name.starts_with('.') && !artefact.name.contains('/');
         if is_plain {

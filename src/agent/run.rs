@@ -224,10 +224,9 @@ fn end_probation(note: Probation, folder: &Path) -> AgentError {
     }
 }
 
-/// This host, for files of the agent's own; it fetches nothing.
+/// This host, for the note of a renewal.
 fn here(folder: &Path) -> Result<RealHost, AgentError> {
-    let fetch = |_: &Artefact, _: &Path| Err("nothing is fetched for this".to_owned());
-    RealHost::new(folder, Box::new(fetch)).map_err(|source| AgentError::Folder { folder: folder.to_owned(), source })
+    RealHost::alone(folder).map_err(|source| AgentError::Folder { folder: folder.to_owned(), source })
 }
 
 /// Renews the certificate when half of its life is over.

@@ -106,119 +106,36 @@ fn run(host: &mut dyn Host, args: &[&str]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use super::super::hooks::Owned;
-    use super::super::host::Alone;
+    use super::super::fixture::Fake;
     use super::*;
-    use crate::model::order::Artefact;
-
-    /// A host with files and a systemd that knows one unit.
-    #[derive(Default)]
-    struct Fake {
-        files: BTreeMap<String, Vec<u8>>,
-        enabled: bool,
-        active: bool,
-        calls: Vec<String>,
-    }
-
-    impl Host for Fake {
-        fn run(&mut self, call: &Call) -> Result<Output, HostError> {
-            let shown = call.args.join(" ");
-            let said = |good: bool, word: &str| Output {
-                status: Some(if good { 0 } else { 3 }),
-                stdout: word.to_owned(),
-                stderr: String::new(),
-            };
-            let answer = match call.args[0].as_str() {
-                "is-active" => said(self.active, if self.active { "active" } else { "inactive" }),
-                "is-enabled" => said(self.enabled, if self.enabled { "enabled" } else { "disabled" }),
-                verb => {
-                    self.calls.push(shown);
-                    match verb {
-                        "enable" => self.enabled = true,
-                        "start" | "restart" => self.active = self.files.contains_key(UNIT),
-                        _ => {}
-                    }
-                    said(true, "")
-                }
-            };
-            Ok(answer)
-        }
-
-        fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, HostError> {
-            Ok(self.files.get(path).cloned())
-        }
-
-        fn write(&mut self, path: &str, content: &[u8], _mode: u32) -> Result<(), HostError> {
-            self.files.insert(path.to_owned(), content.to_vec());
-            Ok(())
-        }
-
-        fn remove(&mut self, _path: &str) -> Result<(), HostError> {
-            Ok(())
-        }
-
-        fn list(&mut self, _folder: &str) -> Result<Vec<String>, HostError> {
-            Ok(Vec::new())
-        }
-
-        fn exists(&mut self, path: &str) -> bool {
-            self.files.contains_key(path)
-        }
-
-        fn owned(&mut self, _path: &str) -> Result<Option<Owned>, HostError> {
-            Ok(None)
-        }
-
-        fn open_alone(&mut self, _device: &str) -> Result<Alone, HostError> {
-            Ok(Alone::Held)
-        }
-
-        fn stage(&mut self, artefact: &Artefact) -> Result<String, HostError> {
-            Err(HostError::Fetch(artefact.name.clone()))
-        }
-
-        fn staged(&mut self, _artefact: &Artefact) -> Result<Option<String>, HostError> {
-            Ok(None)
-        }
-
-        fn state_folder(&self) -> String {
-            "/var/lib/sio-agent".to_owned()
-        }
-
-        fn boot_id(&mut self) -> String {
-            "boot".to_owned()
-        }
-    }
 
     #[test]
     fn the_service_is_made_once_and_left_alone_until_something_differs() {
         let service = Service { controllers: vec!["https://c:1".into()], folder: "/var/lib/sio-agent".into() };
         let mut host = Fake::default();
         assert_eq!(service.settle(b"one", false, &mut host), Ok(true));
-        assert_eq!(host.calls, ["daemon-reload", "enable sio-agent.service", "restart sio-agent.service"]);
+        assert_eq!(host.systemd.calls, ["daemon-reload", "enable sio-agent.service", "restart sio-agent.service"]);
         assert_eq!(health(&mut host), Ok(()));
         let unit = String::from_utf8(host.files[UNIT].clone()).unwrap();
         assert!(unit.contains(&format!("ExecStart={PROGRAM} agent $SIO_AGENT_ARGS")), "{unit}");
         let settings = String::from_utf8(host.files[SETTINGS].clone()).unwrap();
         assert_eq!(settings, "SIO_AGENT_ARGS=\"--controller https://c:1 --folder /var/lib/sio-agent\"\n");
 
-        host.calls.clear();
+        host.systemd.calls.clear();
         assert_eq!(service.settle(b"one", false, &mut host), Ok(false));
-        assert_eq!(host.calls, [] as [&str; 0]);
+        assert_eq!(host.systemd.calls, [] as [&str; 0]);
 
-        host.active = false;
+        host.systemd.active = false;
         assert!(health(&mut host).unwrap_err().contains("journalctl"));
         assert_eq!(service.settle(b"one", false, &mut host), Ok(true));
-        assert_eq!(host.calls, ["start sio-agent.service"]);
+        assert_eq!(host.systemd.calls, ["start sio-agent.service"]);
 
-        host.calls.clear();
+        host.systemd.calls.clear();
         assert_eq!(service.settle(b"two", false, &mut host), Ok(true));
-        assert_eq!(host.calls, ["daemon-reload", "restart sio-agent.service"]);
+        assert_eq!(host.systemd.calls, ["daemon-reload", "restart sio-agent.service"]);
 
-        host.calls.clear();
+        host.systemd.calls.clear();
         assert_eq!(service.settle(b"two", true, &mut host), Ok(true));
-        assert_eq!(host.calls, ["restart sio-agent.service"], "an agent shows new papers only after a start");
+        assert_eq!(host.systemd.calls, ["restart sio-agent.service"], "an agent shows new papers only after a start");
     }
 }

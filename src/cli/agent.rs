@@ -1,14 +1,13 @@
 //! `sio agent`: the service on a node, and how a host joins by a token.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::link::{Link, Papers};
 use crate::agent::papers;
-use crate::agent::run::{Settings, run};
+use crate::agent::run::{Settings, link, run};
 use crate::config::{Log, LogFormat};
 use crate::enrol::endpoint::Hello;
 use crate::model::order::PROTOCOL;
@@ -61,10 +60,10 @@ pub(super) fn agent(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(Command::Join(join)) = arguments.command {
         return runtime.block_on(join_by_token(&join));
     }
-    let controllers: Vec<String> =
-        arguments.controllers.into_iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
+    let controllers = arguments.controllers.into_iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
+    let settings = Settings { controllers, folder };
     if arguments.trial {
-        return runtime.block_on(trial(controllers, &folder));
+        return runtime.block_on(trial(&settings));
     }
     runtime.block_on(async {
         let stop = CancellationToken::new();
@@ -75,18 +74,17 @@ pub(super) fn agent(arguments: Arguments) -> anyhow::Result<()> {
             tracing::info!(why, "the agent stops");
             stopping.cancel();
         });
-        Ok(run(Settings { controllers, folder }, stop).await?)
+        Ok(run(settings, stop).await?)
     })
 }
 
 /// What an agent does with a program before it becomes that program.
-async fn trial(controllers: Vec<String>, folder: &Path) -> anyhow::Result<()> {
-    let papers = Papers::of(folder);
-    let link = Link::new(&papers.ca, Some(&papers.own))?;
+async fn trial(settings: &Settings) -> anyhow::Result<()> {
+    let link = link(settings)?;
     let hello = Hello { protocol: PROTOCOL, release: crate::VERSION.to_owned() };
     let mut last = anyhow::anyhow!("no controller is known");
-    for controller in controllers {
-        match link.hello(&controller, &hello).await {
+    for controller in &settings.controllers {
+        match link.hello(controller, &hello).await {
             Ok(_) => return Ok(()),
             Err(error) => last = error.into(),
         }

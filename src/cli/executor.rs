@@ -109,6 +109,5 @@ impl Drop for Here {
 
 /// This host, for looking and for the service's files; it fetches nothing.
 fn here(folder: &Path) -> Result<RealHost, String> {
-    let fetch = |_: &_, _: &Path| Err("an executor fetches nothing".to_owned());
-    RealHost::new(folder, Box::new(fetch)).map_err(|error| format!("cannot use {}: {error}", folder.display()))
+    RealHost::alone(folder).map_err(|error| format!("cannot use {}: {error}", folder.display()))
 }

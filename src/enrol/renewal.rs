@@ -178,7 +178,7 @@ pub async fn run(crew: Crew, program: Artefact, told: watch::Sender<Arc<Renewal>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::enrol::crew::Member;
+    use crate::model::node::NodeFacts;
     use crate::model::order::Finished;
 
     fn at(second: i64) -> Timestamp {
@@ -190,12 +190,7 @@ mod tests {
     }
 
     fn member(node: &str, runs: &str) -> Member {
-        let facts = serde_json::json!({
-            "form": crate::model::node::FORM, "seen_at": at(100), "boot_id": "b", "kernel": "k", "next_kernel": "k",
-            "modules": [], "installed": {}, "staged": {}, "running": [], "open_volumes": 0, "epoch": 1,
-            "working": null, "carries": [],
-        });
-        let facts = Some(serde_json::from_value(facts).unwrap());
+        let facts = Some(NodeFacts::bare(at(100)));
         Member { facts, program: runs.to_owned(), ..Member::new(NodeName::new(node)) }
     }
 

@@ -186,6 +186,29 @@ pub struct NodeFacts {
     pub unready: Option<Box<str>>,
 }
 
+#[cfg(test)]
+impl NodeFacts {
+    /// A host that was heard, with nothing of ours on it.
+    pub(crate) fn bare(seen_at: Timestamp) -> Self {
+        Self {
+            form: FORM,
+            seen_at,
+            boot_id: "b".into(),
+            kernel: "5".into(),
+            next_kernel: "5".into(),
+            modules: [].into(),
+            installed: BTreeMap::new(),
+            staged: BTreeMap::new(),
+            running: [].into(),
+            open_volumes: 0,
+            epoch: 0,
+            working: None,
+            carries: [].into(),
+            unready: None,
+        }
+    }
+}
+
 /// Whether Mesos sends tasks to an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]

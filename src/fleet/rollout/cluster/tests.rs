@@ -15,24 +15,8 @@ fn node(number: u8) -> NodeName {
 }
 
 fn member(number: u8, seconds: i64) -> Member {
-    let facts = NodeFacts {
-        form: 1,
-        seen_at: at(seconds),
-        boot_id: "b".into(),
-        kernel: "5".into(),
-        next_kernel: "5".into(),
-        modules: [].into(),
-        installed: BTreeMap::new(),
-        staged: BTreeMap::new(),
-        running: [].into(),
-        open_volumes: 0,
-        epoch: 0,
-        working: None,
-        unready: None,
-        carries: [].into(),
-    };
     let host = HostReport { os: "ID=centos\nVERSION_ID=7".to_owned(), ..HostReport::default() };
-    Member { facts: Some(facts), host: Some(host), ..Member::new(node(number)) }
+    Member { facts: Some(NodeFacts::bare(at(seconds))), host: Some(host), ..Member::new(node(number)) }
 }
 
 fn candidate(number: u8) -> Candidate {

@@ -19,27 +19,8 @@ fn record() -> Record {
     Record::new(SystemId::new("prod"), NodeName::new("n1"), source, at(0))
 }
 
-fn facts(seconds: i64) -> NodeFacts {
-    NodeFacts {
-        form: 1,
-        seen_at: at(seconds),
-        boot_id: "b".into(),
-        kernel: "5".into(),
-        next_kernel: "5".into(),
-        modules: [].into(),
-        installed: BTreeMap::new(),
-        staged: BTreeMap::new(),
-        running: [].into(),
-        open_volumes: 0,
-        epoch: 0,
-        working: None,
-        carries: [].into(),
-        unready: None,
-    }
-}
-
 fn member(seconds: i64) -> Member {
-    Member { facts: Some(facts(seconds)), ..Member::new(NodeName::new("n1")) }
+    Member { facts: Some(NodeFacts::bare(at(seconds))), ..Member::new(NodeName::new("n1")) }
 }
 
 fn plan() -> Vec<Step> {
