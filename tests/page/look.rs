@@ -3,12 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
+use scaleio_framework::config::Mode;
+use scaleio_framework::config::rollout::{Rollout, Topology};
+use scaleio_framework::sim::mesos::{self, Host, SimMesos};
 use scaleio_framework::sim::world::Layout;
 use scaleio_framework::sim::{Options, Release, Running, Simulation};
 use serde_json::Value;
 
 use crate::browser::Browser;
-use crate::scene::{alerting, fires, sink};
+use crate::nodes::endpoint;
+use crate::scene::{alerting, at_mesos, fires, sink};
 use crate::site::{Site, eventually, still};
 
 fn root() -> &'static Path {
@@ -150,7 +154,20 @@ async fn a_thousand_servers_are_small_and_quick() {
         ..Layout::small()
     };
     let world = Simulation::start(Options::still(layout, Release::V3_6)).await.unwrap();
+    let (sandboxes, launcher) = (tempfile::tempdir().unwrap(), mesos::processes());
+    let cluster = SimMesos::start(mesos::Options::new(launcher, sandboxes.path().to_owned())).await.unwrap();
+    for number in 0..1024 {
+        let host = Host::new(format!("node-{number:04}.example.test"), "scaleio-system:prod");
+        cluster.join(&host).await.unwrap();
+    }
     let site = Site::watching(&[("prod", &world)], |config| {
+        config.mesos = Some(at_mesos(&cluster));
+        endpoint(config, sandboxes.path());
+        // All of them are wanted, and nothing is done.
+        config.lifecycle.mode = Mode::Observe;
+        for system in config.systems.values_mut() {
+            system.rollout = Some(Rollout { topology: Topology::OnePool, ..Rollout::default() });
+        }
         config.alerts.enabled = false;
         let slow = std::time::Duration::from_secs(5);
         (config.poll.fast, config.poll.middle, config.poll.slow) = (slow, slow, slow);
@@ -158,7 +175,8 @@ async fn a_thousand_servers_are_small_and_quick() {
     .await;
     let page = eventually("a thousand servers are drawn", async || {
         let page = site.get("/").await.text().await.unwrap();
-        if page.contains("1024 of 1024") { Ok(page) } else { Err(page.chars().take(3000).collect()) }
+        let are_there = page.contains("1024 of 1024") && page.contains("<small>1024 wanted");
+        if are_there { Ok(page) } else { Err(page.chars().skip(page.chars().count().saturating_sub(1500)).collect()) }
     })
     .await;
     assert!(page.len() <= 300_000, "{} bytes", page.len());
@@ -167,27 +185,33 @@ async fn a_thousand_servers_are_small_and_quick() {
     let script = "const paint = performance.getEntriesByName('first-contentful-paint')[0];\
                   const all = performance.getEntriesByType('navigation').concat(performance.getEntriesByType('resource'));\
                   return [paint ? paint.startTime : -1, all.reduce((sum, one) => sum + one.transferSize, 0)]";
-    let mut quickest = f64::INFINITY;
-    for _ in 0..5 {
-        browser.open(&at(&site, "/")).await;
-        let (paint, bytes) = eventually("it is painted", async || {
-            let told = browser.run(script).await;
-            let paint = told[0].as_f64().unwrap();
-            if paint > 0.0 { Ok((paint, told[1].as_f64().unwrap())) } else { Err(told.to_string()) }
-        })
-        .await;
-        assert!(bytes <= 300_000.0, "{bytes} bytes were asked for");
-        quickest = quickest.min(paint);
+    for path in ["/", "/nodes", "/nodes?page=11"] {
+        let mut quickest = f64::INFINITY;
+        for _ in 0..5 {
+            browser.open(&at(&site, path)).await;
+            let (paint, bytes) = eventually("it is painted", async || {
+                let told = browser.run(script).await;
+                let paint = told[0].as_f64().unwrap();
+                if paint > 0.0 { Ok((paint, told[1].as_f64().unwrap())) } else { Err(told.to_string()) }
+            })
+            .await;
+            assert!(bytes <= 300_000.0, "{path}: {bytes} bytes were asked for");
+            quickest = quickest.min(paint);
+        }
+        println!("first paint of {path} with 1,024 servers and as many nodes: {quickest:.0} ms");
+        assert!(quickest <= 1000.0, "the first paint of {path} took {quickest} ms");
     }
+    browser.says("page 11 of 11").await;
+    browser.says("node-1023.example.test").await;
+    println!("{} bytes of HTML", page.len());
     if std::env::var_os("UPDATE_PICTURES").is_some() {
+        browser.open(&at(&site, "/")).await;
         std::fs::write(root().join("docs/pictures/page-thousand.png"), browser.picture().await).unwrap();
     }
-    println!("first paint of 1,024 servers: {quickest:.0} ms; {} bytes of HTML", page.len());
-    assert!(quickest <= 1000.0, "the first paint took {quickest} ms");
 }
 
 /// Runs axe-core on what is shown; gives what it takes for serious or critical.
-async fn serious(browser: &Browser) -> Vec<String> {
+pub async fn serious(browser: &Browser) -> Vec<String> {
     let file = root().join(".cache/page/node_modules/axe-core/axe.min.js");
     let axe = std::fs::read_to_string(&file).unwrap_or_else(|error| {
         panic!("{}: {error}; ./test installs it (npm ci in tests/scripts/page)", file.display())

@@ -7,8 +7,12 @@ mod act;
 mod api;
 mod browser;
 mod look;
+mod nodes;
 mod rights;
 mod scene;
+
+#[path = "../support/port.rs"]
+mod port;
 
 #[path = "../support/exposition.rs"]
 mod exposition;

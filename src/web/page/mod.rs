@@ -3,6 +3,7 @@
 mod alerts;
 mod chart;
 mod cluster;
+pub(super) mod nodes;
 pub(super) mod sheet;
 mod show;
 mod system;
@@ -53,7 +54,7 @@ pub(super) fn parts(overview: &Overview) -> Vec<Part> {
             parts.push(part(&format!("s{number}m"), cluster::map(shown)));
         }
     }
-    parts.push(part("nodes", work::nodes(overview)));
+    parts.push(part("nodes", nodes::part(overview)));
     parts.push(part("jobs", work::jobs(overview)));
     parts.push(part("events", work::events(overview)));
     parts.push(part("health", work::health(overview)));
@@ -86,6 +87,7 @@ pub(super) fn page(overview: &Overview, only: Option<&str>, live: &str) -> Marku
                 footer {
                     nav aria-label="More" {
                         @if only.is_some() { a href="." { "All systems" } }
+                        @if !overview.works.nodes.is_empty() { a href="nodes" { "Nodes" } }
                         a href="metrics" { "Metrics" }
                         a href="api/v1/status" { "Status as JSON" }
                         a href="api/v1/openapi.json" { "API" }
