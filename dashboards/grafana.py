@@ -127,8 +127,10 @@ def panel(kind, title, queries, says, do, alerts, size, config, options, table=F
         "options": options,
     }
     if none:
-        # What is said instead of "No data", where nothing is a good answer.
-        made["fieldConfig"]["defaults"]["noValue"] = none
+        # What is said instead of "No data", where nothing is a good answer; a cell that is empty says nothing of it.
+        config["defaults"]["noValue"] = none
+        if table:
+            config["overrides"].insert(0, {"matcher": {"id": "byRegexp", "options": "/.*/"}, "properties": [{"id": "noValue", "value": "–"}]})
     if transformations:
         made["transformations"] = list(transformations)
     return made | {"gridPos": {"x": 0, "y": 0, "w": size[0], "h": size[1]}}
@@ -260,9 +262,10 @@ def table(title, labels, columns, says, do="", alerts=(), size=(24, 8), sort=Non
             overrides.append({"matcher": {"id": "byName", "options": headings[label]}, "properties": [{"id": "links", "value": ways}]})
     link.given = ()
     for label in shown:
-        properties = [{"id": name, "value": value} for name, value in (FACTS[label][1] if label in FACTS else {}).items()]
-        if properties:
-            overrides.append({"matcher": {"id": "byName", "options": headings[label]}, "properties": properties})
+        # An id of digits alone is no number.
+        properties = [{"id": "unit", "value": "string"}]
+        properties += [{"id": name, "value": value} for name, value in (FACTS[label][1] if label in FACTS else {}).items()]
+        overrides.append({"matcher": {"id": "byName", "options": headings[label]}, "properties": properties})
     for _, spec in columns:
         if spec["heading"] is None:
             continue
@@ -294,10 +297,14 @@ def table(title, labels, columns, says, do="", alerts=(), size=(24, 8), sort=Non
     return panel("table", title, queries, says, do, alerts, size, config, options, table=True, transformations=transformations, none=none)
 
 
-def severities():
-    """The same colours of severities everywhere."""
+def painted(colours):
+    """Lines of these names have these colours everywhere."""
     return [{"matcher": {"id": "byName", "options": name}, "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}]}
-            for name, colour in (("critical", "red"), ("warning", "yellow"), ("info", "blue"))]
+            for name, colour in colours.items()]
+
+
+def severities():
+    return painted({"critical": "red", "warning": "yellow", "info": "blue"})
 
 
 def row(title, *panels, collapsed=False):

@@ -1,6 +1,6 @@
 """Versions, maintenance, upgrades and nodes: what is being changed, and how far is it?"""
 
-from grafana import ACTIVE, BAD, GOOD, column, lines, row, stat, table, words
+from grafana import ACTIVE, BAD, GOOD, column, lines, painted, row, stat, table, words
 
 NODE = ["system", "protection_domain", "sds"]
 
@@ -31,7 +31,8 @@ LIFECYCLE = ("scaleio-lifecycle", "ScaleIO / Lifecycle", "What is being changed 
         stat("Plans without a yes", "sum(scaleio_run_plans{<S>}) or vector(0)", "short",
              "Plans on file that nobody has approved: `sio runs` lists them.", graph=False, size=(4, 4)),
         lines("Nodes of the upgrade", [("sum by (state) (scaleio_upgrade_nodes{<S>})", "{{state}}")], "short",
-              "How far it is: tasks, each about one node.", "`sio runs` says which failed and why; it was undone already.", stacked=True, stepped=True),
+              "How far it is: tasks, each about one node.", "`sio runs` says which failed and why; it was undone already.", stacked=True, stepped=True,
+              overrides=painted({"done": "green", "running": "blue", "pending": "#8e8e8e", "failed": "red"})),
         table("Why it waits", ["system", "reason"], [
             ("scaleio_run_holds{<S>} > 0", column("Tasks")),
             ("time() - scaleio_run_hold_since_timestamp_seconds{<S>}", column("For", "s"))],
@@ -42,7 +43,8 @@ LIFECYCLE = ("scaleio-lifecycle", "ScaleIO / Lifecycle", "What is being changed 
             ("scaleio_job_interval_seconds{<S>}", column("Every", "s"))],
               "Jobs by the calendar: how long ago something good came of each, and how often it is due.", size=(12, 7), none="no job ran yet"),
         lines("Nodes by state", [("sum by (state) (scaleio_framework_nodes{<S>})", "{{state}}")], "short",
-              "Hosts that are looked after, by how far their rollout is.", stacked=True, stepped=True, size=(12, 7)),
+              "Hosts that are looked after, by how far their rollout is.", stacked=True, stepped=True, size=(12, 7),
+              overrides=painted({"ready": "green", "failed": "red", "lost": "orange", "in_maintenance": "purple"} | dict.fromkeys(("wanted", "launching", "installing", "joining"), "blue"))),
         table("Nodes that are not ready", ["system", "node", "state"], [
             ('time() - scaleio_framework_node_state_since_timestamp_seconds{<S>,state!="ready"}', column("For", "s"))],
               "Hosts that are installed, have failed or are lost. `sio nodes NODE` and the page of the controller say why.", size=(12, 7), sort="For", none="every node is ready"),
@@ -59,7 +61,7 @@ LIFECYCLE = ("scaleio-lifecycle", "ScaleIO / Lifecycle", "What is being changed 
               "How many members of the MDM cluster run each version.", "finish the upgrade, or bring the stray member to the version of the others.",
               ["ScaleioMdmVersionSkew"], stacked=True, stepped=True)),
     row("Maintenance",
-        lines("SDSs in maintenance", [("count by (system, sds, state) (scaleio_sds_maintenance{<D>})", "{{system}} {{sds}} {{state}}")], "short",
+        lines("SDSs in maintenance", [("max by (system, sds, state) (scaleio_sds_maintenance{<D>})", "{{system}} {{sds}} {{state}}")], "short",
               "A line at 1 for each SDS while it is in maintenance.", stepped=True, none="none was in maintenance"),
         lines("Data in maintenance", [('sum by (system, protection_domain) (scaleio_protection_domain_data_bytes{<D>,state="in_maintenance"})', "{{system}} {{protection_domain}}")], "bytes",
               "Raw data whose copy is on an SDS in maintenance: it lives on the other one meanwhile."),

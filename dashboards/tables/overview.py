@@ -112,7 +112,7 @@ HEALTH = ("scaleio-health", "ScaleIO / Health", "Everything that is not normal; 
               "Failures in a window of the MDM, as a share of what it allows.", "network card, cable and kernel log of the host.",
               ["ScaleioOscillatingFailures"], size=(12, 6), none="none above the threshold of the MDM"),
         table("Certificates", ["component", "subject"], [
-            ("scaleio_certificate_expiry_timestamp_seconds - time()", column("Left", "dtdurations", warning=30 * 86400, bad=3 * 86400, below=True))],
+            ("scaleio_certificate_expiry_timestamp_seconds - time()", column("Left", "dtdurations", warning=30 * 86400, bad=3 * 86400, below=True, decimals=1))],
               "Time left of the certificates that are used or served.", "renew it.",
               ["ScaleioCertificateExpiresSoon", "ScaleioCertificateExpiresNow"], size=(12, 6), sort="Left", descending=False)),
     row("History",

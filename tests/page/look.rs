@@ -3,16 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-use scaleio_framework::config::Mode;
 use scaleio_framework::config::rollout::{Rollout, Topology};
-use scaleio_framework::sim::mesos::{self, Host, SimMesos};
+use scaleio_framework::config::{Mode, StaticNode};
+use scaleio_framework::model::id::NodeName;
 use scaleio_framework::sim::world::Layout;
 use scaleio_framework::sim::{Options, Release, Running, Simulation};
 use serde_json::Value;
 
 use crate::browser::Browser;
 use crate::nodes::endpoint;
-use crate::scene::{alerting, at_mesos, fires, sink};
+use crate::scene::{alerting, fires, sink};
 use crate::site::{Site, eventually, still};
 
 fn root() -> &'static Path {
@@ -154,15 +154,16 @@ async fn a_thousand_servers_are_small_and_quick() {
         ..Layout::small()
     };
     let world = Simulation::start(Options::still(layout, Release::V3_6)).await.unwrap();
-    let (sandboxes, launcher) = (tempfile::tempdir().unwrap(), mesos::processes());
-    let cluster = SimMesos::start(mesos::Options::new(launcher, sandboxes.path().to_owned())).await.unwrap();
-    for number in 0..1024 {
-        let host = Host::new(format!("node-{number:04}.example.test"), "scaleio-system:prod");
-        cluster.join(&host).await.unwrap();
-    }
+    let folder = tempfile::tempdir().unwrap();
     let site = Site::watching(&[("prod", &world)], |config| {
-        config.mesos = Some(at_mesos(&cluster));
-        endpoint(config, sandboxes.path());
+        endpoint(config, folder.path());
+        for number in 0..1024_u32 {
+            let node = StaticNode {
+                address: std::net::Ipv4Addr::from_bits(0x0a63_0000 + number).into(),
+                attributes: [("scaleio-system".into(), "prod".into())].into(),
+            };
+            config.static_nodes.insert(NodeName::new(&format!("node-{number:04}.example.test")), node);
+        }
         // All of them are wanted, and nothing is done.
         config.lifecycle.mode = Mode::Observe;
         for system in config.systems.values_mut() {
@@ -281,7 +282,12 @@ async fn pictures_of_the_page_can_be_taken() {
         if page.contains("ends about") { Ok(()) } else { Err(page) }
     })
     .await;
+    let body = serde_json::json!({ "matchers": ["sds=\"sds-1-1\""], "owner": "anna", "reason": "the rack moves", "seconds": 7200 });
+    let made = crate::site::client().post(at(&site, "/api/v1/silences")).json(&body).send().await.unwrap();
+    let silence = made.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+    let silenced = format!("/silence/{silence}");
     for (name, width, dark, scripts, path) in [
+        ("page-silence", 800, false, true, silenced.as_str()),
         ("page-desktop", 1200, false, true, "/"),
         ("page-desktop-dark", 1200, true, true, "/"),
         ("page-phone", 390, false, true, "/"),
@@ -295,7 +301,7 @@ async fn pictures_of_the_page_can_be_taken() {
         browser.scripts(scripts).await;
         let path = if path == "/alert/" { format!("/alert/{fingerprint}") } else { path.to_owned() };
         browser.open(&at(&site, &path)).await;
-        browser.says("sds-2-1").await;
+        browser.says(if name == "page-silence" { "sds-1-1" } else { "sds-2-1" }).await;
         pictures.push((name, browser.picture().await));
     }
     for (name, picture) in pictures {

@@ -6,6 +6,7 @@
 mod act;
 mod api;
 mod browser;
+mod login;
 mod look;
 mod nodes;
 mod rights;

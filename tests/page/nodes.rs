@@ -42,7 +42,7 @@ async fn is_sound(browser: &Browser, url: &str) {
 }
 
 /// `UPDATE_PICTURES=1` keeps what is seen.
-async fn keep(browser: &Browser, name: &str) {
+pub async fn keep(browser: &Browser, name: &str) {
     let picture = browser.picture().await;
     assert!(picture.starts_with(b"\x89PNG") && picture.len() > 10_000, "{name} shows nothing");
     if std::env::var_os("UPDATE_PICTURES").is_some() {

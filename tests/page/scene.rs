@@ -1,14 +1,10 @@
 //! A controller with alerts that fire at once and a mail server, on a simulated system.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use chrono::TimeDelta;
-use scaleio_framework::config::{
-    Config, LinkKey, Login, Mail, MailHost, MasterUrl, Masters, Mesos, Notify, Secret, Trust,
-};
+use scaleio_framework::config::{Config, LinkKey, Login, Mail, MailHost, Notify, Secret, Trust};
 use scaleio_framework::sim::MailSink;
-use scaleio_framework::sim::mesos::SimMesos;
 
 use crate::site::{Site, eventually};
 
@@ -61,22 +57,4 @@ pub async fn fires(site: &Site) -> String {
         firing.map(|(fingerprint, _)| fingerprint.clone()).ok_or_else(|| alerts.to_string())
     })
     .await
-}
-
-/// How a controller reaches a simulated Mesos.
-pub fn at_mesos(cluster: &SimMesos) -> Mesos {
-    let url = |text: String| MasterUrl { tls: false, address: text.trim_start_matches("http://").to_owned() };
-    Mesos {
-        cluster: "lab".to_owned(),
-        masters: Masters::Addresses(cluster.masters().into_iter().map(url).collect()),
-        trust: Trust::SystemRoots,
-        login: None,
-        name: "scaleio-framework".to_owned(),
-        user: "root".to_owned(),
-        roles: vec!["*".to_owned()],
-        failover_timeout: Duration::from_secs(3600),
-        webui_url: None,
-        executor_cpus: 0.1,
-        executor_mem: 128.0,
-    }
 }

@@ -378,14 +378,17 @@ fn introduce(arguments: &Arguments, world: &Running, mails: &MailSink, web: Sock
             println!("Port {wanted} is busy, so another one was taken.\n");
         }
     }
-    println!("  page      http://{web}/");
-    println!("  mails     http://{}/", mails.web());
-    println!("  metrics   http://{web}/metrics");
-    println!("  API       http://{web}/api/v1/status");
-    println!("  command   cargo run --quiet -- status --url http://{web}");
-    for url in world.urls() {
-        println!("  gateway   {url} (simulated; user {}, password {})", user.user, user.password);
+    let gateways = world.urls().join(", ");
+    for (what, place, says) in [
+        ("page", format!("http://{web}/"), "begin here: is the data safe, and who is hurt?"),
+        ("mails", format!("http://{}/", mails.web()), "what an operator is told"),
+        ("metrics", format!("http://{web}/metrics"), "what Prometheus scrapes; dashboards/ shows it"),
+        ("API", format!("http://{web}/api/v1/openapi.json"), "what programs may ask"),
+        ("command", format!("cargo run --quiet -- status --url http://{web}"), ""),
+    ] {
+        println!("  {what:<9} {place:<44} {says}");
     }
+    println!("  gateway   {gateways} (simulated; user {}, password {})", user.user, user.password);
     println!("\nWhat happens (Ctrl-C ends it):");
     let _ = std::io::stdout().flush();
 }

@@ -168,7 +168,7 @@ fn the_page_of_a_thousand_servers_that_are_all_away_is_small() {
     let overview = overview(&sources, None);
     let servers: Vec<&Server> = overview.systems[0].domains[0].sets[0].servers.iter().collect();
     assert_eq!((servers.len(), servers[1].name.as_str(), servers[1].tone), (1024, "sds-2", Tone::Bad));
-    let page = crate::web::page::page(&overview, None, "x.1").into_string();
+    let page = crate::web::page::page(&overview, None, "x.1", &crate::web::page::Reader::default()).into_string();
     assert!(page.len() < 300_000, "{} bytes", page.len());
 }
 
@@ -238,7 +238,10 @@ fn a_thousand_nodes_are_a_short_list_and_a_way_to_all() {
 fn what_is_worked_on_is_shown_with_its_reasons_as_text() {
     use crate::model::overview::{HoldShown, JobShown, RunShown, WaveShown};
     let mut sources = sources(Some(snapshot(&[(Stat::FailedCapacityInKb, 0.0)])));
-    let written = |sources: &Sources| crate::web::page::page(&overview(sources, None), None, "x.1").into_string();
+    let written = |sources: &Sources| {
+        crate::web::page::page(&overview(sources, None), None, "x.1", &crate::web::page::Reader::default())
+            .into_string()
+    };
     let empty = written(&sources);
     for absent in ["Work under way", "h-nodes", "h-jobs"] {
         assert!(!empty.contains(absent), "{absent} without any");

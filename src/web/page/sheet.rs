@@ -181,6 +181,42 @@ fn measured(reading: &Reading) -> String {
     text
 }
 
+/// Where people log in. `to` is where they go on.
+pub(in crate::web) fn log_in(to: &str, why_not: Option<&str>) -> Markup {
+    sheet(
+        "",
+        "Log in",
+        Width::Narrow,
+        &html! {
+            section.card {
+                @if let Some(why) = why_not { p role="alert" { strong { (why) } } }
+                form method="post" action="login" {
+                    input type="hidden" name="to" value=(to);
+                    label { "User" input type="text" name="user" maxlength="200" required autocomplete="username" autocapitalize="none" autofocus; }
+                    label { "Password" input type="password" name="password" maxlength="1000" required autocomplete="current-password"; }
+                    button type="submit" { "Log in" }
+                }
+                p { small { "It is good for 12 hours, or until you log out." } }
+            }
+        },
+    )
+}
+
+/// Asks once more, from a page of ours: where another site leads here, the browser keeps our cookie back.
+pub(in crate::web) fn again() -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="refresh" content="0";
+                title { "ScaleIO" }
+            }
+            body { p { "One moment." } }
+        }
+    }
+}
+
 /// What the link of a mail does, and the button that does it.
 pub(in crate::web) fn confirm(link: &LinkShown, token: &str) -> Markup {
     let gone = link.alerts.is_empty() && link.done.is_none();
