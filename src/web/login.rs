@@ -13,7 +13,6 @@ use super::access::{Access, NotIn};
 use super::api::{Shown, html};
 use super::listener::Peer;
 use super::page::sheet;
-use super::problem::Problem;
 use super::routes::{Answers, Body, Param, Route, Served};
 use crate::model::person::Role;
 
@@ -84,7 +83,8 @@ async fn log_in(
 ) -> Response {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("application/x-www-form-urlencoded") {
-        return Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "This is not the form of the page.").into_response();
+        let why = sheet::refused("", "This is not the form of the page.");
+        return html(StatusCode::UNSUPPORTED_MEDIA_TYPE, why.into_string());
     }
     let field = |name: &str| {
         let found = form_urlencoded::parse(&body).find(|(key, _)| key == name);

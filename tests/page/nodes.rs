@@ -10,11 +10,12 @@ use scaleio_framework::model::id::SystemId;
 use scaleio_framework::sim::Release;
 use scaleio_framework::stage::renewal::Renewal;
 use scaleio_framework::stage::scene::Scene;
+use serde_json::{Value, json};
 
 use crate::browser::{Browser, ENTER};
 use crate::look::serious;
 use crate::port::free_port;
-use crate::site::{Site, eventually, still};
+use crate::site::{Site, client, eventually, still};
 
 fn free() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()))
@@ -55,36 +56,52 @@ pub async fn keep(browser: &Browser, name: &str) {
 async fn an_upgrade_that_waits_says_why_in_a_sentence_and_what_is_unfolded_stays_so() {
     let (world, folder) = (still(Release::V3_6).await, tempfile::tempdir().unwrap());
     let renewal = Renewal::of(&world, "prod", folder.path()).unwrap();
-    world.world(|world| world.fail_sds("sds-2-1").unwrap());
+    world.world(|world| world.fail_device("dev-1-1-1").unwrap());
     let site = Site::watching(&[("prod", &world)], |config| {
         endpoint(config, folder.path());
         renewal.configure(config, Duration::from_secs(2)).unwrap();
+        // A person asks, when everything is known.
+        config.jobs.clear();
     })
     .await;
     renewal.begin(&site.config).unwrap();
     let url = |path: &str| format!("http://{}{path}", site.controller.web);
+    let ask = async |order: Value| {
+        let request = client().post(url("/api/v1/systems/prod/runs")).json(&order);
+        let answer = request.send().await.unwrap();
+        let (well, text) = (answer.status().is_success(), answer.text().await.unwrap());
+        if well { Ok(serde_json::from_str::<Value>(&text).unwrap()) } else { Err(text) }
+    };
+    let plan = eventually("an upgrade is planned", async || {
+        let request = json!({ "request": "upgrade", "to": renewal.to(), "only": [] });
+        let plan = ask(json!({ "order": "plan", "by": "ada", "request": request })).await?;
+        let is_whole = plan["stages"][0]["tasks"].as_array().is_some_and(|tasks| tasks.len() == 3);
+        if is_whole && plan["unsafe_because"] == json!([]) { Ok(plan) } else { Err(plan.to_string()) }
+    })
+    .await;
+    ask(json!({ "order": "approve", "by": "ada", "plan": plan["id"] })).await.unwrap();
     let browser = Browser::start(390, 844).await;
     browser.open(&url("/")).await;
-    browser.says("SDS sds-2-1 of the same protection domain is").await;
-    browser.says("To go on it takes that SDS connected, joined and normal.").await;
+    browser.says(": device dev-1-1-1 has an error").await;
+    browser.says("To go on it takes that the device is well, or was removed.").await;
     browser.says("more reasons").await;
     let waits = "const runs = document.getElementById('runs');\
                  return [runs.querySelectorAll('p.holds').length, runs.querySelectorAll('details').length, runs.querySelectorAll('details[open]').length]";
-    assert_eq!(browser.run(waits).await, serde_json::json!([1, 1, 0]), "one sentence, and the rest folded");
+    assert_eq!(browser.run(waits).await, json!([1, 1, 0]), "one sentence, and the rest folded");
     is_sound(&browser, &url("/")).await;
     keep(&browser, "page-waits-phone").await;
     // Unfolded by keyboard, it stays so and keeps the focus while the page lives on.
     browser.tab_to("#runs summary").await;
     browser.press(ENTER).await;
-    assert_eq!(browser.run(waits).await, serde_json::json!([1, 1, 1]));
+    assert_eq!(browser.run(waits).await, json!([1, 1, 1]));
     browser.run("window.part = document.querySelector('#runs section')").await;
-    world.world(|world| world.fail_device("dev-1-1-1").unwrap());
+    world.world(|world| world.fail_device("dev-2-1-1").unwrap());
     eventually("the part is made anew", async || {
         let anew = "return window.part !== document.querySelector('#runs section')";
         if browser.run(anew).await == true { Ok(()) } else { Err(browser.text().await) }
     })
     .await;
-    assert_eq!(browser.run(waits).await, serde_json::json!([1, 1, 1]), "it was folded under the reader's eyes");
+    assert_eq!(browser.run(waits).await, json!([1, 1, 1]), "it was folded under the reader's eyes");
     assert_eq!(browser.run("return document.activeElement.tagName").await, "SUMMARY", "the focus was lost");
     // Without script all of it is there too.
     browser.scripts(false).await;
