@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::jobs::{self, Memory};
+use super::keep::{self, KeepError};
 use super::mesos::Agents;
 use super::orders::{self, Obeyed};
 use super::plan::Habits;
@@ -33,7 +34,6 @@ use crate::work::advance::Wait;
 use crate::work::engine;
 use crate::work::facts::{Facts, Policy};
 use crate::work::journal::{Broken, Journal};
-use crate::work::keep::{self, KeepError};
 use crate::work::record::{Effect, Record};
 use crate::work::seam::{Answers, Call, Errand, FiringNow, Line, Surroundings, UnderwayNow};
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expected").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../expected").join(name)
 }
 
 /// `tests/expected/NAME`.

@@ -6,9 +6,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+// The tests know it by the product's name.
+extern crate engine as scaleio_framework;
+
 mod crashes;
 mod gate;
-mod jobs;
 mod kept;
 mod mistakes;
 mod scene;
