@@ -196,8 +196,8 @@ impl Work {
             };
             let first = self.journal.len();
             let decided = engine::turn(&mut self.journal, facts, &self.settings.policy, self.epoch)?;
-            self.waits = decided.turn.waits;
             if decided.entries.is_empty() {
+                self.waits = engine::waits(&self.journal, facts, &self.settings.policy, self.epoch);
                 return Ok(());
             }
             self.commit(first, &decided.entries).await?;

@@ -9,7 +9,7 @@ use super::object::{Device, DeviceState, Id, Maintenance, Membership, Pool, Sds}
 
 /// How long an SDS may be away before its data is rebuilt elsewhere. The MDM
 /// decides within seconds; the number itself is not documented.
-const REBUILD_AFTER: Duration = Duration::from_secs(10);
+pub(super) const REBUILD_AFTER: Duration = Duration::from_secs(10);
 /// Devices further from the mean than this, in parts of their size, are evened out.
 const BALANCE_FROM: f64 = 0.02;
 /// Evening out goes on until they are this near.
@@ -103,8 +103,10 @@ impl Shelf<'_> {
     /// Rebuilds and rebalances for `dt`, then draws up the figures.
     pub(super) fn step(&mut self, now: Duration, dt: Duration) {
         if self.at_rest() {
+            self.pool.settled = true;
             return;
         }
+        let before = self.pool.balancing;
         self.reconcile();
         let serving = self.copies().iter().filter(|copy| copy.serves).count() as u64;
         let rate = self.rate * serving;
@@ -142,6 +144,11 @@ impl Shelf<'_> {
         moving.backward.set(stale, rate);
         moving.rebalance.set(if self.pool.balancing { uneven } else { 0 }, rate);
         self.draw_up();
+        // What moved nothing once moves nothing again, as long as copies and servers stay as they are.
+        self.pool.settled = self.pool.figures.moving == Moving::default()
+            && self.pool.stuck_for == Duration::ZERO
+            && self.pool.balancing == before
+            && self.devices.iter().all(|device| device.covered_kb + device.temp_kb == 0);
     }
 
     /// Whether a step would change nothing: every copy is good, nothing
@@ -177,6 +184,9 @@ impl Shelf<'_> {
     /// made anew: their partner is there, and nobody expects them back soon.
     fn rebuildable(&self, now: Duration) -> Vec<u64> {
         let copies = self.copies();
+        if self.pool.homeless.is_empty() && copies.iter().all(|copy| copy.bad() == 0) {
+            return vec![0; copies.len() + 1];
+        }
         let loss = figures::loss(&copies, &self.pool.homeless);
         let bad = loss.one + loss.both;
         let part =
@@ -201,6 +211,9 @@ impl Shelf<'_> {
     }
 
     fn rebuild_forward(&mut self, lost: &[u64], most: u64) -> u64 {
+        if most == 0 {
+            return 0;
+        }
         let copies = self.copies();
         let units: std::collections::BTreeSet<Id> =
             copies.iter().filter(|copy| copy.serves).map(|copy| copy.unit).collect();
@@ -233,6 +246,9 @@ impl Shelf<'_> {
     fn rebuild_backward(&mut self, most: u64) -> u64 {
         let stale = self.catching_up(false);
         let kb = most.min(stale.iter().sum());
+        if kb == 0 {
+            return 0;
+        }
         for (device, part) in self.devices.iter_mut().zip(figures::spread(kb, &stale)) {
             device.stale_kb -= part;
             device.figures.moved_in.backward.since_kb += part;
@@ -286,6 +302,7 @@ impl Shelf<'_> {
 
     /// Draws up what the pool and its devices show.
     pub(super) fn draw_up(&mut self) {
+        self.pool.settled = false;
         self.reconcile();
         let copies = self.copies();
         let limit: u64 = copies.iter().map(|copy| copy.capacity).sum();
