@@ -116,13 +116,15 @@ impl Controller {
             let generation = generation(site.world.release);
             let before = self.picture.snapshot.as_deref();
             let snapshot = view::snapshot(&site.world, generation, self.seq, now, before);
-            let observed = self.picture.observed.after(&snapshot);
+            // Notes are made of what changed, and of servers on the way into maintenance.
+            if !before.is_some_and(|before| view::notes_stay(before, &snapshot)) {
+                self.picture.observed = Arc::new(self.picture.observed.after(&snapshot));
+            }
             self.firing.seq = self.seq;
             self.firing.critical =
                 if self.planted { [("Planted".into(), "somewhere".into())].into() } else { Default::default() };
             self.picture.at = now;
             self.picture.snapshot = Some(Arc::new(snapshot));
-            self.picture.observed = Arc::new(observed);
         }
         for host in site.hosts.values() {
             match self.nodes.get_mut(&host.name) {

@@ -74,11 +74,14 @@ impl Host {
         renew(&mut told.staged, &self.staged);
         renew(&mut told.running, &self.running);
         renew(&mut told.carries, &self.carries);
-        told.boot_id = self.boot_id();
-        let same = |(at, version): (&Component, &Box<str>)| {
-            told.installed.get(at).is_some_and(|all| all.len() == 1 && all.contains(version))
-        };
-        if told.installed.len() != self.installed.len() || !self.installed.iter().all(same) {
+        if told.boot_id.strip_prefix("boot-").and_then(|boot| boot.parse().ok()) != Some(self.boot) {
+            told.boot_id = self.boot_id();
+        }
+        let same = self
+            .installed
+            .iter()
+            .all(|(at, version)| told.installed.get(at).is_some_and(|all| all.len() == 1 && all.contains(version)));
+        if told.installed.len() != self.installed.len() || !same {
             told.installed = self.installed();
         }
         told.open_volumes = self.open_volumes;

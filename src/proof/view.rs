@@ -75,6 +75,18 @@ pub(super) fn snapshot(
     snapshot
 }
 
+/// Whether what a watcher notes (`Observed`) is the same after both.
+pub(super) fn notes_stay(before: &Snapshot, now: &Snapshot) -> bool {
+    fn same<T>(before: Option<&Part<T>>, now: Option<&Part<T>>) -> bool {
+        before.zip(now).is_some_and(|(before, now)| Arc::ptr_eq(&before.value, &now.value))
+    }
+    let entering = |all: &Part<Table<Sds>>| all.iter().any(|sds| sds.maintenance.is(Maintenance::Entering));
+    same(before.array.as_ref(), now.array.as_ref())
+        && same(before.sds.as_ref(), now.sds.as_ref())
+        && same(before.sdcs.as_ref(), now.sdcs.as_ref())
+        && !now.sds.as_ref().is_some_and(entering)
+}
+
 /// What is shown now: what was shown before, if it is still so.
 fn part<T>(
     at: Timestamp,

@@ -152,13 +152,15 @@ pub(super) struct Alarms {
     cleared: VecDeque<Alert>,
     events: VecDeque<Event>,
     rng: ChaCha8Rng,
+    /// Whether one was taken down by hand that may still hold.
+    cleared_by_hand: bool,
 }
 
 impl Alarms {
     pub(super) fn new(seed: u64) -> Self {
         // Apart from the world's own chance, so that alerts do not change the load.
         let rng = ChaCha8Rng::seed_from_u64(!seed);
-        Self { up: BTreeMap::new(), cleared: VecDeque::new(), events: VecDeque::new(), rng }
+        Self { up: BTreeMap::new(), cleared: VecDeque::new(), events: VecDeque::new(), rng, cleared_by_hand: false }
     }
 
     pub(super) fn alerts(&self) -> impl Iterator<Item = &Alert> {
@@ -185,7 +187,14 @@ impl Alarms {
         alert.events.push(event);
         alert.cleared = Some(now);
         self.cleared.push_back(alert);
+        self.cleared_by_hand = true;
         true
+    }
+
+    /// What was wrong is wrong still, and nothing else is. `false` when that is to be looked at.
+    pub(super) fn go_on(&mut self, now: DateTime<Utc>) -> bool {
+        self.up.values_mut().for_each(|alert| alert.observed = now);
+        !self.cleared_by_hand
     }
 
     pub(super) fn is_up(&self, key: &(AlertKind, Id)) -> bool {
@@ -194,6 +203,7 @@ impl Alarms {
 
     /// What is wrong now; of what was not wrong before, also the subjects, in the same order.
     pub(super) fn update(&mut self, wanted: &[(AlertKind, Id)], new: Vec<Subject>, now: DateTime<Utc>) {
+        self.cleared_by_hand = false;
         let mut new = new.into_iter();
         for key in wanted {
             if let Some(alert) = self.up.get_mut(key) {

@@ -322,6 +322,9 @@ fn minus(left: &[u64], right: &[u64]) -> Vec<u64> {
 /// I/O of a pool's devices: reads by what good copies they hold, writes the
 /// same with both copies.
 pub(super) fn device_traffic(traffic: Traffic, copies: &[Copies]) -> Vec<(Io, Io)> {
+    if traffic == Traffic::default() {
+        return vec![(Io::default(), Io::default()); copies.len()];
+    }
     let good: Vec<u64> = copies.iter().map(Copies::readable).collect();
     let parts = |io: Io, times: u64| {
         let ops = spread(io.ops * times, &good);

@@ -202,15 +202,16 @@ impl World {
             self.close_windows();
         }
         let now = self.now;
-        let mark = self.mark();
-        if self.settled != Some(mark) || self.pools.values().any(|pool| !pool.settled) {
-            self.each_pool(|shelf| shelf.step(now, STEP));
-            self.settled = self.pools.values().all(|pool| pool.settled).then(|| self.mark());
+        let (mark, wall) = (self.mark(), self.wall(now));
+        if self.settled == Some(mark) && self.pools.values().all(|pool| pool.settled) && self.alarms.go_on(wall) {
+            return;
         }
+        self.each_pool(|shelf| shelf.step(now, STEP));
         self.raise_alerts();
+        self.settled = self.pools.values().all(|pool| pool.settled).then(|| self.mark());
     }
 
-    /// A number that changes with everything that a step of the pools depends on, what it draws up itself aside.
+    /// A number that changes with everything that pools and alerts depend on, what they draw up themselves aside.
     fn mark(&self) -> u64 {
         let mut mark = 0_u64;
         let mut note = |value: u64| mark = (mark.rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95);
@@ -240,6 +241,11 @@ impl World {
             note(flags.into_iter().fold(pool.spare_percent, |all, flag| all << 1 | u64::from(flag)));
             note(pool.homeless.values().sum());
         }
+        for domain in self.domains.values() {
+            note(u64::from(domain.state == DomainState::Inactive));
+        }
+        note(self.sdcs.values().fold(1, |all, sdc| all.rotate_left(1) ^ u64::from(sdc.connected)));
+        note(u64::from(self.mdm.normal(self.now)));
         mark
     }
 
@@ -338,8 +344,9 @@ impl World {
         let mut grown: Vec<(Id, u64)> = Vec::new();
         self.each_pool(|shelf| {
             let asked = growth.remove(&shelf.pool.id).unwrap_or_default();
+            let copies = shelf.copies();
             // A full pool refuses writes that need space; the rest goes on.
-            let mut room = shelf.room() / 2;
+            let mut room = shelf.room_of(&copies) / 2;
             let mut placed = 0;
             for (volume, kb) in asked {
                 let kb = kb.min(room);
@@ -347,9 +354,9 @@ impl World {
                 placed += kb;
                 grown.push((volume, kb));
             }
-            shelf.place(placed * 2);
+            shelf.place_by(placed * 2, &copies);
             let traffic = traffic.get(&shelf.pool.id).copied().unwrap_or_default();
-            shelf.miss(traffic.write.kb);
+            shelf.miss(traffic.write.kb, &copies);
             shelf.close_window(traffic);
         });
         for (id, kb) in grown {

@@ -47,7 +47,10 @@ impl Shelf<'_> {
 
     /// Room for new copies: what serving devices have free, but not the spare.
     pub(super) fn room(&self) -> u64 {
-        let copies = self.copies();
+        self.room_of(&self.copies())
+    }
+
+    pub(super) fn room_of(&self, copies: &[Copies]) -> u64 {
         let free: u64 = copies.iter().map(Copies::free).sum();
         // What is being removed must find its place elsewhere.
         let leaving: u64 = self
@@ -66,7 +69,14 @@ impl Shelf<'_> {
 
     /// Places new copies where there is room; the caller asked for no more than that.
     pub(super) fn place(&mut self, raw_kb: u64) {
-        let free: Vec<u64> = self.copies().iter().map(Copies::free).collect();
+        self.place_by(raw_kb, &self.copies());
+    }
+
+    pub(super) fn place_by(&mut self, raw_kb: u64, copies: &[Copies]) {
+        if raw_kb == 0 {
+            return;
+        }
+        let free: Vec<u64> = copies.iter().map(Copies::free).collect();
         for (device, part) in self.devices.iter_mut().zip(figures::spread(raw_kb, &free)) {
             device.used_kb += part;
         }
@@ -89,10 +99,13 @@ impl Shelf<'_> {
         self.reconcile();
     }
 
-    /// Copies on devices that are away miss their part of what was written.
-    pub(super) fn miss(&mut self, written_kb: u64) {
+    /// Copies on devices that are away miss their part of what was written. Nothing was placed on those meanwhile.
+    pub(super) fn miss(&mut self, written_kb: u64, copies: &[Copies]) {
+        if copies.iter().all(|copy| copy.serves) {
+            return;
+        }
         let in_use = self.in_use().max(1);
-        for (device, copy) in self.copies().iter().enumerate().filter(|(_, copy)| !copy.serves) {
+        for (device, copy) in copies.iter().enumerate().filter(|(_, copy)| !copy.serves) {
             let missed = u128::from(written_kb) * 2 * u128::from(copy.used) / u128::from(in_use);
             let missed = u64::try_from(missed).unwrap_or(u64::MAX);
             let device = &mut self.devices[device];
@@ -302,6 +315,10 @@ impl Shelf<'_> {
 
     /// Draws up what the pool and its devices show.
     pub(super) fn draw_up(&mut self) {
+        self.draw_up_copies();
+    }
+
+    fn draw_up_copies(&mut self) -> Vec<Copies> {
         self.pool.settled = false;
         self.reconcile();
         let copies = self.copies();
@@ -326,15 +343,16 @@ impl Shelf<'_> {
         figures.protection = pool;
         figures.temporary = temporary;
         figures.removing = removing;
+        copies
     }
 
     /// Ends a window: what was moved and what users did in it, and shows the
     /// data that was written.
     pub(super) fn close_window(&mut self, traffic: Traffic) {
-        self.draw_up();
+        let copies = self.draw_up_copies();
         self.pool.traffic = traffic;
         self.pool.figures.moving.close_window();
-        let parts: Vec<(Io, Io)> = figures::device_traffic(traffic, &self.copies());
+        let parts: Vec<(Io, Io)> = figures::device_traffic(traffic, &copies);
         for (device, (reads, writes)) in self.devices.iter_mut().zip(parts) {
             device.figures.reads = reads;
             device.figures.writes = writes;
