@@ -1,7 +1,7 @@
 //! Does the engine keep its promises, and is it noticed when it does not?
 //!
 //! The package `engine` holds the product's own files and is optimised, and it can be told to make mistakes:
-//! `cargo test -p engine --test proof`. docs/proof.md has the ranges of seeds that were played.
+//! `cargo test --workspace --test proof`. docs/proof.md has the ranges of seeds that were played.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
