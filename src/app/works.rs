@@ -222,7 +222,7 @@ fn run(system: &SystemId, run: &lifecycle::RunShown, now: Timestamp) -> RunShown
                 step: step(task).to_owned(),
             })
             .collect(),
-        holds: holds(run, now),
+        holds: holds(run, is_held, now),
     }
 }
 
@@ -260,10 +260,16 @@ fn is_told(hold: &lifecycle::HoldShown, now: Timestamp) -> bool {
 }
 
 /// Why it waits, each reason once, with the nodes that wait for it; what people want to hear of comes first.
-fn holds(run: &lifecycle::RunShown, now: Timestamp) -> Vec<HoldShown> {
+fn holds(run: &lifecycle::RunShown, is_held: bool, now: Timestamp) -> Vec<HoldShown> {
+    // While one node is worked on the others wait for that: it is how the plan goes on.
+    let is_beside = |reason: ReasonKind| {
+        matches!(reason, ReasonKind::MaintenanceElsewhere | ReasonKind::MdmInWork | ReasonKind::QuorumInWork)
+    };
+    let is_news = |hold: &&lifecycle::HoldShown| is_held || !is_beside(hold.reason);
+
     let mut by_text: BTreeMap<&str, (Vec<&NodeName>, &lifecycle::HoldShown)> = BTreeMap::new();
     for task in &run.tasks {
-        for hold in task.holds.iter().filter(|hold| is_told(hold, now)) {
+        for hold in task.holds.iter().filter(|hold| is_told(hold, now)).filter(is_news) {
             let (nodes, first) = by_text.entry(&hold.text).or_insert((Vec::new(), hold));
             nodes.push(&task.node);
             if hold.since < first.since {
@@ -398,6 +404,16 @@ mod tests {
         assert_eq!((run.state.as_str(), run.holds.len()), ("goes on", 0), "{run:?}");
         let whys: Vec<String> = look(120).runs[0].holds.iter().map(|hold| hold.why.clone()).collect();
         assert_eq!(whys, ["alerts were not evaluated", "it waits for n1 shown by the MDM and its agent"]);
+        let mut tasks =
+            vec![task(0, "sds", "n1", "working", &[]), task(1, "sds", "n2", "waiting", &[("n1 is away", 10)])];
+        tasks[1].holds[0].reason = ReasonKind::MaintenanceElsewhere;
+        let whole = |tasks: &[TaskShown]| {
+            let work = work(tasks.to_vec());
+            works(&Members::new(), &RolloutStatus::default(), None, &[work], at(100)).runs[0].holds.len()
+        };
+        assert_eq!(whole(&tasks), 0, "the next one waits for the one in work");
+        tasks[0].standing = "done".to_owned();
+        assert_eq!(whole(&tasks), 1);
     }
 
     #[test]

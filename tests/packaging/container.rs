@@ -3,7 +3,7 @@
 //! No registry is asked: the base image is made of the root of Debian 12 that the test hosts have.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -72,18 +72,24 @@ impl Container {
 
     /// The process in it that is our program.
     fn program(&self) -> Option<u32> {
+        // The root is mounted once more for it, under another path.
+        let place = |path: &Path| fs::metadata(path).map(|about| (about.dev(), about.ino())).ok();
+        let here = place(&self.root);
         let ours = |pid: &u32| {
             let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let root = fs::read_link(format!("/proc/{pid}/root")).unwrap_or_default();
-            command.starts_with(b"/usr/bin/sio\0run\0") && root == self.root
+            command.starts_with(b"/usr/bin/sio\0run\0") && place(Path::new(&format!("/proc/{pid}/root/"))) == here
         };
-        let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        all.into_iter().find(ours)
+        let mut all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        all.find(ours)
     }
 }
 
 impl Drop for Container {
     fn drop(&mut self) {
+        // It outlives whoever started it.
+        if let Some(program) = self.program() {
+            let _ = Command::new("kill").args(["-9", &program.to_string()]).output();
+        }
         let _ = self.store.buildah("rm").arg(&self.name).output();
         let _ = self.store.buildah("rmi").arg(IMAGE).output();
     }

@@ -99,7 +99,7 @@ fn io(figures: &Figures) -> Markup {
     html! {
         @if let Some(both) = sum(figures.read, figures.write) {
             (tile("Applications now", Tone::Good, &html! { (rate(both)) }, &html! {
-                @if let Some(operations) = sum(figures.reads, figures.writes) { (per_second(operations)) " I/O" }
+                @if let Some(operations) = sum(figures.reads, figures.writes) { (per_second(operations).trim_end_matches("/s")) " IOPS" }
                 @if let Some(latency) = latency { br; "latency " (seconds(latency)) }
             }))
         }

@@ -98,7 +98,7 @@ fn holds(run: &RunShown, first: &HoldShown, overview: &Overview) -> Markup {
     let rest = &run.holds[1..];
     html! {
         p.holds {
-            b { "Waits" @if let Some(since) = first.since { " since " (moment(since, overview.now)) } ": " (first.why) }
+            b { @if run.under_way.is_empty() { "Waits" } @else { "Other nodes wait" } @if let Some(since) = first.since { " since " (moment(since, overview.now)) } ": " (first.why) }
             @if !first.whom.is_empty() { " (" (first.whom) ")" } ". "
             @if let Some(clears) = &first.clears { "To go on it takes " (clears) "." }
         }
