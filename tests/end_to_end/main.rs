@@ -18,6 +18,7 @@ mod master;
 #[path = "../support/port.rs"]
 mod port;
 
+mod others;
 mod shows;
 mod site;
 mod three;

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use scaleio_framework::sim::world::Layout;
@@ -33,7 +34,8 @@ const AGENTS: u16 = 9466;
 const PROGRAM: u16 = 9467;
 
 /// The commands that were never seen in use with this release.
-pub(crate) const ACCEPT: &str = "accept = [\"login_at_prompt\", \"set_password_at_prompt\"]\n";
+pub(crate) const ACCEPT: &str =
+    "accept = [\"login_at_prompt\", \"set_password_at_prompt\", \"replace_cluster_mdm\", \"remove_standby_mdm\"]\n";
 
 /// The name of a host.
 pub(crate) fn name(number: u8) -> String {
@@ -45,11 +47,38 @@ fn secret(path: &Path, text: &str) {
     file.write_all(text.as_bytes()).unwrap();
 }
 
+/// A bridge of the machine; gone at the end.
+struct Bridge {
+    name: String,
+    /// The first three numbers of its addresses.
+    net: String,
+}
+
+/// Where the next one is looked for: what listened at one that is gone ends with this program.
+static NEXT: AtomicU8 = AtomicU8::new(1);
+
+impl Bridge {
+    fn new(lab: &Path) -> Self {
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            assert!(number < 250, "no bridge can be made (root, iproute2)");
+            let (name, net) = (format!("sio{number}"), format!("198.18.{number}"));
+            if hosts::host(&["bridge", &name, &format!("{net}.1/24")], lab).status.success() {
+                return Self { name, net };
+            }
+        }
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["link", "del", &self.name]).status();
+    }
+}
+
 pub(crate) struct Site {
     lab: tempfile::TempDir,
-    /// The bridge, and the first three numbers of its addresses.
-    bridge: String,
-    net: String,
+    bridge: Bridge,
     pub(crate) world: Arc<Running>,
     pub(crate) shows: Arc<Shows>,
     disks: BTreeMap<u8, Loop>,
@@ -79,7 +108,6 @@ impl Drop for Site {
             let _ = down.wait();
         }
         drop(self.master.take());
-        hosts::host(&["unbridge", &self.bridge], self.lab.path());
     }
 }
 
@@ -88,12 +116,8 @@ impl Site {
     /// says of its MDM cluster.
     pub(crate) async fn open(gateway: u8, mdm: &str) -> Self {
         let lab = hosts::open("sio-e2e-");
-        let free = |number: &u8| {
-            let (bridge, address) = (format!("sio{number}"), format!("198.18.{number}.1/24"));
-            hosts::host(&["bridge", &bridge, &address], lab.path()).status.success()
-        };
-        let number = (1..250).find(free).expect("no bridge can be made (root, iproute2)");
-        let (bridge, net) = (format!("sio{number}"), format!("198.18.{number}"));
+        let bridge = Bridge::new(lab.path());
+        let net = &bridge.net;
         let own = format!("{net}.1");
         let options = Options {
             speed: 10.0,
@@ -136,7 +160,7 @@ impl Site {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let (disks, master) = (BTreeMap::new(), Some(master));
-        let mut site = Self { lab, bridge, net, world, shows, disks, master, controller: None, web, client };
+        let mut site = Self { lab, bridge, world, shows, disks, master, controller: None, web, client };
         site.run().await;
         site
     }
@@ -164,17 +188,17 @@ impl Site {
     }
 
     pub(crate) fn ip(&self, number: u8) -> String {
-        format!("{}.{}", self.net, 10 + number)
+        format!("{}.{}", self.bridge.net, 10 + number)
     }
 
     /// Boots a bare host: a disk, and a Mesos agent that starts with it.
     pub(crate) fn boot(&mut self, number: u8) {
-        let (name, ip, own) = (name(number), self.ip(number), format!("{}.1", self.net));
+        let (name, ip, own) = (name(number), self.ip(number), format!("{}.1", self.bridge.net));
         let lab = self.lab.path();
         // Smaller ones the MDM does not take.
         let disk = Loop::new(&lab.join(format!("disk{number}")), 120 << 30);
         hosts::bare(&name, "el7", lab);
-        let wired = hosts::host(&["wire", &name, &self.bridge, &format!("{ip}/24")], lab);
+        let wired = hosts::host(&["wire", &name, &self.bridge.name, &format!("{ip}/24")], lab);
         assert!(wired.status.success(), "{}", String::from_utf8_lossy(&wired.stderr));
         let repository = lab.join("packages/os").display().to_string();
         let options =
@@ -309,11 +333,20 @@ impl Site {
         );
     }
 
+    /// Whether its server and its client are connected.
+    pub(crate) fn serves(&self, number: u8) -> bool {
+        let ip = self.ip(number);
+        self.world.world(|world| {
+            let server = world.sds.values().any(|sds| sds.connected() && sds.ips.iter().any(|at| at.ip == ip));
+            server && world.sdcs.values().any(|sdc| sdc.connected && sdc.ip == ip)
+        })
+    }
+
     /// The mode and the state of the MDM cluster, as the system itself has them.
-    pub(crate) fn cluster(&self) -> (String, String) {
+    pub(crate) fn cluster(&self) -> (&'static str, &'static str) {
         self.world.world(|world| {
             let state = if world.mdm.normal(world.now()) { "ClusteredNormal" } else { "ClusteredDegraded" };
-            (world.mdm.mode().to_owned(), state.to_owned())
+            (world.mdm.mode(), state)
         })
     }
 }

@@ -2,7 +2,7 @@
 # One test host: systemd as process 1 in a root of its own, on the machine's
 # loopback, or wired to a bridge of the machine with an address of its own. More
 # options for systemd-nspawn are read from the file `opts` of its folder. In the folder $LAB:
-#   bridge NAME ADDRESS/BITS | unbridge NAME
+#   bridge NAME ADDRESS/BITS
 #   up NAME LOWERDIRS SIO | wire NAME BRIDGE ADDRESS/BITS | poweron NAME | in NAME CMD... | poweroff NAME | down NAME
 set -u
 : "${LAB:?}"
@@ -38,9 +38,8 @@ poweron() {
 gone() { for _ in $(seq 100); do [ -d "/proc/$(cat "$d/nspawn.pid")" ] || return 0; sleep .1; done; return 1; }
 case $1 in
 bridge)
-    ip link add "$n" type bridge && ip link set "$n" up && ip addr add "$3" dev "$n"
+    ip link add "$n" type bridge && ip addr add "$3" dev "$n" && ip link set "$n" up
     ;;
-unbridge) ip link del "$n" ;;
 wire)
     # The space of names, and the machine's end of the cable.
     net=$3-$n

@@ -103,12 +103,13 @@ async fn a_task_finds_what_another_wrote_on_another_node() {
     let device = Loop::new(&lab.folder.path().join("volume"), 64 << 20);
     let _groups = Groups;
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let master = Master::start(lab.folder.path(), "127.0.0.1", port);
+    let _master = Master::start(lab.folder.path(), "127.0.0.1", port);
+    let master = format!("127.0.0.1:{port}");
     for (at, host) in HOSTS.iter().enumerate() {
         let options = format!("--bind={}:/dev/scinia --bind-ro={}:/opt/mesos", device.0, dist().display());
         lab.make(host, "el7", &options);
         lab.write(host, "etc/sio-stub-guid", GUIDS[at]);
-        lab.write(host, "etc/systemd/system/mesos-slave.service", &unit(at, &master.address));
+        lab.write(host, "etc/systemd/system/mesos-slave.service", &unit(at, &master));
         // What the original left behind: others' keys stay, and nobody else reads it afterwards.
         lab.write(host, "etc/rexray/config.yml", "# by hand\nrexray:\n  logLevel: warn\nscaleio:\n  username: old\n");
         lab.power(host, true);
@@ -169,7 +170,7 @@ async fn a_task_finds_what_another_wrote_on_another_node() {
     lab.done("a1", task.clone(), secrets(&system)).await;
     assert_eq!(lab.inside("a1", &["stat", "-c", "%a", "/etc/rexray/config.yml"]), "600");
 
-    let mut scheduler = Scheduler::subscribe(&format!("http://{}", master.address)).await;
+    let mut scheduler = Scheduler::subscribe(&format!("http://{master}")).await;
     let write = "echo promised > data/file && sync && exec sleep 1000";
     scheduler.launch("writer", "a1", VOLUME, write).await;
     let (state, said) = scheduler.state("writer", &["TASK_RUNNING", "TASK_FAILED"]).await;

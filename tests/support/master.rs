@@ -5,11 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A master; it ends with the value.
-pub(crate) struct Master {
-    child: Child,
-    /// Where it listens, `ip:port`.
-    pub(crate) address: String,
-}
+pub(crate) struct Master(Child);
 
 impl Master {
     /// Starts one that keeps what it must below a folder.
@@ -29,14 +25,14 @@ impl Master {
             .stderr(log)
             .spawn()
             .unwrap();
-        Self { child, address: format!("{ip}:{port}") }
+        Self(child)
     }
 }
 
 impl Drop for Master {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
