@@ -176,7 +176,7 @@ fn everything_that_stands_against_it_is_told() {
         assert_eq!(against.len(), 1, "{told}");
     }
     let again = given(&site, &record);
-    let against = ask(&site, &ClusterRecord { seats: record.seats.clone(), ..again }).unwrap_err();
+    let against = ask(&site, &ClusterRecord { seats: record.seats, ..again }).unwrap_err();
     assert!(told(&node(1), &against).contains("ada has given it up already"));
     // A controller that was just started does not know how long somebody has been silent.
     let (mut site, record) = self::site();
