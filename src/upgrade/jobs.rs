@@ -118,7 +118,8 @@ fn fire(job: &Job, desk: &Desk<'_>) -> (Obeyed, String, JobResult) {
     book.plans.insert(id.clone(), std::sync::Arc::new(plan.clone()));
     match orders::begin(&id, approval, &Desk { book: &book, ..*desk }) {
         Ok((begun, _)) => {
-            let says = format!("began a run of plan {id}");
+            // As much of it as people type.
+            let says = format!("began a run of plan {:.12}", id.as_str());
             (Obeyed { records: begun.records, ..filed(plan) }, says, JobResult::Began)
         }
         Err(refusal) => {
