@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{gateway, spawn};
 use crate::alert::explain::explained_by;
-use crate::config::Config;
+use crate::config::{Config, Syslog};
 use crate::gateway::Role;
 use crate::mesos::operator::Operator;
 use crate::metrics::Own;
@@ -23,10 +23,12 @@ use crate::store::{Desk, State};
 use crate::upgrade::hands::{Hands, Others};
 use crate::upgrade::mesos::Drainer;
 use crate::upgrade::plan::Habits;
+use crate::upgrade::recorder::Recorder;
 use crate::upgrade::run::{Joints, Settings, Work};
+use crate::upgrade::syslog;
 use crate::watches::Gallery;
 use crate::work::facts::{Firing, Policy};
-use crate::work::seam::{FiringNow, Line, Surroundings, UnderwayNow};
+use crate::work::seam::{FiringNow, Line, LookAt, Surroundings, UnderwayNow};
 
 /// Who is at hand for the hosts of a system.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +41,8 @@ pub(super) struct Joined {
 
 /// The work on all systems, before it begins.
 pub(super) struct AtWork {
-    each: Vec<(Work, Hands)>,
+    each: Vec<(Work, Hands, Recorder)>,
+    syslog: Option<(Syslog, String, mpsc::Receiver<syslog::Line>)>,
     lines: BTreeMap<SystemId, Line>,
     underway: watch::Sender<UnderwayNow>,
     /// Held, so that who waits for news of hosts goes on waiting.
@@ -48,6 +51,7 @@ pub(super) struct AtWork {
 }
 
 impl AtWork {
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn new(
         config: &Config,
         joined: &BTreeMap<SystemId, Joined>,
@@ -55,6 +59,7 @@ impl AtWork {
         gallery: &Gallery,
         own: &Arc<Own>,
         fired: Option<watch::Receiver<Arc<FiringSet>>>,
+        looks: &mpsc::UnboundedSender<LookAt>,
         state: &State,
     ) -> anyhow::Result<Self> {
         let underway = watch::Sender::new(UnderwayNow::new());
@@ -67,6 +72,14 @@ impl AtWork {
             None => None,
         };
         let (mut each, mut lines) = (Vec::new(), BTreeMap::new());
+        let (sink, syslog) = match &config.lifecycle.syslog {
+            Some(to) => {
+                let (sink, lines) = syslog::open();
+                let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+                (Some(sink), Some((to.clone(), host.trim().to_owned(), lines)))
+            }
+            None => (None, None),
+        };
         for (system, at) in &config.systems {
             let mut joined = joined.get(system).cloned().unwrap_or_default();
             if drainer.is_some() {
@@ -86,13 +99,15 @@ impl AtWork {
                 firing: Arc::clone(&firing),
                 underway: underway.clone(),
                 errands,
+                looks: looks.clone(),
                 own: Arc::clone(own),
             };
-            let (work, line) = Work::new(settings(system, config), joints, state)?;
+            let settings = Settings { syslog: sink.clone(), ..settings(system, config) };
+            let (work, line, recorder) = Work::new(settings, joints, state)?;
             lines.insert(system.clone(), line);
-            each.push((work, hands));
+            each.push((work, hands, recorder));
         }
-        Ok(Self { each, lines, underway, nobody, drainer })
+        Ok(Self { each, syslog, lines, underway, nobody, drainer })
     }
 
     /// The steps under way.
@@ -111,11 +126,15 @@ impl AtWork {
     }
 
     pub(super) fn spawn(self, tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>, stop: &CancellationToken) {
-        let Self { each, nobody, drainer, .. } = self;
+        let Self { each, nobody, drainer, syslog, .. } = self;
+        if let Some((to, host, lines)) = syslog {
+            spawn(tasks, "lines to the system log", syslog::run(to, host, lines, stop.clone()));
+        }
         if let Some(drainer) = drainer {
             spawn(tasks, "drainer of Mesos agents", drainer.run(stop.clone()));
         }
-        for (work, hands) in each {
+        for (work, hands, recorder) in each {
+            spawn(tasks, "history of the work", recorder.run(stop.clone()));
             let (work, nobody) = (work.run(stop.clone()), nobody.clone());
             tasks.spawn(async move {
                 let ended = work.await;
@@ -149,7 +168,15 @@ fn settings(system: &SystemId, config: &Config) -> Settings {
     };
     let mine = |job: &&crate::config::Job| job.system.as_ref().is_none_or(|of| of == system);
     let jobs = config.jobs.iter().filter(mine).cloned().collect();
-    Settings { system: system.clone(), mode: decided.mode, policy, habits, jobs }
+    Settings {
+        system: system.clone(),
+        mode: decided.mode,
+        policy,
+        habits,
+        jobs,
+        history: config.store.path.with_extension("work"),
+        syslog: None,
+    }
 }
 
 /// What our rules say of a system, without what the work itself explains. Rules

@@ -45,6 +45,17 @@ pub(super) enum Planned {
         #[command(flatten)]
         whose: Whose,
     },
+    /// Makes a plan that has the packages of a release on nodes, and installs none
+    Fetch {
+        /// The release, as its packages name it
+        #[arg(long)]
+        to: String,
+        /// Only these nodes; may be given several times
+        #[arg(long = "node")]
+        nodes: Vec<String>,
+        #[command(flatten)]
+        whose: Whose,
+    },
     /// Makes a plan that ends an upgrade for good
     Finalise {
         /// The release that all nodes have
@@ -175,6 +186,10 @@ pub(super) async fn planned(what: Planned, asker: &mut Asker<'_>) -> u8 {
             let only = nodes.iter().map(|name| NodeName::new(name)).collect();
             (Request::Upgrade { to: to.into(), only }, whose)
         }
+        Planned::Fetch { to, nodes, whose } => {
+            let only = nodes.iter().map(|name| NodeName::new(name)).collect();
+            (Request::Fetch { to: to.into(), only }, whose)
+        }
         Planned::Finalise { to, whose } => (Request::Finalise { to: to.into() }, whose),
         Planned::Reboot { node, whose } => (Request::Reboot { node: NodeName::new(&node) }, whose),
         Planned::Maintenance { node, time, mode, why, whose } => {
@@ -244,7 +259,7 @@ async fn ask(order: Order, whose: Whose, asker: &mut Asker<'_>) -> u8 {
 }
 
 /// The only system there is.
-async fn only_system(whom: &Where, asker: &Asker<'_>) -> Result<String, u8> {
+pub(super) async fn only_system(whom: &Where, asker: &Asker<'_>) -> Result<String, u8> {
     let (_, body) = super::controller::ask(whom, &Question::get("/api/v1/systems"), asker.file, asker.variables)
         .await
         .map_err(|error| {
@@ -360,6 +375,9 @@ fn jobs(all: &[Lifecycle]) -> String {
         }
         if let (Some(due), Some(result)) = (&job.last_due, &job.last_result) {
             line(&mut text, &format!("  last {due}: {result}"));
+        }
+        for found in &job.found {
+            line(&mut text, &format!("    {found}"));
         }
     }
     if text.is_empty() {

@@ -1,11 +1,12 @@
 //! What may be done to systems without asking, when, and how carefully? The section `lifecycle`.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveTime};
 
-use super::section::{Found, Section, complain};
+use super::section::{Complaint, Found, Section, complain};
 use crate::model::lifecycle::Mode;
 use crate::model::window::{Blackout, Calendar, Day, Window, Zone};
 
@@ -28,6 +29,45 @@ pub struct Lifecycle {
     pub reboots: bool,
     /// Free bytes that a pool must have beyond what the loss of a fault unit needs.
     pub margin: u64,
+    /// Where the history goes too; none: nowhere.
+    pub syslog: Option<Syslog>,
+}
+
+/// A system log that takes lines of RFC 5424.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Syslog {
+    /// A socket on this host, such as `/dev/log`.
+    Unix(PathBuf),
+    /// `host:port`, one datagram a line.
+    Udp(String),
+    /// `host:port`, each line after its length.
+    Tcp(String),
+}
+
+impl std::fmt::Display for Syslog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Udp(address) => write!(f, "udp://{address}"),
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
+        }
+    }
+}
+
+fn syslog_at(text: &str) -> Result<Syslog, Complaint> {
+    let mend = r#"write "unix:/dev/log", "udp://log.example.com:514" or "tcp://log.example.com:601""#;
+    let wrong = || complain(format!("{text:?} is no place of a system log"), mend);
+    if let Some(path) = text.strip_prefix("unix:") {
+        let path = PathBuf::from(path);
+        return if path.is_absolute() { Ok(Syslog::Unix(path)) } else { Err(wrong()) };
+    }
+    let (kind, address) = text.split_once("://").ok_or_else(wrong)?;
+    let has_port = address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    match kind {
+        "udp" if has_port => Ok(Syslog::Udp(address.to_owned())),
+        "tcp" if has_port => Ok(Syslog::Tcp(address.to_owned())),
+        _ => Err(wrong()),
+    }
 }
 
 impl Default for Lifecycle {
@@ -42,6 +82,7 @@ impl Default for Lifecycle {
             at_once: 1,
             reboots: false,
             margin: 0,
+            syslog: None,
         }
     }
 }
@@ -80,6 +121,7 @@ pub(super) fn read(mut section: Section<'_>) -> Lifecycle {
     let margin = section.take("margin_gib", |found| {
         found.number()?.checked_mul(1 << 30).ok_or_else(|| complain("the number is too large", "write 100"))
     });
+    let syslog = section.take("syslog", |found| syslog_at(found.text()?));
     let zone = section.take("time_zone", zone).unwrap_or(Zone::UTC);
     let windows =
         section.list_of_sections("window").into_iter().filter_map(|window| self::window(window, zone)).collect();
@@ -98,10 +140,11 @@ pub(super) fn read(mut section: Section<'_>) -> Lifecycle {
         at_once: at_once.unwrap_or(default.at_once),
         reboots: reboots.unwrap_or(default.reboots),
         margin: margin.unwrap_or(default.margin),
+        syslog,
     }
 }
 
-fn zone(found: &Found<'_>) -> Result<Zone, super::section::Complaint> {
+fn zone(found: &Found<'_>) -> Result<Zone, Complaint> {
     let name = found.text()?;
     Zone::named(name)
         .ok_or_else(|| complain(format!("{name:?} is no IANA time zone"), r#"write a place, such as "Europe/Berlin""#))

@@ -288,6 +288,7 @@ impl Stage {
             reboots: self.play.seed.is_multiple_of(2),
             at_once: 1,
             limits: Limits { failures: 1 + (self.play.seed % 2) as u32, ..Limits::default() },
+            times: Default::default(),
         };
         let request = Request::Upgrade { to: to.clone(), only: BTreeSet::new() };
         let proposal = plan(request, &fleet, &habits, None, now);

@@ -132,7 +132,11 @@ fn make(request: &Request, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal>
 /// Makes a plan for a request.
 pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), Refusal> {
     match request {
-        Request::Upgrade { .. } | Request::Reboot { .. } | Request::Maintain { .. } | Request::Finalise { .. } => {}
+        Request::Upgrade { .. }
+        | Request::Fetch { .. }
+        | Request::Reboot { .. }
+        | Request::Maintain { .. }
+        | Request::Finalise { .. } => {}
         Request::Rollout
         | Request::Replace { .. }
         | Request::Remove { .. }
@@ -145,16 +149,8 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
             ));
         }
     }
-    let Some(snapshot) = desk.facts.snapshot() else {
+    let Some(fleet) = fleet(desk) else {
         return Err(Refusal::Unable("the system has not answered yet, so there is nothing to plan from".to_owned()));
-    };
-    let around = desk.around;
-    let fleet = Fleet {
-        snapshot,
-        nodes: &around.nodes,
-        agents: &around.agents,
-        addresses: &around.addresses,
-        packages: &around.packages,
     };
     let proposal = plan(as_reported(request), &fleet, desk.habits, None, desk.facts.now);
     if !proposal.lacking.is_empty() {
@@ -174,10 +170,23 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
     Ok((proposal.plan, shown))
 }
 
+/// All that plans are made from; none before the system has answered.
+pub(super) fn fleet<'a>(desk: &Desk<'a>) -> Option<Fleet<'a>> {
+    let around = desk.around;
+    Some(Fleet {
+        snapshot: desk.facts.snapshot()?,
+        nodes: &around.nodes,
+        agents: &around.agents,
+        addresses: &around.addresses,
+        packages: &around.packages,
+    })
+}
+
 /// The request with its release as servers report it, whoever wrote it how.
 fn as_reported(request: &Request) -> Request {
     match request.clone() {
         Request::Upgrade { to, only } => Request::Upgrade { to: version::as_reported(&to), only },
+        Request::Fetch { to, only } => Request::Fetch { to: version::as_reported(&to), only },
         Request::Finalise { to } => Request::Finalise { to: version::as_reported(&to) },
         other => other,
     }
@@ -217,7 +226,7 @@ pub fn begin(id: &PlanId, approval: Approval, desk: &Desk<'_>) -> Result<(Obeyed
             return Err(Refusal::Conflict(text));
         }
     }
-    let run = RunId::new(&format!("run-{:04}", book.runs.len() + 1));
+    let run = RunId::new(&format!("run-{:04}", book.runs_ever() + 1));
     let records = command::open(book, facts, run.clone(), id, approval, baseline(facts)).map_err(|error| no(&error))?;
     Ok((Obeyed { records, ..Obeyed::default() }, Answer::Run { run }))
 }
@@ -257,7 +266,7 @@ fn changed(plan: &Plan, snapshot: &Snapshot) -> Vec<String> {
 }
 
 /// The alerts that are there when a run is approved.
-fn baseline(facts: &Facts<'_>) -> BTreeSet<AlertName> {
+pub(super) fn baseline(facts: &Facts<'_>) -> BTreeSet<AlertName> {
     let alerts = facts.snapshot().into_iter().flat_map(|snapshot| snapshot.alerts.iter());
     let of_mdm = alerts.flat_map(|part| part.value.iter()).map(|alert| {
         let object = alert.resource_name.clone().or_else(|| alert.resource_id.clone()).unwrap_or_default();

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::times::Times;
 use crate::model::cluster::{MdmMember, MdmRole, Sds};
 use crate::model::id::{AgentId, NodeName, PlanId};
 use crate::model::node::{AgentFacts, Carries, NodeFacts};
@@ -21,6 +22,9 @@ use crate::work::seam::Packages;
 /// What a plan brings to another release. A gateway serves no data and keeps settings of the site's own: a person does that.
 const DRIVEN: [Component; 6] =
     [Component::Lia, Component::Mdm, Component::Sds, Component::Sdr, Component::Sdt, Component::Sdc];
+
+/// The stage that has the packages on the nodes.
+const PACKAGES: &str = "packages";
 
 /// How long things take and how careful to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,11 +43,22 @@ pub struct Habits {
     /// Nodes of one fault set at once.
     pub at_once: u32,
     pub limits: Limits,
+    /// How long steps took here, which says more than the guesses above.
+    pub times: Times,
+}
+
+impl Habits {
+    /// How long a step takes in all likelihood.
+    fn predicted(&self, step: &Step, generation: Generation) -> u32 {
+        let learned =
+            self.times.predict(&step.action, generation).map(|seconds| seconds.clamp(1, step.deadline_seconds));
+        learned.unwrap_or(step.predicted_seconds)
+    }
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        // First guesses, until the history of phases knows better.
+        // First guesses, until enough steps of a kind were seen.
         Self {
             apply: 180,
             reboot: 300,
@@ -53,6 +68,7 @@ impl Default for Habits {
             reboots: false,
             at_once: 1,
             limits: Limits::default(),
+            times: Times::default(),
         }
     }
 }
@@ -109,8 +125,14 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
     let mut report = BTreeMap::new();
     let servers = servers(fleet);
     let hosts: Vec<Host<'_>> = fleet.nodes.iter().map(|(name, facts)| host(name, facts, fleet, &servers)).collect();
-    let stages = match &request {
+    let generation = fleet.snapshot.generation;
+    let mut stages = match &request {
         Request::Upgrade { to, only } => upgrade(to, only, &hosts, fleet, habits, &mut report),
+        Request::Fetch { to, only } => {
+            let mut stages = upgrade(to, only, &hosts, fleet, habits, &mut report);
+            stages.retain(|stage| &*stage.name == PACKAGES);
+            stages
+        }
         Request::Reboot { node } => one(&hosts, node, &mut report, |host| {
             let mut steps = vec![];
             around(host, fleet, habits, MaintenanceMode::Instant, vec![reboot(habits)], None, &mut steps);
@@ -138,6 +160,9 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
         | Request::Expand { .. }
         | Request::RotateSecrets => Vec::new(),
     };
+    for step in stages.iter_mut().flat_map(|stage| &mut stage.tasks).flat_map(|task| &mut task.steps) {
+        step.predicted_seconds = habits.predicted(step, generation);
+    }
     for (_, task) in stages.iter().flat_map(|stage| stage.tasks.iter().map(move |task| (stage, task))) {
         let seconds: u32 = task.steps.iter().map(|step| step.predicted_seconds).sum();
         match report.entry(task.node.clone()).or_insert(Verdict::Planned(0)) {
@@ -270,7 +295,7 @@ fn upgrade(
     let verify =
         |components: Vec<Component>| step(Action::Verify { version: Some(to.into()), components }, 600, 30, Risk::None);
     let staging = wanted.iter().map(|host| task(host, vec![get(host)])).collect();
-    let mut stages = vec![stage("packages", Parallel::All, 16, false, staging)];
+    let mut stages = vec![stage(PACKAGES, Parallel::All, 16, false, staging)];
     let lia = vec![Component::Lia];
     let lias = wanted.iter().filter(|host| old(host, Component::Lia)).map(|host| {
         task(host, vec![get(host), step(apply(lia.clone()), 600, habits.apply, Risk::None), verify(lia.clone())])
@@ -347,7 +372,8 @@ fn around(
     steps: &mut Vec<Step>,
 ) {
     let reboots = work.iter().any(|step| step.action == Action::Reboot);
-    let seconds: u32 = work.iter().map(|step| step.predicted_seconds).sum::<u32>() + 120;
+    let generation = fleet.snapshot.generation;
+    let seconds: u32 = work.iter().map(|step| habits.predicted(step, generation)).sum::<u32>() + 120;
     let mode = match mode {
         // Instant mode is made for less than half an hour.
         MaintenanceMode::Instant if seconds >= 1800 && fleet.snapshot.generation >= Generation::V3_5 => {

@@ -4,6 +4,8 @@
 //! Whatever cannot be made durable ends the loop with an error, and the process
 //! with it: what the store holds is then read again.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,29 +15,36 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::jobs::{self, Memory};
+use super::jobs::{self, Looked, Memory};
 use super::mesos::Agents;
 use super::orders::{self, Obeyed};
 use super::plan::Habits;
+use super::recorder::{self, Pen, Recorder, Stored};
 use super::show::{self, Since};
+use super::syslog::Sink;
+use super::times;
 use crate::clock;
-use crate::config::Job;
+use crate::config::{Asks, Job};
 use crate::metrics::Own;
+use crate::model::chore::{Chore, Found};
+use crate::model::hold::ReasonKind;
 use crate::model::id::{PlanId, RunId, SystemId};
 use crate::model::lifecycle::{Answer, Lifecycle, Mode, Order, Refusal};
 use crate::model::picture::Picture;
 use crate::model::plan::{Approval, Plan};
 use crate::model::step::{self, StepId, StepKind};
 use crate::model::unit::Timestamp;
+use crate::model::version::Generation;
 use crate::store::{Batch, Desk, State, StoreError};
 use crate::watches::Gallery;
 use crate::work::advance::Wait;
+use crate::work::book::Book;
 use crate::work::engine;
 use crate::work::facts::{Facts, Policy};
 use crate::work::journal::{Broken, Journal};
 use crate::work::keep::{self, KeepError};
 use crate::work::record::{Effect, Record};
-use crate::work::seam::{Answers, Call, Errand, FiringNow, Line, Surroundings, UnderwayNow};
+use crate::work::seam::{Answers, Call, Errand, FiringNow, Line, LookAt, Surroundings, UnderwayNow};
 
 /// Deadlines and windows end between two polls too.
 const TICK: Duration = Duration::from_secs(1);
@@ -58,6 +67,10 @@ pub struct Settings {
     pub policy: Policy,
     pub habits: Habits,
     pub jobs: Vec<Job>,
+    /// The folder of the history.
+    pub history: PathBuf,
+    /// Where it goes too.
+    pub syslog: Option<Sink>,
 }
 
 /// What the loop is joined to.
@@ -71,6 +84,8 @@ pub struct Joints {
     pub firing: FiringNow,
     pub underway: watch::Sender<UnderwayNow>,
     pub errands: mpsc::UnboundedSender<Errand>,
+    /// Who looks at what the calendar asks for.
+    pub looks: mpsc::UnboundedSender<LookAt>,
     pub own: Arc<Own>,
 }
 
@@ -84,6 +99,18 @@ pub enum WorkError {
     Broken(#[from] Broken),
     #[error("the journal cannot be written")]
     Store(#[from] StoreError),
+    #[error("the history in {} cannot be opened", folder.display())]
+    History {
+        folder: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The ways back.
+struct Ways {
+    orders: Answers,
+    found: mpsc::UnboundedSender<(Box<str>, Found)>,
 }
 
 /// The work on one system.
@@ -96,9 +123,22 @@ pub struct Work {
     shown: watch::Sender<Arc<Lifecycle>>,
     waits: Vec<Wait>,
     since: Since,
-    answers: Answers,
+    answers: Ways,
     answered: mpsc::UnboundedReceiver<(StepId, step::Answer)>,
+    found: mpsc::UnboundedReceiver<(Box<str>, Found)>,
     memory: Memory,
+    /// Jobs that are being looked at in this life, and since when.
+    looking: BTreeMap<Box<str>, Timestamp>,
+    /// The journal before its newest run.
+    before: Option<Journal>,
+    /// The number of the first entry in the store, and of how many pieces those are that have several.
+    first: u64,
+    long: BTreeMap<u64, usize>,
+    pen: Pen,
+    /// Waits that are written down already.
+    noted: BTreeSet<(RunId, u32, ReasonKind)>,
+    /// Whether more is known of times than is stored.
+    learned: bool,
     /// What was shown: the end of the journal, plans on file, waits, and when.
     published: Option<(u64, usize, Vec<Wait>, Timestamp)>,
 }
@@ -108,7 +148,7 @@ impl Work {
     ///
     /// # Errors
     /// A journal that cannot be read.
-    pub fn new(settings: Settings, joints: Joints, state: &State) -> Result<(Self, Line), WorkError> {
+    pub fn new(mut settings: Settings, joints: Joints, state: &State) -> Result<(Self, Line, Recorder), WorkError> {
         let kept = keep::load(state, &settings.system)?;
         if kept.torn {
             warn!(system = %settings.system, "the last entry of the journal was torn; nothing was done for it, and it is left out");
@@ -118,10 +158,19 @@ impl Work {
         }
         let shown =
             watch::Sender::new(Arc::new(Lifecycle::nothing(settings.system.clone(), settings.mode, clock::now())));
-        let (line, calls) = Line::new(shown.subscribe());
+        let stored = Stored { first: kept.first, lines: kept.lines };
+        let (folder, syslog) = (settings.history.clone(), settings.syslog.clone());
+        let (recorder, pen, reader) = recorder::open(&folder, &settings.system, &stored, clock::now(), syslog)
+            .map_err(|source| WorkError::History { folder, source })?;
+        let long = (stored.first..).zip(&stored.lines).filter_map(|(number, line)| Some((number, keep::pieces(line)?)));
+        let long = long.collect();
+        settings.habits.times = times::load(state, &settings.system);
+        let (line, calls) = Line::new(shown.subscribe(), reader);
         // Claimed when the store was opened: nothing that an earlier life ordered is obeyed after the first order of this one.
         let epoch = state.epoch.0;
-        let (answers, answered) = mpsc::unbounded_channel();
+        let (orders, answered) = mpsc::unbounded_channel();
+        let (sender, found) = mpsc::unbounded_channel();
+        let answers = Ways { orders, found: sender };
         let (waits, since) = (Vec::new(), Since::new());
         let memory = jobs::load(state, &settings.system);
         let mut work = Self {
@@ -135,11 +184,19 @@ impl Work {
             since,
             answers,
             answered,
+            found,
             memory,
+            looking: BTreeMap::new(),
+            before: kept.before,
+            first: stored.first,
+            long,
+            pen,
+            noted: BTreeSet::new(),
+            learned: false,
             published: None,
         };
         work.publish();
-        Ok((work, line))
+        Ok((work, line, recorder))
     }
 
     /// The loop.
@@ -160,6 +217,7 @@ impl Work {
                 changed = self.joints.around.changed() => if changed.is_err() { return Ok(()) },
                 _ = tick.tick() => {}
                 Some((step, answer)) = self.answered.recv() => self.hear(step, answer).await?,
+                Some((job, found)) = self.found.recv() => self.found(&job, found).await?,
                 Some(call) = self.calls.recv() => self.obey(call).await?,
             }
             pictures.borrow_and_update();
@@ -195,11 +253,14 @@ impl Work {
                 firing: &firing,
             };
             let first = self.journal.len();
+            let generation = facts.snapshot().map(|snapshot| snapshot.generation);
+            let before = self.journal.book().open_run().is_some().then(|| self.journal.book().clone());
             let decided = engine::turn(&mut self.journal, facts, &self.settings.policy, self.epoch)?;
             self.waits = decided.turn.waits;
             if decided.entries.is_empty() {
-                return Ok(());
+                return self.note_waits().await;
             }
+            self.learn(before.as_ref(), &decided.turn.records, generation);
             self.commit(first, &decided.entries).await?;
             for record in &decided.turn.records {
                 self.say(record);
@@ -214,7 +275,7 @@ impl Work {
                     self.joints.own.reboot_ordered(&self.settings.system, run.plan.request.as_str());
                 }
                 // Nobody has it when the program is ending; the next life looks whether it happened.
-                let _ = self.joints.errands.send(Errand { step, effect, answers: self.answers.clone() });
+                let _ = self.joints.errands.send(Errand { step, effect, answers: self.answers.orders.clone() });
             }
         }
         warn!(system = %self.settings.system, "decisions follow each other without end; the next look goes on");
@@ -230,20 +291,72 @@ impl Work {
                 self.keep(&name, jobs::Kept::first(clock::now()), Batch::new()).await?;
                 continue;
             };
-            let Some((obeyed, kept)) = self.with_desk(|desk| jobs::look(&job, &kept, desk)).flatten() else { continue };
-            let says = kept.last.as_ref().map_or("", |(_, says)| says);
-            info!(system = %self.settings.system, job = %name, says, "a job was due");
-            self.file(obeyed.forget, obeyed.plan).await?;
-            let first = self.journal.len();
-            let entries = self.journal.append(&obeyed.records, clock::now())?;
-            let batch = keep::entries(&self.settings.system, first, &entries)?;
-            let result = kept.result;
-            self.keep(&name, kept, batch).await?;
-            if let Some(result) = result {
-                self.joints.own.job_fired(&self.settings.system, &name, result);
+            // What an earlier life was looking at is looked at anew: nothing of it is left.
+            if let (true, Asks::Chore(chore)) = (kept.is_looking(), &job.asks)
+                && !self.looking.contains_key(&name)
+            {
+                self.look_at(&name, chore.clone(), &kept);
+            }
+            let policy = &self.settings.policy;
+            let Some(looked) = self.with_desk(|desk| jobs::look(&job, &kept, desk, policy)).flatten() else { continue };
+            let chore = looked.chore.clone();
+            self.settle(&name, looked).await?;
+            if let (Some(chore), Some(kept)) = (chore, self.memory.get(&name).cloned()) {
+                self.look_at(&name, chore, &kept);
             }
         }
         Ok(())
+    }
+
+    /// What is known of a job now, with what it asked for, in one commit.
+    async fn settle(&mut self, name: &str, looked: Looked) -> Result<(), WorkError> {
+        let Looked { obeyed, kept, .. } = looked;
+        let says = kept.last.as_ref().map_or("", |(_, says)| says);
+        info!(system = %self.settings.system, job = name, says, "a job was due");
+        self.file(obeyed.forget, obeyed.plan).await?;
+        let (before, first) = (self.opening(&obeyed.records), self.journal.len());
+        let entries = self.journal.append(&obeyed.records, clock::now())?;
+        let batch = keep::entries(&self.settings.system, first, &entries)?;
+        let result = kept.result.filter(|_| !kept.is_looking());
+        self.keep(name, kept, batch).await?;
+        self.stored(first, &entries);
+        if let Some(before) = before {
+            self.put_away(before).await?;
+        }
+        if let Some(result) = result {
+            self.joints.own.job_fired(&self.settings.system, name, result);
+        }
+        Ok(())
+    }
+
+    /// Has somebody look, who says what he found.
+    fn look_at(&mut self, name: &str, chore: Chore, kept: &jobs::Kept) {
+        let due = kept.last.as_ref().map_or_else(clock::now, |(due, _)| *due);
+        let look = LookAt {
+            system: self.settings.system.clone(),
+            job: name.into(),
+            due,
+            chore,
+            answer: self.answers.found.clone(),
+        };
+        // Nobody has it when the program is ending; the next life looks again.
+        let _ = self.joints.looks.send(look);
+        self.looking.insert(name.into(), clock::now());
+    }
+
+    /// What a look found.
+    async fn found(&mut self, name: &str, found: Found) -> Result<(), WorkError> {
+        let since = self.looking.remove(name);
+        let job = self.settings.jobs.iter().find(|job| &*job.schedule.name == name).cloned();
+        let (Some(job), Some(kept)) = (job, self.memory.get(name).cloned()) else { return Ok(()) };
+        if let Some(since) = since {
+            let took = (clock::now() - since).to_std().unwrap_or_default();
+            self.joints.own.job_ran(&self.settings.system, name, took);
+        }
+        match self.with_desk(|desk| jobs::heard(&job, &kept, found, desk)) {
+            Some(looked) => self.settle(name, looked).await,
+            None => Ok(()),
+        }
     }
 
     /// A run that a job began ended.
@@ -314,9 +427,18 @@ impl Work {
     /// A plan first, then the records that may name it.
     async fn write(&mut self, obeyed: Obeyed) -> Result<(), WorkError> {
         self.file(obeyed.forget, obeyed.plan).await?;
-        let first = self.journal.len();
+        let (before, first) = (self.opening(&obeyed.records), self.journal.len());
         let entries = self.journal.append(&obeyed.records, clock::now())?;
-        self.commit(first, &entries).await
+        self.commit(first, &entries).await?;
+        match before {
+            Some(before) => self.put_away(before).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The journal as it is, when a run is about to be opened.
+    fn opening(&self, records: &[Record]) -> Option<Journal> {
+        records.iter().any(|record| matches!(record, Record::Opened { .. })).then(|| self.journal.clone())
     }
 
     async fn file(&mut self, forget: Vec<PlanId>, plan: Option<Plan>) -> Result<(), WorkError> {
@@ -337,12 +459,73 @@ impl Work {
         Ok(())
     }
 
-    async fn commit(&self, first: u64, entries: &[Vec<u8>]) -> Result<(), WorkError> {
+    async fn commit(&mut self, first: u64, entries: &[Vec<u8>]) -> Result<(), WorkError> {
         if entries.is_empty() {
             return Ok(());
         }
-        let batch: Batch = keep::entries(&self.settings.system, first, entries)?;
-        self.durable(batch).await
+        let mut batch: Batch = keep::entries(&self.settings.system, first, entries)?;
+        if std::mem::take(&mut self.learned) {
+            // Numbers and words cannot fail to be written.
+            let value = serde_json::to_vec(&self.settings.habits.times).unwrap_or_default();
+            batch = batch.put(times::key(&self.settings.system)?, value);
+        }
+        self.durable(batch).await?;
+        self.stored(first, entries);
+        Ok(())
+    }
+
+    /// What was made durable goes into the history.
+    fn stored(&mut self, first: u64, entries: &[Vec<u8>]) {
+        self.long.extend((first..).zip(entries).filter_map(|(number, line)| Some((number, keep::pieces(line)?))));
+        self.pen.append(entries.to_vec());
+    }
+
+    /// Keeps how long the steps took that are confirmed now.
+    fn learn(&mut self, before: Option<&Book>, records: &[Record], generation: Option<Generation>) {
+        let (Some(before), Some(generation)) = (before, generation) else { return };
+        let now = self.journal.book().at.unwrap_or_else(clock::now);
+        for record in records {
+            self.learned |= self.settings.habits.times.take(before, record, generation, now);
+        }
+    }
+
+    /// Writes down what is waited for so long that it belongs into the history.
+    async fn note_waits(&mut self) -> Result<(), WorkError> {
+        let now = clock::now();
+        self.since = show::held_since(&self.since, &self.waits, now);
+        let lasting = show::lasting(&self.since, &self.waits, &self.noted, now);
+        if lasting.is_empty() {
+            return Ok(());
+        }
+        let (keys, records): (Vec<_>, Vec<Record>) = lasting.into_iter().unzip();
+        let first = self.journal.len();
+        let entries = self.journal.append(&records, now)?;
+        self.commit(first, &entries).await?;
+        self.noted.extend(keys);
+        Ok(())
+    }
+
+    /// When a run is opened, those before the last one are put away: the history has them.
+    async fn put_away(&mut self, opened: Journal) -> Result<(), WorkError> {
+        self.noted.clear();
+        let Some(earlier) = self.before.replace(opened) else { return Ok(()) };
+        if earlier.book().runs.is_empty() || !self.pen.is_flushed().await {
+            return Ok(());
+        }
+        let system = self.settings.system.clone();
+        let filed = self.journal.book().plans.clone();
+        let gone = self.journal.put_away(&earlier);
+        let plans: Vec<Arc<Plan>> = gone.iter().filter_map(|id| filed.get(id).cloned()).collect();
+        for batch in keep::put_away(&system, &earlier, self.first, &self.long, &plans)? {
+            self.durable(batch).await?;
+        }
+        self.first = earlier.len();
+        self.long.retain(|number, _| *number >= earlier.len());
+        if let Some(before) = &mut self.before {
+            before.put_away(&earlier);
+        }
+        info!(%system, entries = self.first, "runs that are over were put away; `sio history` has them");
+        Ok(())
     }
 
     /// Nothing is done for what is not durable; a disk in doubt ends the process.
@@ -394,7 +577,13 @@ impl Work {
         let Settings { system, mode, .. } = &self.settings;
         let shown = show::lifecycle(system, *mode, book, &self.waits, &self.since, now);
         let jobs = self.settings.jobs.iter().map(|job| jobs::shown(job, self.memory.get(&job.schedule.name), now));
-        let shown = Lifecycle { jobs: jobs.collect(), ..shown };
+        let shown = Lifecycle {
+            jobs: jobs.collect(),
+            times: self.settings.habits.times.shown(),
+            entries: self.journal.len(),
+            head: self.journal.head().to_owned(),
+            ..shown
+        };
         self.joints.own.work(&shown);
         self.shown.send_replace(Arc::new(shown));
         let picture = self.picture();

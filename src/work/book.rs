@@ -10,9 +10,13 @@ use super::facts::AlertName;
 use super::record::{Duty, Effect, End, Obligation, Record};
 use crate::model::hold::Override;
 use crate::model::id::{NodeName, PlanId, RunId};
+use crate::model::lifecycle::{RunPast, in_words};
 use crate::model::plan::{Approval, Plan, Step, Task};
-use crate::model::step::{Answer, StepKind, StepState};
+use crate::model::step::{Action, Answer, MaintenanceMode, StepKind, StepState};
 use crate::model::unit::Timestamp;
+
+/// Runs that were put away and of which a line is left.
+pub const PAST: usize = 20;
 
 /// How long after an order it may still arrive: our requests give up after
 /// 30 s, and what is in a gateway's or master's queue then is done within as
@@ -73,6 +77,12 @@ pub struct TaskState {
     pub refused: Option<(Timestamp, Answer)>,
     /// Orders given for the step at hand.
     pub attempts: u32,
+    /// Since when data of the node has had one copy, while that is so by our doing.
+    #[serde(default)]
+    pub single_since: Option<Timestamp>,
+    /// Seconds for which it had.
+    #[serde(default)]
+    pub single_seconds: i64,
 }
 
 /// One execution of a plan.
@@ -98,7 +108,78 @@ pub struct Run {
     pub ended_at: Option<Timestamp>,
 }
 
+impl TaskState {
+    /// Of a task that is not begun.
+    pub const fn fresh(at: Timestamp) -> Self {
+        Self {
+            standing: Standing::Waiting,
+            place: 0,
+            step: StepState::Pending,
+            since: at,
+            began_at: None,
+            undo: Vec::new(),
+            touched: BTreeMap::new(),
+            adrift: BTreeMap::new(),
+            boot_id: None,
+            well_since: None,
+            overdue: None,
+            refused: None,
+            attempts: 0,
+            single_since: None,
+            single_seconds: 0,
+        }
+    }
+}
+
 impl Run {
+    /// A run of which nothing is begun.
+    pub fn of(
+        id: RunId,
+        plan: Arc<Plan>,
+        plan_id: PlanId,
+        approval: Approval,
+        baseline: BTreeSet<AlertName>,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            tasks: plan.tasks().map(|_| TaskState::fresh(at)).collect(),
+            plan,
+            plan_id,
+            approval,
+            baseline,
+            opened_at: at,
+            paused: None,
+            cancelled: None,
+            halted: None,
+            failures: 0,
+            overrides: Vec::new(),
+            end: None,
+            ended_at: None,
+        }
+    }
+
+    /// It in a line.
+    pub fn past(&self) -> RunPast {
+        let (end, why) = self.ending();
+        RunPast {
+            id: self.id.clone(),
+            what: in_words(&self.plan.request),
+            opened_at: self.opened_at,
+            end: end.to_owned(),
+            why,
+        }
+    }
+
+    /// How it ended, in a word, and why.
+    pub fn ending(&self) -> (&'static str, Option<Box<str>>) {
+        match &self.end {
+            Some(End::Done) | None => ("done", None),
+            Some(End::Cancelled) => ("cancelled", self.cancelled.clone().map(|by| format!("by {by}").into())),
+            Some(End::Halted { why }) => ("halted", Some(why.clone())),
+        }
+    }
+
     /// The tasks of the plan, each with its stage and its state.
     pub fn each(&self) -> impl Iterator<Item = (u32, usize, &Task, &TaskState)> {
         let numbered = self.plan.tasks().zip(&self.tasks).zip(0..);
@@ -135,6 +216,12 @@ pub struct Book {
     pub epoch: u64,
     /// When the last record was written.
     pub at: Option<Timestamp>,
+    /// Runs that are over and of which only the history has all.
+    #[serde(default)]
+    pub put_away: u64,
+    /// The newest of them, the newest last.
+    #[serde(default)]
+    pub past: Vec<RunPast>,
 }
 
 /// Why a record does not fit what is written before it: the journal is damaged, or we have a bug.
@@ -163,6 +250,35 @@ impl Book {
     /// The run that is not over, of which there is at most one.
     pub fn open_run(&self) -> Option<&Run> {
         self.runs.values().map(|run| &**run).find(|run| run.end.is_none())
+    }
+
+    /// How many runs there ever were.
+    pub fn runs_ever(&self) -> u64 {
+        self.put_away + self.runs.len() as u64
+    }
+
+    /// Leaves a line of each of these runs, and gives the plans that no other run is of. One that is not over stays.
+    pub(super) fn put_away(&mut self, runs: &BTreeSet<RunId>) -> Vec<PlanId> {
+        let mut gone: Vec<Arc<Run>> = Vec::new();
+        self.runs.retain(|id, run| {
+            let goes = runs.contains(id) && run.end.is_some();
+            if goes {
+                gone.push(Arc::clone(run));
+            }
+            !goes
+        });
+        gone.sort_by_key(|run| run.opened_at);
+        self.put_away += gone.len() as u64;
+        self.past.extend(gone.iter().map(|run| run.past()));
+        let surplus = self.past.len().saturating_sub(PAST);
+        self.past.drain(..surplus);
+        let unused: BTreeSet<PlanId> = gone.into_iter().map(|run| run.plan_id.clone()).collect();
+        let unused: Vec<PlanId> =
+            unused.into_iter().filter(|id| self.runs.values().all(|run| run.plan_id != *id)).collect();
+        for id in &unused {
+            self.plans.remove(id);
+        }
+        unused
     }
 
     /// The obligation for a duty.
@@ -207,6 +323,11 @@ impl Book {
         }
     }
 
+    fn action_at_hand(&self, id: &RunId, task: u32) -> Option<Action> {
+        let (_, _, task, state) = self.runs.get(id)?.each().nth(task as usize)?;
+        Some(Run::step_at_hand(task, state)?.action.clone())
+    }
+
     fn kind_at_hand(&self, id: &RunId, task: u32) -> Option<StepKind> {
         let (_, _, task, state) = self.runs.get(id)?.each().nth(task as usize)?;
         Some(Run::step_at_hand(task, state)?.action.kind())
@@ -221,37 +342,7 @@ impl Book {
                 }
                 let plan_id = plan.clone();
                 let plan = self.plans.get(plan).ok_or_else(|| Misfit::NoPlan(plan_id.clone()))?;
-                let fresh = TaskState {
-                    standing: Standing::Waiting,
-                    place: 0,
-                    step: StepState::Pending,
-                    since: at,
-                    began_at: None,
-                    undo: Vec::new(),
-                    touched: BTreeMap::new(),
-                    adrift: BTreeMap::new(),
-                    boot_id: None,
-                    well_since: None,
-                    overdue: None,
-                    refused: None,
-                    attempts: 0,
-                };
-                let opened = Run {
-                    id: run.clone(),
-                    tasks: plan.tasks().map(|_| fresh.clone()).collect(),
-                    plan: Arc::clone(plan),
-                    plan_id,
-                    approval: approval.clone(),
-                    baseline: baseline.clone(),
-                    opened_at: at,
-                    paused: None,
-                    cancelled: None,
-                    halted: None,
-                    failures: 0,
-                    overrides: Vec::new(),
-                    end: None,
-                    ended_at: None,
-                };
+                let opened = Run::of(run.clone(), Arc::clone(plan), plan_id, approval.clone(), baseline.clone(), at);
                 self.runs.insert(run.clone(), Arc::new(opened));
             }
             Record::Began { run, task } => {
@@ -324,6 +415,7 @@ impl Book {
                 }
             }
             Record::Confirmed { run, task, place } => {
+                let action = self.action_at_hand(run, *task);
                 let (planned, state) = self.task(run, *task, "a confirmation", Standing::in_work)?;
                 if state.place != *place {
                     return Err(Misfit::NotSo {
@@ -332,6 +424,19 @@ impl Book {
                         standing: state.standing.clone(),
                         what: "a confirmation of another step",
                     });
+                }
+                match action {
+                    // In instant maintenance what lies on the node is frozen, until it was copied back.
+                    Some(Action::EnterMaintenance { mode: MaintenanceMode::Instant }) => {
+                        // The order may have been obeyed as soon as it was given.
+                        state.single_since = state.touched.get(&StepKind::EnterMaintenance).copied();
+                    }
+                    Some(Action::AwaitResync) => {
+                        if let Some(since) = state.single_since.take() {
+                            state.single_seconds += (at - since).num_seconds();
+                        }
+                    }
+                    _ => {}
                 }
                 state.place += 1;
                 state.step = StepState::Pending;
@@ -369,6 +474,9 @@ impl Book {
                 if *counts {
                     self.run(run)?.failures += 1;
                 }
+            }
+            Record::Waited { run, task, .. } => {
+                self.task(run, *task, "a wait", |_| true)?;
             }
             Record::Overdue { run, task, why } => {
                 self.task(run, *task, "a delay", Standing::in_work)?.1.overdue = Some(why.clone());

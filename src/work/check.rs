@@ -294,7 +294,18 @@ pub fn covers(approval: &Approval, plan: &Plan, facts: &Facts<'_>) -> BTreeSet<U
             if facts.now >= *until {
                 not("this moment: it has run out");
             }
-            if !matches!(&plan.request, Request::Upgrade { to: wanted, .. } if wanted == to) {
+            let is_asked = match &plan.request {
+                Request::Upgrade { to: wanted, .. } | Request::Fetch { to: wanted, .. } => wanted == to,
+                // The node is in the selection.
+                Request::Reboot { .. } | Request::Maintain { .. } => to.is_empty() && !selection.is_empty(),
+                Request::Rollout
+                | Request::Finalise { .. }
+                | Request::Replace { .. }
+                | Request::Remove { .. }
+                | Request::Expand { .. }
+                | Request::RotateSecrets => false,
+            };
+            if !is_asked {
                 not("this request");
             }
             if plan.risk() > *max_risk || plan.risk() == Risk::Irreversible {

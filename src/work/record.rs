@@ -138,6 +138,12 @@ pub enum Record {
         task: u32,
         since: Option<Timestamp>,
     },
+    /// A task has waited for this for a while.
+    Waited {
+        run: RunId,
+        task: u32,
+        why: Box<str>,
+    },
     /// A task is given up, and these steps lead back.
     Failed {
         run: RunId,

@@ -121,6 +121,12 @@ pub(super) fn jobs(overview: &Overview) -> Markup {
                                     td {
                                         @if let Some(last) = job.last { (moment(last, overview.now)) " " }
                                         @if let Some(outcome) = &job.outcome { span class={ "chip " (job.tone.as_str()) } { (outcome) } }
+                                        @if !job.found.is_empty() {
+                                            details {
+                                                summary { "What was found" }
+                                                ul { @for line in &job.found { li { (line) } } }
+                                            }
+                                        }
                                     }
                                 }
                             }
