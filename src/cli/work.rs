@@ -71,6 +71,23 @@ pub(super) enum Planned {
         #[command(flatten)]
         whose: Whose,
     },
+    /// Makes a plan that takes a node out for good: its data moves away first
+    Remove {
+        /// The node
+        node: String,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Makes a plan that takes a node out whose place another one has
+    Replace {
+        /// The node
+        node: String,
+        /// The node in its place, which the rollout has made ready
+        #[arg(long)]
+        with: String,
+        #[command(flatten)]
+        whose: Whose,
+    },
     /// Makes a plan that keeps a node in maintenance while somebody works on it
     Maintenance {
         /// The node
@@ -192,6 +209,10 @@ pub(super) async fn planned(what: Planned, asker: &mut Asker<'_>) -> u8 {
         }
         Planned::Finalise { to, whose } => (Request::Finalise { to: to.into() }, whose),
         Planned::Reboot { node, whose } => (Request::Reboot { node: NodeName::new(&node) }, whose),
+        Planned::Remove { node, whose } => (Request::Remove { node: NodeName::new(&node) }, whose),
+        Planned::Replace { node, with, whose } => {
+            (Request::Replace { node: NodeName::new(&node), by: NodeName::new(&with) }, whose)
+        }
         Planned::Maintenance { node, time, mode, why, whose } => {
             let mode = match mode.as_deref() {
                 None => None,
@@ -349,6 +370,9 @@ pub(super) fn render(all: &[Lifecycle], now: Timestamp) -> String {
         for (node, until) in &of.held {
             let until = until.map_or_else(|| "released".to_owned(), |until| until.to_string());
             line(&mut text, &format!("  {node} is held until {until}"));
+        }
+        for node in &of.retired {
+            line(&mut text, &format!("  {node} was taken out for good; `sio release {node}` lets it come back"));
         }
         for (version, why) in &of.quarantined {
             line(&mut text, &format!("  version {version} is quarantined: {why}"));

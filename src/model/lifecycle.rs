@@ -142,6 +142,9 @@ pub struct Lifecycle {
     /// Nodes that a person holds.
     #[serde(default)]
     pub held: BTreeMap<NodeName, Option<Timestamp>>,
+    /// Nodes that were taken out for good; `sio release` lets one come back.
+    #[serde(default)]
+    pub retired: BTreeSet<NodeName>,
     /// Versions that failed.
     #[serde(default)]
     pub quarantined: BTreeMap<Box<str>, Box<str>>,
@@ -349,6 +352,7 @@ impl Lifecycle {
             past: Vec::new(),
             plans: Vec::new(),
             held: BTreeMap::new(),
+            retired: BTreeSet::new(),
             quarantined: BTreeMap::new(),
             obligations: Vec::new(),
             jobs: Vec::new(),

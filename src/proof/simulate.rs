@@ -14,6 +14,7 @@ use super::judge::Judge;
 use super::site::Site;
 use crate::model::id::RunId;
 use crate::model::node::Carries;
+use crate::model::lifecycle::in_words;
 use crate::model::plan::{Approval, Limits, Request};
 use crate::model::step::StepKind;
 use crate::model::unit::Timestamp;
@@ -36,6 +37,8 @@ pub struct Play {
     /// The process dies at each of these turns that decide something.
     pub die_at: BTreeMap<u32, Death>,
     pub release: Release,
+    /// The last host is taken out for good, before anything else is asked for.
+    pub removes: bool,
 }
 
 impl Play {
@@ -43,7 +46,7 @@ impl Play {
     pub fn of(seed: u64, nodes: u32, events: u32) -> Self {
         let releases = [Release::V2_0, Release::V2_6, Release::V3_0, Release::V3_6];
         let release = releases[seed as usize % releases.len()];
-        Self { seed, nodes, events, only: None, die_at: BTreeMap::new(), release }
+        Self { seed, nodes, events, only: None, die_at: BTreeMap::new(), release, removes: false }
     }
 
     /// Plays it.
@@ -109,6 +112,9 @@ fn simulate(play: &Play) -> Outcome {
 impl Stage {
     fn new(play: &Play) -> Result<Self, crate::work::journal::Broken> {
         let mut site = Site::new(play.nodes, play.release, ChaCha8Rng::seed_from_u64(play.seed), play.seed);
+        if play.removes {
+            site.free_last();
+        }
         if play.seed.is_multiple_of(3)
             && let Some(host) = site.hosts.values_mut().rev().find(|host| host.mdm.is_none())
         {
@@ -290,9 +296,15 @@ impl Stage {
             limits: Limits { failures: 1 + (self.play.seed % 2) as u32, ..Limits::default() },
             times: Default::default(),
         };
-        let request = Request::Upgrade { to: to.clone(), only: BTreeSet::new() };
+        let leaves = self.site.hosts.values().next_back().map(|host| host.name.clone());
+        let removal = leaves.filter(|_| self.play.removes && self.controller.journal.book().retired.is_empty());
+        let request = match removal {
+            Some(node) => Request::Remove { node },
+            None => Request::Upgrade { to: to.clone(), only: BTreeSet::new() },
+        };
+        let asked = in_words(&request);
         let proposal = plan(request, &fleet, &habits, None, now);
-        if !proposal.plan.has(StepKind::Apply) {
+        if !proposal.plan.has(StepKind::Apply) && !proposal.plan.has(StepKind::Evacuate) {
             return;
         }
         let run = RunId::new(&format!("run-{}", self.runs + 1));
@@ -327,8 +339,10 @@ impl Stage {
             }
         }
         self.runs += 1;
-        self.site.to = to.clone();
-        self.tell(format_args!("{run} begins: upgrade to {to}"));
+        if asked.starts_with("upgrade") {
+            self.site.to = to;
+        }
+        self.tell(format_args!("{run} begins: {asked}"));
         if let Err(error) = self.controller.told(&records, &mut self.disk, now) {
             self.bad(format_args!("I19: {error}"));
         }

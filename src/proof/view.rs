@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::cluster::{
-    Device, MdmAlert, MdmCluster, MdmMember, MdmRole, ProtectionDomain, Sdc, Sds, SdsAddress, StoragePool, System,
+    Device, Mapping, MdmAlert, MdmCluster, MdmMember, MdmRole, ProtectionDomain, Sdc, Sds, SdsAddress, StoragePool,
+    System, Volume,
 };
 use crate::model::id::{ObjectId, SystemId};
 use crate::model::snapshot::{Part, Snapshot, Table};
 use crate::model::state::Seen;
 use crate::model::stats::{Columns, Stat, StatKind, StatTable, Statistics};
-use crate::model::unit::Timestamp;
+use crate::model::unit::{Ratio, Timestamp};
 use crate::model::version::{Generation, ProductVersion};
 use crate::sim::world::{self, Id, World};
 
@@ -47,6 +48,7 @@ pub(super) fn snapshot(world: &World, generation: Generation, seq: u64, at: Time
     snapshot.sds = part(at, Table::new(world.sds.values().map(sds).collect()));
     snapshot.devices = part(at, Table::new(world.devices.values().map(device).collect()));
     snapshot.sdcs = part(at, Table::new(world.sdcs.values().map(sdc).collect()));
+    snapshot.volumes = part(at, Table::new(world.volumes.values().map(volume).collect()));
     snapshot.alerts = part(at, world.alerts().filter(|alert| alert.cleared.is_none()).map(alert).collect());
     snapshot.statistics = part(at, statistics(world));
     snapshot
@@ -127,7 +129,7 @@ fn pool(pool: &world::Pool) -> StoragePool {
         domain: Some(id(pool.domain)),
         media: None,
         layout: None,
-        spare: None,
+        spare: Some(Ratio::from_percent(pool.spare_percent as f64)),
         rebuild_enabled: Some(pool.rebuild_enabled),
         rebalance_enabled: Some(pool.rebalance_enabled),
         zero_padding: None,
@@ -190,6 +192,22 @@ fn device(device: &world::Device) -> Device {
         end_of_life: None,
         smart: None,
         long_operations: None,
+    }
+}
+
+fn volume(volume: &world::Volume) -> Volume {
+    let mapping = |sdc: &world::Id| Mapping { sdc: id(*sdc), limit_iops: None, limit_bandwidth: None, access_mode: None };
+    Volume {
+        id: id(volume.id),
+        name: None,
+        kind: Seen::read("ThickProvisioned"),
+        size: None,
+        pool: Some(id(volume.pool)),
+        vtree: None,
+        ancestor: None,
+        created: None,
+        mapped_to_all: false,
+        mappings: volume.mapped.iter().map(mapping).collect(),
     }
 }
 

@@ -69,6 +69,10 @@ pub fn tasks(action: &Action, boot_id: &str, site: &Site, choose: &Choose) -> Re
         Action::Rollback { version, components } => {
             Ok(packages(version, components)?.into_iter().map(install).map(Task::PutBack).collect())
         }
+        Action::Uninstall { components } => {
+            let all = components.iter().map(|component| Ok(Task::Remove { component: of_agents(*component, site)? }));
+            all.collect()
+        }
         Action::Reboot => Ok(vec![Task::Reboot { boot_id: boot_id.to_owned() }]),
         Action::Drain
         | Action::SwitchMdm
@@ -84,6 +88,8 @@ pub fn tasks(action: &Action, boot_id: &str, site: &Site, choose: &Choose) -> Re
         | Action::Reactivate
         | Action::Soak { .. }
         | Action::Evacuate
+        | Action::KeepSds
+        | Action::RemoveSdc { .. }
         | Action::Finalise => Err(format!("{} is nothing that the agent of a node does", action.kind())),
     }
 }

@@ -85,7 +85,7 @@ pub fn obey(order: &Order, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer)
             written(Ok(vec![Record::HeldNode { node: node.clone(), until: *until, by: by.into() }]))
         }
         Order::Release { node } => {
-            if !book.held.contains_key(node) {
+            if !book.held.contains_key(node) && !book.retired.contains(node) {
                 return Err(Refusal::Missing(format!("{node} is not held")));
             }
             written(Ok(vec![Record::Released { node: node.clone(), by: by.into() }]))
@@ -136,15 +136,15 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
         | Request::Fetch { .. }
         | Request::Reboot { .. }
         | Request::Maintain { .. }
-        | Request::Finalise { .. } => {}
-        Request::Rollout
         | Request::Replace { .. }
         | Request::Remove { .. }
+        | Request::Finalise { .. } => {}
+        Request::Rollout
         | Request::Expand { .. }
         | Request::RotateSecrets => {
             return Err(Refusal::Wrong(
-                "this version plans upgrades, restarts, maintenances and the end of an upgrade; do the rest by hand, \
-                 with the node held"
+                "this version plans upgrades, restarts, maintenances, removals, replacements and the end of an upgrade; do \
+                 the rest by hand, with the node held"
                     .to_owned(),
             ));
         }

@@ -85,6 +85,8 @@ fn step(step: &Step) -> String {
         Action::Rollback { version, components: all } => format!("put back {} {version}", components(all)),
         Action::EnterMaintenance { mode } => format!("enter {mode} maintenance"),
         Action::Soak { seconds } => format!("watch for {seconds} s"),
+        Action::Uninstall { components: all } => format!("take away {}", components(all)),
+        Action::Evacuate => "move its data away and take it out".to_owned(),
         Action::Handwork => "work by hand".to_owned(),
         action => action.kind().as_str().replace('_', " "),
     }
@@ -114,6 +116,7 @@ pub fn lifecycle(
         past: over.into_iter().map(Run::past).chain(book.past.iter().rev().cloned()).take(PAST).collect(),
         plans,
         held: book.held.clone(),
+        retired: book.retired.clone(),
         quarantined: book.quarantined.clone(),
         obligations: book
             .obligations

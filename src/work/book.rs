@@ -11,7 +11,7 @@ use super::record::{Duty, Effect, End, Obligation, Record};
 use crate::model::hold::Override;
 use crate::model::id::{NodeName, PlanId, RunId};
 use crate::model::lifecycle::{RunPast, in_words};
-use crate::model::plan::{Approval, Plan, Step, Task};
+use crate::model::plan::{Approval, Plan, Request, Step, Task};
 use crate::model::step::{Action, Answer, MaintenanceMode, StepKind, StepState};
 use crate::model::unit::Timestamp;
 
@@ -209,6 +209,9 @@ pub struct Book {
     pub runs: BTreeMap<RunId, Arc<Run>>,
     pub obligations: Vec<Obligation>,
     pub held: BTreeMap<NodeName, Option<Timestamp>>,
+    /// Nodes that were taken out for good.
+    #[serde(default)]
+    pub retired: BTreeSet<NodeName>,
     pub quarantined: BTreeMap<Box<str>, Box<str>>,
     /// When the last order may have changed something: what was seen before says nothing of now.
     pub changed_at: Option<Timestamp>,
@@ -491,6 +494,11 @@ impl Book {
                 }
                 run.end = Some(end.clone());
                 run.ended_at = Some(at);
+                // Nobody makes it ready again until a person lets it come back.
+                if let (End::Done, Request::Remove { node } | Request::Replace { node, .. }) = (end, &run.plan.request) {
+                    let node = node.clone();
+                    self.retired.insert(node);
+                }
             }
             Record::Paused { run, by } => self.run(run)?.paused = Some(by.clone()),
             Record::Resumed { run, .. } => self.run(run)?.paused = None,
@@ -503,6 +511,7 @@ impl Book {
             }
             Record::Released { node, .. } => {
                 self.held.remove(node);
+                self.retired.remove(node);
             }
             Record::Overridden { run, given } => self.run(run)?.overrides.push(given.clone()),
             Record::Quarantined { version, why } => {
@@ -522,6 +531,9 @@ const fn touched_by(effect: &Effect) -> StepKind {
         Effect::Enter { .. } => StepKind::EnterMaintenance,
         Effect::Exit { .. } => StepKind::ExitMaintenance,
         Effect::SwitchMdm { .. } => StepKind::SwitchMdm,
+        Effect::RemoveSds { .. } => StepKind::Evacuate,
+        Effect::KeepSds { .. } => StepKind::KeepSds,
+        Effect::RemoveSdc { .. } => StepKind::RemoveSdc,
         Effect::Finalise => StepKind::Finalise,
         Effect::Drain { .. } => StepKind::Drain,
         Effect::Reactivate { .. } => StepKind::Reactivate,

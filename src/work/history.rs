@@ -158,6 +158,8 @@ fn object(effect: &Effect) -> String {
     match effect {
         Effect::Enter { sds, mode } | Effect::Exit { sds, mode } => format!(" (SDS {sds}, {mode})"),
         Effect::SwitchMdm { to } => format!(" (to MDM {to})"),
+        Effect::RemoveSds { sds } | Effect::KeepSds { sds } => format!(" (SDS {sds})"),
+        Effect::RemoveSdc { sdc } => format!(" (SDC {sdc})"),
         Effect::Finalise => String::new(),
         Effect::Drain { agent } | Effect::Reactivate { agent } => format!(" (Mesos agent {agent})"),
         Effect::Order { permit, .. } => format!(" ({} on {})", permit.action.kind(), permit.node),

@@ -11,6 +11,7 @@ mod gate;
 mod jobs;
 mod kept;
 mod mistakes;
+mod removal;
 mod scene;
 mod seeds;
 mod speed;
