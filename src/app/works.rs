@@ -277,7 +277,7 @@ fn job(job: &lifecycle::JobShown) -> JobShown {
             Some(
                 JobResult::Refused | JobResult::LeftOut | JobResult::Missed | JobResult::Unwell | JobResult::Unknown,
             ) => Tone::Warn,
-            Some(JobResult::Looking) => Tone::Busy,
+            None if job.looking.is_some() => Tone::Busy,
             Some(JobResult::Began | JobResult::Proposed | JobResult::Nothing | JobResult::Well) | None => Tone::Good,
         },
     }
@@ -402,6 +402,7 @@ mod tests {
             last_success: None,
             kind: "upgrade".to_owned(),
             found: Vec::new(),
+            looking: None,
         };
         let jobs = vec![
             line("never", Vec::new(), Some("missed: the controller was not there in time")),

@@ -400,6 +400,9 @@ fn jobs(all: &[Lifecycle]) -> String {
         if let (Some(due), Some(result)) = (&job.last_due, &job.last_result) {
             line(&mut text, &format!("  last {due}: {result}"));
         }
+        if let Some(due) = job.looking {
+            line(&mut text, &format!("  {due} is being looked at"));
+        }
         for found in &job.found {
             line(&mut text, &format!("    {found}"));
         }

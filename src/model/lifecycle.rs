@@ -262,8 +262,6 @@ pub enum JobResult {
     LeftOut,
     /// Nobody was there for it in time.
     Missed,
-    /// It is being looked at.
-    Looking,
     /// It was looked at, or kept, and all is well.
     Well,
     /// It was looked at, and something is not well; or it could not be done.
@@ -275,14 +273,13 @@ pub enum JobResult {
 
 impl JobResult {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::Began,
         Self::Proposed,
         Self::Nothing,
         Self::Refused,
         Self::LeftOut,
         Self::Missed,
-        Self::Looking,
         Self::Well,
         Self::Unwell,
         Self::Unknown,
@@ -297,7 +294,6 @@ impl JobResult {
             Self::Refused => "refused",
             Self::LeftOut => "left_out",
             Self::Missed => "missed",
-            Self::Looking => "looking",
             Self::Well => "well",
             Self::Unwell => "unwell",
             Self::Unknown => "unknown",
@@ -336,6 +332,9 @@ pub struct JobShown {
     /// What was found, what is not well first.
     #[serde(default)]
     pub found: Vec<String>,
+    /// The time for which it is being looked at now.
+    #[serde(default)]
+    pub looking: Option<Timestamp>,
     /// The last time that something good came of it.
     #[serde(default)]
     pub last_success: Option<Timestamp>,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::health;
@@ -21,6 +22,9 @@ use crate::work::facts::Policy;
 /// Times that are shown beforehand.
 const UPCOMING: usize = 3;
 
+/// Nobody waits longer for rules that are not judged.
+const PATIENCE: TimeDelta = TimeDelta::seconds(60);
+
 /// What is kept of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -39,26 +43,24 @@ pub struct Kept {
     /// What was found, what is not well first.
     #[serde(default)]
     pub found: Vec<String>,
+    /// The firing for which it is being looked at, by this life or one that ended meanwhile.
+    #[serde(default)]
+    pub looking: Option<Timestamp>,
 }
 
 impl Kept {
     /// Of a job that is seen for the first time: it fires for nothing that was before.
     pub const fn first(until: Timestamp) -> Self {
-        Self { settled: Settled { until }, last: None, result: None, good_at: None, found: Vec::new() }
+        Self { settled: Settled { until }, last: None, result: None, good_at: None, found: Vec::new(), looking: None }
     }
 
     fn then(&self, settled: Settled, due: Timestamp, says: String, result: JobResult) -> Self {
         let good_at = if result.is_good() { Some(due) } else { self.good_at };
-        Self { settled, last: Some((due, says)), result: Some(result), good_at, found: Vec::new() }
+        Self { settled, last: Some((due, says)), result: Some(result), good_at, found: Vec::new(), looking: None }
     }
 
     fn with(self, found: Found) -> Self {
         Self { found: found.lines, ..self }
-    }
-
-    /// Whether it is being looked at, by this life or one that ended meanwhile.
-    pub fn is_looking(&self) -> bool {
-        self.result == Some(JobResult::Looking)
     }
 }
 
@@ -100,12 +102,12 @@ pub fn look(job: &Job, kept: &Kept, desk: &Desk<'_>, policy: &Policy) -> Option<
     let open = match &job.asks {
         // One run at a time: while any is open, a firing overlaps.
         Asks::Work(_) => desk.book.open_run().is_some(),
-        Asks::Chore(_) => kept.is_looking(),
+        Asks::Chore(_) => kept.looking.is_some(),
     };
     match job.schedule.look(kept.settled, open, now) {
         Verdict::Wait { .. } => None,
         // What is not over yet is told when it is.
-        Verdict::Omit { settled, .. } if kept.is_looking() => Some(Looked::kept(Kept { settled, ..kept.clone() })),
+        Verdict::Omit { settled, .. } if kept.looking.is_some() => Some(Looked::kept(Kept { settled, ..kept.clone() })),
         Verdict::Omit { due, why, settled } => {
             let result = match why {
                 Omitted::Missed { .. } => JobResult::Missed,
@@ -124,17 +126,25 @@ pub fn look(job: &Job, kept: &Kept, desk: &Desk<'_>, policy: &Policy) -> Option<
                 let (obeyed, says, result) = fire(job, request, desk);
                 Some(Looked { obeyed, ..Looked::kept(kept.then(settled, due, says, result)) })
             }
+            // Alerts are judged a moment after each poll; what they say of this one is waited for.
+            Asks::Chore(Chore::HealthCheck) if is_behind(desk) && now - due < PATIENCE => None,
             Asks::Chore(Chore::HealthCheck) => {
                 let found = health::table(desk, policy);
                 let result = result(&found);
                 Some(Looked::kept(kept.then(settled, due, found.says.clone(), result).with(found)))
             }
             Asks::Chore(chore) => {
-                let kept = kept.then(settled, due, "it is being looked at".to_owned(), JobResult::Looking);
+                // What was found last stands until something else is.
+                let kept = Kept { settled, looking: Some(due), ..kept.clone() };
                 Some(Looked { chore: Some(chore.clone()), ..Looked::kept(kept) })
             }
         },
     }
+}
+
+/// Whether the rules were not yet judged by the newest snapshot.
+fn is_behind(desk: &Desk<'_>) -> bool {
+    desk.facts.snapshot().is_some_and(|snapshot| snapshot.seq != desk.facts.firing.seq)
 }
 
 const fn result(found: &Found) -> JobResult {
@@ -143,7 +153,7 @@ const fn result(found: &Found) -> JobResult {
 
 /// What follows from what was found. Packages that are whole here are asked for on the nodes.
 pub fn heard(job: &Job, kept: &Kept, found: Found, desk: &Desk<'_>) -> Looked {
-    let due = kept.last.as_ref().map_or(desk.facts.now, |(due, _)| *due);
+    let due = kept.looking.unwrap_or(desk.facts.now);
     let (mut says, mut of, mut obeyed) = (found.says.clone(), result(&found), Obeyed::default());
     if let (Asks::Chore(Chore::ArtefactPrefetch { to: Some(to), only }), true) = (&job.asks, found.is_well) {
         let request = Request::Fetch { to: to.clone(), only: only.clone() };
@@ -232,6 +242,7 @@ pub fn shown(job: &Job, kept: Option<&Kept>, now: Timestamp) -> JobShown {
         last_result: last.map(|(_, says)| says),
         result: kept.and_then(|kept| kept.result),
         found: kept.map(|kept| kept.found.clone()).unwrap_or_default(),
+        looking: kept.and_then(|kept| kept.looking),
         last_success: kept.and_then(|kept| kept.good_at),
     }
 }

@@ -292,7 +292,7 @@ impl Work {
                 continue;
             };
             // What an earlier life was looking at is looked at anew: nothing of it is left.
-            if let (true, Asks::Chore(chore)) = (kept.is_looking(), &job.asks)
+            if let (Some(_), Asks::Chore(chore)) = (kept.looking, &job.asks)
                 && !self.looking.contains_key(&name)
             {
                 self.look_at(&name, chore.clone(), &kept);
@@ -311,13 +311,14 @@ impl Work {
     /// What is known of a job now, with what it asked for, in one commit.
     async fn settle(&mut self, name: &str, looked: Looked) -> Result<(), WorkError> {
         let Looked { obeyed, kept, .. } = looked;
-        let says = kept.last.as_ref().map_or("", |(_, says)| says);
+        let last = kept.last.as_ref().filter(|_| kept.looking.is_none());
+        let says = last.map_or("it is being looked at", |(_, says)| says);
         info!(system = %self.settings.system, job = name, says, "a job was due");
         self.file(obeyed.forget, obeyed.plan).await?;
         let (before, first) = (self.opening(&obeyed.records), self.journal.len());
         let entries = self.journal.append(&obeyed.records, clock::now())?;
         let batch = keep::entries(&self.settings.system, first, &entries)?;
-        let result = kept.result.filter(|_| !kept.is_looking());
+        let result = kept.result.filter(|_| kept.looking.is_none());
         self.keep(name, kept, batch).await?;
         self.stored(first, &entries);
         if let Some(before) = before {
@@ -331,7 +332,7 @@ impl Work {
 
     /// Has somebody look, who says what he found.
     fn look_at(&mut self, name: &str, chore: Chore, kept: &jobs::Kept) {
-        let due = kept.last.as_ref().map_or_else(clock::now, |(due, _)| *due);
+        let due = kept.looking.unwrap_or_else(clock::now);
         let look = LookAt {
             system: self.settings.system.clone(),
             job: name.into(),

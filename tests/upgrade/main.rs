@@ -7,5 +7,6 @@ mod history;
 mod jobs;
 #[path = "../support/port.rs"]
 mod port;
+mod removal;
 mod runs;
 mod site;

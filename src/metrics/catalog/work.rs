@@ -72,7 +72,7 @@ pub(super) fn families() -> Vec<Family> {
         system.gauge(
             "scaleio_job_last_result",
             &["job_name", "result"],
-            "What the last firing came to: 1 for one of began, proposed, nothing, refused, left_out, missed, looking, well, unwell and unknown.",
+            "What the last firing came to: 1 for one of began, proposed, nothing, refused, left_out, missed, well, unwell and unknown.",
             "jobs",
             Rule::Registry,
         ),
