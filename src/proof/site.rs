@@ -254,9 +254,7 @@ impl Site {
             Effect::RemoveSds { sds } => {
                 self.of_sds(sds, SdsCommand::Remove { force: false }, |sds| Deed::Leaving { step: step.clone(), sds })
             }
-            Effect::KeepSds { sds } => {
-                self.of_sds(sds, SdsCommand::AbortRemove, |_| Deed::Kept { step: step.clone() })
-            }
+            Effect::KeepSds { sds } => self.of_sds(sds, SdsCommand::AbortRemove, |_| Deed::Kept { step: step.clone() }),
             Effect::RemoveSdc { sdc } => {
                 let Some(at) = self.world.sdcs.keys().copied().find(|at| id::<SdcId>(*at) == *sdc) else {
                     return refused("no such SDC");

@@ -196,7 +196,7 @@ fn device(device: &world::Device) -> Device {
 }
 
 fn volume(volume: &world::Volume) -> Volume {
-    let mapping = |sdc: &world::Id| Mapping { sdc: id(*sdc), limit_iops: None, limit_bandwidth: None, access_mode: None };
+    let mapping = |sdc: &Id| Mapping { sdc: id(*sdc), limit_iops: None, limit_bandwidth: None, access_mode: None };
     Volume {
         id: id(volume.id),
         name: None,

@@ -139,9 +139,7 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
         | Request::Replace { .. }
         | Request::Remove { .. }
         | Request::Finalise { .. } => {}
-        Request::Rollout
-        | Request::Expand { .. }
-        | Request::RotateSecrets => {
+        Request::Rollout | Request::Expand { .. } | Request::RotateSecrets => {
             return Err(Refusal::Wrong(
                 "this version plans upgrades, restarts, maintenances, removals, replacements and the end of an upgrade; do \
                  the rest by hand, with the node held"

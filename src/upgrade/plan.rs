@@ -440,7 +440,9 @@ fn removal(
     if let Some(by) = by {
         let serves = |host: &&Host<'_>| {
             host.name == by
-                && host.sds.is_some_and(|sds| sds.connection.is(Connection::Connected) && sds.membership.is(Membership::Joined))
+                && host.sds.is_some_and(|sds| {
+                    sds.connection.is(Connection::Connected) && sds.membership.is(Membership::Joined)
+                })
         };
         let Some(other) = hosts.iter().find(serves) else {
             return cannot(by, "it does not serve yet; the rollout must have made it ready first, see `sio nodes`");

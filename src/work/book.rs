@@ -495,7 +495,8 @@ impl Book {
                 run.end = Some(end.clone());
                 run.ended_at = Some(at);
                 // Nobody makes it ready again until a person lets it come back.
-                if let (End::Done, Request::Remove { node } | Request::Replace { node, .. }) = (end, &run.plan.request) {
+                if let (End::Done, Request::Remove { node } | Request::Replace { node, .. }) = (end, &run.plan.request)
+                {
                     let node = node.clone();
                     self.retired.insert(node);
                 }

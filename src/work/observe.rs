@@ -118,9 +118,8 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
             None | Some(_) => Leaving::Over,
         }),
         Action::Uninstall { components } => host(&|host| {
-            let gone = |component: &Component| {
-                !host.installed.contains_key(component) && !host.running.contains(component)
-            };
+            let gone =
+                |component: &Component| !host.installed.contains_key(component) && !host.running.contains(component);
             components.iter().all(gone)
         }),
         Action::RemoveSdc { sdc } => match facts.snapshot().and_then(|snapshot| snapshot.sdcs.as_ref()) {

@@ -58,7 +58,7 @@ pub enum StepKind {
 
 impl StepKind {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Stage,
         Self::Drain,
         Self::SwitchMdm,

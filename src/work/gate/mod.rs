@@ -180,12 +180,10 @@ impl Ask<'_> {
                 storage::client_is_away(self, &mut holds);
             }
             Action::Verify { .. } | Action::AwaitResync | Action::Soak { .. } => {}
-            Action::AddMember
-            | Action::SwitchClusterMode { .. }
-            | Action::AddSds
-            | Action::AddDevice { .. } => holds.push(Reason::WaitsForEffect {
-                what: format!("a driver for {}: this version has none", action.kind()).into(),
-            }),
+            Action::AddMember | Action::SwitchClusterMode { .. } | Action::AddSds | Action::AddDevice { .. } => holds
+                .push(Reason::WaitsForEffect {
+                    what: format!("a driver for {}: this version has none", action.kind()).into(),
+                }),
         }
         holds.gate(self)
     }
