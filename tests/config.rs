@@ -659,6 +659,30 @@ fn windows_and_blackouts_are_read_and_each_mistake_in_them_is_told_with_the_mend
             "lifecycle.blackout[0].last",
             "before the first",
         ),
+        // Windows in which nothing ever fits.
+        (
+            "[[lifecycle.window]]\ndays = [\"sat\"]\nfrom = \"01:00\"\nuntil = \"01:05\"",
+            "lifecycle.window[0].until",
+            "none could ever be begun",
+        ),
+        (
+            "[lifecycle]\nsoak = \"2h\"\n[[lifecycle.window]]\ndays = [\"sat\"]\nfrom = \"23:00\"\nuntil = \"00:30\"",
+            "lifecycle.window[0].until",
+            "open for 1h 30m",
+        ),
+        ("[lifecycle]\nsyslog = \"/dev/log\"", "lifecycle.syslog", "unix:/dev/log"),
+        ("[lifecycle]\nsyslog = \"tcp://host\"", "lifecycle.syslog", "no place of a system log"),
+        ("[lifecycle.alertmanager]\nurls = []", "lifecycle.alertmanager.urls", "the list is empty"),
+        (
+            "[lifecycle.alertmanager]\nurls = [\"https://am\"]\nmatchers = [\"severity: page\"]",
+            "lifecycle.alertmanager.matchers",
+            "is no matcher",
+        ),
+        (
+            "[lifecycle.alertmanager]\nurls = [\"https://am\"]\nevery = \"5m\"",
+            "lifecycle.alertmanager.every",
+            "between 1s and 1m",
+        ),
     ] {
         let said = load(&format!("{toml}\n")).unwrap_err();
         assert!(said.contains(key) && said.contains(says), "{toml}: {said}");

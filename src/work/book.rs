@@ -348,6 +348,7 @@ impl Book {
                 let opened = Run::of(run.clone(), Arc::clone(plan), plan_id, approval.clone(), baseline.clone(), at);
                 self.runs.insert(run.clone(), Arc::new(opened));
             }
+            Record::Accepted { run, .. } => drop(self.run(run)?.id.clone()),
             Record::Began { run, task } => {
                 let (_, state) = self.task(run, *task, "a beginning", |at| *at == Standing::Waiting)?;
                 state.standing = Standing::Working;
