@@ -309,7 +309,7 @@ fn the_values_of_the_example_are_the_defaults() {
 
 #[test]
 fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_out() {
-    const ABSENT: [&str; 16] = [
+    const ABSENT: [&str; 18] = [
         "systems.",
         "mail.",
         "mesos.",
@@ -324,6 +324,8 @@ fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_o
         "web.tokens.",
         "web.proxy.",
         "lifecycle.window",
+        "lifecycle.syslog",
+        "lifecycle.alertmanager",
         "lifecycle.blackout",
         "jobs",
     ];

@@ -246,7 +246,8 @@ pub(super) async fn told(what: Told, asker: &mut Asker<'_>) -> u8 {
             return asker.show(&whose.whom, &question, |all: Vec<Lifecycle>| jobs(&all)).await;
         }
         Told::Approve { plan, accept, whose } => {
-            let read = |word: &String| StepKind::ALL.into_iter().find(|step| step.as_str() == *word).ok_or(word.clone());
+            let read =
+                |word: &String| StepKind::ALL.into_iter().find(|step| step.as_str() == *word).ok_or(word.clone());
             match accept.iter().map(read).collect::<Result<_, _>>() {
                 Ok(accept) => (Order::Approve { plan, accept }, whose),
                 Err(word) => return super::fail(&anyhow::anyhow!("{word:?} is no step; `sio plan` names them")),

@@ -205,8 +205,8 @@ fn asks(section: &mut Section<'_>) -> Option<Asks> {
     let kind = match kind {
         Some(kind) => kind,
         None if section.said("kind") => return None,
-        None if section.said("upgrade_to") && !section.said("reboot") => "upgrade",
-        None if section.said("reboot") && !section.said("upgrade_to") => "reboot",
+        None if section.has("upgrade_to") && !section.has("reboot") => "upgrade",
+        None if section.has("reboot") && !section.has("upgrade_to") => "reboot",
         None => {
             let mend = r#"write kind = "health_check", or upgrade_to = "VERSION", or reboot = "NODE""#;
             section.note_self(complain("a job asks for one thing", mend));
@@ -305,5 +305,11 @@ fn standing(mut section: Section<'_>) -> Option<Standing> {
     });
     section.finish();
     let modes = modes.unwrap_or_else(|| [MaintenanceMode::Instant, MaintenanceMode::Protected].into());
-    Some(Standing { by: by?.into(), until: until?, modes, max_risk: risk.unwrap_or(Risk::Medium), accept: accept.unwrap_or_default() })
+    Some(Standing {
+        by: by?.into(),
+        until: until?,
+        modes,
+        max_risk: risk.unwrap_or(Risk::Medium),
+        accept: accept.unwrap_or_default(),
+    })
 }

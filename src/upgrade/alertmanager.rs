@@ -192,8 +192,12 @@ mod tests {
         let systems = [SystemId::new("prod"), SystemId::new("lab")].into();
         let own = ["ScaleioSdsDisconnected".to_owned()].into();
         let others = concerning(&asked, &SystemId::new("prod"), &systems, &own);
-        let named = |set: &BTreeSet<(Box<str>, Box<str>)>| set.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>();
-        assert_eq!((named(&others.critical), named(&others.mild)), (vec!["Power".into(), "Switch".into()], vec!["Disk".into()]));
+        let named =
+            |set: &BTreeSet<(Box<str>, Box<str>)>| set.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>();
+        assert_eq!(
+            (named(&others.critical), named(&others.mild)),
+            (vec!["Power".into(), "Switch".into()], vec!["Disk".into()])
+        );
         assert_eq!(others.begun_at, Some(at));
     }
 
@@ -207,12 +211,15 @@ mod tests {
             let mut head = vec![0; 4096];
             let read = stream.read(&mut head).await.unwrap();
             let body = r#"[{"labels":{"alertname":"A","severity":"critical"},"status":{"state":"active"},"new":1}]"#;
-            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            let answer =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
             stream.write_all(answer.as_bytes()).await.unwrap();
             String::from_utf8_lossy(&head[..read]).into_owned()
         });
         let settings = AlertGate {
-            urls: ["http://127.0.0.1:1".to_owned(), format!("http://{there}/am/")].map(|url| url.parse().unwrap()).into(),
+            urls: ["http://127.0.0.1:1".to_owned(), format!("http://{there}/am/")]
+                .map(|url| url.parse().unwrap())
+                .into(),
             matchers: vec!["team=\"storage\"".to_owned()],
             every: std::time::Duration::from_secs(1),
             way: config::HttpWay::plain(),
@@ -223,7 +230,8 @@ mod tests {
         seen.changed().await.unwrap();
         assert_eq!(seen.borrow().as_ref().unwrap().alerts.len(), 1);
         let head = server.await.unwrap();
-        let wanted = "GET /am/api/v2/alerts?active=true&silenced=false&inhibited=false&filter=team%3D%22storage%22 HTTP/1.1";
+        let wanted =
+            "GET /am/api/v2/alerts?active=true&silenced=false&inhibited=false&filter=team%3D%22storage%22 HTTP/1.1";
         assert!(head.starts_with(wanted), "{head}");
         stop.cancel();
         task.await.unwrap();

@@ -214,12 +214,7 @@ fn unproven(plan: &Plan, desk: &Desk<'_>) -> BTreeSet<StepKind> {
     steps.filter(|step| evidence::of_step(*step, generation).is_unproven()).collect()
 }
 
-fn approve(
-    name: &str,
-    accept: &BTreeSet<StepKind>,
-    by: &str,
-    desk: &Desk<'_>,
-) -> Result<(Obeyed, Answer), Refusal> {
+fn approve(name: &str, accept: &BTreeSet<StepKind>, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal> {
     if desk.mode == Mode::Observe {
         let text = "lifecycle.mode is \"observe\", so nothing is ever done; set it to \"propose\" to have approved plans carried out";
         return Err(Refusal::Conflict(text.to_owned()));
