@@ -309,7 +309,7 @@ fn the_values_of_the_example_are_the_defaults() {
 
 #[test]
 fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_out() {
-    const ABSENT: [&str; 16] = [
+    const ABSENT: [&str; 18] = [
         "systems.",
         "mail.",
         "mesos.",
@@ -324,6 +324,8 @@ fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_o
         "web.tokens.",
         "web.proxy.",
         "lifecycle.window",
+        "lifecycle.syslog",
+        "lifecycle.alertmanager",
         "lifecycle.blackout",
         "jobs",
     ];
@@ -658,6 +660,30 @@ fn windows_and_blackouts_are_read_and_each_mistake_in_them_is_told_with_the_mend
             "[[lifecycle.blackout]]\nname = \"x\"\nfirst = \"2026-12-24\"\nlast = \"2026-12-23\"",
             "lifecycle.blackout[0].last",
             "before the first",
+        ),
+        // Windows in which nothing ever fits.
+        (
+            "[[lifecycle.window]]\ndays = [\"sat\"]\nfrom = \"01:00\"\nuntil = \"01:05\"",
+            "lifecycle.window[0].until",
+            "none could ever be begun",
+        ),
+        (
+            "[lifecycle]\nsoak = \"2h\"\n[[lifecycle.window]]\ndays = [\"sat\"]\nfrom = \"23:00\"\nuntil = \"00:30\"",
+            "lifecycle.window[0].until",
+            "open for 1h 30m",
+        ),
+        ("[lifecycle]\nsyslog = \"/dev/log\"", "lifecycle.syslog", "unix:/dev/log"),
+        ("[lifecycle]\nsyslog = \"tcp://host\"", "lifecycle.syslog", "no place of a system log"),
+        ("[lifecycle.alertmanager]\nurls = []", "lifecycle.alertmanager.urls", "the list is empty"),
+        (
+            "[lifecycle.alertmanager]\nurls = [\"https://am\"]\nmatchers = [\"severity: page\"]",
+            "lifecycle.alertmanager.matchers",
+            "is no matcher",
+        ),
+        (
+            "[lifecycle.alertmanager]\nurls = [\"https://am\"]\nevery = \"5m\"",
+            "lifecycle.alertmanager.every",
+            "between 1s and 1m",
         ),
     ] {
         let said = load(&format!("{toml}\n")).unwrap_err();

@@ -1,6 +1,6 @@
 //! How is the work on systems joined to the rest: store, pictures, rules, gateways, and hosts?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{gateway, spawn};
 use crate::alert::explain::explained_by;
+use crate::alert::rules;
 use crate::config::{Config, Syslog};
 use crate::gateway::Role;
 use crate::mesos::operator::Operator;
@@ -20,6 +21,7 @@ use crate::model::id::SystemId;
 use crate::model::lifecycle::Lifecycle;
 use crate::model::plan::Limits;
 use crate::store::{Desk, State};
+use crate::upgrade::alertmanager::{Seen, Watcher, concerning};
 use crate::upgrade::hands::{Hands, Others};
 use crate::upgrade::mesos::Drainer;
 use crate::upgrade::plan::Habits;
@@ -27,7 +29,7 @@ use crate::upgrade::recorder::Recorder;
 use crate::upgrade::run::{Joints, Settings, Work};
 use crate::upgrade::syslog;
 use crate::watches::Gallery;
-use crate::work::facts::{Firing, Policy};
+use crate::work::facts::{Firing, Others, Policy};
 use crate::work::seam::{FiringNow, Line, LookAt, Surroundings, UnderwayNow};
 
 /// Who is at hand for the hosts of a system.
@@ -43,6 +45,7 @@ pub(super) struct Joined {
 pub(super) struct AtWork {
     each: Vec<(Work, Hands, Recorder)>,
     syslog: Option<(Syslog, String, mpsc::Receiver<syslog::Line>)>,
+    watcher: Option<Watcher>,
     lines: BTreeMap<SystemId, Line>,
     underway: watch::Sender<UnderwayNow>,
     /// Held, so that who waits for news of hosts goes on waiting.
@@ -64,7 +67,16 @@ impl AtWork {
     ) -> anyhow::Result<Self> {
         let underway = watch::Sender::new(UnderwayNow::new());
         let nobody = watch::Sender::new(Arc::new(Surroundings::default()));
-        let firing = firing(fired, underway.subscribe());
+        let (watcher, others) = match &config.lifecycle.alertmanager {
+            Some(settings) => Watcher::new(settings.clone()).map(|(watcher, seen)| (Some(watcher), Some(seen)))?,
+            None => (None, None),
+        };
+        let names = config.systems.keys().cloned().collect();
+        let own_rules = match &others {
+            Some(_) => own_rules(config),
+            None => BTreeSet::new(),
+        };
+        let firing = beside(firing(fired, underway.subscribe()), others, names, own_rules);
         let (drains, drained) = mpsc::unbounded_channel();
         let agents = watch::Sender::default();
         let drainer = match &config.mesos {
@@ -107,7 +119,7 @@ impl AtWork {
             lines.insert(system.clone(), line);
             each.push((work, hands, recorder));
         }
-        Ok(Self { each, syslog, lines, underway, nobody, drainer })
+        Ok(Self { each, syslog, watcher, lines, underway, nobody, drainer })
     }
 
     /// The steps under way.
@@ -126,7 +138,10 @@ impl AtWork {
     }
 
     pub(super) fn spawn(self, tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>, stop: &CancellationToken) {
-        let Self { each, nobody, drainer, syslog, .. } = self;
+        let Self { each, nobody, drainer, syslog, watcher, .. } = self;
+        if let Some(watcher) = watcher {
+            spawn(tasks, "watcher of the site's Alertmanager", watcher.run(stop.clone()));
+        }
         if let Some((to, host, lines)) = syslog {
             spawn(tasks, "lines to the system log", syslog::run(to, host, lines, stop.clone()));
         }
@@ -177,6 +192,28 @@ fn settings(system: &SystemId, config: &Config) -> Settings {
         history: config.store.path.with_extension("work"),
         syslog: None,
     }
+}
+
+/// The names of the alerts of our own rules.
+fn own_rules(config: &Config) -> BTreeSet<String> {
+    let loaded = config.alerts.enabled.then(|| rules::load(&config.alerts, &config.poll));
+    let rules = loaded.and_then(Result::ok);
+    rules.iter().flat_map(|rules| &rules.alerts).map(|alert| alert.name.rule.clone()).collect()
+}
+
+/// What the site's own Alertmanager says, beside what our rules do.
+fn beside(
+    ours: FiringNow,
+    others: Option<watch::Receiver<Seen>>,
+    systems: BTreeSet<SystemId>,
+    own: BTreeSet<String>,
+) -> FiringNow {
+    let Some(others) = others else { return ours };
+    Arc::new(move |system| {
+        let seen = others.borrow().clone();
+        let said = seen.map_or_else(Others::default, |asked| concerning(&asked, system, &systems, &own));
+        Firing { others: Some(said), ..ours(system) }
+    })
 }
 
 /// What our rules say of a system, without what the work itself explains. Rules

@@ -12,7 +12,7 @@ use crate::model::hold::ReasonKind;
 use crate::model::id::NodeName;
 use crate::model::lifecycle::{Answer, Lifecycle, Order, PlanShown, RunShown, TaskShown};
 use crate::model::plan::Request;
-use crate::model::step::MaintenanceMode;
+use crate::model::step::{MaintenanceMode, StepKind};
 use crate::model::unit::Timestamp;
 
 /// Which system, which controller, and who asks.
@@ -123,6 +123,9 @@ pub(super) enum Told {
     Approve {
         /// The hash
         plan: String,
+        /// A step that was only concluded, and never seen in use, is done all the same; may be given several times
+        #[arg(long = "accept-unproven", value_name = "STEP")]
+        accept: Vec<String>,
         #[command(flatten)]
         whose: Whose,
     },
@@ -242,7 +245,14 @@ pub(super) async fn told(what: Told, asker: &mut Asker<'_>) -> u8 {
             let question = Question::get("/api/v1/runs");
             return asker.show(&whose.whom, &question, |all: Vec<Lifecycle>| jobs(&all)).await;
         }
-        Told::Approve { plan, whose } => (Order::Approve { plan }, whose),
+        Told::Approve { plan, accept, whose } => {
+            let read =
+                |word: &String| StepKind::ALL.into_iter().find(|step| step.as_str() == *word).ok_or(word.clone());
+            match accept.iter().map(read).collect::<Result<_, _>>() {
+                Ok(accept) => (Order::Approve { plan, accept }, whose),
+                Err(word) => return super::fail(&anyhow::anyhow!("{word:?} is no step; `sio plan` names them")),
+            }
+        }
         Told::Pause { whose } => (Order::Pause, whose),
         Told::Resume { whose } => (Order::Resume, whose),
         Told::Cancel { whose } => (Order::Cancel, whose),
@@ -306,7 +316,11 @@ fn said(answer: &Answer) -> String {
             if plan.stages.is_empty() {
                 line(&mut text, "nothing is to be done");
             } else if plan.unsafe_because.is_empty() {
-                line(&mut text, &format!("carry it out with: sio approve {}", plan.id));
+                let accept: String = plan.unproven.iter().map(|step| format!(" --accept-unproven {step}")).collect();
+                if !accept.is_empty() {
+                    line(&mut text, "some steps were only concluded for this generation, and never seen in use");
+                }
+                line(&mut text, &format!("carry it out with: sio approve {}{accept}", plan.id));
             }
             for why in &plan.unsafe_because {
                 line(&mut text, &format!("it would not be carried out: {why}"));

@@ -12,7 +12,7 @@ use crate::model::id::{NodeName, SystemId};
 use crate::model::lifecycle::in_words;
 use crate::model::plan::{Request, Risk};
 use crate::model::schedule::{Missed, Overlap, Schedule};
-use crate::model::step::MaintenanceMode;
+use crate::model::step::{MaintenanceMode, StepKind};
 use crate::model::unit::Timestamp;
 use crate::model::window::{Calendar, Zone};
 
@@ -68,6 +68,8 @@ pub struct Standing {
     pub modes: BTreeSet<MaintenanceMode>,
     /// The worst that a step may cost.
     pub max_risk: Risk,
+    /// Steps that were only concluded and are accepted.
+    pub accept: BTreeSet<StepKind>,
 }
 
 /// A job that is later than this was missed.
@@ -203,8 +205,8 @@ fn asks(section: &mut Section<'_>) -> Option<Asks> {
     let kind = match kind {
         Some(kind) => kind,
         None if section.said("kind") => return None,
-        None if section.said("upgrade_to") && !section.said("reboot") => "upgrade",
-        None if section.said("reboot") && !section.said("upgrade_to") => "reboot",
+        None if section.has("upgrade_to") && !section.has("reboot") => "upgrade",
+        None if section.has("reboot") && !section.has("upgrade_to") => "reboot",
         None => {
             let mend = r#"write kind = "health_check", or upgrade_to = "VERSION", or reboot = "NODE""#;
             section.note_self(complain("a job asks for one thing", mend));
@@ -294,7 +296,20 @@ fn standing(mut section: Section<'_>) -> Option<Standing> {
             r#"write "none", "low" or "medium""#,
         )),
     });
+    let accept = section.take("accept_unproven", |found| {
+        let read = |word: &str| {
+            let known = StepKind::ALL.into_iter().find(|step| step.as_str() == word);
+            known.ok_or_else(|| complain(format!("{word:?} is no step"), r#"write "enter_maintenance""#))
+        };
+        found.list()?.into_iter().map(read).collect::<Result<BTreeSet<_>, _>>()
+    });
     section.finish();
     let modes = modes.unwrap_or_else(|| [MaintenanceMode::Instant, MaintenanceMode::Protected].into());
-    Some(Standing { by: by?.into(), until: until?, modes, max_risk: risk.unwrap_or(Risk::Medium) })
+    Some(Standing {
+        by: by?.into(),
+        until: until?,
+        modes,
+        max_risk: risk.unwrap_or(Risk::Medium),
+        accept: accept.unwrap_or_default(),
+    })
 }

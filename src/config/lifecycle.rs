@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveTime};
 
+use super::receiver::{self, AlertGate};
 use super::section::{Complaint, Found, Section, complain};
 use crate::model::lifecycle::Mode;
 use crate::model::window::{Blackout, Calendar, Day, Window, Zone};
 
 /// `[lifecycle]`: upgrades, restarts and maintenances.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Lifecycle {
     /// What is done at all.
     pub mode: Mode,
@@ -31,6 +32,8 @@ pub struct Lifecycle {
     pub margin: u64,
     /// Where the history goes too; none: nowhere.
     pub syslog: Option<Syslog>,
+    /// The site's own Alertmanager, whose alerts hold all work; none: only our rules do.
+    pub alertmanager: Option<AlertGate>,
 }
 
 /// A system log that takes lines of RFC 5424.
@@ -83,6 +86,7 @@ impl Default for Lifecycle {
             reboots: false,
             margin: 0,
             syslog: None,
+            alertmanager: None,
         }
     }
 }
@@ -121,10 +125,12 @@ pub(super) fn read(mut section: Section<'_>) -> Lifecycle {
     let margin = section.take("margin_gib", |found| {
         found.number()?.checked_mul(1 << 30).ok_or_else(|| complain("the number is too large", "write 100"))
     });
+    let alertmanager = section.optional_section("alertmanager").and_then(receiver::alert_gate);
     let syslog = section.take("syslog", |found| syslog_at(found.text()?));
     let zone = section.take("time_zone", zone).unwrap_or(Zone::UTC);
+    let least = soak.unwrap_or(default.soak);
     let windows =
-        section.list_of_sections("window").into_iter().filter_map(|window| self::window(window, zone)).collect();
+        section.list_of_sections("window").into_iter().filter_map(|window| self::window(window, zone, least)).collect();
     let blackouts = section
         .list_of_sections("blackout")
         .into_iter()
@@ -141,6 +147,7 @@ pub(super) fn read(mut section: Section<'_>) -> Lifecycle {
         reboots: reboots.unwrap_or(default.reboots),
         margin: margin.unwrap_or(default.margin),
         syslog,
+        alertmanager,
     }
 }
 
@@ -150,7 +157,7 @@ fn zone(found: &Found<'_>) -> Result<Zone, Complaint> {
         .ok_or_else(|| complain(format!("{name:?} is no IANA time zone"), r#"write a place, such as "Europe/Berlin""#))
 }
 
-fn window(mut section: Section<'_>, zone: Zone) -> Option<Window> {
+fn window(mut section: Section<'_>, zone: Zone, least: Duration) -> Option<Window> {
     let days = section.require("days", r#"write days = ["sat", "sun"]"#, |found| {
         let mut days = BTreeSet::new();
         for word in found.list()? {
@@ -174,6 +181,18 @@ fn window(mut section: Section<'_>, zone: Zone) -> Option<Window> {
     };
     let from = section.require("from", r#"write from = "22:00""#, time);
     let until = section.require("until", r#"write until = "04:00""#, time);
+    if let (Some(from), Some(until)) = (from, until) {
+        // One that ends when it begins is open for a day; one that ends before is open past midnight.
+        let length = (until - from).to_std().unwrap_or_else(|_| DAY - (from - until).to_std().unwrap_or_default());
+        if !length.is_zero() && length <= least {
+            let what = format!(
+                "the window is open for {}, and each node is watched for {} after its work, so none could ever be begun",
+                humantime::format_duration(length),
+                humantime::format_duration(least)
+            );
+            section.note("until", complain(what, "close it later, or set lifecycle.soak to less"));
+        }
+    }
     let own = section.take("time_zone", self::zone);
     section.finish();
     Some(Window { days: days?, from: from?, until: until?, zone: own.unwrap_or(zone) })

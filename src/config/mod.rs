@@ -38,7 +38,7 @@ pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_ke
 pub use mesos::{Hidden, MasterUrl, Masters, MastersInZooKeeper, Mesos, is_in_sandbox};
 pub use notify::{Escalate, Inhibit, Notify, Quiet, Route, Weekly};
 pub use problem::{ConfigErrors, Place, Problem};
-pub use receiver::{Alertmanager, Credentials, HttpWay, Webhook};
+pub use receiver::{AlertGate, Alertmanager, Credentials, HttpWay, Webhook};
 pub use secret::Secret;
 pub use system::{parse_gateway, parse_name, parse_pin, read_password};
 pub use web::{Web, WebProxy, WebToken, WebUser};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::hold::{Hardness, ReasonKind};
 use super::id::{NodeName, PlanId, RunId, SystemId};
 use super::plan::{Request, Risk};
+use super::step::StepKind;
 use super::unit::Timestamp;
 
 /// What may be done without asking again.
@@ -42,7 +43,12 @@ pub enum Order {
     /// Make a plan and show it.
     Plan { request: Request },
     /// Carry out the plan of this hash, or of the only one that begins so.
-    Approve { plan: String },
+    Approve {
+        plan: String,
+        /// Steps that were only concluded and shall be done all the same.
+        #[serde(default)]
+        accept: BTreeSet<StepKind>,
+    },
     /// Begin nothing more.
     Pause,
     /// Go on.
@@ -105,6 +111,9 @@ pub struct PlanShown {
     /// Why it would not be carried out.
     #[serde(default)]
     pub unsafe_because: Vec<String>,
+    /// Steps that were only concluded; who approves it must accept each.
+    #[serde(default)]
+    pub unproven: Vec<String>,
 }
 
 /// A stage of a plan.

@@ -39,6 +39,8 @@ pub struct Play {
     pub release: Release,
     /// The last host is taken out for good, before anything else is asked for.
     pub removes: bool,
+    /// At this turn that decides something a person cancels.
+    pub cancel_at: Option<u32>,
 }
 
 impl Play {
@@ -46,7 +48,7 @@ impl Play {
     pub fn of(seed: u64, nodes: u32, events: u32) -> Self {
         let releases = [Release::V2_0, Release::V2_6, Release::V3_0, Release::V3_6];
         let release = releases[seed as usize % releases.len()];
-        Self { seed, nodes, events, only: None, die_at: BTreeMap::new(), release, removes: false }
+        Self { seed, nodes, events, only: None, die_at: BTreeMap::new(), release, removes: false, cancel_at: None }
     }
 
     /// Plays it.
@@ -183,6 +185,9 @@ impl Stage {
     /// Turns until nothing more is decided.
     fn turns(&mut self, dice: &mut ChaCha8Rng) {
         for _ in 0..40 {
+            if self.play.cancel_at == Some(self.decisions) {
+                self.person(Fault::Cancel);
+            }
             if let Some(planned) = self.play.die_at.get(&self.decisions) {
                 self.death = Some(*planned);
             }

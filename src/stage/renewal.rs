@@ -120,6 +120,7 @@ impl Renewal {
             until: now + TimeDelta::days(1),
             modes: [MaintenanceMode::Instant, MaintenanceMode::Protected].into(),
             max_risk: Risk::Medium,
+            accept: Default::default(),
         };
         let asks = Asks::Work(Request::Upgrade { to: self.after.as_str().into(), only: Default::default() });
         Ok(Job { system: Some(self.system.clone()), schedule, asks, standing: Some(standing) })

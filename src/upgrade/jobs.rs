@@ -195,7 +195,7 @@ fn fire(job: &Job, request: &Request, desk: &Desk<'_>) -> (Obeyed, String, JobRe
     // As if it were on file already; the loop puts it there before the record.
     let mut book = desk.book.clone();
     book.plans.insert(id.clone(), std::sync::Arc::new(plan.clone()));
-    match orders::begin(&id, approval, &Desk { book: &book, ..*desk }) {
+    match orders::begin(&id, approval, &standing.accept, &Desk { book: &book, ..*desk }) {
         Ok((begun, _)) => {
             let says = format!("began a run of plan {id}");
             (Obeyed { records: begun.records, ..filed(plan) }, says, JobResult::Began)

@@ -1,8 +1,10 @@
 //! Upgrades, restarts and maintenances of a system: planned ([`plan`]), asked for
 //! ([`orders`]) or by the calendar ([`jobs`]), carried out by the one engine of [`crate::work`] ([`run`], [`hands`], [`mesos`], and on
 //! nodes, which [`hosts`] describes to it, by [`foreman`]), and told ([`show`]; [`recorder`] and [`syslog`] keep it for later, [`times`]
-//! lets plans learn from it). [`health`] asks the gates without a plan.
+//! lets plans learn from it). [`health`] asks the gates without a plan, and
+//! [`alertmanager`] brings what the site's own alerts say to them.
 
+pub mod alertmanager;
 pub mod foreman;
 pub mod hands;
 pub mod health;

@@ -6,11 +6,13 @@ use chrono::TimeDelta;
 
 use super::plan::{Fleet, Habits, Verdict, plan};
 use super::show;
+use crate::model::command as evidence;
 use crate::model::hold::Override;
 use crate::model::id::{NodeName, PlanId, RunId};
 use crate::model::lifecycle::{Answer, Mode, Order, PlanShown, Refusal};
 use crate::model::plan::{Approval, Plan, Request};
 use crate::model::snapshot::Snapshot;
+use crate::model::step::StepKind;
 use crate::model::version;
 use crate::work::book::Book;
 use crate::work::check;
@@ -73,7 +75,7 @@ pub fn obey(order: &Order, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer)
     };
     match order {
         Order::Plan { request } => make(request, desk),
-        Order::Approve { plan } => approve(plan, by, desk),
+        Order::Approve { plan, accept } => approve(plan, accept, by, desk),
         Order::Pause => written(command::pause(book, &run()?, by)),
         Order::Resume => written(command::resume(book, &run()?, by)),
         Order::Cancel => written(command::cancel(book, &run()?, by)),
@@ -164,6 +166,7 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
         };
         shown.nodes.insert(node, says);
     }
+    shown.unproven = unproven(&proposal.plan, desk).iter().map(|step| step.as_str().to_owned()).collect();
     shown.unsafe_because = check::check(&proposal.plan, &desk.facts).iter().map(ToString::to_string).collect();
     Ok((proposal.plan, shown))
 }
@@ -204,18 +207,30 @@ fn lacking(lacking: &BTreeMap<Box<str>, BTreeSet<NodeName>>) -> String {
     )
 }
 
-fn approve(name: &str, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal> {
+/// Steps that were only concluded, for the generation of the system.
+fn unproven(plan: &Plan, desk: &Desk<'_>) -> BTreeSet<StepKind> {
+    let Some(generation) = desk.facts.snapshot().map(|snapshot| snapshot.generation) else { return BTreeSet::new() };
+    let steps = plan.tasks().flat_map(|(_, _, task)| task.steps.iter().map(|step| step.action.kind()));
+    steps.filter(|step| evidence::of_step(*step, generation).is_unproven()).collect()
+}
+
+fn approve(name: &str, accept: &BTreeSet<StepKind>, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal> {
     if desk.mode == Mode::Observe {
         let text = "lifecycle.mode is \"observe\", so nothing is ever done; set it to \"propose\" to have approved plans carried out";
         return Err(Refusal::Conflict(text.to_owned()));
     }
     let id = find(name, desk.book)?;
     let approval = Approval::Hash { plan: id.clone(), by: by.into(), at: desk.facts.now };
-    begin(&id, approval, desk)
+    begin(&id, approval, accept, desk)
 }
 
 /// A run of a plan that is on file.
-pub fn begin(id: &PlanId, approval: Approval, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal> {
+pub fn begin(
+    id: &PlanId,
+    approval: Approval,
+    accept: &BTreeSet<StepKind>,
+    desk: &Desk<'_>,
+) -> Result<(Obeyed, Answer), Refusal> {
     let (book, facts) = (desk.book, &desk.facts);
     if let (Some(plan), Some(snapshot)) = (book.plans.get(id), facts.snapshot()) {
         let changed = changed(plan, snapshot);
@@ -224,8 +239,25 @@ pub fn begin(id: &PlanId, approval: Approval, desk: &Desk<'_>) -> Result<(Obeyed
             return Err(Refusal::Conflict(text));
         }
     }
+    let unproven = book.plans.get(id).map(|plan| unproven(plan, desk)).unwrap_or_default();
+    let missing: Vec<&str> = unproven.difference(accept).map(|step| step.as_str()).collect();
+    if !missing.is_empty() {
+        let each: Vec<String> = missing.iter().map(|step| format!("--accept-unproven {step}")).collect();
+        return Err(Refusal::Conflict(format!(
+            "in this generation some steps were only concluded, and never seen in use: {}; who accepts them says so: {}",
+            missing.join(", "),
+            each.join(" ")
+        )));
+    }
+    let by: Box<str> = match &approval {
+        Approval::Hash { by, .. } | Approval::Policy { by, .. } => by.clone(),
+    };
     let run = RunId::new(&format!("run-{:04}", book.runs_ever() + 1));
-    let records = command::open(book, facts, run.clone(), id, approval, baseline(facts)).map_err(|error| no(&error))?;
+    let opened = command::open(book, facts, run.clone(), id, approval, baseline(facts));
+    let mut records = opened.map_err(|error| no(&error))?;
+    if !unproven.is_empty() {
+        records.push(Record::Accepted { run: run.clone(), steps: unproven, by });
+    }
     Ok((Obeyed { records, ..Obeyed::default() }, Answer::Run { run }))
 }
 
@@ -270,7 +302,8 @@ pub(super) fn baseline(facts: &Facts<'_>) -> BTreeSet<AlertName> {
         let object = alert.resource_name.clone().or_else(|| alert.resource_id.clone()).unwrap_or_default();
         (alert.name.clone(), object)
     });
-    of_mdm.chain(facts.firing.mild.iter().cloned()).collect()
+    let others = facts.firing.others.iter().flat_map(|others| others.mild.iter().cloned());
+    of_mdm.chain(facts.firing.mild.iter().cloned()).chain(others).collect()
 }
 
 /// Plans that make room for one more.

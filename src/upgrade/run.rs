@@ -4,6 +4,9 @@
 //! Whatever cannot be made durable ends the loop with an error, and the process
 //! with it: what the store holds is then read again.
 
+mod calendar;
+mod past;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -282,84 +285,6 @@ impl Work {
         Ok(())
     }
 
-    /// Begins what the calendar says. What a firing asks for and that it is settled are one commit.
-    async fn jobs(&mut self) -> Result<(), WorkError> {
-        for number in 0..self.settings.jobs.len() {
-            let Some(job) = self.settings.jobs.get(number).cloned() else { continue };
-            let name = job.schedule.name.clone();
-            let Some(kept) = self.memory.get(&name).cloned() else {
-                self.keep(&name, jobs::Kept::first(clock::now()), Batch::new()).await?;
-                continue;
-            };
-            // What an earlier life was looking at is looked at anew: nothing of it is left.
-            if let (Some(_), Asks::Chore(chore)) = (kept.looking, &job.asks)
-                && !self.looking.contains_key(&name)
-            {
-                self.look_at(&name, chore.clone(), &kept);
-            }
-            let policy = &self.settings.policy;
-            let Some(looked) = self.with_desk(|desk| jobs::look(&job, &kept, desk, policy)).flatten() else { continue };
-            let chore = looked.chore.clone();
-            self.settle(&name, looked).await?;
-            if let (Some(chore), Some(kept)) = (chore, self.memory.get(&name).cloned()) {
-                self.look_at(&name, chore, &kept);
-            }
-        }
-        Ok(())
-    }
-
-    /// What is known of a job now, with what it asked for, in one commit.
-    async fn settle(&mut self, name: &str, looked: Looked) -> Result<(), WorkError> {
-        let Looked { obeyed, kept, .. } = looked;
-        let last = kept.last.as_ref().filter(|_| kept.looking.is_none());
-        let says = last.map_or("it is being looked at", |(_, says)| says);
-        info!(system = %self.settings.system, job = name, says, "a job was due");
-        self.file(obeyed.forget, obeyed.plan).await?;
-        let (before, first) = (self.opening(&obeyed.records), self.journal.len());
-        let entries = self.journal.append(&obeyed.records, clock::now())?;
-        let batch = keep::entries(&self.settings.system, first, &entries)?;
-        let result = kept.result.filter(|_| kept.looking.is_none());
-        self.keep(name, kept, batch).await?;
-        self.stored(first, &entries);
-        if let Some(before) = before {
-            self.put_away(before).await?;
-        }
-        if let Some(result) = result {
-            self.joints.own.job_fired(&self.settings.system, name, result);
-        }
-        Ok(())
-    }
-
-    /// Has somebody look, who says what he found.
-    fn look_at(&mut self, name: &str, chore: Chore, kept: &jobs::Kept) {
-        let due = kept.looking.unwrap_or_else(clock::now);
-        let look = LookAt {
-            system: self.settings.system.clone(),
-            job: name.into(),
-            due,
-            chore,
-            answer: self.answers.found.clone(),
-        };
-        // Nobody has it when the program is ending; the next life looks again.
-        let _ = self.joints.looks.send(look);
-        self.looking.insert(name.into(), clock::now());
-    }
-
-    /// What a look found.
-    async fn found(&mut self, name: &str, found: Found) -> Result<(), WorkError> {
-        let since = self.looking.remove(name);
-        let job = self.settings.jobs.iter().find(|job| &*job.schedule.name == name).cloned();
-        let (Some(job), Some(kept)) = (job, self.memory.get(name).cloned()) else { return Ok(()) };
-        if let Some(since) = since {
-            let took = (clock::now() - since).to_std().unwrap_or_default();
-            self.joints.own.job_ran(&self.settings.system, name, took);
-        }
-        match self.with_desk(|desk| jobs::heard(&job, &kept, found, desk)) {
-            Some(looked) => self.settle(name, looked).await,
-            None => Ok(()),
-        }
-    }
-
     /// A run that a job began ended.
     fn job_is_over(&self, run: &RunId) {
         let Some(run) = self.journal.book().runs.get(run) else { return };
@@ -472,60 +397,6 @@ impl Work {
         }
         self.durable(batch).await?;
         self.stored(first, entries);
-        Ok(())
-    }
-
-    /// What was made durable goes into the history.
-    fn stored(&mut self, first: u64, entries: &[Vec<u8>]) {
-        self.long.extend((first..).zip(entries).filter_map(|(number, line)| Some((number, keep::pieces(line)?))));
-        self.pen.append(entries.to_vec());
-    }
-
-    /// Keeps how long the steps took that are confirmed now.
-    fn learn(&mut self, before: Option<&Book>, records: &[Record], generation: Option<Generation>) {
-        let (Some(before), Some(generation)) = (before, generation) else { return };
-        let now = self.journal.book().at.unwrap_or_else(clock::now);
-        for record in records {
-            self.learned |= self.settings.habits.times.take(before, record, generation, now);
-        }
-    }
-
-    /// Writes down what is waited for so long that it belongs into the history.
-    async fn note_waits(&mut self) -> Result<(), WorkError> {
-        let now = clock::now();
-        self.since = show::held_since(&self.since, &self.waits, now);
-        let lasting = show::lasting(&self.since, &self.waits, &self.noted, now);
-        if lasting.is_empty() {
-            return Ok(());
-        }
-        let (keys, records): (Vec<_>, Vec<Record>) = lasting.into_iter().unzip();
-        let first = self.journal.len();
-        let entries = self.journal.append(&records, now)?;
-        self.commit(first, &entries).await?;
-        self.noted.extend(keys);
-        Ok(())
-    }
-
-    /// When a run is opened, those before the last one are put away: the history has them.
-    async fn put_away(&mut self, opened: Journal) -> Result<(), WorkError> {
-        self.noted.clear();
-        let Some(earlier) = self.before.replace(opened) else { return Ok(()) };
-        if earlier.book().runs.is_empty() || !self.pen.is_flushed().await {
-            return Ok(());
-        }
-        let system = self.settings.system.clone();
-        let filed = self.journal.book().plans.clone();
-        let gone = self.journal.put_away(&earlier);
-        let plans: Vec<Arc<Plan>> = gone.iter().filter_map(|id| filed.get(id).cloned()).collect();
-        for batch in keep::put_away(&system, &earlier, self.first, &self.long, &plans)? {
-            self.durable(batch).await?;
-        }
-        self.first = earlier.len();
-        self.long.retain(|number, _| *number >= earlier.len());
-        if let Some(before) = &mut self.before {
-            before.put_away(&earlier);
-        }
-        info!(%system, entries = self.first, "runs that are over were put away; `sio history` has them");
         Ok(())
     }
 

@@ -47,6 +47,7 @@ pub fn brief(id: &PlanId, plan: &Plan) -> PlanShown {
         stages: Vec::new(),
         nodes: BTreeMap::new(),
         unsafe_because: Vec::new(),
+        unproven: Vec::new(),
     }
 }
 

@@ -100,6 +100,10 @@ pub fn in_words(entry: &Entry) -> String {
                 format!("{run} of plan {plan} was begun by job {job}, under the approval of {by}")
             }
         },
+        Record::Accepted { run, steps, by } => {
+            let steps: Vec<&str> = steps.iter().map(|step| step.as_str()).collect();
+            format!("{run}: {by} accepts what was never seen in use: {}", steps.join(", "))
+        }
         Record::Began { run, task } => format!("{run}: task {task} was begun"),
         Record::Took { obligation } => format!(
             "{}: {} of {} must be undone by {}",

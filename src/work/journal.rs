@@ -238,6 +238,13 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_of_an_older_version_is_read() {
+        let line = br#"{"form":1,"number":0,"at":"1970-01-01T00:00:05Z","before":"","record":{"record":"held_node","node":"a","until":null,"by":"me"}}"#;
+        let (journal, torn) = read(&[line.to_vec()]).unwrap();
+        assert!(!torn && journal.book().held.len() == 1);
+    }
+
+    #[test]
     fn time_does_not_go_back() {
         let (mut journal, mut lines) = three();
         let record = Record::Released { node: NodeName::new("a"), by: "me".into() };

@@ -62,7 +62,8 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
         Action::Handwork => Shown::NotSeen,
         Action::Reboot => host(&|host| {
             let restarted = state.boot_id.as_ref().is_some_and(|before| *before != host.boot_id);
-            restarted && host.kernel == host.next_kernel
+            // Where nobody can tell which kernel comes next, that it came up again is all that can be seen.
+            restarted && (host.next_kernel.is_empty() || host.kernel == host.next_kernel)
         }),
         Action::Drain => match facts.agents.get(&task.node) {
             None => Shown::NotSeen,
@@ -83,6 +84,8 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
             }
         },
         Action::EnterMaintenance { .. } => maintenance(facts, task, since, Maintenance::In, Maintenance::Entering),
+        // Whoever was taken out of the system is in no maintenance any more.
+        Action::ExitMaintenance if is_gone(facts, task, since) => Shown::Done,
         Action::ExitMaintenance => {
             let since = after(state, StepKind::EnterMaintenance, since);
             maintenance(facts, task, since, Maintenance::None, Maintenance::Exiting)
@@ -127,6 +130,13 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
             Some(part) => told(part.begun_at, since, part.value.get(sdc).is_none()),
         },
     }
+}
+
+/// Whether a list that was asked for after a moment lacks the SDS of a task.
+pub(super) fn is_gone(facts: &Facts<'_>, task: &Task, since: Timestamp) -> bool {
+    let list = facts.snapshot().and_then(|snapshot| snapshot.sds.as_ref());
+    let (Some(list), Some(id)) = (list, &task.sds) else { return false };
+    list.begun_at > since && list.value.get(id).is_none()
 }
 
 /// How far an SDS is from where it shall be.

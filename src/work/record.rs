@@ -10,7 +10,7 @@ use crate::model::hold::Override;
 use crate::model::id::{AgentId, MdmId, NodeName, PlanId, RunId, SdcId, SdsId};
 use crate::model::permit::Permit;
 use crate::model::plan::{Approval, Step};
-use crate::model::step::{Answer, MaintenanceMode, StepId};
+use crate::model::step::{Answer, MaintenanceMode, StepId, StepKind};
 use crate::model::unit::Timestamp;
 
 /// What is done to the world. Nothing else is: this list is what tests kill
@@ -109,6 +109,12 @@ pub enum Record {
         plan: PlanId,
         approval: Approval,
         baseline: BTreeSet<AlertName>,
+    },
+    /// Who approved it knows that these steps were only concluded, and never seen.
+    Accepted {
+        run: RunId,
+        steps: BTreeSet<StepKind>,
+        by: Box<str>,
     },
     /// A task is in work.
     Began {

@@ -15,7 +15,7 @@ pub(crate) fn only(seed: u64, faults: &[Fault]) -> Play {
 const SAMPLE: usize = 15;
 
 /// What is played of all points: all of them, or another sample each time.
-fn chosen<T>(points: Vec<T>) -> Vec<T> {
+pub(crate) fn chosen<T>(points: Vec<T>) -> Vec<T> {
     if crate::all() {
         return points;
     }

@@ -42,7 +42,13 @@ fn job(scene: &Scene, standing: Option<Standing>) -> Job {
 
 fn standing(scene: &Scene, modes: &[MaintenanceMode], hours: i64) -> Standing {
     let until = scene.now + TimeDelta::hours(hours);
-    Standing { by: "ada".into(), until, modes: modes.iter().copied().collect(), max_risk: Risk::Medium }
+    Standing {
+        by: "ada".into(),
+        until,
+        modes: modes.iter().copied().collect(),
+        max_risk: Risk::Medium,
+        accept: BTreeSet::new(),
+    }
 }
 
 /// Lets a job of this scene fire.

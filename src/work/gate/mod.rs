@@ -201,7 +201,7 @@ impl Ask<'_> {
     /// Whether the data of the pools is all protected.
     pub fn resynced(&self) -> Gate {
         let mut holds = Holds::new();
-        storage::is_protected(self, &mut holds);
+        storage::is_resynced(self, &mut holds);
         holds.gate(self)
     }
 

@@ -430,6 +430,18 @@ pub(super) fn may_exit(ask: &Ask<'_>, holds: &mut Holds) {
     }
 }
 
+/// The same for the end of a maintenance. Of a server that somebody took out meanwhile the pools are not known any more: then
+/// all pools count.
+pub(super) fn is_resynced(ask: &Ask<'_>, holds: &mut Holds) {
+    let since = ask.book.changed_at.unwrap_or(chrono::DateTime::UNIX_EPOCH);
+    if !super::super::observe::is_gone(&ask.facts, ask.task, since) {
+        return is_protected(ask, holds);
+    }
+    let Some(snapshot) = ask.known(holds) else { return };
+    let pools = snapshot.pools.iter().flat_map(|part| part.iter().map(|pool| pool.id.clone())).collect();
+    data(ask, snapshot, &pools, holds);
+}
+
 /// All data of the pools that it serves, or of all pools, is protected, and no
 /// SDS that it knows of is in maintenance but by us.
 pub(super) fn is_protected(ask: &Ask<'_>, holds: &mut Holds) {
