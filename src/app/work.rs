@@ -29,7 +29,7 @@ use crate::upgrade::recorder::Recorder;
 use crate::upgrade::run::{Joints, Settings, Work};
 use crate::upgrade::syslog;
 use crate::watches::Gallery;
-use crate::work::facts::{Firing, Others, Policy};
+use crate::work::facts::{self, Firing, Policy};
 use crate::work::seam::{FiringNow, Line, LookAt, Surroundings, UnderwayNow};
 
 /// Who is at hand for the hosts of a system.
@@ -211,7 +211,7 @@ fn beside(
     let Some(others) = others else { return ours };
     Arc::new(move |system| {
         let seen = others.borrow().clone();
-        let said = seen.map_or_else(Others::default, |asked| concerning(&asked, system, &systems, &own));
+        let said = seen.map_or_else(facts::Others::default, |asked| concerning(&asked, system, &systems, &own));
         Firing { others: Some(said), ..ours(system) }
     })
 }
