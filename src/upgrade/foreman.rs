@@ -120,6 +120,7 @@ pub fn orders(permit: &Permit, tasks: Vec<Task>) -> Vec<Order> {
     let several = tasks.len() > 1;
     let id = |task: &Task| match task {
         Task::Install(install) | Task::PutBack(install) if several => format!("{}+{}", permit.step, install.component),
+        Task::Remove { component } if several => format!("{}+{component}", permit.step),
         _ => permit.step.to_string(),
     };
     let order = |task: Task| Order {
@@ -384,6 +385,12 @@ mod tests {
             ["run-0001/3/2/1+sds", "run-0001/3/2/1+sdc"]
         );
         assert!(made.iter().all(|order| StepId::read(order.id.as_str()) == Some(both.step.clone())));
+        let away = permit(Action::Uninstall { components: vec![Component::Sds, Component::Sdc] });
+        let made = orders(&away, tasks(&away.action, "b1", &site(), &choose()).unwrap());
+        assert_eq!(
+            made.iter().map(|order| order.id.as_str()).collect::<Vec<_>>(),
+            ["run-0001/3/2/1+sds", "run-0001/3/2/1+sdc"]
+        );
     }
 
     #[test]
