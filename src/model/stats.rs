@@ -280,6 +280,16 @@ statistics! {
 }
 
 impl Stat {
+    /// What is still to be rebuilt, whatever the kind of rebuild.
+    pub const REBUILD_LEFT: [Self; 6] = [
+        Self::PendingFwdRebuildCapacityInKb,
+        Self::ActiveFwdRebuildCapacityInKb,
+        Self::PendingBckRebuildCapacityInKb,
+        Self::ActiveBckRebuildCapacityInKb,
+        Self::PendingNormRebuildCapacityInKb,
+        Self::ActiveNormRebuildCapacityInKb,
+    ];
+
     /// What is asked of one kind of object, if its generation has it.
     pub fn wanted(kind: StatKind) -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(move |stat| stat.kinds().contains(&kind))
@@ -398,6 +408,12 @@ impl<'a> StatRow<'a> {
     pub fn bytes(&self, stat: Stat) -> Option<Bytes> {
         debug_assert!(matches!(stat.unit(), StatUnit::Kib | StatUnit::Mib), "{stat:?} is no amount of data");
         self.number(stat).map(|value| Bytes::new(value as u64))
+    }
+
+    /// Several amounts of data together; what was not sent adds nothing.
+    pub fn sum(&self, stats: &[Stat]) -> Bytes {
+        let told = stats.iter().filter_map(|stat| self.bytes(*stat));
+        Bytes::new(told.fold(0, |sum, bytes| sum.saturating_add(bytes.get())))
     }
 
     /// The last window of an operation.
