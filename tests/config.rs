@@ -236,6 +236,8 @@ fn known_keys() -> BTreeSet<String> {
                 | "artefacts"
                 | "fleet"
                 | "lifecycle"
+                | "lifecycle.alertmanager"
+                | "lifecycle.alertmanager.login"
                 | "alerts"
                 | "alerts.thresholds"
                 | "notify"

@@ -111,7 +111,7 @@ fn a_death_before_or_after_any_effect_of_the_work_is_only_a_pause() {
 
 #[test]
 fn a_death_before_or_after_any_effect_of_a_removal_is_only_a_pause() {
-    let play = || Play { only: Some(Vec::new()), removes: true, ..Play::of(3, 5, 150) };
+    let play = || Play { only: Some(Vec::new()), removes: true, ..Play::of(7, 5, 150) };
     let wanted = effects::of("a_death_before_or_after_any_effect_of_a_removal_is_only_a_pause");
     let mut sides = [BTreeSet::new(), BTreeSet::new()];
     for at in 0..play().run().decisions {

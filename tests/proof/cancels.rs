@@ -8,7 +8,7 @@ use crate::seeds::kept;
 #[test]
 fn a_cancel_in_every_phase_ends_clean() {
     // Without and with restarts of hosts, and while a node leaves.
-    let plays = [only(1, &[]), only(2, &[]), Play { removes: true, only: Some(Vec::new()), ..Play::of(3, 5, 400) }];
+    let plays = [only(1, &[]), only(2, &[]), Play { removes: true, only: Some(Vec::new()), ..Play::of(7, 5, 400) }];
     for play in plays {
         let decisions = play.run().decisions;
         let mut cancelled = 0;

@@ -11,7 +11,8 @@ fn removal(seed: u64, only: Option<Vec<Fault>>, events: u32) -> Play {
 
 #[test]
 fn a_node_leaves_in_every_generation_and_the_upgrade_after_it_goes_on_without_it() {
-    for seed in 0..4 {
+    // Of every third seed the last host carries the controller, and is never taken out.
+    for seed in [1, 2, 4, 7] {
         let outcome = removal(seed, Some(Vec::new()), 600).run();
         kept(&outcome, &format!("seed {seed}"));
         for what in ["effect: remove_sds", "effect: uninstall", "effect: remove_sdc", "effect: enter"] {
@@ -35,10 +36,11 @@ fn whatever_goes_wrong_while_a_node_leaves_no_promise_is_broken() {
 
 #[test]
 fn who_cancels_while_data_moves_keeps_the_node() {
+    let play = removal(7, Some(Vec::new()), 150);
     let mut stayed = 0;
-    for seed in 0..24 {
-        let outcome = removal(seed, Some(vec![Fault::Cancel]), 300).run();
-        kept(&outcome, &format!("seed {seed}"));
+    for at in 0..play.run().decisions.min(40) {
+        let outcome = Play { cancel_at: Some(at), ..play.clone() }.run();
+        kept(&outcome, &format!("a cancel at decision {at}"));
         stayed += outcome.counts.get("effect: keep_sds").copied().unwrap_or_default();
     }
     assert!(stayed > 0, "no cancel came while data moved");

@@ -94,8 +94,16 @@ async fn each_kind_of_job_says_what_it_found_where_people_look() {
     ] {
         assert!(metrics.contains(line), "{line} is missing");
     }
-    let page = site.get("/").await;
-    assert!(page.contains("What was found") && page.contains("has another content"), "{page}");
+    // The page is drawn once a second.
+    let begun = std::time::Instant::now();
+    loop {
+        let page = site.get("/").await;
+        if page.contains("What was found") && page.contains("has another content") {
+            break;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "{page}");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
