@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::jobs::backup;
 use crate::model::id::SystemId;
 use crate::store::{Batch, MAX_BATCH, OPERATION_COST, SqliteStore, State, Store, StoreError, Version, ZooKeeperStore};
-use crate::work::keep;
+use crate::upgrade::keep;
 use crate::work::record::Record;
 
 /// What is restored.

@@ -6,6 +6,7 @@
 //! never zero.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -296,25 +297,25 @@ impl Stat {
     }
 }
 
-/// The place of each statistic in the rows of a table.
+/// The place of each statistic in the rows of a table. Copies of it are cheap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Columns {
-    stats: Vec<Stat>,
-    places: Box<[Option<u16>]>,
+    stats: Arc<[Stat]>,
+    places: Arc<[Option<u16>]>,
     width: usize,
 }
 
 impl Columns {
     /// Columns for these statistics, in this order.
     pub fn new(stats: impl IntoIterator<Item = Stat>) -> Self {
-        let stats: Vec<Stat> = stats.into_iter().collect();
-        let mut places = vec![None; Stat::ALL.len()].into_boxed_slice();
+        let stats: Arc<[Stat]> = stats.into_iter().collect();
+        let mut places = vec![None; Stat::ALL.len()];
         let mut width = 0;
-        for stat in &stats {
+        for stat in &*stats {
             places[*stat as usize] = u16::try_from(width).ok();
             width += stat.unit().width();
         }
-        Self { stats, places, width }
+        Self { stats, places: places.into(), width }
     }
 
     /// The statistics in order.

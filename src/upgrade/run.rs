@@ -19,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::jobs::{self, Memory};
+use super::keep::{self, KeepError};
 use super::mesos::Agents;
 use super::orders::{self, Obeyed};
 use super::plan::Habits;
 use super::recorder::{self, Pen, Recorder, Stored};
 use super::show::{self, Since};
 use super::syslog::Sink;
-use super::times;
 use crate::clock;
 use crate::config::Job;
 use crate::metrics::Own;
@@ -43,7 +43,6 @@ use crate::work::advance::Wait;
 use crate::work::engine;
 use crate::work::facts::{Facts, Policy};
 use crate::work::journal::{Broken, Journal};
-use crate::work::keep::{self, KeepError};
 use crate::work::record::{Effect, Record};
 use crate::work::seam::{Answers, Call, Errand, FiringNow, Line, LookAt, Surroundings, UnderwayNow};
 
@@ -165,7 +164,7 @@ impl Work {
             .map_err(|source| WorkError::History { folder, source })?;
         let long = (stored.first..).zip(&stored.lines).filter_map(|(number, line)| Some((number, keep::pieces(line)?)));
         let long = long.collect();
-        settings.habits.times = times::load(state, &settings.system);
+        settings.habits.times = keep::times(state, &settings.system);
         let (line, calls) = Line::new(shown.subscribe(), reader);
         // Claimed when the store was opened: nothing that an earlier life ordered is obeyed after the first order of this one.
         let epoch = state.epoch.0;
@@ -257,8 +256,8 @@ impl Work {
             let generation = facts.snapshot().map(|snapshot| snapshot.generation);
             let before = self.journal.book().open_run().is_some().then(|| self.journal.book().clone());
             let decided = engine::turn(&mut self.journal, facts, &self.settings.policy, self.epoch)?;
-            self.waits = decided.turn.waits;
             if decided.entries.is_empty() {
+                self.waits = engine::waits(&self.journal, facts, &self.settings.policy, self.epoch);
                 return self.note_waits().await;
             }
             self.learn(before.as_ref(), &decided.turn.records, generation);
@@ -391,7 +390,7 @@ impl Work {
         if std::mem::take(&mut self.learned) {
             // Numbers and words cannot fail to be written.
             let value = serde_json::to_vec(&self.settings.habits.times).unwrap_or_default();
-            batch = batch.put(times::key(&self.settings.system)?, value);
+            batch = batch.put(keep::times_key(&self.settings.system)?, value);
         }
         self.durable(batch).await?;
         self.stored(first, entries);

@@ -4,12 +4,10 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::id::SystemId;
 use crate::model::lifecycle::TimesShown;
 use crate::model::step::{Action, Component, StepKind};
 use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
-use crate::store::{Key, State, StoreError};
 use crate::work::book::{Book, Run, Standing};
 use crate::work::record::Record;
 
@@ -31,17 +29,6 @@ struct Alike {
 /// What steps took, in seconds, the newest last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Times(Vec<(Alike, VecDeque<u32>)>);
-
-/// Where it is kept.
-pub fn key(system: &SystemId) -> Result<Key, StoreError> {
-    Key::new(&format!("work/{system}/times"))
-}
-
-/// What was kept; what cannot be read counts as nothing.
-pub fn load(state: &State, system: &SystemId) -> Times {
-    let value = key(system).ok().and_then(|key| state.entries.get(&key));
-    value.and_then(|value| serde_json::from_slice(value).ok()).unwrap_or_default()
-}
 
 const fn component(action: &Action) -> Option<&[Component]> {
     match action {

@@ -20,7 +20,6 @@ pub mod facts;
 pub mod gate;
 pub mod history;
 pub mod journal;
-pub mod keep;
 pub mod observe;
 pub mod record;
 pub mod seam;

@@ -24,7 +24,7 @@ fn a_node_leaves_in_every_generation_and_the_upgrade_after_it_goes_on_without_it
 #[test]
 fn whatever_goes_wrong_while_a_node_leaves_no_promise_is_broken() {
     let mut left = 0;
-    for seed in 0..if crate::all() { 400 } else { 24 } {
+    for seed in 0..200 {
         let outcome = removal(seed, None, 700).run();
         kept(&outcome, &format!("seed {seed}"));
         left += outcome.counts.get("effect: remove_sds").copied().unwrap_or_default();

@@ -3,12 +3,12 @@
 use tracing::info;
 
 use super::super::jobs::{self, Looked};
+use super::super::keep;
 use super::{Work, WorkError};
 use crate::clock;
 use crate::config::Asks;
 use crate::model::chore::{Chore, Found};
 use crate::store::Batch;
-use crate::work::keep;
 use crate::work::seam::LookAt;
 
 impl Work {

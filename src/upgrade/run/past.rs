@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use super::super::show;
+use super::super::{keep, show};
 use super::{Work, WorkError};
 use crate::clock;
 use crate::model::plan::Plan;
 use crate::model::version::Generation;
 use crate::work::book::Book;
 use crate::work::journal::Journal;
-use crate::work::keep;
 use crate::work::record::Record;
 
 impl Work {

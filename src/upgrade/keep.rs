@@ -5,6 +5,7 @@
 //! | `work/SYSTEM/journal/NUMBER` | an entry of the journal |
 //! | `work/SYSTEM/journal/NUMBER/PART` | the rest of one that is longer than a value may be |
 //! | `work/SYSTEM/plan/HASH/PART` | a piece of a plan |
+//! | `work/SYSTEM/times` | how long steps took |
 //! | `work/SYSTEM/base/PART` | a piece of what the entries added up to that are not there any more |
 //!
 //! A plan is stored before the record that names its hash, in as many commits
@@ -15,11 +16,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::book::Plans;
-use super::journal::{Broken, FORM as JOURNAL_FORM, Journal, Replayed};
+use super::times::Times;
 use crate::model::id::{PlanId, SystemId};
 use crate::model::plan::{FORM, Plan};
 use crate::store::{Batch, Key, MAX_BATCH, MAX_VALUE, OPERATION_COST, State, StoreError};
+use crate::work::book::Plans;
+use crate::work::journal::{Broken, FORM as JOURNAL_FORM, Journal, Replayed};
 
 /// Bytes of a piece. A batch of eight with its keys is well below the limit.
 const PIECE: usize = 60 * 1024;
@@ -235,6 +237,17 @@ pub fn plan(system: &SystemId, plan: &Plan) -> Result<Vec<Batch>, StoreError> {
 pub fn forget(system: &SystemId, plan: &Plan) -> Result<Batch, StoreError> {
     let (name, pieces) = (name(system, &plan.id()), text(plan).len().div_ceil(PIECE));
     (0..pieces).try_fold(Batch::new(), |batch, part| Ok(batch.delete(Key::new(&format!("{name}/{part:04}"))?)))
+}
+
+/// Where it is kept how long steps took.
+pub fn times_key(system: &SystemId) -> Result<Key, StoreError> {
+    Key::new(&format!("work/{system}/times"))
+}
+
+/// How long steps took; what cannot be read counts as nothing.
+pub fn times(state: &State, system: &SystemId) -> Times {
+    let value = times_key(system).ok().and_then(|key| state.entries.get(&key));
+    value.and_then(|value| serde_json::from_slice(value).ok()).unwrap_or_default()
 }
 
 fn name(system: &SystemId, id: &PlanId) -> String {

@@ -1,0 +1,7 @@
+//! The planner.
+
+#[path = "../../../src/upgrade/plan.rs"]
+pub mod plan;
+
+#[path = "../../../src/upgrade/times.rs"]
+pub mod times;
