@@ -41,7 +41,11 @@ const NONE: &[(&str, &str, &str)] = &[
     ("agent", "unknown", "it is refused"),
     ("controller", "TEARDOWN", "nobody asks for it"),
     ("controller", "SUPPRESS", "nobody asks for it"),
-    ("controller", "keep_sds", "it is ordered after a cancel only, which tests/upgrade/removal.rs gives while data moves"),
+    (
+        "controller",
+        "keep_sds",
+        "it is ordered after a cancel only, which tests/upgrade/removal.rs gives while data moves",
+    ),
     ("controller", "finalise", "no simulated system is in the middle of an upgrade of its MDM, so none can be final"),
 ];
 

@@ -295,7 +295,7 @@ fn room_without(ask: &Ask<'_>, snapshot: &Snapshot, id: &StoragePoolId, own: &Sd
     let Some(pool) = pools.get(id) else { return };
     let unseen = |what: &str| Reason::Unseen { what: format!("{what} of pool {}", pool_name(pool)).into() };
     let Some(spare) = pool.spare else { return holds.push(unseen("the spare capacity")) };
-    let (mut units, mut rest, mut largest, mut used) = (BTreeSet::new(), 0_u64, BTreeMap::<String, u64>::new(), 0_u64);
+    let (mut units, mut rest, mut largest, mut used) = (BTreeSet::new(), 0_u64, BTreeMap::<_, u64>::new(), 0_u64);
     for device in devices.iter().filter(|device| device.pool.as_ref() == Some(id)) {
         let Some(server) = device.sds.as_ref().and_then(|id| sds.get(id)) else { continue };
         let row = snapshot.statistics.as_ref().and_then(|part| part.value.row(StatKind::Device, device.id.object()));
