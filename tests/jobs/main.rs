@@ -145,7 +145,7 @@ fn a_health_check_says_of_each_node_whether_it_could_be_worked_on_and_what_holds
 fn a_standing_approval_of_a_restart_is_for_its_node_alone_and_none_covers_what_cannot_be_taken_back() {
     let scene = Scene::waiting();
     let both = [MaintenanceMode::Instant, MaintenanceMode::Protected];
-    let node = scene.task().node.clone();
+    let node = scene.task().node;
     let asked = Job { asks: Asks::Work(Request::Reboot { node }), ..job(&scene, Some(standing(&scene, &both, 5))) };
     let (obeyed, says) = fire(&scene, &asked, &Book::default(), Mode::Act);
     assert!(matches!(obeyed.records[..], [Record::Opened { .. }]), "{says}");
