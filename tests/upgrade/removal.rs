@@ -80,7 +80,7 @@ async fn a_node_leaves_with_its_data_moved_and_one_whose_removal_is_cancelled_st
     let query = ["rpm", "-q", "EMC-ScaleIO-sds"];
     assert_ne!(last.machine().node.run(&query, &[].into(), false).status, 0, "it is installed still");
     let work = site.lifecycle().await;
-    assert!(work.retired.iter().any(|retired| retired.as_str() == node.to_string()), "{:?}", work.retired);
+    assert!(work.retired.iter().any(|retired| retired.as_str() == node), "{:?}", work.retired);
 
     // Of three fault sets none can be spared: it waits, and says why.
     let other = site.hosts.all().remove(0).name.clone();
