@@ -16,7 +16,7 @@ use crate::enrol::artefacts::Shelf;
 use crate::enrol::ca::Authority;
 use crate::enrol::crew::{Crew, Steward};
 use crate::enrol::desk;
-use crate::enrol::endpoint::Endpoint;
+use crate::enrol::endpoint::{Endpoint, Papers};
 use crate::enrol::program::Program;
 use crate::enrol::renewal::{self, Renewal};
 use crate::enrol::token::Admissions;
@@ -106,6 +106,11 @@ fn host(address: &str) -> Option<String> {
 }
 
 impl Agents {
+    /// How long the certificates of nodes are good.
+    pub(super) fn papers(&self) -> Papers {
+        self.endpoint.papers()
+    }
+
     /// Starts the tasks.
     pub(super) fn serve(self, tasks: &mut Tasks, stop: &CancellationToken) {
         let steward = self.steward.run(stop.clone());

@@ -13,7 +13,7 @@ use crate::enrol::crew::{Member, Members};
 use crate::model::framework::FrameworkStatus;
 use crate::model::hold::ReasonKind;
 use crate::model::id::{NodeName, SystemId};
-use crate::model::lifecycle::{self, Lifecycle};
+use crate::model::lifecycle::{self, JobResult, Lifecycle};
 use crate::model::node::NodePhase;
 use crate::model::offer::Verdict;
 use crate::model::overview::{HoldShown, JobShown, NodeShown, RunShown, Tone, WaveShown, WorkShown, Works};
@@ -47,6 +47,9 @@ impl Watched {
         works(&members, &rollout, framework.as_deref(), &work, clock::now())
     }
 }
+
+/// Lines of what a job found that the page has; `sio jobs` has all of them.
+const FOUND: usize = 20;
 
 /// Publishes what is seen until told to stop.
 pub(super) async fn publish(watched: Watched, works: watch::Sender<Arc<Works>>, stop: CancellationToken) {
@@ -293,7 +296,6 @@ fn holds(run: &lifecycle::RunShown, is_held: bool, now: Timestamp) -> Vec<HoldSh
 }
 
 fn job(job: &lifecycle::JobShown) -> JobShown {
-    let is_bad = |says: &&String| ["no plan", "missed", "left out"].iter().any(|word| says.starts_with(word));
     JobShown {
         name: job.name.clone(),
         what: job.what.clone(),
@@ -301,7 +303,14 @@ fn job(job: &lifecycle::JobShown) -> JobShown {
         next: job.next.iter().find(|(_, blackout)| blackout.is_none()).map(|(at, _)| *at),
         last: job.last_due,
         outcome: job.last_result.clone(),
-        tone: if job.last_result.as_ref().filter(is_bad).is_some() { Tone::Warn } else { Tone::Good },
+        found: job.found.iter().take(FOUND).cloned().collect(),
+        tone: match job.result {
+            Some(
+                JobResult::Refused | JobResult::LeftOut | JobResult::Missed | JobResult::Unwell | JobResult::Unknown,
+            ) => Tone::Warn,
+            None if job.looking.is_some() => Tone::Busy,
+            Some(JobResult::Began | JobResult::Proposed | JobResult::Nothing | JobResult::Well) | None => Tone::Good,
+        },
     }
 }
 
@@ -441,7 +450,11 @@ mod tests {
             next,
             last_due: None,
             last_result: last.map(str::to_owned),
+            result: last.map(|says| if says.starts_with("missed") { JobResult::Missed } else { JobResult::Began }),
             last_success: None,
+            kind: "upgrade".to_owned(),
+            found: Vec::new(),
+            looking: None,
         };
         let jobs = vec![
             line("never", Vec::new(), Some("missed: the controller was not there in time")),

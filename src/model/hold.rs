@@ -151,6 +151,12 @@ reasons! {
         "there is no module of the SDC for kernel {kernel}" "a signed module for that kernel on the node"
     VolumesOpen { count: u32 } Hard
         "{count} volumes are open on the node" "the end of what uses them"
+    VolumesMapped { count: u32 } Hard
+        "{count} volumes are mapped to the client of the node" "that they are unmapped"
+    ClientConnected { sdc: Box<str> } Hard
+        "the client {sdc} is connected" "the client gone from its host"
+    NoRoomLeft { pool: Box<str>, usable: u64, used: u64 } Hard
+        "pool {pool} has {} in use, and the rest of it can hold {} with its spare kept" (size(.used), size(.usable)) "more capacity, or less data"
     OrderOfComponents { component: Component, newer_than: Component } Hard
         "{component} would be newer than {newer_than}" "that the other one is upgraded first"
     NotReady { node: NodeName, phase: Box<str> } Hard

@@ -161,6 +161,9 @@ pub struct JobShown {
     /// How the last one went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// What was found, what is not well first; not all of it where it is much.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<String>,
     /// How good that is.
     #[serde(default)]
     pub tone: Tone,

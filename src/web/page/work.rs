@@ -84,6 +84,12 @@ pub(super) fn jobs(overview: &Overview) -> Markup {
                             span {
                                 @if let Some(last) = job.last { "last " (moment(last, overview.now)) " " }
                                 @if let Some(outcome) = &job.outcome { span class={ "chip " (job.tone.as_str()) } { (outcome) } }
+                                @if !job.found.is_empty() {
+                                    details id={ "found-" (job.name) } {
+                                        summary id={ "found-s-" (job.name) } { "What was found" }
+                                        ul { @for line in &job.found { li { (line) } } }
+                                    }
+                                }
                             }
                         }
                     }

@@ -1,5 +1,7 @@
 //! Is it this task's turn: approval, window, limits, and alerts?
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 
 use super::super::book::Standing;
@@ -197,10 +199,19 @@ pub(super) fn alerts(ask: &Ask<'_>, holds: &mut Holds) {
     if firing.seq != snapshot.seq {
         holds.push(Reason::AlertsBehind { seq: snapshot.seq });
     }
-    for (name, object) in &firing.critical {
+    let mut others = None;
+    if let Some(seen) = &firing.others {
+        if !ask.fresh("the site's Alertmanager", seen.begun_at, ask.policy.fresh_middle, holds) {
+            return;
+        }
+        others = Some(seen);
+    }
+    let critical = firing.critical.iter().chain(others.iter().flat_map(|others| &others.critical));
+    for (name, object) in critical {
         holds.push(Reason::Firing { name: name.clone(), object: object.clone() });
     }
-    for alert in firing.mild.difference(&ask.run.baseline) {
+    let mild: BTreeSet<_> = firing.mild.iter().chain(others.iter().flat_map(|others| &others.mild)).cloned().collect();
+    for alert in mild.difference(&ask.run.baseline) {
         holds.push(Reason::FiringMild { name: alert.0.clone(), object: alert.1.clone() });
     }
 }
