@@ -2,6 +2,7 @@
 //! wrong; then nothing goes wrong any more, and all must come to an end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use rand::{Rng, SeedableRng};
@@ -19,7 +20,7 @@ use crate::model::step::StepKind;
 use crate::model::unit::Timestamp;
 use crate::sim::Release;
 use crate::upgrade::plan::{Fleet, Habits, plan};
-use crate::work::book::Plans;
+use crate::work::book::{Plans, Run};
 use crate::work::command;
 use crate::work::facts::Policy;
 use crate::work::record::{Effect, Record};
@@ -36,6 +37,10 @@ pub struct Play {
     /// The process dies at each of these turns that decide something.
     pub die_at: BTreeMap<u32, Death>,
     pub release: Release,
+    /// Servers of one fault set that are worked on at once.
+    pub at_once: u32,
+    /// Upgrades after which no other one begins.
+    pub upgrades: u32,
 }
 
 impl Play {
@@ -43,7 +48,7 @@ impl Play {
     pub fn of(seed: u64, nodes: u32, events: u32) -> Self {
         let releases = [Release::V2_0, Release::V2_6, Release::V3_0, Release::V3_6];
         let release = releases[seed as usize % releases.len()];
-        Self { seed, nodes, events, only: None, die_at: BTreeMap::new(), release }
+        Self { seed, nodes, events, only: None, die_at: BTreeMap::new(), release, at_once: 1, upgrades: u32::MAX }
     }
 
     /// Plays it.
@@ -64,6 +69,8 @@ pub struct Outcome {
     pub trace: String,
     /// Turns that decided something.
     pub decisions: u32,
+    /// The upgrades as they are written down at the end.
+    pub runs: BTreeMap<RunId, Arc<Run>>,
 }
 
 struct Stage {
@@ -98,7 +105,8 @@ fn simulate(play: &Play) -> Outcome {
             Some(only) => dice.random_bool(0.02).then(|| only[dice.random_range(0..only.len())]),
         };
         stage.event(seconds, fault, &mut dice, true);
-        if stage.judge.violations.len() > 3 {
+        let over = stage.runs == play.upgrades && stage.controller.journal.book().open_run().is_none();
+        if over || stage.judge.violations.len() > 3 {
             break;
         }
     }
@@ -167,7 +175,8 @@ impl Stage {
             self.bad(format_args!("I19: {error}"));
         }
         self.controller.poll(&self.site);
-        if open && self.controller.journal.book().open_run().is_none() {
+        let another = open && self.runs < self.play.upgrades;
+        if another && self.controller.journal.book().open_run().is_none() {
             self.open(dice);
         }
         self.turns(dice);
@@ -286,7 +295,7 @@ impl Stage {
             drain: 30,
             soak: 60,
             reboots: self.play.seed.is_multiple_of(2),
-            at_once: 1,
+            at_once: self.play.at_once,
             limits: Limits { failures: 1 + (self.play.seed % 2) as u32, ..Limits::default() },
         };
         let request = Request::Upgrade { to: to.clone(), only: BTreeSet::new() };
@@ -392,6 +401,7 @@ impl Stage {
             counts: self.judge.counts,
             trace,
             decisions: self.decisions,
+            runs: self.judge.book.runs,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Is a plan safe to carry out at all? Judged from the plan and the system
 //! alone, by rules of its own: it knows neither the planner nor the gate.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Facts;
 use crate::model::cluster::MdmRole;
@@ -97,6 +97,7 @@ pub fn check(plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
         versions(plan, task, &mut wrong);
         mode(task, facts, &mut wrong);
     }
+    places(plan, &mut wrong);
     order(plan, &mut wrong);
     owner(plan, facts, &mut wrong);
     wrong
@@ -187,6 +188,22 @@ fn place(task: &Task, facts: &Facts<'_>, wrong: &mut BTreeSet<Unsafe>) {
         || host.is_some_and(|host| host.carries.contains(&Carries::Controller));
     if controller && !harmless(task) {
         wrong.insert(Unsafe::Controller(task.node.clone()));
+    }
+}
+
+/// A host carries one SDS and one member in all of its tasks, and no two hosts the same. Otherwise one server would be
+/// spared, and another one stopped.
+fn places(plan: &Plan, wrong: &mut BTreeSet<Unsafe>) {
+    let (mut sds_of, mut nodes_of, mut hosts_of) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    for (_, _, task) in plan.tasks() {
+        let node = &task.node;
+        let same = *sds_of.entry(node).or_insert(&task.sds) == &task.sds;
+        if !same || task.sds.as_ref().is_some_and(|sds| *nodes_of.entry(sds).or_insert(node) != node) {
+            wrong.insert(Unsafe::WrongSds { node: node.clone() });
+        }
+        if task.mdm.as_ref().is_some_and(|mdm| *hosts_of.entry(mdm).or_insert(node) != node) {
+            wrong.insert(Unsafe::WrongMdm { node: node.clone() });
+        }
     }
 }
 

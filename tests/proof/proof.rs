@@ -12,6 +12,7 @@ mod crashes;
 mod gate;
 mod kept;
 mod mistakes;
+mod plans;
 #[allow(dead_code, reason = "tests/jobs asks for more of it")]
 mod scene;
 mod seeds;
