@@ -54,6 +54,8 @@ pub enum Unsafe {
     Deadline { node: NodeName, step: StepKind },
     #[error("finalising needs a plan of its own")]
     FinaliseBeside,
+    #[error("PowerFlex Manager upgrades systems of 4.x; this controller watches them, and installs nothing there")]
+    Vendor,
     #[error("the system was not seen")]
     Unseen,
     #[error("the approval is for another plan")]
@@ -77,6 +79,10 @@ pub fn check(plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
     if facts.snapshot().is_none_or(|snapshot| snapshot.sds.is_none()) {
         wrong.insert(Unsafe::Unseen);
         return wrong;
+    }
+    let installs = plan.has(StepKind::Stage) || plan.has(StepKind::Apply) || plan.has(StepKind::Finalise);
+    if installs && facts.snapshot().is_some_and(|snapshot| snapshot.generation >= Generation::V4) {
+        wrong.insert(Unsafe::Vendor);
     }
     for stage in &plan.stages {
         let mut names = BTreeSet::new();

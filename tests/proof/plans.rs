@@ -22,7 +22,7 @@ use scaleio_framework::sim::Release;
 use scaleio_framework::sim::world::{Command, Id, Maintenance, MaintenanceCommand, Mode, Reply, Scope};
 use scaleio_framework::upgrade::plan::{Fleet, Habits, plan};
 use scaleio_framework::work::book::{Book, Plans};
-use scaleio_framework::work::check;
+use scaleio_framework::work::check::{self, Unsafe};
 use scaleio_framework::work::facts::{Facts, Policy};
 use scaleio_framework::work::gate::Ask;
 use scaleio_framework::work::record::{Duty, Obligation, Record};
@@ -338,4 +338,29 @@ fn what_check_and_gate_both_allow_puts_no_data_at_risk() {
             + seen(|(_, gate, truth)| !gate && *truth == Truth::AtRisk)
             > 0
     );
+}
+
+#[test]
+fn on_a_system_of_4_x_nothing_is_installed_and_a_host_may_still_be_maintained() {
+    let mut case = Case::new(1);
+    case.site = Site::new(5, Release::V4_5, ChaCha8Rng::seed_from_u64(1), 1);
+    let now = case.site.now();
+    (case.controller, _) = Controller::start(Plans::new(), &mut Vec::new(), 1, Policy::default(), now).unwrap();
+    case.controller.poll(&case.site);
+    let facts = case.controller.facts(now);
+    let addresses = case.site.addresses();
+    let packages = BTreeMap::new();
+    let fleet = Fleet {
+        snapshot: facts.snapshot().unwrap(),
+        nodes: facts.nodes,
+        agents: facts.agents,
+        addresses: &addresses,
+        packages: &packages,
+    };
+    let wrong = |request| check::check(&plan(request, &fleet, &Habits::default(), None, now).plan, &facts);
+    let upgrade = wrong(Request::Upgrade { to: "R4_5.4000.1".into(), only: BTreeSet::new() });
+    assert_eq!(upgrade, BTreeSet::from([Unsafe::Vendor]));
+    let node = case.site.hosts.keys().next().unwrap().clone();
+    let reboot = wrong(Request::Reboot { node });
+    assert_eq!(reboot, BTreeSet::new());
 }
