@@ -8,9 +8,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bare;
+#[path = "../support/disk.rs"]
+mod disk;
 #[path = "../support/lab.rs"]
 mod hosts;
 mod lab;
+#[path = "../support/master.rs"]
+mod master;
 mod scheduler;
 mod services;
 mod volumes;
