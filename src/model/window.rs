@@ -277,7 +277,7 @@ mod tests {
         use chrono_tz::OffsetComponents as _;
         let time = |hour, minute| NaiveTime::from_hms_opt(hour, minute, 0).unwrap();
         let hours = [(time(1, 30), time(4, 0)), (time(22, 0), time(2, 30)), (time(0, 0), time(0, 0))];
-        let begun = at("2026-01-01T00:00:00Z");
+        let begun = utc("2026-01-01T00:00");
         let (mut zones, mut changes) = (0, 0);
         for tz in chrono_tz::TZ_VARIANTS {
             let offset = |at: Timestamp| {
