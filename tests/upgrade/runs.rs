@@ -1,7 +1,6 @@
 //! An upgrade from its plan to its end: gates that hold and clear, a killed controller, a broken package, a cancel.
 
 use scaleio_framework::model::hold::ReasonKind;
-use scaleio_framework::sim::Release;
 use serde_json::json;
 
 use crate::site::{New, Site};
@@ -115,32 +114,4 @@ async fn a_cancel_in_the_middle_leaves_nothing_behind() {
     let (end, why) = site.ended().await;
     assert_eq!((end.as_str(), why.as_deref()), ("cancelled", Some("by ada")));
     assert!(site.is_clean());
-}
-
-/// From its plan to its end, by the agents' recipes of a generation.
-async fn passes(release: Release) {
-    let site = Site::of(release, "propose", New::Good).await;
-    let plan = site.plan_upgrade().await;
-    assert_eq!(plan.unsafe_because, Vec::<String>::new());
-    let (status, text) = site.approve(&plan).await;
-    assert_eq!(status, 200, "{text}");
-    assert_eq!(site.ended().await, ("done".to_owned(), None));
-    assert_eq!(site.versions(), vec![site.to.clone(); 4]);
-    assert_eq!(site.installed(), [2, 2, 2, 2], "an SDS and an SDC, each once");
-    assert!(site.is_clean());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_passes_on_2_0() {
-    passes(Release::V2_0).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_passes_on_2_6() {
-    passes(Release::V2_6).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_passes_on_3_0() {
-    passes(Release::V3_0).await;
 }

@@ -11,7 +11,7 @@ use scaleio_framework::config::Config;
 use scaleio_framework::enrol::ca::Authority;
 use scaleio_framework::model::lifecycle::{Answer, Lifecycle, PlanShown};
 use scaleio_framework::model::order::Component;
-use scaleio_framework::model::version::{as_packaged, as_reported};
+use scaleio_framework::model::version::as_reported;
 use scaleio_framework::sim::world::Layout;
 use scaleio_framework::sim::{Options, Release, Running, Simulation};
 use scaleio_framework::stage::{Hosts, package};
@@ -22,15 +22,9 @@ use crate::port::free_port;
 /// Long enough for a machine that does ten other things.
 const PATIENCE: Duration = Duration::from_secs(400);
 
-/// What the hosts of 3.6 are brought to.
-pub(crate) const AFTER: &str = "3.6-0.200";
-
 /// What is on the hosts at the start, and what they are brought to.
-fn releases(of: Release) -> [String; 2] {
-    let before = String::from(as_packaged(of.component()));
-    let after = format!("{}.200", before.rsplit_once('.').unwrap().0);
-    [before, after]
-}
+const BEFORE: &str = "3.6-0.0";
+pub(crate) const AFTER: &str = "3.6-0.200";
 
 /// What the new packages are like.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,10 +52,6 @@ impl Site {
     }
 
     pub(crate) async fn with(mode: &str, new: New) -> Self {
-        Self::of(Release::V3_6, mode, new).await
-    }
-
-    pub(crate) async fn of(release: Release, mode: &str, new: New) -> Self {
         let layout = Layout {
             racks_per_domain: 4,
             nodes_per_rack: 1,
@@ -73,10 +63,9 @@ impl Site {
             spare_percent: 34,
             ..Layout::small()
         };
-        let options = Options { speed: 10.0, ..Options::new(layout, release) };
+        let options = Options { speed: 10.0, ..Options::new(layout, Release::V3_6) };
         let world = Arc::new(Simulation::start(options).await.unwrap());
-        let [before, after] = releases(release);
-        let to = String::from(as_reported(&after));
+        let to = String::from(as_reported(AFTER));
         world.world(|world| {
             for (number, member) in (1..).zip(&mut world.mdm.members) {
                 member.version.clone_from(&to);
@@ -86,7 +75,7 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let hosts = Hosts::of(&world, &folder.path().join("hosts")).unwrap();
         hosts.show();
-        packages(&folder.path().join("packages"), [&before, &after], new);
+        packages(&folder.path().join("packages"), new);
         let agents = free_port();
         let config = config(folder.path(), &world, mode, agents);
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -222,12 +211,12 @@ impl Drop for Site {
 }
 
 /// The releases from before and after, as the controller serves them.
-fn packages(folder: &Path, [before, after]: [&String; 2], new: New) {
+fn packages(folder: &Path, new: New) {
     std::fs::create_dir(folder).unwrap();
     for component in [Component::Sds, Component::Sdc] {
-        for release in [before, after] {
+        for release in [BEFORE, AFTER] {
             let (name, text) = package(component, release, Books::Rpm);
-            let fails = release == after && new == New::Broken;
+            let fails = release == AFTER && new == New::Broken;
             std::fs::write(folder.join(name), if fails { text + "fails\n" } else { text }).unwrap();
         }
     }
