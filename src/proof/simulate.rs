@@ -37,8 +37,6 @@ pub struct Play {
     /// The process dies at each of these turns that decide something.
     pub die_at: BTreeMap<u32, Death>,
     pub release: Release,
-    /// Servers of one fault set that are worked on at once.
-    pub at_once: u32,
     /// Upgrades after which no other one begins.
     pub upgrades: u32,
 }
@@ -48,7 +46,7 @@ impl Play {
     pub fn of(seed: u64, nodes: u32, events: u32) -> Self {
         let releases = [Release::V2_0, Release::V2_6, Release::V3_0, Release::V3_6];
         let release = releases[seed as usize % releases.len()];
-        Self { seed, nodes, events, only: None, die_at: BTreeMap::new(), release, at_once: 1, upgrades: u32::MAX }
+        Self { seed, nodes, events, only: None, die_at: BTreeMap::new(), release, upgrades: u32::MAX }
     }
 
     /// Plays it.
@@ -295,7 +293,7 @@ impl Stage {
             drain: 30,
             soak: 60,
             reboots: self.play.seed.is_multiple_of(2),
-            at_once: self.play.at_once,
+            at_once: 1,
             limits: Limits { failures: 1 + (self.play.seed % 2) as u32, ..Limits::default() },
         };
         let request = Request::Upgrade { to: to.clone(), only: BTreeSet::new() };

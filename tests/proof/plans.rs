@@ -66,7 +66,7 @@ fn spoil(plan: &mut Plan, dice: &mut ChaCha8Rng) {
     }
     let (first, second) = (dice.random_range(0..steps), dice.random_range(0..steps));
     match dice.random_range(0..13) {
-        0 | 1 | 2 => {
+        0..=2 => {
             stage.tasks[one].steps.remove(first);
         }
         3 => stage.tasks[one].steps.swap(first, second),

@@ -80,10 +80,9 @@ fn a_plan_of_a_thousand_nodes_takes_less_than_a_tenth_of_a_second_and_a_restart_
     assert!(again.0 == journal && replayed < Duration::from_secs(1), "{replayed:?}");
 }
 
-/// How long a healthy upgrade of 128 servers takes, with so many of a fault set at once, and how long it was predicted to,
-/// one task after the other.
-fn upgraded(at_once: u32) -> (TimeDelta, TimeDelta) {
-    let play = Play { only: Some(Vec::new()), at_once, upgrades: 1, ..Play::of(3, 128, 20_000) };
+#[test]
+fn an_upgrade_of_128_servers_takes_no_longer_than_predicted() {
+    let play = Play { only: Some(Vec::new()), upgrades: 1, ..Play::of(3, 128, 20_000) };
     let begun = Instant::now();
     let outcome = play.run();
     assert_eq!(outcome.violations, Vec::<String>::new());
@@ -92,20 +91,7 @@ fn upgraded(at_once: u32) -> (TimeDelta, TimeDelta) {
     let steps = run.plan.tasks().flat_map(|(_, _, task)| &task.steps);
     let predicted = TimeDelta::seconds(steps.map(|step| i64::from(step.predicted_seconds)).sum());
     let took = run.ended_at.unwrap() - run.opened_at;
-    println!(
-        "{at_once} at once: {} s for {} tasks, of which {} s were predicted one after the other; {} decisions, simulated in {:?}",
-        took.num_seconds(),
-        run.tasks.len(),
-        predicted.num_seconds(),
-        outcome.decisions,
-        begun.elapsed()
-    );
-    (took, predicted)
-}
-
-#[test]
-fn an_upgrade_of_128_servers_takes_no_longer_than_predicted_and_less_with_a_fault_set_at_once() {
-    let (one, predicted) = upgraded(1);
-    let (many, _) = upgraded(25);
-    assert!(one <= predicted && many * 3 < one, "{one} {many} {predicted}");
+    println!("{} s for {} tasks, predicted {} s", took.num_seconds(), run.tasks.len(), predicted.num_seconds());
+    println!("{} decisions, simulated in {:?}", outcome.decisions, begun.elapsed());
+    assert!(took <= predicted, "{took} {predicted}");
 }
