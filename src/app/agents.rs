@@ -87,14 +87,7 @@ pub(super) async fn open(
 
 /// Packages and program, with their hashes.
 fn read(artefacts: &config::Artefacts) -> anyhow::Result<(Shelf, Program)> {
-    let mut shelf = match &artefacts.folder {
-        Some(folder) => Shelf::scan(folder).with_context(|| format!("cannot read {}", folder.display()))?,
-        None => Shelf::default(),
-    };
-    if let Some(list) = &artefacts.checksums {
-        let text = std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
-        shelf = shelf.held_to(&text).map_err(|wrong| anyhow::anyhow!("{}: {wrong}", list.display()))?;
-    }
+    let shelf = Shelf::of(artefacts).map_err(anyhow::Error::msg)?;
     // The file that runs, though another may lie in its place by now.
     let path = artefacts.program.clone().unwrap_or_else(|| "/proc/self/exe".into());
     let program = Program::open(&path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -16,7 +16,7 @@ use crate::config::{Config, Syslog};
 use crate::gateway::Role;
 use crate::mesos::operator::Operator;
 use crate::metrics::Own;
-use crate::model::alerting::{FiringSet, Severity};
+use crate::model::alerting::{FiringSet, Labels, Severity};
 use crate::model::id::SystemId;
 use crate::model::lifecycle::Lifecycle;
 use crate::model::plan::Limits;
@@ -216,6 +216,16 @@ fn beside(
     })
 }
 
+/// What an alert is about, for people: `device dev-1, sds sds-2`.
+fn object(labels: &Labels) -> String {
+    let about = |name: &str| !matches!(name, "alertname" | "system" | "severity" | "area" | "instance" | "job");
+    let named = labels
+        .iter()
+        .filter(|(name, _)| about(name))
+        .map(|(name, value)| format!("{} {value}", name.replace('_', " ")));
+    named.collect::<Vec<_>>().join(", ")
+}
+
 /// What our rules say of a system, without what the work itself explains. Rules
 /// that are not evaluated say nothing of any snapshot, and so the gates hold.
 fn firing(set: Option<watch::Receiver<Arc<FiringSet>>>, underway: watch::Receiver<UnderwayNow>) -> FiringNow {
@@ -225,10 +235,7 @@ fn firing(set: Option<watch::Receiver<Arc<FiringSet>>>, underway: watch::Receive
         let steps = underway.borrow().get(system).cloned().unwrap_or_default();
         let mut firing = Firing { seq: set.based_on.get(system).copied().unwrap_or(0), ..Firing::default() };
         for alert in set.firing(system).filter(|alert| explained_by(&steps, &alert.labels, set.at).is_none()) {
-            let about = |name: &str| !matches!(name, "alertname" | "system" | "severity");
-            let object: Vec<&str> =
-                alert.labels.iter().filter(|(name, _)| about(name)).map(|(_, value)| value.as_str()).collect();
-            let name = (alert.name.as_str().into(), object.join(" ").into());
+            let name = (alert.name.as_str().into(), object(&alert.labels).into());
             match alert.severity {
                 Severity::Critical => firing.critical.insert(name),
                 Severity::Warning => firing.mild.insert(name),

@@ -209,6 +209,89 @@ reasons! {
         "it waits for {what}" "the system showing it"
 }
 
+/// What a reason is about, in the order in which people want to hear of it: what one of them did, what is broken, what
+/// that brings about, and last what passes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Matter {
+    /// A person decided it, or has to decide.
+    Decision,
+    /// Something is broken or away.
+    Fault,
+    /// Data has too few copies, or moves.
+    Data,
+    /// There is too little to spare, or what is wanted does not go.
+    Means,
+    /// A moment has to come.
+    Calendar,
+    /// It is not known how something stands.
+    Unknown,
+    /// An alert of it, which the others explain better.
+    Alert,
+    /// What is under way, and passes.
+    Underway,
+}
+
+impl ReasonKind {
+    /// What it is about.
+    pub const fn matter(self) -> Matter {
+        match self {
+            Self::Paused
+            | Self::Held
+            | Self::Cancelled
+            | Self::ApprovalOver
+            | Self::NotApproved
+            | Self::Superseded
+            | Self::BudgetSpent
+            | Self::Quarantined
+            | Self::MaintenanceForeign
+            | Self::ForeignSchedule
+            | Self::AgentForeign => Matter::Decision,
+            Self::MdmNotNormal
+            | Self::MdmMemberBad
+            | Self::SdsAway
+            | Self::SdsAwayElsewhere
+            | Self::OwnSdsAway
+            | Self::DeviceError
+            | Self::DeviceState
+            | Self::DomainNotActive
+            | Self::RebuildDisabled
+            | Self::Ambiguous
+            | Self::Regressed => Matter::Fault,
+            Self::DataUnprotected | Self::Moving | Self::Rebalancing => Matter::Data,
+            Self::TooFewHealthySds
+            | Self::TooFewFaultUnits
+            | Self::NoRoom
+            | Self::NotStaged
+            | Self::NoModule
+            | Self::VolumesOpen
+            | Self::OrderOfComponents
+            | Self::HostsController
+            | Self::TooLong
+            | Self::ModeMissing => Matter::Means,
+            Self::MdmChanged | Self::OutsideWindow | Self::WindowTooShort | Self::Blackout => Matter::Calendar,
+            Self::Unseen
+            | Self::Stale
+            | Self::BeforeEffect
+            | Self::UnknownState
+            | Self::AlertsBehind
+            | Self::NodeUnseen
+            | Self::NodeStale => Matter::Unknown,
+            Self::MdmAlert | Self::MdmAlertMild | Self::Firing | Self::FiringMild => Matter::Alert,
+            Self::MdmInWork
+            | Self::MdmOwned
+            | Self::UpgradeState
+            | Self::MaintenanceElsewhere
+            | Self::NotInMaintenance
+            | Self::NotReady
+            | Self::NotDrained
+            | Self::DrainWaits
+            | Self::InWork
+            | Self::QuorumInWork
+            | Self::WaitsForEffect => Matter::Underway,
+        }
+    }
+}
+
 /// A reason, and when what it rests on was seen.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Hold {

@@ -383,8 +383,12 @@ impl Lifecycle {
 impl RunShown {
     /// Nodes that are in work.
     pub fn in_work(&self) -> impl Iterator<Item = &NodeName> {
-        let is_in_work = |task: &&TaskShown| matches!(task.standing.as_str(), "working" | "undoing");
-        self.tasks.iter().filter(is_in_work).map(|task| &task.node)
+        self.tasks_in_work().map(|task| &task.node)
+    }
+
+    /// Tasks that are in work.
+    pub fn tasks_in_work(&self) -> impl Iterator<Item = &TaskShown> {
+        self.tasks.iter().filter(|task| matches!(task.standing.as_str(), "working" | "undoing"))
     }
 }
 

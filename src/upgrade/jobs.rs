@@ -197,7 +197,8 @@ fn fire(job: &Job, request: &Request, desk: &Desk<'_>) -> (Obeyed, String, JobRe
     book.plans.insert(id.clone(), std::sync::Arc::new(plan.clone()));
     match orders::begin(&id, approval, &standing.accept, &Desk { book: &book, ..*desk }) {
         Ok((begun, _)) => {
-            let says = format!("began a run of plan {id}");
+            // As much of it as people type.
+            let says = format!("began a run of plan {:.12}", id.as_str());
             (Obeyed { records: begun.records, ..filed(plan) }, says, JobResult::Began)
         }
         Err(refusal) => {

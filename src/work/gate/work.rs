@@ -10,7 +10,9 @@ use super::super::record::Duty;
 use super::{Ask, Holds};
 use crate::model::cluster::MdmAlert;
 use crate::model::hold::Reason;
+use crate::model::id::ObjectId;
 use crate::model::plan::{Approval, Parallel};
+use crate::model::snapshot::Snapshot;
 use crate::model::window::Opening;
 
 /// Alerts of the MDM that nobody may override.
@@ -184,13 +186,13 @@ pub(super) fn alerts(ask: &Ask<'_>, holds: &mut Holds) {
         let name = alert.name.clone();
         if GRAVE.contains(&&*name) {
             if !by_our_work(ask, alert) {
-                holds.push(Reason::MdmAlert { name, object });
+                holds.push(Reason::MdmAlert { name, object: called(snapshot, alert) });
             }
         } else if MILD.contains(&&*name)
             && !by_our_work(ask, alert)
             && !ask.run.baseline.contains(&(name.clone(), object.clone()))
         {
-            holds.push(Reason::MdmAlertMild { name, object });
+            holds.push(Reason::MdmAlertMild { name, object: called(snapshot, alert) });
         }
     }
     let firing = ask.facts.firing;
@@ -212,6 +214,25 @@ pub(super) fn alerts(ask: &Ask<'_>, holds: &mut Holds) {
     for alert in mild.difference(&ask.run.baseline) {
         holds.push(Reason::FiringMild { name: alert.0.clone(), object: alert.1.clone() });
     }
+}
+
+/// What an alert of the MDM is about, by its name: older releases tell its id alone.
+fn called(snapshot: &Snapshot, alert: &MdmAlert) -> Box<str> {
+    let id = alert.resource_id.as_deref().unwrap_or_default();
+    if let Some(name) = &alert.resource_name {
+        return name.clone();
+    }
+    let object = ObjectId::new(id);
+    let names = [
+        snapshot.sds.as_ref().and_then(|part| part.get(&object.clone().into())?.name.clone()),
+        snapshot.devices.as_ref().and_then(|part| part.get(&object.clone().into())?.name.clone()),
+        snapshot.pools.as_ref().and_then(|part| part.get(&object.clone().into())?.name.clone()),
+        snapshot.domains.as_ref().and_then(|part| part.get(&object.clone().into())?.name.clone()),
+        snapshot.fault_sets.as_ref().and_then(|part| part.get(&object.clone().into())?.name.clone()),
+        snapshot.sdcs.as_ref().and_then(|part| part.get(&object.clone().into())?.name.clone()),
+        snapshot.volumes.as_ref().and_then(|part| part.get(&object.into())?.name.clone()),
+    ];
+    names.into_iter().flatten().next().unwrap_or_else(|| id.into())
 }
 
 /// That a server or client is away is no news while its host is in work, nor
