@@ -65,8 +65,8 @@ pub struct FaultSet {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Memo<T>(pub(super) T);
 
-impl<T> std::fmt::Debug for Memo<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<T> fmt::Debug for Memo<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("_")
     }
 }
