@@ -128,6 +128,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let work = work::AtWork::new(config, &joined.unwrap_or_default(), &desk, &gallery, &own, fired, &state)?;
     told.teller = told.teller.map(|teller| teller.explained_by(work.underway()).reporting(work.shown()));
     let (workload_watcher, workloads) = workloads.unzip();
+    let census = workloads.clone().zip(workload_watcher.as_ref().map(Watcher::nudge));
     let framework = match (&config.mesos, &workloads) {
         (Some(mesos), Some(workloads)) => {
             let is_wanted = config.lifecycle.mode > config::Mode::Observe
@@ -141,7 +142,15 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         Some(nodes) => {
             let status = framework.as_ref().map(|(_, cluster, _)| cluster.status.clone());
             let works = work.shown();
-            rollout::open(config, nodes, rollout::Beside { framework: status, works }, &gallery, &desk, &state, &own)?
+            rollout::open(
+                config,
+                nodes,
+                rollout::Beside { framework: status, census, works },
+                &gallery,
+                &desk,
+                &state,
+                &own,
+            )?
         }
         None => None,
     };

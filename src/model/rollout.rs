@@ -104,6 +104,8 @@ pub enum Why {
     Unfit { because: Box<str> },
     #[error("to be known: {because}")]
     Doubtful { because: Box<str> },
+    #[error("tasks get no volumes there: {because}")]
+    NoVolumes { because: Box<str> },
     #[error("{step} failed {tries} times: {because}")]
     Failed { step: Box<str>, because: Box<str>, tries: u32, retry_at: Option<Timestamp> },
     #[error("left alone: {what}")]
@@ -135,6 +137,7 @@ impl Why {
             Self::NoCluster { .. } => "no_cluster",
             Self::Unfit { .. } => "unfit",
             Self::Doubtful { .. } => "doubtful",
+            Self::NoVolumes { .. } => "no_volumes",
             Self::Failed { .. } => "failed",
             Self::Drift { .. } => "drift",
         }
@@ -165,6 +168,7 @@ impl Why {
             | Self::WaitsFor { .. }
             | Self::NoCluster { .. }
             | Self::Doubtful { .. }
+            | Self::NoVolumes { .. }
             | Self::Drift { .. } => false,
         }
     }

@@ -1,5 +1,5 @@
 //! On booted hosts: a task of Mesos finds on another node what it wrote on the
-//! first; LIA and gateway come and go as packages; and a host without a package
+//! first, by orders one by one and by the rollout alone; LIA and gateway come and go as packages; and a host without a package
 //! manager carries ScaleIO too.
 //!
 //! Hosts have systemd as process 1 and the product's agent; they share the
@@ -11,6 +11,9 @@ mod bare;
 #[path = "../support/lab.rs"]
 mod hosts;
 mod lab;
+#[path = "../support/port.rs"]
+mod port;
+mod rollout;
 mod scheduler;
 mod services;
 mod volumes;

@@ -44,11 +44,15 @@ pub(crate) fn open(prefix: &str) -> tempfile::TempDir {
     lab
 }
 
+/// The folders of a layer and of the base below it.
+pub(crate) fn lower(layer: &str) -> String {
+    let roots = roots();
+    format!("{}:{}", roots.join(layer).display(), roots.join("base").display())
+}
+
 /// Makes a host of a layer over the base, which is not started, with an agent that starts with it and has papers for a node.
 pub(crate) fn make(name: &str, layer: &str, node: &str, authority: &Authority, port: u16, lab: &Path) {
-    let roots = roots();
-    let lower = format!("{}:{}", roots.join(layer).display(), roots.join("base").display());
-    must(&host(&["up", name, &lower, env!("CARGO_BIN_EXE_sio")], lab), name);
+    must(&host(&["up", name, &lower(layer), env!("CARGO_BIN_EXE_sio")], lab), name);
     let request = Request::new(node).unwrap();
     let certificate = authority.sign(request.pem(), node, scaleio_framework::clock::now()).unwrap();
     write(name, "var/lib/sio-agent/ca.pem", authority.pem(), lab);

@@ -279,7 +279,7 @@ fn memory(asked: &Preflight, machine: &Machine) -> Row {
     row("memory", found, format!("{wanted} MiB"), verdict, "carry fewer components here, or give it more memory")
 }
 
-/// Whether the Mesos agent can give its tasks volumes. It is the site's own, so it is told and not changed.
+/// Whether the Mesos agent can give its tasks volumes.
 fn volumes(machine: &Machine) -> Vec<Row> {
     const ISOLATION: &str = "Mesos isolation";
     const WANTED: &str = "docker/volume and filesystem/linux, with the launcher linux";
@@ -296,7 +296,7 @@ fn volumes(machine: &Machine) -> Vec<Row> {
             WANTED,
             Verdict::Warn,
             format!(
-                "it lacks {missing}: add it to what --isolation has (packages keep that in /etc/mesos-slave/isolation) once dvdcli is there, and restart the Mesos agent"
+                "it lacks {missing}: the rollout adds it once dvdcli is there, unless volumes.mesos_flags is \"leave\"; then add it to what --isolation has (packages keep that in /etc/mesos-slave/isolation), and restart the Mesos agent"
             ),
         ),
     };

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -16,23 +16,25 @@ use tracing::{debug, info, warn};
 use super::add::{Results, Wish, add};
 use super::cluster::{ClusterRecord, Newest};
 use super::decide::{Act, added, retried};
-use super::record::{Record, Source};
-use super::steps::{StepName, Wanted};
+use super::record::{FlagState, Record, Source};
+use super::steps::{Package, StepName, Wanted};
 use super::view;
 use crate::clock;
 use crate::config::rollout::Rollout as Topology;
-use crate::config::{Mode, Secret, StaticNode};
+use crate::config::{Mode, Secret, StaticNode, System};
 use crate::enrol::crew::{Crew, NotTaken};
 use crate::fleet::desired::Desired;
+use crate::fleet::volumes::Programs;
 use crate::gateway::Gateway;
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, SystemId};
 use crate::model::lifecycle::Lifecycle;
 use crate::model::mdm::Change;
 use crate::model::node::NodePhase;
-use crate::model::order::{Artefact, Component, Order, OrderId, Secrets, Task};
+use crate::model::order::{Component, Order, OrderId};
 use crate::model::rollout::{Approved, NodeRollout, RolloutOrder, RolloutStatus};
 use crate::model::unit::Timestamp;
+use crate::model::workload::Workloads;
 use crate::store::{Batch, Desk, Key, State, StoreError};
 use crate::watches::Gallery;
 
@@ -54,7 +56,7 @@ const BYTES: usize = 400 * 1024;
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Chooses the package of a component for a node.
-pub type ChoosePackage = Arc<dyn Fn(&Wanted<'_>, Component) -> Result<Artefact, String> + Send + Sync>;
+pub type ChoosePackage = Arc<dyn Fn(&Wanted<'_>, Component) -> Result<Package, String> + Send + Sync>;
 /// Told of every step that ended, whether it is so, and how long it took; must be cheap.
 pub type OnSettled = Arc<dyn Fn(&str, bool, Duration) + Send + Sync>;
 
@@ -66,6 +68,8 @@ pub struct Part {
     pub gateway: Option<Arc<Gateway>>,
     /// The password of the MDM's administrator; none: it is not ours to know.
     pub admin: Option<Secret>,
+    /// The system as it is configured.
+    pub system: System,
 }
 
 /// What the rollout is started with.
@@ -82,6 +86,8 @@ pub struct Settings {
     pub choose: ChoosePackage,
     /// Chooses the release of an MDM cluster that is made.
     pub newest: Arc<Newest>,
+    /// What there is by which tasks get volumes.
+    pub programs: Programs,
     /// Counts steps.
     pub on_settled: OnSettled,
 }
@@ -92,6 +98,8 @@ pub struct Watched {
     pub crew: Crew,
     /// The framework at Mesos; none without Mesos.
     pub framework: Option<watch::Receiver<Arc<FrameworkStatus>>>,
+    /// What runs at Mesos, and by what it is asked for sooner; none without Mesos.
+    pub census: Option<(watch::Receiver<Arc<Workloads>>, Arc<Notify>)>,
     /// The systems.
     pub gallery: Gallery,
     /// The work on systems, which nodes are left to while they are in it.
@@ -232,7 +240,7 @@ impl Rollout {
         let members = Arc::clone(&self.watched.crew.members().borrow());
         let framework = self.watched.framework.as_ref().map(|framework| Arc::clone(&framework.borrow()));
         let mut changed = self.take_in(framework.as_deref(), now);
-        let mut errands = self.without_secrets(&members);
+        let mut errands = Vec::new();
         let mut take_back = Vec::new();
         let (mut acts, mut adds) = (Vec::new(), Vec::new());
         let mut status = RolloutStatus::default();
@@ -268,6 +276,9 @@ impl Rollout {
         for (record, act) in acts {
             self.begin(&record, act);
         }
+        for (node, order) in self.without_secrets(&members) {
+            self.lay_out(node, order);
+        }
         for (node, order) in errands {
             if order.task.name() != Change::Look.name() {
                 info!(%node, step = order.task.name(), order = %order.id, "a step for the MDM cluster is ordered");
@@ -278,6 +289,7 @@ impl Rollout {
         for (node, id) in take_back {
             self.take_back(node, id);
         }
+        self.ask_for_census();
         for (system, nodes, wished) in adds {
             self.begin_adding(&system, nodes, wished);
         }
@@ -285,6 +297,17 @@ impl Rollout {
             self.published.send_replace(Arc::new(status));
         }
         Ok(())
+    }
+
+    /// Who waits for the master's word on an agent asks for it sooner.
+    fn ask_for_census(&self) {
+        let waits =
+            |record: &Record| record.flags.as_ref().is_some_and(|flags| matches!(flags.state, FlagState::Tried { .. }));
+        if let Some((_, nudge)) = &self.watched.census
+            && self.records.values().any(waits)
+        {
+            nudge.notify_one();
+        }
     }
 
     /// Takes in nodes that were not seen before, and where they are now.
@@ -320,7 +343,10 @@ impl Rollout {
                     }
                     _ => info!(%node, step = step.as_str(), order = %open.id, "a step is ordered"),
                 }
-                let order = order(open.id.clone(), step, task, self.watched.crew.epoch(), open.at);
+                let secrets = self.secrets(&record.system, &task);
+                let (id, epoch, expires) = (open.id.clone(), self.watched.crew.epoch(), open.at + EXPIRES);
+                let order = Order { id, epoch, expires, within_s: step.within_s(), task, secrets };
+                self.told.insert(order.id.clone());
                 self.lay_out(node, order);
             }
             Act::TakeBack { id } => self.take_back(node, id),
@@ -443,7 +469,8 @@ impl Rollout {
                 };
                 let mut cluster = self.clusters.get(&before.system).cloned();
                 let failed = cluster.as_mut().and_then(|cluster| cluster.failures.remove(&node));
-                if before.failures.is_none() && failed.is_none() {
+                let is_stuck = before.flags.as_ref().is_some_and(|flags| flags.state.is_open());
+                if before.failures.is_none() && failed.is_none() && !is_stuck {
                     return Ok(Err(format!("no step of {node} has failed")));
                 }
                 let (after, system) = (retried(before), before.system.clone());
@@ -502,8 +529,4 @@ fn in_doubt(source: &Source, systems: &BTreeSet<SystemId>, rolled: &BTreeSet<Sys
         Some(named) if systems.contains(&SystemId::new(named)) => None,
         _ => rolled.first().cloned(),
     }
-}
-
-fn order(id: OrderId, step: StepName, task: Task, epoch: u64, at: Timestamp) -> Order {
-    Order { id, epoch, expires: at + EXPIRES, within_s: step.within_s(), task, secrets: Secrets::default() }
 }

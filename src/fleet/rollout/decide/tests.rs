@@ -9,6 +9,8 @@ use crate::model::id::{AgentId, NodeName, SystemId};
 use crate::model::node::NodeFacts;
 use crate::model::order::{Artefact, Component, HostReport, Install, Order};
 
+mod volumes;
+
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_timestamp(1_700_000_000 + seconds, 0).unwrap()
 }
@@ -59,6 +61,8 @@ fn view(now: i64, member: Option<&Member>) -> View<'_> {
         additions: Ok(Vec::new()),
         can_add: Ok(()),
         not_shown: Vec::new(),
+        volumes: None,
+        at_master: None,
     }
 }
 
