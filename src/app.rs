@@ -180,6 +180,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         work: work.lines(),
         nodes: nodes.as_ref().map(|nodes| Nodes {
             members: nodes.crew.members(),
+            crew: nodes.crew.clone(),
             admissions: nodes.admissions.clone(),
             authority: Arc::clone(&nodes.authority),
             renewal: nodes.renewal.subscribe(),
@@ -364,6 +365,7 @@ fn framework(
     let settings =
         FleetSettings { mesos: mesos.clone(), template, systems: systems.keys().cloned().collect(), hostname: None };
     let (framework, handles) = Framework::new(settings, desk.clone(), state, on_seen)?;
+    let framework = framework.minding(workloads.clone());
     let (rollouts, names): (BTreeMap<_, _>, BTreeSet<_>) = (
         systems.iter().filter_map(|(name, system)| Some((name.clone(), system.rollout.clone()?))).collect(),
         systems.keys().cloned().collect(),

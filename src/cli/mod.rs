@@ -95,6 +95,8 @@ enum Command {
     Rollout(rollout::Rollout),
     /// Shows how far each node is, and why it is no further
     Nodes(rollout::Nodes),
+    /// Takes over agents that obey another controller, or one whose state is lost
+    Adopt(rollout::Adopt),
     /// Makes what the configuration takes instead of a password or a token
     HashPassword(password::Arguments),
     #[command(flatten)]
@@ -201,6 +203,10 @@ where
         Command::Rollout(what) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(rollout::rollout(what, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Adopt(arguments) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(rollout::adopt(arguments, &mut asker)).unwrap_or_else(|error| fail(&error))
         }
         Command::Nodes(arguments) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };

@@ -44,6 +44,18 @@ pub(super) enum Rollout {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct Adopt {
+    /// Who says so [default: the user that runs this]
+    #[arg(long)]
+    by: Option<String>,
+    /// Print the answer as it came
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    whom: Where,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct Nodes {
     /// Only this node, with the table of what was found of it before it was touched
     node: Option<String>,
@@ -71,6 +83,25 @@ pub(super) async fn rollout(what: Rollout, asker: &mut Asker<'_>) -> u8 {
     asker.json = true;
     let question = Question::post("/api/v1/rollout/orders", &order);
     asker.show(&whom, &question, |(): ()| String::new()).await
+}
+
+/// The agents that were taken over.
+#[derive(Deserialize)]
+struct Adopted {
+    nodes: Vec<String>,
+}
+
+pub(super) async fn adopt(arguments: Adopt, asker: &mut Asker<'_>) -> u8 {
+    let Adopt { by, json, whom } = arguments;
+    asker.json = json;
+    let by = asker.name(by);
+    let by = if by.is_empty() { "somebody".to_owned() } else { by };
+    let question = Question::post("/api/v1/agents/adopt", &serde_json::json!({ "by": by }));
+    let told = |adopted: Adopted| {
+        let names: Vec<String> = adopted.nodes.iter().map(|node| tame(node)).collect();
+        format!("taken over: {}\n", names.join(", "))
+    };
+    asker.show(&whom, &question, told).await
 }
 
 /// What is shown of a node; more may be said of it.

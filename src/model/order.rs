@@ -473,6 +473,9 @@ pub struct Report {
     /// Why it takes no orders, when it takes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out_of_work: Option<String>,
+    /// Why its certificate could not be renewed at the last try, when it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub papers_problem: Option<String>,
     /// What it saw when it last looked at its host. Older agents do not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostReport>,

@@ -78,6 +78,8 @@ pub enum Why {
     Silent { seen_at: Timestamp },
     #[error("its agent takes no orders: {because}")]
     OutOfWork { because: Box<str> },
+    #[error("it obeys another controller, of epoch {epoch}, and is given no order until a person says `sio adopt`")]
+    Stranger { epoch: u64 },
     #[error("it {because}")]
     LeftOut { because: Box<str> },
     #[error("it gives no storage: {because}")]
@@ -124,6 +126,7 @@ impl Why {
             Self::NotJoined { .. } => "not_joined",
             Self::Silent { .. } => "silent",
             Self::OutOfWork { .. } => "out_of_work",
+            Self::Stranger { .. } => "stranger",
             Self::LeftOut { .. } => "left_out",
             Self::GivesNothing { .. } => "gives_nothing",
             Self::NoPackage { .. } => "no_package",
@@ -147,6 +150,7 @@ impl Why {
     pub const fn needs_a_person(&self) -> bool {
         match self {
             Self::OutOfWork { .. }
+            | Self::Stranger { .. }
             | Self::LeftOut { .. }
             | Self::NoPackage { .. }
             | Self::NoLogin { .. }

@@ -1,6 +1,9 @@
 //! The one task that owns the store: who wants to change state asks it, and
 //! hears when the disk has the change.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Batch, Epoch, State, Store, StoreError, Version};
@@ -10,11 +13,16 @@ const WAITING: usize = 64;
 
 /// Takes changes of state.
 #[derive(Clone, Debug)]
-pub struct Desk(mpsc::Sender<Request>);
+pub struct Desk {
+    requests: mpsc::Sender<Request>,
+    epoch: Arc<AtomicU64>,
+}
 
 #[derive(Debug)]
 struct Request {
     batch: Batch,
+    /// The epoch from here on; never a lower one.
+    claim: Epoch,
     done: oneshot::Sender<Result<(), StoreError>>,
 }
 
@@ -22,6 +30,8 @@ struct Request {
 pub struct Owner {
     store: Box<dyn Store>,
     epoch: Epoch,
+    /// The same for those who ask.
+    told: Arc<AtomicU64>,
     version: Version,
     requests: mpsc::Receiver<Request>,
 }
@@ -29,8 +39,25 @@ pub struct Owner {
 impl Desk {
     /// Makes changes durable. An error that is fatal ends the owner, and with it the process.
     pub async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.ask(batch, Epoch(0)).await
+    }
+
+    /// The epoch under which this controller leads.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Leads under a later epoch from now on, durably; an earlier one changes nothing.
+    ///
+    /// # Errors
+    /// As [`Desk::commit`].
+    pub async fn claim(&self, epoch: Epoch) -> Result<(), StoreError> {
+        self.ask(Batch::new(), epoch).await
+    }
+
+    async fn ask(&self, batch: Batch, claim: Epoch) -> Result<(), StoreError> {
         let (done, answer) = oneshot::channel();
-        self.0.send(Request { batch, done }).await.map_err(|_| StoreError::Closed)?;
+        self.requests.send(Request { batch, claim, done }).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 }
@@ -39,14 +66,17 @@ impl Owner {
     /// Takes a store over with what was loaded from it.
     pub fn new(store: Box<dyn Store>, state: &State) -> (Self, Desk) {
         let (sender, requests) = mpsc::channel(WAITING);
-        (Self { store, epoch: state.epoch, version: state.version, requests }, Desk(sender))
+        let told = Arc::new(AtomicU64::new(state.epoch.0));
+        let desk = Desk { requests: sender, epoch: Arc::clone(&told) };
+        (Self { store, epoch: state.epoch, told, version: state.version, requests }, desk)
     }
 
     /// The loop.
     pub async fn run(mut self) -> Result<(), StoreError> {
-        while let Some(Request { batch, done }) = self.requests.recv().await {
+        while let Some(Request { batch, claim, done }) = self.requests.recv().await {
             let (owner, answer) = tokio::task::spawn_blocking(move || {
-                let answer = self.store.commit(self.epoch, self.version, &batch);
+                let epoch = self.epoch.max(claim);
+                let answer = self.store.commit(epoch, self.version, &batch).map(|version| (version, epoch));
                 (self, answer)
             })
             .await
@@ -54,8 +84,9 @@ impl Owner {
             .map_err(|_| StoreError::Closed)?;
             self = owner;
             match answer {
-                Ok(version) => {
-                    self.version = version;
+                Ok((version, epoch)) => {
+                    (self.version, self.epoch) = (version, epoch);
+                    self.told.store(epoch.0, Ordering::Release);
                     // Who asked may be gone; the change is kept all the same.
                     let _ = done.send(Ok(()));
                 }

@@ -91,7 +91,6 @@ pub struct Work {
     settings: Settings,
     joints: Joints,
     journal: Journal,
-    epoch: u64,
     calls: mpsc::Receiver<Call>,
     shown: watch::Sender<Arc<Lifecycle>>,
     waits: Vec<Wait>,
@@ -119,8 +118,6 @@ impl Work {
         let shown =
             watch::Sender::new(Arc::new(Lifecycle::nothing(settings.system.clone(), settings.mode, clock::now())));
         let (line, calls) = Line::new(shown.subscribe());
-        // Claimed when the store was opened: nothing that an earlier life ordered is obeyed after the first order of this one.
-        let epoch = state.epoch.0;
         let (answers, answered) = mpsc::unbounded_channel();
         let (waits, since) = (Vec::new(), Since::new());
         let memory = jobs::load(state, &settings.system);
@@ -128,7 +125,6 @@ impl Work {
             settings,
             joints,
             journal: kept.journal,
-            epoch,
             calls,
             shown,
             waits,
@@ -151,7 +147,7 @@ impl Work {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         if let Some(run) = self.journal.book().open_run() {
-            info!(system = %self.settings.system, run = %run.id, epoch = self.epoch, "going on with a run that is not over");
+            info!(system = %self.settings.system, run = %run.id, epoch = self.joints.desk.epoch(), "going on with a run that is not over");
         }
         loop {
             tokio::select! {
@@ -195,7 +191,9 @@ impl Work {
                 firing: &firing,
             };
             let first = self.journal.len();
-            let decided = engine::turn(&mut self.journal, facts, &self.settings.policy, self.epoch)?;
+            // Nothing that an earlier life ordered is obeyed after the first order of this one.
+            let epoch = self.joints.desk.epoch();
+            let decided = engine::turn(&mut self.journal, facts, &self.settings.policy, epoch)?;
             self.waits = decided.turn.waits;
             if decided.entries.is_empty() {
                 return Ok(());

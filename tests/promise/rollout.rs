@@ -215,19 +215,30 @@ async fn bare_mesos_agents_give_volumes_to_tasks_by_the_rollout_alone() {
         site.inside(host, &["systemctl", "start", "mesos-slave"]);
     }
     // The first agent does not start with the isolator: it has its old flags again, and no other one is tried.
-    let told = site.is("a1", "failed", "its old flags are back").await;
+    let first = site
+        .until("one to fail", async |site| {
+            for host in HOSTS {
+                if site.node(host).await.is_some_and(|node| node["phase"] == "failed") {
+                    return Some(host);
+                }
+            }
+            None
+        })
+        .await;
+    let other = HOSTS.into_iter().find(|host| *host != first).unwrap();
+    let told = site.is(first, "failed", "its old flags are back").await;
     assert!(told.contains("mesos-slave is failed"), "{told}");
-    assert_eq!(site.inside("a1", &["systemctl", "is-active", "mesos-slave"]), "active");
-    let told = site.is("a2", "ready", "a1: its Mesos agent did not come back with new flags").await;
-    assert!(told.contains("sio rollout retry a1"), "{told}");
-    assert_eq!(site.inside("a2", &["sh", "-c", "ls /etc/scaleio-framework/mesos-agent.env 2>/dev/null"]), "");
+    assert_eq!(site.inside(first, &["systemctl", "is-active", "mesos-slave"]), "active");
+    let told = site.is(other, "ready", &format!("{first}: its Mesos agent did not come back with new flags")).await;
+    assert!(told.contains(&format!("sio rollout retry {first}")), "{told}");
+    assert_eq!(site.inside(other, &["sh", "-c", "ls /etc/scaleio-framework/mesos-agent.env 2>/dev/null"]), "");
 
     // Somebody mends it.
     for host in HOSTS {
         site.inside(host, &["rm", "/run/broken"]);
     }
     let retry = Command::new(env!("CARGO_BIN_EXE_sio"))
-        .args(["rollout", "retry", "a1", "--config"])
+        .args(["rollout", "retry", first, "--config"])
         .arg(&config)
         .env_clear()
         .output()

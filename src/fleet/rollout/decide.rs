@@ -291,6 +291,9 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
     if is_silent {
         return (NodePhase::Lost, silent(), None);
     }
+    if member.stranger {
+        return (NodePhase::Wanted, vec![Why::Stranger { epoch: facts.epoch }], None);
+    }
     if let Some(because) = &member.out_of_work {
         return stuck(vec![Why::OutOfWork { because: because.as_str().into() }]);
     }

@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 use super::add::{Results, Wish, add};
 use super::cluster::{ClusterRecord, Newest};
 use super::decide::{Act, added, retried};
-use super::record::{FlagState, Record, Source};
+use super::record::{FlagState, Flags, Record, Source};
 use super::steps::{Package, StepName, Wanted};
 use super::view;
 use crate::clock;
@@ -301,11 +301,21 @@ impl Rollout {
 
     /// Who waits for the master's word on an agent asks for it sooner.
     fn ask_for_census(&self) {
-        let waits =
-            |record: &Record| record.flags.as_ref().is_some_and(|flags| matches!(flags.state, FlagState::Tried { .. }));
-        if let Some((_, nudge)) = &self.watched.census
-            && self.records.values().any(waits)
-        {
+        let Some((census, nudge)) = &self.watched.census else { return };
+        let is_waited_for = {
+            let census = census.borrow();
+            let gives = |record: &&Record| {
+                let part = self.settings.parts.get(&record.system);
+                part.is_some_and(|part| part.system.volumes.is_some())
+            };
+            self.records.values().filter(gives).any(|record| match (&record.flags, &record.source.agent) {
+                (Some(Flags { state: FlagState::Tried { .. }, .. }), _) => true,
+                // One that has just come.
+                (None, Some(agent)) => record.phase == NodePhase::Ready && !census.agents.contains_key(agent),
+                _ => false,
+            })
+        };
+        if is_waited_for {
             nudge.notify_one();
         }
     }

@@ -90,7 +90,7 @@ impl Rollout {
         now: Timestamp,
     ) -> Option<Candidate> {
         let facts = member.facts.as_ref().filter(|facts| !is_silent(facts.seen_at, now))?;
-        let host = member.host.as_ref()?;
+        let host = member.host.as_ref().filter(|_| !member.stranger)?;
         record.preflight.as_ref().filter(|checked| worst(&checked.rows) < Verdict::Fail)?;
         let attributes = &record.source.attributes;
         let values: BTreeMap<Box<str>, Vec<AttributeValue>> =
