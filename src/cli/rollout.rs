@@ -2,11 +2,12 @@
 //! nodes`: how far each node is and why it is no further.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use clap::Subcommand;
 use serde::Deserialize;
 
-use super::controller::{Asker, Question, Where, tame};
+use super::controller::{AskError, Asker, Question, Where, ask, tame};
 use crate::model::id::{NodeName, SystemId};
 use crate::model::preflight::Row;
 use crate::model::rollout::RolloutOrder;
@@ -142,6 +143,23 @@ pub(super) async fn nodes(arguments: Nodes, asker: &mut Asker<'_>) -> u8 {
         }
     };
     asker.show(&whom, &Question::get("/api/v1/nodes"), render).await
+}
+
+/// Nodes that are no further, with the reasons; nothing where no node works for the controller.
+pub(super) async fn unready(
+    whom: &Where,
+    file: Option<&Path>,
+    variables: &[(String, String)],
+) -> Result<String, AskError> {
+    let (at, body) = match ask(whom, &Question::get("/api/v1/nodes"), file, variables).await {
+        Ok(answered) => answered,
+        Err(AskError::Refused { status: 404, .. }) => return Ok(String::new()),
+        Err(error) => return Err(error),
+    };
+    let nodes: Vec<Node> = serde_json::from_slice(&body).map_err(|source| AskError::Strange { at, source })?;
+    let is_unready = |node: &&Node| node.phase.as_deref().is_some_and(|phase| phase != "ready");
+    let unready: Vec<&Node> = nodes.iter().filter(is_unready).collect();
+    Ok(if unready.is_empty() { String::new() } else { format!("\n{}", render(unready.into_iter())) })
 }
 
 fn render<'a>(nodes: impl Iterator<Item = &'a Node>) -> String {

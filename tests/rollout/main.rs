@@ -5,6 +5,7 @@
 
 mod adding;
 mod adopting;
+mod badly;
 mod bare;
 mod cluster;
 mod demo;

@@ -274,6 +274,8 @@ fn memory(asked: &Preflight, machine: &Machine) -> Row {
         None => ("not known".to_owned(), Verdict::Warn),
         Some(has) if has >= wanted => (format!("{has} MiB"), Verdict::Ok),
         Some(has) if asked.memory_mib.is_some() => (format!("{has} MiB"), Verdict::Fail),
+        // Less than a quarter starts no service of them.
+        Some(has) if has < needs / 4 => (format!("{has} MiB"), Verdict::Fail),
         Some(has) => (format!("{has} MiB"), Verdict::Warn),
     };
     row("memory", found, format!("{wanted} MiB"), verdict, "carry fewer components here, or give it more memory")

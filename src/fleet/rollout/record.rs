@@ -27,6 +27,9 @@ pub struct Source {
     pub address: Option<Box<str>>,
     /// Its attributes.
     pub attributes: BTreeMap<Box<str>, Box<str>>,
+    /// Another machine of its name.
+    #[serde(default)]
+    pub twin: Option<Box<str>>,
 }
 
 /// How its agent judged its disks.

@@ -16,8 +16,12 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn record() -> Record {
-    let source =
-        Source { agent: Some(AgentId::new("a")), address: Some("10.0.0.9".into()), attributes: BTreeMap::new() };
+    let source = Source {
+        agent: Some(AgentId::new("a")),
+        address: Some("10.0.0.9".into()),
+        attributes: BTreeMap::new(),
+        twin: None,
+    };
     Record::new(SystemId::new("prod"), NodeName::new("n1"), source, at(0))
 }
 

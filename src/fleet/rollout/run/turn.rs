@@ -176,6 +176,10 @@ impl Rollout {
         let member = members.get(node).map(|member| &**member);
         let server = wished.servers.get(node);
         let mut left_out: Vec<Why> = wished.refused.get(node).into_iter().flatten().map(left_out).collect();
+        if let Some(twin) = &record.source.twin {
+            let because = format!("has the name of {twin}; give each machine a name of its own");
+            left_out.push(Why::LeftOut { because: because.into() });
+        }
         if !record.source.attributes.contains_key("scaleio-system") && self.settings.parts.len() > 1 {
             let because = "names no system, and several are rolled out; set its attribute scaleio-system";
             left_out.push(Why::LeftOut { because: because.into() });
