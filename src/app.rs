@@ -49,6 +49,7 @@ use crate::model::workload::Workloads;
 use crate::poll::run::Poller;
 use crate::store::{Batch, Desk, Epoch, Owner, SqliteStore, State, Store, StoreError, ZooKeeperStore};
 use crate::switchboard::Switchboard;
+use crate::upgrade::keep::last_epoch;
 use crate::watches::Gallery;
 use crate::web::access::Access;
 use crate::web::actions::FormKey;
@@ -57,7 +58,6 @@ use crate::web::listener::Listener;
 use crate::web::live::{self, Live};
 use crate::web::mesos::{Cluster, LookAhead};
 use crate::web::nodes::{Nodes, RolloutDesk};
-use crate::work::keep::last_epoch;
 use crate::{BUILD, VERSION, clock};
 
 /// Tasks get this long to end by themselves: a logout and the last answers.

@@ -4,7 +4,7 @@ use super::cluster::{MdmCluster, MdmMember};
 use super::picture::Picture;
 use super::snapshot::{Collector, Gap, Snapshot};
 use super::state::{ClusterState, Connection, DomainState, Maintenance, MdmStatus as Member};
-use super::stats::{Stat, StatRow};
+use super::stats::Stat;
 use super::status::{
     CapacityStatus, Connected, DataStatus, DeviceStatus, MdmStatus, RebuildStatus, SnapshotStatus, SystemStatus,
 };
@@ -60,7 +60,7 @@ fn fill(status: &mut SystemStatus, snapshot: &Snapshot, now: Timestamp) {
         total: part.len(),
     });
     if let Some(row) = snapshot.statistics.as_ref().and_then(|part| part.system()) {
-        let sum = |stats: &[Stat]| sum(row, stats).get();
+        let sum = |stats: &[Stat]| row.sum(stats).get();
         if let (Some(max), Some(used)) = (row.bytes(Stat::MaxCapacityInKb), row.bytes(Stat::CapacityInUseInKb)) {
             status.capacity = Some(CapacityStatus { max_bytes: max.get(), in_use_bytes: used.get() });
         }
@@ -71,23 +71,10 @@ fn fill(status: &mut SystemStatus, snapshot: &Snapshot, now: Timestamp) {
         let writes = [Stat::FwdRebuildWriteBwc, Stat::BckRebuildWriteBwc, Stat::NormRebuildWriteBwc];
         let rates: Vec<f64> = writes.iter().filter_map(|stat| row.window(*stat)?.bytes_per_second()).collect();
         status.rebuild = Some(RebuildStatus {
-            left_bytes: sum(&REBUILD_LEFT),
+            left_bytes: sum(&Stat::REBUILD_LEFT),
             bytes_per_second: (!rates.is_empty()).then(|| rates.iter().sum()),
         });
     }
-}
-
-const REBUILD_LEFT: [Stat; 6] = [
-    Stat::PendingFwdRebuildCapacityInKb,
-    Stat::ActiveFwdRebuildCapacityInKb,
-    Stat::PendingBckRebuildCapacityInKb,
-    Stat::ActiveBckRebuildCapacityInKb,
-    Stat::PendingNormRebuildCapacityInKb,
-    Stat::ActiveNormRebuildCapacityInKb,
-];
-
-fn sum(row: StatRow<'_>, stats: &[Stat]) -> Bytes {
-    Bytes::new(stats.iter().filter_map(|stat| row.bytes(*stat)).fold(0, |sum, bytes| sum.saturating_add(bytes.get())))
 }
 
 fn mdm(cluster: &MdmCluster) -> MdmStatus {
@@ -115,13 +102,13 @@ fn problems(picture: &Picture) -> Vec<String> {
         }];
     };
     if let Some(row) = snapshot.statistics.as_ref().and_then(|part| part.system()) {
-        let failed = sum(row, &[Stat::FailedCapacityInKb]);
+        let failed = row.sum(&[Stat::FailedCapacityInKb]);
         if failed > Bytes::ZERO {
             problems.push(format!("{failed} of data cannot be reached: no copy is left in service"));
         }
-        let degraded = sum(row, &[Stat::DegradedFailedCapacityInKb]);
+        let degraded = row.sum(&[Stat::DegradedFailedCapacityInKb]);
         if degraded > Bytes::ZERO {
-            let left = sum(row, &REBUILD_LEFT);
+            let left = row.sum(&Stat::REBUILD_LEFT);
             problems.push(format!("{degraded} of data has one copy only; {left} is still to be rebuilt"));
         }
     }

@@ -179,7 +179,7 @@ impl Plan {
             hash.update(text);
         }
         let digest = hash.finalize();
-        PlanId::new(&digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>())
+        PlanId::new(&hex(&digest[..16]))
     }
 
     /// Every task, counted through all stages, with its stage.
@@ -215,4 +215,9 @@ pub enum Approval {
         until: Timestamp,
         by: Box<str>,
     },
+}
+/// The digits of a hash.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

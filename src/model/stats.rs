@@ -6,6 +6,7 @@
 //! never zero.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -280,31 +281,41 @@ statistics! {
 }
 
 impl Stat {
+    /// What is still to be rebuilt, whatever the kind of rebuild.
+    pub const REBUILD_LEFT: [Self; 6] = [
+        Self::PendingFwdRebuildCapacityInKb,
+        Self::ActiveFwdRebuildCapacityInKb,
+        Self::PendingBckRebuildCapacityInKb,
+        Self::ActiveBckRebuildCapacityInKb,
+        Self::PendingNormRebuildCapacityInKb,
+        Self::ActiveNormRebuildCapacityInKb,
+    ];
+
     /// What is asked of one kind of object, if its generation has it.
     pub fn wanted(kind: StatKind) -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(move |stat| stat.kinds().contains(&kind))
     }
 }
 
-/// The place of each statistic in the rows of a table.
+/// The place of each statistic in the rows of a table. Copies of it are cheap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Columns {
-    stats: Vec<Stat>,
-    places: Box<[Option<u16>]>,
+    stats: Arc<[Stat]>,
+    places: Arc<[Option<u16>]>,
     width: usize,
 }
 
 impl Columns {
     /// Columns for these statistics, in this order.
     pub fn new(stats: impl IntoIterator<Item = Stat>) -> Self {
-        let stats: Vec<Stat> = stats.into_iter().collect();
-        let mut places = vec![None; Stat::ALL.len()].into_boxed_slice();
+        let stats: Arc<[Stat]> = stats.into_iter().collect();
+        let mut places = vec![None; Stat::ALL.len()];
         let mut width = 0;
-        for stat in &stats {
+        for stat in &*stats {
             places[*stat as usize] = u16::try_from(width).ok();
             width += stat.unit().width();
         }
-        Self { stats, places, width }
+        Self { stats, places: places.into(), width }
     }
 
     /// The statistics in order.
@@ -398,6 +409,12 @@ impl<'a> StatRow<'a> {
     pub fn bytes(&self, stat: Stat) -> Option<Bytes> {
         debug_assert!(matches!(stat.unit(), StatUnit::Kib | StatUnit::Mib), "{stat:?} is no amount of data");
         self.number(stat).map(|value| Bytes::new(value as u64))
+    }
+
+    /// Several amounts of data together; what was not sent adds nothing.
+    pub fn sum(&self, stats: &[Stat]) -> Bytes {
+        let told = stats.iter().filter_map(|stat| self.bytes(*stat));
+        Bytes::new(told.fold(0, |sum, bytes| sum.saturating_add(bytes.get())))
     }
 
     /// The last window of an operation.

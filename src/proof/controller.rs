@@ -51,7 +51,6 @@ pub struct Controller {
     pub journal: Journal,
     pub epoch: u64,
     pub policy: Policy,
-    pub waits: Vec<Wait>,
     /// An alert of our rules that a fault planted.
     pub planted: bool,
     picture: Picture,
@@ -79,7 +78,6 @@ impl Controller {
             journal,
             epoch,
             policy,
-            waits: Vec::new(),
             planted: false,
             picture: Picture::unseen(SystemId::new("sim"), now, Observed::default()),
             nodes: BTreeMap::new(),
@@ -94,6 +92,11 @@ impl Controller {
     /// What it knows.
     pub fn facts(&self, now: Timestamp) -> Facts<'_> {
         Facts { now, picture: &self.picture, nodes: &self.nodes, agents: &self.agents, firing: &self.firing }
+    }
+
+    /// Why nothing more is done.
+    pub fn waits(&self, now: Timestamp) -> Vec<Wait> {
+        engine::waits(&self.journal, self.facts(now), &self.policy, self.epoch)
     }
 
     /// When the newest snapshot was taken.
@@ -111,21 +114,23 @@ impl Controller {
         if site.world.answers() && now >= site.deaf_until {
             self.seq += 1;
             let generation = generation(site.world.release);
-            let snapshot = view::snapshot(&site.world, generation, self.seq, now);
-            let observed = self.picture.observed.after(&snapshot);
+            let before = self.picture.snapshot.as_deref();
+            let snapshot = view::snapshot(&site.world, generation, self.seq, now, before);
+            // Notes are made of what changed, and of servers on the way into maintenance.
+            if !before.is_some_and(|before| view::notes_stay(before, &snapshot)) {
+                self.picture.observed = Arc::new(self.picture.observed.after(&snapshot));
+            }
             self.firing.seq = self.seq;
             self.firing.critical =
                 if self.planted { [("Planted".into(), "somewhere".into())].into() } else { Default::default() };
-            self.picture = Picture {
-                at: now,
-                snapshot: Some(Arc::new(snapshot)),
-                observed: Arc::new(observed),
-                ..self.picture.clone()
-            };
+            self.picture.at = now;
+            self.picture.snapshot = Some(Arc::new(snapshot));
         }
         for host in site.hosts.values() {
-            if let Some(facts) = host.facts(now) {
-                self.nodes.insert(host.name.clone(), facts);
+            match self.nodes.get_mut(&host.name) {
+                Some(told) if host.is_heard(now) => host.tell(told, now),
+                Some(_) => {}
+                None => self.nodes.extend(host.facts(now).map(|facts| (host.name.clone(), facts))),
             }
             if now >= site.mesos_deaf_until {
                 let state = match host.mesos {
@@ -133,8 +138,15 @@ impl Controller {
                     Mesos::Draining(_) => AgentState::Draining { waits_for: vec!["a framework".into()] },
                     Mesos::Drained => AgentState::Drained,
                 };
-                let facts = AgentFacts { begun_at: now, agent: host.agent.clone(), state, scheduled_by_others: false };
-                self.agents.insert(host.name.clone(), facts);
+                let agent = || host.agent.clone();
+                let entry = self.agents.entry(host.name.clone());
+                let entry = entry.or_insert_with(|| AgentFacts {
+                    begun_at: now,
+                    agent: agent(),
+                    state: AgentState::Active,
+                    scheduled_by_others: false,
+                });
+                (entry.begun_at, entry.state) = (now, state);
             }
         }
     }
@@ -173,7 +185,6 @@ impl Controller {
             firing: &self.firing,
         };
         let decided = engine::turn(&mut self.journal, facts, &self.policy, self.epoch)?;
-        self.waits = decided.turn.waits;
         let mut entries = decided.entries;
         match death {
             Some(Death::BeforeCommit) => return Ok(Vec::new()),

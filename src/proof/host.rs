@@ -53,19 +53,68 @@ pub struct Host {
 }
 
 impl Host {
-    /// What its agent says, if it can.
+    /// Whether time alone changes something on it.
+    pub(super) fn goes_on(&self, now: Timestamp) -> bool {
+        matches!(self.mesos, Mesos::Draining(Some(until)) if now >= until)
+            || (self.mesos == Mesos::Active && self.open_volumes == 0)
+            || self.working.as_ref().is_some_and(|(_, _, until)| now >= *until)
+    }
+
+    /// What its agent says, if it can; like what it said before, but for what changed.
+    pub(super) fn tell(&self, told: &mut NodeFacts, now: Timestamp) {
+        fn renew<T: Clone + PartialEq>(told: &mut T, is: &T) {
+            if told != is {
+                told.clone_from(is);
+            }
+        }
+        told.seen_at = now;
+        renew(&mut told.kernel, &self.kernel);
+        renew(&mut told.next_kernel, &self.next_kernel);
+        renew(&mut told.modules, &self.modules);
+        renew(&mut told.staged, &self.staged);
+        renew(&mut told.running, &self.running);
+        renew(&mut told.carries, &self.carries);
+        if told.boot_id.strip_prefix("boot-").and_then(|boot| boot.parse().ok()) != Some(self.boot) {
+            told.boot_id = self.boot_id();
+        }
+        let same = self
+            .installed
+            .iter()
+            .all(|(at, version)| told.installed.get(at).is_some_and(|all| all.len() == 1 && all.contains(version)));
+        if told.installed.len() != self.installed.len() || !same {
+            told.installed = self.installed();
+        }
+        told.open_volumes = self.open_volumes;
+        told.epoch = self.epoch;
+        told.working = self.working.as_ref().map(|(step, _, _)| step.clone());
+    }
+
+    fn boot_id(&self) -> Box<str> {
+        format!("boot-{}", self.boot).into()
+    }
+
+    fn installed(&self) -> BTreeMap<Component, BTreeSet<Box<str>>> {
+        self.installed.iter().map(|(at, version)| (*at, [version.clone()].into())).collect()
+    }
+
+    /// Whether its agent can say anything.
+    pub(super) fn is_heard(&self, now: Timestamp) -> bool {
+        !self.silent && now >= self.up_at
+    }
+
+    /// All that its agent says, if it can.
     pub fn facts(&self, now: Timestamp) -> Option<NodeFacts> {
-        if self.silent || now < self.up_at {
+        if !self.is_heard(now) {
             return None;
         }
         Some(NodeFacts {
             form: FORM,
             seen_at: now,
-            boot_id: format!("boot-{}", self.boot).into(),
+            boot_id: self.boot_id(),
             kernel: self.kernel.clone(),
             next_kernel: self.next_kernel.clone(),
             modules: self.modules.clone(),
-            installed: self.installed.iter().map(|(at, version)| (*at, [version.clone()].into())).collect(),
+            installed: self.installed(),
             staged: self.staged.clone(),
             running: self.running.clone(),
             open_volumes: self.open_volumes,

@@ -14,7 +14,7 @@ use super::judge::Judge;
 use super::site::Site;
 use crate::model::id::RunId;
 use crate::model::node::Carries;
-use crate::model::plan::{Approval, Limits, Request};
+use crate::model::plan::{Approval, Limits, Request, hex};
 use crate::model::step::StepKind;
 use crate::model::unit::Timestamp;
 use crate::sim::Release;
@@ -354,16 +354,14 @@ impl Stage {
             }
             // While something is open, either something is ordered or there is a reason why not.
             let book = self.controller.journal.book();
-            let silent = book.open_run().is_some_and(|run| {
-                self.controller.waits.is_empty() && !run.tasks.iter().any(|task| task.standing.in_work())
-            });
-            if silent && self.dead_until.is_none() {
+            let idle = book.open_run().is_some_and(|run| !run.tasks.iter().any(|task| task.standing.in_work()));
+            if idle && self.dead_until.is_none() && self.controller.waits(self.site.now()).is_empty() {
                 self.bad("L3: nothing happens, and there is no reason");
             }
         }
         let waits: Vec<String> = self
             .controller
-            .waits
+            .waits(self.site.now())
             .iter()
             .flat_map(|wait| wait.holds.iter().map(move |hold| format!("{}: {}", wait.node, hold.reason)))
             .collect();
@@ -386,7 +384,7 @@ impl Stage {
         for line in &self.disk {
             hash.update(line);
         }
-        let trace = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let trace = hex(&hash.finalize()[..8]);
         self.judge.count("seeds");
         Outcome {
             violations: self.judge.violations,

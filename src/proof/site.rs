@@ -181,18 +181,12 @@ impl Site {
         for _ in 0..seconds {
             self.world.advance(Duration::from_secs(1));
             let now = self.now();
-            let names: Vec<NodeName> = self.hosts.keys().cloned().collect();
-            for name in names {
+            let busy = self.hosts.values().filter(|host| host.goes_on(now));
+            for name in busy.map(|host| host.name.clone()).collect::<Vec<_>>() {
                 self.carry_on(&name, now);
             }
-            let mut due: Vec<(Timestamp, u64, Parcel)> = Vec::new();
-            self.parcels.retain(|parcel| {
-                let is_due = parcel.0 <= now;
-                if is_due {
-                    due.push(parcel.clone());
-                }
-                !is_due
-            });
+            let mut due: Vec<(Timestamp, u64, Parcel)> =
+                self.parcels.extract_if(.., |parcel| parcel.0 <= now).collect();
             due.sort_by_key(|(at, number, _)| (*at, *number));
             for (_, _, parcel) in due {
                 match parcel {
@@ -389,11 +383,7 @@ impl Site {
         if host.mesos == Mesos::Active && host.open_volumes == 0 {
             host.open_volumes = 1;
         }
-        let Some((step, action, until)) = host.working.clone() else { return };
-        if now < until {
-            return;
-        }
-        host.working = None;
+        let Some((step, action, _)) = host.working.take_if(|(_, _, until)| now >= *until) else { return };
         let mut started = Vec::new();
         match &action {
             Action::Stage { version, components } => {

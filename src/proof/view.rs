@@ -1,14 +1,14 @@
 //! What would a poll show of the truth? A snapshot, without the detour over HTTP.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::model::cluster::{
     Device, MdmAlert, MdmCluster, MdmMember, MdmRole, ProtectionDomain, Sdc, Sds, SdsAddress, StoragePool, System,
 };
 use crate::model::id::{ObjectId, SystemId};
-use crate::model::snapshot::{Part, Snapshot, Table};
-use crate::model::state::Seen;
+use crate::model::snapshot::{Keyed, Part, Snapshot, Table};
+use crate::model::state::{Connection, DeviceError, DomainState, Maintenance, Membership, SdsState, Seen};
 use crate::model::stats::{Columns, Stat, StatKind, StatTable, Statistics};
 use crate::model::unit::Timestamp;
 use crate::model::version::{Generation, ProductVersion};
@@ -17,6 +17,10 @@ use crate::sim::world::{self, Id, World};
 pub(super) fn id<T: From<ObjectId>>(id: Id) -> T {
     T::from(ObjectId::from_number(id.0))
 }
+
+static OF_DEVICE: LazyLock<Columns> = LazyLock::new(|| Columns::new([Stat::CapacityInUseInKb, Stat::MaxCapacityInKb]));
+
+static OF_POOL: LazyLock<Columns> = LazyLock::new(|| Columns::new(POOL));
 
 const POOL: [Stat; 17] = [
     Stat::DegradedHealthyCapacityInKb,
@@ -38,42 +42,88 @@ const POOL: [Stat; 17] = [
     Stat::MaxCapacityInKb,
 ];
 
-/// The snapshot of this moment.
-pub(super) fn snapshot(world: &World, generation: Generation, seq: u64, at: Timestamp) -> Snapshot {
+/// The snapshot of this moment. Parts that are as they were before are taken from there: all of them drawn anew would
+/// take most of the time of a story.
+pub(super) fn snapshot(
+    world: &World,
+    generation: Generation,
+    seq: u64,
+    at: Timestamp,
+    before: Option<&Snapshot>,
+) -> Snapshot {
     let mut snapshot = Snapshot::empty(SystemId::new("sim"), generation, seq, at);
-    snapshot.array = part(at, array(world));
-    snapshot.domains = part(at, Table::new(world.domains.values().map(domain).collect()));
-    snapshot.pools = part(at, Table::new(world.pools.values().map(pool).collect()));
-    snapshot.sds = part(at, Table::new(world.sds.values().map(sds).collect()));
-    snapshot.devices = part(at, Table::new(world.devices.values().map(device).collect()));
-    snapshot.sdcs = part(at, Table::new(world.sdcs.values().map(sdc).collect()));
-    snapshot.alerts = part(at, world.alerts().filter(|alert| alert.cleared.is_none()).map(alert).collect());
-    snapshot.statistics = part(at, statistics(world));
+    snapshot.array =
+        part(at, before.and_then(|before| before.array.as_ref()), |old| shows_array(old, world), || array(world));
+    snapshot.domains = table(at, before.and_then(|at| at.domains.as_ref()), &world.domains, domain, |row, now| {
+        row.state == domain_state(now)
+    });
+    snapshot.pools = table(at, before.and_then(|at| at.pools.as_ref()), &world.pools, pool, |row, now| {
+        row.rebuild_enabled == Some(now.rebuild_enabled)
+    });
+    snapshot.sds = table(at, before.and_then(|at| at.sds.as_ref()), &world.sds, sds, shows_sds);
+    snapshot.devices = table(at, before.and_then(|at| at.devices.as_ref()), &world.devices, device, |row, now| {
+        row.error == device_error(now)
+    });
+    snapshot.sdcs = table(at, before.and_then(|at| at.sdcs.as_ref()), &world.sdcs, sdc, |row, now| {
+        row.connection == Some(sdc_connection(now))
+            && row.version.as_ref().is_some_and(|version| version.as_str() == now.version)
+    });
+    let alerts = || world.alerts().filter(|alert| alert.cleared.is_none());
+    let same = |old: &Vec<MdmAlert>| old.iter().map(|alert| &*alert.id).eq(alerts().map(|alert| alert.uuid.as_str()));
+    snapshot.alerts = part(at, before.and_then(|at| at.alerts.as_ref()), same, || alerts().map(alert).collect());
+    snapshot.statistics = part(at, None, |_| false, || statistics(world));
     snapshot
 }
 
-fn part<T>(at: Timestamp, value: T) -> Option<Part<T>> {
-    Some(Part { begun_at: at, taken_at: at, value: Arc::new(value) })
+/// Whether what a watcher notes (`Observed`) is the same after both.
+pub(super) fn notes_stay(before: &Snapshot, now: &Snapshot) -> bool {
+    fn same<T>(before: Option<&Part<T>>, now: Option<&Part<T>>) -> bool {
+        before.zip(now).is_some_and(|(before, now)| Arc::ptr_eq(&before.value, &now.value))
+    }
+    let entering = |all: &Part<Table<Sds>>| all.iter().any(|sds| sds.maintenance.is(Maintenance::Entering));
+    same(before.array.as_ref(), now.array.as_ref())
+        && same(before.sds.as_ref(), now.sds.as_ref())
+        && same(before.sdcs.as_ref(), now.sdcs.as_ref())
+        && !now.sds.as_ref().is_some_and(entering)
+}
+
+/// What is shown now: what was shown before, if it is still so.
+fn part<T>(
+    at: Timestamp,
+    before: Option<&Part<T>>,
+    same: impl FnOnce(&T) -> bool,
+    draw: impl FnOnce() -> T,
+) -> Option<Part<T>> {
+    let before = before.filter(|before| same(&before.value)).map(|before| Arc::clone(&before.value));
+    Some(Part { begun_at: at, taken_at: at, value: before.unwrap_or_else(|| Arc::new(draw())) })
+}
+
+/// The same of many, of which each row is compared with what it shows.
+fn table<T: Keyed, W>(
+    at: Timestamp,
+    before: Option<&Part<Table<T>>>,
+    world: &BTreeMap<Id, W>,
+    draw: impl Fn(&W) -> T,
+    same: impl Fn(&T, &W) -> bool,
+) -> Option<Part<Table<T>>>
+where
+    T::Id: From<ObjectId>,
+{
+    // Both are in the order of their ids.
+    let shows = |rows: &Table<T>| {
+        rows.len() == world.len()
+            && rows.iter().zip(world).all(|(row, (now, object))| *row.id() == id::<T::Id>(*now) && same(row, object))
+    };
+    part(at, before, shows, || Table::new(world.values().map(draw).collect()))
 }
 
 fn array(world: &World) -> System {
     let now = world.now();
-    let master = world.mdm.master().map(|mdm| mdm.id);
     let members = world.mdm.members.iter().map(|mdm| MdmMember {
         id: id(mdm.id),
         name: Some(mdm.name.as_str().into()),
-        role: match (mdm.role, mdm.standby) {
-            (world::MdmRole::Manager, true) => MdmRole::StandbyManager,
-            (world::MdmRole::TieBreaker, true) => MdmRole::StandbyTieBreaker,
-            (world::MdmRole::Manager, false) if Some(mdm.id) == master => MdmRole::Primary,
-            (world::MdmRole::Manager, false) => MdmRole::Secondary,
-            (world::MdmRole::TieBreaker, false) => MdmRole::TieBreaker,
-        },
-        status: Some(Seen::read(match (mdm.up, mdm.in_sync(now)) {
-            (false, _) => "Disconnected",
-            (true, false) => "OutOfSync",
-            (true, true) => "Normal",
-        })),
+        role: mdm_role(world, mdm),
+        status: Some(Seen::read(mdm_status(world, mdm))),
         version: Some(ProductVersion::read(&mdm.version)),
         ips: mdm.ips.iter().map(|ip| ip.as_str().into()).collect(),
         management_ips: Vec::new(),
@@ -105,17 +155,55 @@ fn array(world: &World) -> System {
     }
 }
 
+fn mdm_role(world: &World, mdm: &world::Mdm) -> MdmRole {
+    match (mdm.role, mdm.standby) {
+        (world::MdmRole::Manager, true) => MdmRole::StandbyManager,
+        (world::MdmRole::TieBreaker, true) => MdmRole::StandbyTieBreaker,
+        (world::MdmRole::Manager, false) if world.mdm.master().is_some_and(|master| master.id == mdm.id) => {
+            MdmRole::Primary
+        }
+        (world::MdmRole::Manager, false) => MdmRole::Secondary,
+        (world::MdmRole::TieBreaker, false) => MdmRole::TieBreaker,
+    }
+}
+
+fn mdm_status(world: &World, mdm: &world::Mdm) -> &'static str {
+    match (mdm.up, mdm.in_sync(world.now())) {
+        (false, _) => "Disconnected",
+        (true, false) => "OutOfSync",
+        (true, true) => "Normal",
+    }
+}
+
+/// Whether the system is shown as it is. Nobody changes its members here; who they are, they stay.
+fn shows_array(shown: &System, world: &World) -> bool {
+    let Some(cluster) = &shown.mdm else { return false };
+    let now = world.now();
+    // State, mode and what is good of the cluster follow from its members.
+    cluster.good_nodes == u32::try_from(world.mdm.good_nodes()).ok()
+        && cluster.good_replicas == u32::try_from(world.mdm.good_replicas(now)).ok()
+        && cluster.members.len() == world.mdm.members.len()
+        && cluster.members.iter().zip(&world.mdm.members).all(|(member, mdm)| {
+            member.role == mdm_role(world, mdm)
+                && member.status.as_ref().is_some_and(|status| status.word() == mdm_status(world, mdm))
+                && member.version.as_ref().is_some_and(|version| version.as_str() == mdm.version)
+        })
+}
+
+fn domain_state(domain: &world::Domain) -> Seen<DomainState> {
+    Seen::Is(match domain.state {
+        world::DomainState::Active => DomainState::Active,
+        world::DomainState::ActivePending(_) => DomainState::ActivePending,
+        world::DomainState::InactivePending(_) => DomainState::InactivePending,
+        world::DomainState::Inactive => DomainState::Inactive,
+    })
+}
+
 fn domain(domain: &world::Domain) -> ProtectionDomain {
-    let state = match domain.state {
-        world::DomainState::Active => "Active",
-        world::DomainState::ActivePending(_) => "ActivePending",
-        world::DomainState::InactivePending(_) => "InactivePending",
-        world::DomainState::Inactive => "Inactive",
-    };
     ProtectionDomain {
         id: id(domain.id),
         name: Some(domain.name.as_str().into()),
-        state: Seen::read(state),
+        state: domain_state(domain),
         throttling: BTreeMap::new(),
     }
 }
@@ -138,7 +226,35 @@ fn pool(pool: &world::Pool) -> StoragePool {
     }
 }
 
+fn sds_states(sds: &world::Sds) -> (Seen<SdsState>, Seen<Membership>, Seen<Connection>, Seen<Maintenance>) {
+    (
+        Seen::Is(if sds.removing { SdsState::RemovePending } else { SdsState::Normal }),
+        Seen::Is(match sds.membership {
+            world::Membership::Joined => Membership::Joined,
+            world::Membership::JoinPending(_) => Membership::JoinPending,
+            world::Membership::Decoupled(_) => Membership::Decoupled,
+        }),
+        Seen::Is(if sds.connected() { Connection::Connected } else { Connection::Disconnected }),
+        Seen::Is(match sds.maintenance {
+            world::Maintenance::None => Maintenance::None,
+            world::Maintenance::Entering => Maintenance::Entering,
+            world::Maintenance::In => Maintenance::In,
+            world::Maintenance::Exiting => Maintenance::Exiting,
+        }),
+    )
+}
+
+fn shows_sds(row: &Sds, now: &world::Sds) -> bool {
+    let (state, membership, connection, maintenance) = sds_states(now);
+    row.state == state
+        && row.membership == membership
+        && row.connection == connection
+        && row.maintenance == maintenance
+        && row.version.as_ref().is_some_and(|version| version.as_str() == now.version)
+}
+
 fn sds(sds: &world::Sds) -> Sds {
+    let (state, membership, connection, maintenance) = sds_states(sds);
     Sds {
         id: id(sds.id),
         name: Some(sds.name.as_str().into()),
@@ -146,19 +262,10 @@ fn sds(sds: &world::Sds) -> Sds {
         fault_set: sds.fault_set.map(id),
         addresses: sds.ips.iter().map(|at| SdsAddress { ip: at.ip.as_str().into(), role: None }).collect(),
         port: None,
-        state: Seen::read(if sds.removing { "RemovePending" } else { "Normal" }),
-        membership: Seen::read(match sds.membership {
-            world::Membership::Joined => "Joined",
-            world::Membership::JoinPending(_) => "JoinPending",
-            world::Membership::Decoupled(_) => "Decoupled",
-        }),
-        connection: Seen::read(if sds.connected() { "Connected" } else { "Disconnected" }),
-        maintenance: Seen::read(match sds.maintenance {
-            world::Maintenance::None => "NoMaintenance",
-            world::Maintenance::Entering => "SetMaintenanceInProgress",
-            world::Maintenance::In => "InMaintenance",
-            world::Maintenance::Exiting => "ExitMaintenanceInProgress",
-        }),
+        state,
+        membership,
+        connection,
+        maintenance,
         maintenance_type: None,
         version: Some(ProductVersion::read(&sds.version)),
         drl_mode: None,
@@ -170,6 +277,10 @@ fn sds(sds: &world::Sds) -> Sds {
     }
 }
 
+fn device_error(device: &world::Device) -> Seen<DeviceError> {
+    Seen::Is(if device.failed { DeviceError::Error } else { DeviceError::None })
+}
+
 fn device(device: &world::Device) -> Device {
     Device {
         id: id(device.id),
@@ -179,7 +290,7 @@ fn device(device: &world::Device) -> Device {
         acceleration_pool: None,
         path: None,
         state: Seen::read("Normal"),
-        error: Seen::read(if device.failed { "Error" } else { "None" }),
+        error: device_error(device),
         media: None,
         size: None,
         vendor: None,
@@ -193,6 +304,10 @@ fn device(device: &world::Device) -> Device {
     }
 }
 
+fn sdc_connection(sdc: &world::Sdc) -> Seen<Connection> {
+    Seen::Is(if sdc.connected { Connection::Connected } else { Connection::Disconnected })
+}
+
 fn sdc(sdc: &world::Sdc) -> Sdc {
     Sdc {
         id: id(sdc.id),
@@ -202,7 +317,7 @@ fn sdc(sdc: &world::Sdc) -> Sdc {
         nqn: None,
         addresses: vec![sdc.ip.as_str().into()],
         approved: None,
-        connection: Some(Seen::read(if sdc.connected { "Connected" } else { "Disconnected" })),
+        connection: Some(sdc_connection(sdc)),
         os: None,
         version: Some(ProductVersion::read(&sdc.version)),
         oscillating: Vec::new(),
@@ -254,15 +369,8 @@ fn statistics(world: &World) -> Statistics {
     let devices: Vec<f64> = world.devices.values().flat_map(|at| [kib(at.used_kb), kib(at.capacity_kb)]).collect();
     Statistics::new(
         [
-            (StatKind::StoragePool, StatTable::new(Columns::new(POOL), ids(&mut world.pools.keys().copied()), pools)),
-            (
-                StatKind::Device,
-                StatTable::new(
-                    Columns::new([Stat::CapacityInUseInKb, Stat::MaxCapacityInKb]),
-                    ids(&mut world.devices.keys().copied()),
-                    devices,
-                ),
-            ),
+            (StatKind::StoragePool, StatTable::new(OF_POOL.clone(), ids(&mut world.pools.keys().copied()), pools)),
+            (StatKind::Device, StatTable::new(OF_DEVICE.clone(), ids(&mut world.devices.keys().copied()), devices)),
         ]
         .into(),
     )

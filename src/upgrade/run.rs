@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::jobs::{self, Memory};
+use super::keep::{self, KeepError};
 use super::mesos::Agents;
 use super::orders::{self, Obeyed};
 use super::plan::Habits;
@@ -33,7 +34,6 @@ use crate::work::advance::Wait;
 use crate::work::engine;
 use crate::work::facts::{Facts, Policy};
 use crate::work::journal::{Broken, Journal};
-use crate::work::keep::{self, KeepError};
 use crate::work::record::{Effect, Record};
 use crate::work::seam::{Answers, Call, Errand, FiringNow, Line, Surroundings, UnderwayNow};
 
@@ -194,8 +194,8 @@ impl Work {
             // Nothing that an earlier life ordered is obeyed after the first order of this one.
             let epoch = self.joints.desk.epoch();
             let decided = engine::turn(&mut self.journal, facts, &self.settings.policy, epoch)?;
-            self.waits = decided.turn.waits;
             if decided.entries.is_empty() {
+                self.waits = engine::waits(&self.journal, facts, &self.settings.policy, epoch);
                 return Ok(());
             }
             self.commit(first, &decided.entries).await?;

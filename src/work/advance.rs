@@ -53,8 +53,6 @@ pub struct Turn {
     pub records: Vec<Record>,
     /// To be done once that is durable.
     pub effects: Vec<(StepId, Effect)>,
-    /// Why nothing more is done.
-    pub waits: Vec<Wait>,
 }
 
 struct Look<'a> {
@@ -63,18 +61,29 @@ struct Look<'a> {
     policy: &'a Policy,
     epoch: u64,
     turn: Turn,
+    /// Why nothing more is done, when that is asked for.
+    waits: Option<Vec<Wait>>,
 }
 
 /// Looks once and decides.
 pub fn step(book: &Book, facts: Facts<'_>, policy: &Policy, epoch: u64) -> Turn {
-    let mut look = Look { book, facts, policy, epoch, turn: Turn::default() };
+    look(book, facts, policy, epoch, None).turn
+}
+
+/// Why nothing more is done: what a look that decides nothing waits for, with every reason.
+pub fn waits(book: &Book, facts: Facts<'_>, policy: &Policy, epoch: u64) -> Vec<Wait> {
+    look(book, facts, policy, epoch, Some(Vec::new())).waits.unwrap_or_default()
+}
+
+fn look<'a>(book: &'a Book, facts: Facts<'a>, policy: &'a Policy, epoch: u64, waits: Option<Vec<Wait>>) -> Look<'a> {
+    let mut look = Look { book, facts, policy, epoch, turn: Turn::default(), waits };
     // A leader that was replaced decides nothing.
     if let Some(run) = book.open_run()
         && epoch >= book.epoch
     {
         look.run(run);
     }
-    look.turn
+    look
 }
 
 impl<'a> Look<'a> {
@@ -103,13 +112,14 @@ impl<'a> Look<'a> {
                 continue;
             }
             let ask = Ask { facts: self.facts, policy: self.policy, book: self.book, run, number, task };
-            match ask.admit() {
-                Gate::Go => {
-                    self.turn.records.push(Record::Began { run: run.id.clone(), task: number });
-                    return;
-                }
-                Gate::Hold(holds) => self.wait(&ask, None, holds),
+            if ask.is_admitted() {
+                self.turn.records.push(Record::Began { run: run.id.clone(), task: number });
+                return;
             }
+            self.wait(&ask, None, || match ask.admit() {
+                Gate::Go => Vec::new(),
+                Gate::Hold(holds) => holds,
+            });
         }
     }
 
@@ -159,9 +169,10 @@ impl<'a> Look<'a> {
                         self.order(&ask, state, step, attempt + 1);
                     }
                     Shown::Doing | Shown::NotDone(_) | Shown::NotSeen => {
-                        let what = format!("{} on {}", step.action.kind(), ask.task.node);
-                        let reason = Reason::WaitsForEffect { what: what.into() };
-                        self.wait(&ask, Some(step), vec![Hold { reason, seen_at: Some(*at) }]);
+                        self.wait(&ask, Some(step), || {
+                            let what = format!("{} on {}", step.action.kind(), ask.task.node);
+                            effect(what, Some(*at))
+                        });
                     }
                 }
                 self.deadline(&ask, state, step);
@@ -180,8 +191,7 @@ impl<'a> Look<'a> {
                 Answer::Accepted | Answer::AlreadySo => "".into(),
             };
             if self.facts.now - *at < PAUSE {
-                let what = format!("another try: {why}").into();
-                self.wait(ask, Some(step), vec![Hold { reason: Reason::WaitsForEffect { what }, seen_at: Some(*at) }]);
+                self.wait(ask, Some(step), || effect(format!("another try: {why}"), Some(*at)));
                 return self.deadline(ask, state, step);
             }
         }
@@ -189,13 +199,13 @@ impl<'a> Look<'a> {
             Action::Soak { seconds } => self.soak(ask, state, step, *seconds),
             Action::AwaitResync => match ask.resynced() {
                 Gate::Go => return self.confirm(ask, state, step),
-                Gate::Hold(holds) => self.wait(ask, Some(step), holds),
+                Gate::Hold(holds) => self.wait(ask, Some(step), || holds),
             },
             Action::Verify { .. } => match shown(&self.facts, ask.task, state, &step.action, state.since) {
                 Shown::Done => return self.confirm(ask, state, step),
                 Shown::Doing | Shown::NotDone(_) | Shown::NotSeen => {
-                    let what = format!("{} shown by the MDM and its agent", ask.task.node).into();
-                    self.wait(ask, Some(step), vec![Hold { reason: Reason::WaitsForEffect { what }, seen_at: None }]);
+                    let what = || format!("{} shown by the MDM and its agent", ask.task.node);
+                    self.wait(ask, Some(step), || effect(what(), None));
                 }
             },
             Action::Handwork => {
@@ -238,9 +248,9 @@ impl<'a> Look<'a> {
             // What was not seen breaks no soak by itself, but none ends without having been seen.
             (Gate::Hold(holds), Some(_)) if holds.iter().any(|hold| !is_ignorance(hold.reason.kind())) => {
                 self.turn.records.push(Record::Well { run, task, since: None });
-                self.wait(ask, Some(step), holds);
+                self.wait(ask, Some(step), || holds);
             }
-            (Gate::Hold(holds), _) => self.wait(ask, Some(step), holds),
+            (Gate::Hold(holds), _) => self.wait(ask, Some(step), || holds),
         }
     }
 
@@ -252,7 +262,7 @@ impl<'a> Look<'a> {
                 matches!(open.duty, Duty::Maintenance { .. }) && open.run == ask.run.id && open.task == ask.number
             });
             let danger = holds.iter().find(|hold| is_danger(hold.reason.kind())).cloned();
-            self.wait(ask, Some(step), holds);
+            self.wait(ask, Some(step), || holds);
             if let Some(hold) = danger
                 && exposed
                 && state.standing == Standing::Working
@@ -268,8 +278,9 @@ impl<'a> Look<'a> {
         }
         let id = StepId { run: ask.run.id.clone(), task: ask.number, place: state.place, attempt };
         let Some(effect) = self.effect(ask, step, &id, &gate) else {
-            let reason = Reason::Unseen { what: format!("what {} needs", step.action.kind()).into() };
-            return self.wait(ask, Some(step), vec![Hold { reason, seen_at: None }]);
+            let what = || format!("what {} needs", step.action.kind()).into();
+            return self
+                .wait(ask, Some(step), || vec![Hold { reason: Reason::Unseen { what: what() }, seen_at: None }]);
         };
         if let Some(duty) = duty(&effect)
             && ask.book.obligation(&duty).is_none()
@@ -405,15 +416,22 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn wait(&mut self, ask: &Ask<'_>, step: Option<&Step>, holds: Vec<Hold>) {
-        self.turn.waits.push(Wait {
-            run: ask.run.id.clone(),
-            task: ask.number,
-            node: ask.task.node.clone(),
-            step: step.map(|step| step.action.kind()),
-            holds,
-        });
+    fn wait(&mut self, ask: &Ask<'_>, step: Option<&Step>, holds: impl FnOnce() -> Vec<Hold>) {
+        if let Some(waits) = &mut self.waits {
+            waits.push(Wait {
+                run: ask.run.id.clone(),
+                task: ask.number,
+                node: ask.task.node.clone(),
+                step: step.map(|step| step.action.kind()),
+                holds: holds(),
+            });
+        }
     }
+}
+
+/// Something that the world does not show yet.
+fn effect(what: String, seen_at: Option<Timestamp>) -> Vec<Hold> {
+    vec![Hold { reason: Reason::WaitsForEffect { what: what.into() }, seen_at }]
 }
 
 fn duty(effect: &Effect) -> Option<Duty> {

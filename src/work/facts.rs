@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 
 use crate::model::cluster::{Device, MdmCluster, Sds};
-use crate::model::id::{NodeName, SdsId, StoragePoolId};
+use crate::model::id::{FaultSetId, NodeName, ObjectId, SdsId, StoragePoolId};
 use crate::model::node::{AgentFacts, NodeFacts};
 use crate::model::picture::Picture;
 use crate::model::snapshot::{Part, Slot, Snapshot};
@@ -111,6 +111,6 @@ pub fn begun<T>(slot: &Slot<T>) -> Option<Timestamp> {
 }
 
 /// What fails together with an SDS: its fault set, or itself.
-pub fn fault_unit(sds: &Sds) -> String {
-    sds.fault_set.as_ref().map_or_else(|| sds.id.to_string(), ToString::to_string)
+pub fn fault_unit(sds: &Sds) -> &ObjectId {
+    sds.fault_set.as_ref().map_or_else(|| sds.id.object(), FaultSetId::object)
 }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::book::{Book, Misfit, Plans};
 use super::record::Record;
 use crate::model::id::PlanId;
-use crate::model::plan::Plan;
+use crate::model::plan::{Plan, hex};
 use crate::model::unit::Timestamp;
 
 /// The form of an entry that this version writes.
@@ -91,23 +91,26 @@ impl Journal {
     /// Takes records in, all or none, and gives the entries that must be durable
     /// before anybody acts on them. Time never goes back in a journal.
     pub fn append(&mut self, records: &[Record], now: Timestamp) -> Result<Vec<Vec<u8>>, Broken> {
-        if records.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut next = self.clone();
         let now = self.book.at.map_or(now, |last| now.max(last));
-        let mut lines = Vec::new();
-        for record in records {
-            let entry =
-                Entry { form: FORM, number: next.next, at: now, before: next.head.clone(), record: record.clone() };
-            let number = entry.number;
-            let line =
-                serde_json::to_vec(&entry).map_err(|error| Broken::Unreadable { number, why: error.to_string() })?;
-            next.take(&entry, &line)?;
-            lines.push(line);
+        match records {
+            [] => Ok(Vec::new()),
+            // One that does not fit changes nothing by itself.
+            [record] => Ok(vec![self.write(record, now)?]),
+            _ => {
+                let mut next = self.clone();
+                let lines = records.iter().map(|record| next.write(record, now)).collect::<Result<_, _>>()?;
+                *self = next;
+                Ok(lines)
+            }
         }
-        *self = next;
-        Ok(lines)
+    }
+
+    fn write(&mut self, record: &Record, now: Timestamp) -> Result<Vec<u8>, Broken> {
+        let (number, before) = (self.next, self.head.clone());
+        let entry = Entry { form: FORM, number, at: now, before, record: record.clone() };
+        let line = serde_json::to_vec(&entry).map_err(|error| Broken::Unreadable { number, why: error.to_string() })?;
+        self.take(&entry, &line)?;
+        Ok(line)
     }
 
     /// Reads all entries. The last one may be torn: it was not acknowledged, so
@@ -143,7 +146,7 @@ impl Journal {
             return Err(Broken::Chain { number });
         }
         self.book.apply(&entry.record, entry.at).map_err(|misfit| Broken::Misfit { number, misfit })?;
-        self.head = Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
+        self.head = hex(&Sha256::digest(line)).into();
         self.next += 1;
         Ok(())
     }

@@ -18,7 +18,6 @@ pub mod engine;
 pub mod facts;
 pub mod gate;
 pub mod journal;
-pub mod keep;
 pub mod observe;
 pub mod record;
 pub mod seam;

@@ -2,67 +2,19 @@
 //! behind the links of mails, silences, acknowledgements and `sio notify`.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 
 use chrono::{TimeDelta, Utc};
 use reqwest::{Response, StatusCode};
 use scaleio_framework::alert::mail::link::{self, Act, Claim};
-use scaleio_framework::config::{Config, LinkKey, Login, Mail, MailHost, Notify, Secret, Trust};
+use scaleio_framework::config::LinkKey;
 use scaleio_framework::model::alerting::{GroupKey, NotificationId, Target};
 use scaleio_framework::model::id::SystemId;
 use scaleio_framework::sim::{MailSink, Release};
 use serde_json::{Value, json};
 
 use crate::child::{self, Process, err, out, sio};
+use crate::mailing::{KEY, RULES, alerting, sink};
 use crate::site::{Site, client, eventually, still};
-
-const RULES: &str = r#"
-groups:
-  - name: sds
-    rules:
-      - alert: OwnSdsAway
-        expr: scaleio_sds_mdm_connected == 0
-        labels: {severity: critical, area: sds}
-        annotations:
-          summary: "SDS {{ $labels.sds }} is away."
-          description: "Bring it back."
-"#;
-
-const KEY: [u8; 32] = [9; 32];
-
-async fn sink() -> MailSink {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    MailSink::start(any, any).await.unwrap()
-}
-
-fn mail(sink: &MailSink, folder: &Path) -> Mail {
-    let authority = folder.join("mail-ca.pem");
-    fs::write(&authority, sink.authority_pem()).unwrap();
-    let host = MailHost { name: sink.smtp().ip().to_string(), port: sink.smtp().port() };
-    let login = sink.login();
-    Mail {
-        trust: Trust::CaFile(authority),
-        login: Some(Login { user: login.user.clone(), password: Secret::new(&login.password) }),
-        link_key: LinkKey::new(&KEY),
-        base_url: Some("http://sio.example.test/".parse().unwrap()),
-        ..Mail::new(vec![host], "sio@example.test".parse().unwrap(), vec!["ops@example.test".parse().unwrap()])
-    }
-}
-
-/// Own rules that fire at once, and a route that tells at once.
-fn adjust(config: &mut Config, sink: &MailSink) {
-    let folder = config.store.path.parent().unwrap().to_owned();
-    let rules = folder.join("own.rules.yml");
-    fs::write(&rules, RULES).unwrap();
-    config.alerts.shipped = false;
-    config.alerts.files = vec![rules];
-    config.mail = Some(mail(sink, &folder));
-    let mut notify = Notify::default_for(vec!["ops@example.test".to_owned()]);
-    notify.routes[0].wait = TimeDelta::milliseconds(100);
-    notify.routes[0].interval = TimeDelta::milliseconds(100);
-    config.notify = notify;
-}
 
 fn token(act: Act, mail: &str, hours: i64) -> String {
     let on = Target::Group(GroupKey::new(Some(SystemId::new("prod")), "sds"));
@@ -103,7 +55,7 @@ async fn handled(site: &Site) -> (usize, usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_link_of_a_mail_acts_by_post_only_and_once() {
     let (world, sink) = (still(Release::V3_6).await, sink().await);
-    let site = Site::watching(&[("prod", &world)], |config| adjust(config, &sink)).await;
+    let site = Site::watching(&[("prod", &world)], |config| alerting(config, &sink)).await;
     site.knows("prod", &world).await;
     world.world(|world| world.fail_sds("sds-2-1").unwrap());
     let subject = mailed(&sink, "SDS sds-2-1 is away").await;
@@ -172,7 +124,7 @@ async fn the_link_of_a_mail_acts_by_post_only_and_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_of_another_site_may_look_at_the_api_and_not_act() {
     let (world, sink) = (still(Release::V3_6).await, sink().await);
-    let site = Site::watching(&[("prod", &world)], |config| adjust(config, &sink)).await;
+    let site = Site::watching(&[("prod", &world)], |config| alerting(config, &sink)).await;
     let base = format!("http://{}/api/v1", site.controller.web);
     let evil = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.test")];
     for path in ["silences", "acknowledgements", "notifications/flush", "notifications/test"] {
@@ -192,7 +144,7 @@ async fn a_page_of_another_site_may_look_at_the_api_and_not_act() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_that_are_not_ours_or_too_old_are_refused() {
     let (world, sink) = (still(Release::V3_6).await, sink().await);
-    let site = Site::watching(&[("prod", &world)], |config| adjust(config, &sink)).await;
+    let site = Site::watching(&[("prod", &world)], |config| alerting(config, &sink)).await;
     site.knows("prod", &world).await;
     let good = token(Act::Acknowledge, "n-1", 1);
     let mut changed = good.clone();
@@ -223,7 +175,7 @@ async fn links_that_are_not_ours_or_too_old_are_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_orders_are_refused_with_their_mend() {
     let (world, sink) = (still(Release::V3_6).await, sink().await);
-    let site = Site::watching(&[("prod", &world)], |config| adjust(config, &sink)).await;
+    let site = Site::watching(&[("prod", &world)], |config| alerting(config, &sink)).await;
     site.knows("prod", &world).await;
     eventually("it judges", async || match site.get("/api/v1/silences").await.status() {
         StatusCode::OK => Ok(()),

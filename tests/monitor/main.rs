@@ -27,3 +27,5 @@ mod truth;
 
 #[path = "../support/exposition.rs"]
 mod exposition;
+#[path = "../support/mailing.rs"]
+mod mailing;

@@ -12,6 +12,9 @@ mod scene;
 
 #[path = "../support/exposition.rs"]
 mod exposition;
+#[path = "../support/mailing.rs"]
+#[allow(dead_code, reason = "shared with the tests of the monitor, of which this uses a part")]
+mod mailing;
 #[path = "../monitor/site.rs"]
 #[allow(dead_code, reason = "shared with the tests of the monitor, of which this uses a part")]
 mod site;

@@ -11,27 +11,13 @@ pub(crate) fn only(seed: u64, faults: &[Fault]) -> Play {
     Play { only: Some(faults.to_vec()), ..Play::of(seed, 3, 500) }
 }
 
-/// Of so many points that are to be played, a sample plays one.
-const SAMPLE: usize = 15;
-
-/// What is played of all points: all of them, or another sample each time.
-fn chosen<T>(points: Vec<T>) -> Vec<T> {
-    if crate::all() {
-        return points;
-    }
-    let first = crate::fresh() as usize % SAMPLE;
-    println!("of {} points every {SAMPLE}th from {first} on", points.len());
-    points.into_iter().skip(first).step_by(SAMPLE).collect()
-}
-
 #[test]
 fn a_death_at_any_decision_changes_nothing_but_a_pause() {
     // Without and with restarts of hosts.
     for seed in [1, 2] {
         let decisions = only(seed, &[]).run().decisions;
         assert!(decisions > 40, "{decisions}");
-        let points = (0..decisions).flat_map(|at| Death::ALL.map(|death| (at, death))).collect();
-        for (at, death) in chosen(points) {
+        for (at, death) in (0..decisions).flat_map(|at| Death::ALL.map(|death| (at, death))) {
             let outcome = Play { die_at: [(at, death)].into(), ..only(seed, &[]) }.run();
             kept(&outcome, &format!("seed {seed}, {death:?} at decision {at}"));
             let done = outcome.counts.contains_key("end: done");
@@ -44,8 +30,7 @@ fn a_death_at_any_decision_changes_nothing_but_a_pause() {
 fn a_second_death_while_the_first_is_mended_does_not_matter_either() {
     let decisions = only(2, &[]).run().decisions;
     let pairs = [(Death::AfterEffect, Death::BeforeCommit), (Death::Torn, Death::AfterEffect)];
-    let points = (0..decisions).step_by(5).flat_map(|at| pairs.map(|pair| (at, pair))).collect();
-    for (at, (first, second)) in chosen(points) {
+    for (at, (first, second)) in (0..decisions).step_by(5).flat_map(|at| pairs.map(|pair| (at, pair))) {
         let outcome = Play { die_at: [(at, first), (at + 1, second)].into(), ..only(2, &[]) }.run();
         kept(&outcome, &format!("{first:?} at decision {at}, {second:?} at the next"));
     }

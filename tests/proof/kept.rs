@@ -3,12 +3,7 @@
 use std::path::{Path, PathBuf};
 
 fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expected").join(name)
-}
-
-/// `tests/expected/NAME`.
-pub(crate) fn text(name: &str) -> String {
-    std::fs::read_to_string(path(name)).unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../expected").join(name)
 }
 
 /// Compares a text with `tests/expected/NAME`, or writes it there.
@@ -18,5 +13,6 @@ pub(crate) fn same(name: &str, new: &str) {
         return;
     }
     let path = path(name);
-    assert!(text(name) == new, "{} differs; look at it, and renew it with UPDATE_EXPECTED=1\n{new}", path.display());
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == new, "{} differs; look at it, and renew it with UPDATE_EXPECTED=1\n{new}", path.display());
 }

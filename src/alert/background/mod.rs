@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::model::alerting::{AlertState, Change, Item, Kind, Notification, Number, Outlook};
+use crate::model::alerting::{AlertState, Change, Item, Notification, Number, Outlook};
 use crate::model::dependents;
 use crate::model::glance;
 use crate::model::id::SystemId;
@@ -73,7 +73,7 @@ impl Background {
         for item in &mut n.items {
             past.explain_end(item);
         }
-        if tells_of_alerts(&n.kind) {
+        if n.kind.tells_of_alerts() {
             n.charts = past.trail.charts(n);
             n.changes = past.changes(n.created_at);
         }
@@ -119,21 +119,6 @@ impl Past {
             let cause = self.noticed.iter().rev().find(fits).map(|noticed| noticed.what.clone());
             *ended_by = Some(cause.unwrap_or_else(|| "its condition holds no more".to_owned()));
         }
-    }
-}
-
-fn tells_of_alerts(kind: &Kind) -> bool {
-    match kind {
-        Kind::Firing
-        | Kind::Update
-        | Kind::Reminder
-        | Kind::Resolved
-        | Kind::HappenedMeanwhile
-        | Kind::Flapping { .. }
-        | Kind::Escalation { .. }
-        | Kind::SilenceEnds { .. }
-        | Kind::Storm { .. } => true,
-        Kind::Digest | Kind::Report(_) | Kind::RunOver(_) | Kind::Heartbeat | Kind::Test { .. } => false,
     }
 }
 

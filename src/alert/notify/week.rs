@@ -17,7 +17,7 @@ use crate::model::alerting::{
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
 use crate::model::snapshot::Snapshot;
-use crate::model::stats::{Stat, StatKind, StatRow};
+use crate::model::stats::{Stat, StatKind};
 use crate::model::unit::Timestamp;
 use crate::watches::Pictures;
 
@@ -29,15 +29,6 @@ const LONGEST_STEP: f64 = 120.0;
 
 /// Growth over less than this says nothing of the future.
 const SHORTEST_GROWTH: f64 = 86_400.0;
-
-const REBUILD_LEFT: [Stat; 6] = [
-    Stat::PendingFwdRebuildCapacityInKb,
-    Stat::ActiveFwdRebuildCapacityInKb,
-    Stat::PendingBckRebuildCapacityInKb,
-    Stat::ActiveBckRebuildCapacityInKb,
-    Stat::PendingNormRebuildCapacityInKb,
-    Stat::ActiveNormRebuildCapacityInKb,
-];
 
 /// The books of one system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,8 +84,8 @@ impl Week {
         self.answered += step;
         let Some(snapshot) = &picture.snapshot else { return };
         if let Some(row) = snapshot.statistics.as_ref().and_then(|part| part.system()) {
-            let unprotected = sum(row, &[Stat::FailedCapacityInKb, Stat::DegradedFailedCapacityInKb]);
-            let left = sum(row, &REBUILD_LEFT);
+            let unprotected = row.sum(&[Stat::FailedCapacityInKb, Stat::DegradedFailedCapacityInKb]).as_f64();
+            let left = row.sum(&Stat::REBUILD_LEFT).as_f64();
             self.known += step;
             self.protected += if unprotected > 0.0 { 0.0 } else { step };
             self.rebuilding += if left > 0.0 { step } else { 0.0 };
@@ -117,10 +108,6 @@ impl Week {
 fn incident(alert: &Alert, to: Option<Timestamp>) -> Incident {
     let summary = alert.annotations.summary.chars().take(200).collect();
     Incident { summary, severity: alert.severity, from: alert.active_since, to }
-}
-
-fn sum(row: StatRow<'_>, stats: &[Stat]) -> f64 {
-    stats.iter().filter_map(|stat| row.bytes(*stat)).map(|bytes| bytes.as_f64()).sum()
 }
 
 /// Each pool with what is in use and what can be used, in bytes, as the rules reckon it.
@@ -230,7 +217,7 @@ fn write<'a>(
     incidents.sort_by_key(|incident| std::cmp::Reverse(incident.to.unwrap_or(now) - incident.from));
     incidents.truncate(INCIDENTS);
     let left = picture.snapshot.as_ref().and_then(|snapshot| {
-        snapshot.statistics.as_ref().and_then(|part| part.system()).map(|row| sum(row, &REBUILD_LEFT))
+        snapshot.statistics.as_ref().and_then(|part| part.system()).map(|row| row.sum(&Stat::REBUILD_LEFT).as_f64())
     });
     let part = |of: f64, whole: f64| (whole > 0.0).then(|| Number(of / whole));
     let [critical, warning, info] = week.begun;

@@ -49,22 +49,7 @@ struct One<'a> {
 
 /// Whether programs are told of it: what is about alerts, not what is only for people.
 pub fn is_for_programs(n: &Notification) -> bool {
-    match n.kind {
-        Kind::Firing
-        | Kind::Update
-        | Kind::Reminder
-        | Kind::Resolved
-        | Kind::HappenedMeanwhile
-        | Kind::Flapping { .. }
-        | Kind::Escalation { .. }
-        | Kind::Storm { .. } => !n.items.is_empty(),
-        Kind::Digest
-        | Kind::Report(_)
-        | Kind::RunOver(_)
-        | Kind::Heartbeat
-        | Kind::Test { .. }
-        | Kind::SilenceEnds { .. } => false,
-    }
+    n.kind.tells_of_alerts() && !matches!(n.kind, Kind::SilenceEnds { .. }) && !n.items.is_empty()
 }
 
 /// The message for a notification; `page` is where people look.

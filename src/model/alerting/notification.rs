@@ -234,6 +234,22 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether it is about alerts, not about a time, a run or the mails themselves.
+    pub const fn tells_of_alerts(&self) -> bool {
+        match self {
+            Self::Firing
+            | Self::Update
+            | Self::Reminder
+            | Self::Resolved
+            | Self::HappenedMeanwhile
+            | Self::Flapping { .. }
+            | Self::Escalation { .. }
+            | Self::SilenceEnds { .. }
+            | Self::Storm { .. } => true,
+            Self::Digest | Self::Report(_) | Self::RunOver(_) | Self::Heartbeat | Self::Test { .. } => false,
+        }
+    }
+
     /// Its name in headers and metrics.
     pub const fn as_str(&self) -> &'static str {
         match self {

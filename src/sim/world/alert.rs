@@ -152,13 +152,15 @@ pub(super) struct Alarms {
     cleared: VecDeque<Alert>,
     events: VecDeque<Event>,
     rng: ChaCha8Rng,
+    /// Whether one was taken down by hand that may still hold.
+    cleared_by_hand: bool,
 }
 
 impl Alarms {
     pub(super) fn new(seed: u64) -> Self {
         // Apart from the world's own chance, so that alerts do not change the load.
         let rng = ChaCha8Rng::seed_from_u64(!seed);
-        Self { up: BTreeMap::new(), cleared: VecDeque::new(), events: VecDeque::new(), rng }
+        Self { up: BTreeMap::new(), cleared: VecDeque::new(), events: VecDeque::new(), rng, cleared_by_hand: false }
     }
 
     pub(super) fn alerts(&self) -> impl Iterator<Item = &Alert> {
@@ -185,36 +187,37 @@ impl Alarms {
         alert.events.push(event);
         alert.cleared = Some(now);
         self.cleared.push_back(alert);
+        self.cleared_by_hand = true;
         true
     }
 
-    pub(super) fn update(&mut self, wanted: Vec<(AlertKind, Subject)>, now: DateTime<Utc>) {
-        let mut gone = std::mem::take(&mut self.up);
-        for (kind, subject) in wanted {
-            let key = (kind, subject.id);
-            let mut alert = gone.remove(&key).unwrap_or_else(|| {
-                let event = self.happened(kind, &subject, now, true);
-                let uuid: u128 = self.rng.random();
-                let hex = format!("{uuid:032x}");
-                let uuid = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
-                // Sixteen decimal digits.
-                let id = self.rng.random_range(1_000_000_000_000_000..10_000_000_000_000_000);
-                Alert {
-                    id,
-                    uuid,
-                    kind,
-                    subject,
-                    raised: now,
-                    observed: now,
-                    cleared: None,
-                    acknowledged: None,
-                    events: vec![event],
-                }
-            });
-            alert.observed = now;
-            self.up.insert(key, alert);
+    /// What was wrong is wrong still, and nothing else is. `false` when that is to be looked at.
+    pub(super) fn go_on(&mut self, now: DateTime<Utc>) -> bool {
+        self.up.values_mut().for_each(|alert| alert.observed = now);
+        !self.cleared_by_hand
+    }
+
+    pub(super) fn is_up(&self, key: &(AlertKind, Id)) -> bool {
+        self.up.contains_key(key)
+    }
+
+    /// What is wrong now; of what was not wrong before, also the subjects, in the same order.
+    pub(super) fn update(&mut self, wanted: &[(AlertKind, Id)], new: Vec<Subject>, now: DateTime<Utc>) {
+        self.cleared_by_hand = false;
+        let mut new = new.into_iter();
+        for key in wanted {
+            if let Some(alert) = self.up.get_mut(key) {
+                alert.observed = now;
+            } else if let Some(subject) = new.next() {
+                let alert = self.raise(key.0, subject, now);
+                self.up.insert(*key, alert);
+            }
         }
-        for mut alert in gone.into_values() {
+        if self.up.len() == wanted.len() {
+            return;
+        }
+        let gone: Vec<(AlertKind, Id)> = self.up.keys().filter(|key| !wanted.contains(key)).copied().collect();
+        for mut alert in gone.iter().filter_map(|key| self.up.remove(key)).collect::<Vec<_>>() {
             let event = self.happened(alert.kind, &alert.subject, now, false);
             alert.events.push(event);
             alert.cleared = Some(now);
@@ -222,6 +225,26 @@ impl Alarms {
             if self.cleared.len() > KEPT {
                 self.cleared.pop_front();
             }
+        }
+    }
+
+    fn raise(&mut self, kind: AlertKind, subject: Subject, now: DateTime<Utc>) -> Alert {
+        let event = self.happened(kind, &subject, now, true);
+        let uuid: u128 = self.rng.random();
+        let hex = format!("{uuid:032x}");
+        let uuid = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+        // Sixteen decimal digits.
+        let id = self.rng.random_range(1_000_000_000_000_000..10_000_000_000_000_000);
+        Alert {
+            id,
+            uuid,
+            kind,
+            subject,
+            raised: now,
+            observed: now,
+            cleared: None,
+            acknowledged: None,
+            events: vec![event],
         }
     }
 
@@ -236,45 +259,21 @@ impl Alarms {
 }
 
 /// What is wrong at this moment, and with what.
-pub(super) fn wanted(world: &World) -> Vec<(AlertKind, Subject)> {
-    let mut found = Vec::new();
-    let system = || Subject {
-        kind: "System",
-        resource: "mdm-cluster-config",
-        id: world.system.id,
-        name: world.system.name.clone(),
-    };
-    found.push((AlertKind::TrialLicense, system()));
+pub(super) fn wanted(world: &World) -> Vec<(AlertKind, Id)> {
+    let mut found = vec![(AlertKind::TrialLicense, world.system.id)];
     if !world.mdm.normal(world.now) {
-        found.push((AlertKind::MdmNotClustered, system()));
+        found.push((AlertKind::MdmNotClustered, world.system.id));
     }
-    for sds in world.sds.values() {
-        if matches!(sds.membership, Membership::Decoupled(_)) {
-            let subject = Subject { kind: "Sds", resource: "sdses", id: sds.id, name: sds.name.clone() };
-            found.push((AlertKind::SdsDisconnected, subject));
-        }
-    }
-    for domain in world.domains.values().filter(|domain| domain.state == DomainState::Inactive) {
-        let subject = Subject {
-            kind: "ProtectionDomain",
-            resource: "protection-domains",
-            id: domain.id,
-            name: domain.name.clone(),
-        };
-        found.push((AlertKind::DomainInactive, subject));
-    }
-    for device in world.devices.values().filter(|device| device.state == DeviceState::Tested) {
-        let subject = Subject { kind: "Device", resource: "devices", id: device.id, name: device.name.clone() };
-        found.push((AlertKind::DevicePending, subject));
-    }
-    for device in world.devices.values().filter(|device| device.failed) {
-        let subject = Subject { kind: "Device", resource: "devices", id: device.id, name: device.name.clone() };
-        found.push((AlertKind::DeviceFailed, subject));
-    }
-    for sdc in world.sdcs.values().filter(|sdc| !sdc.connected) {
-        let name = sdc.name.clone().unwrap_or_else(|| sdc.ip.clone());
-        found.push((AlertKind::SdcDisconnected, Subject { kind: "Sdc", resource: "sdcs", id: sdc.id, name }));
-    }
+    let away = world.sds.values().filter(|sds| matches!(sds.membership, Membership::Decoupled(_)));
+    found.extend(away.map(|sds| (AlertKind::SdsDisconnected, sds.id)));
+    let inactive = world.domains.values().filter(|domain| domain.state == DomainState::Inactive);
+    found.extend(inactive.map(|domain| (AlertKind::DomainInactive, domain.id)));
+    let tested = world.devices.values().filter(|device| device.state == DeviceState::Tested);
+    found.extend(tested.map(|device| (AlertKind::DevicePending, device.id)));
+    let failed = world.devices.values().filter(|device| device.failed);
+    found.extend(failed.map(|device| (AlertKind::DeviceFailed, device.id)));
+    let cut = world.sdcs.values().filter(|sdc| !sdc.connected);
+    found.extend(cut.map(|sdc| (AlertKind::SdcDisconnected, sdc.id)));
     for pool in world.pools.values() {
         let figures = &pool.figures;
         let usable = figures.limit - figures.spare;
@@ -288,12 +287,37 @@ pub(super) fn wanted(world: &World) -> Vec<(AlertKind, Subject)> {
             (AlertKind::PoolUnbalanced, figures.moving.rebalance.left_kb > 0),
             (AlertKind::ForwardStuck, pool.stuck_for >= STUCK_AFTER),
         ];
-        for (kind, is) in checks {
-            if is {
-                let name = pool.name.clone();
-                found.push((kind, Subject { kind: "StoragePool", resource: "storage-pools", id: pool.id, name }));
-            }
-        }
+        found.extend(checks.into_iter().filter(|(_, is)| *is).map(|(kind, _)| (kind, pool.id)));
     }
     found
+}
+
+/// What an alert is about, as it is named.
+pub(super) fn subject(world: &World, (kind, id): (AlertKind, Id)) -> Subject {
+    let (kind, resource, name) = match kind {
+        AlertKind::TrialLicense | AlertKind::MdmNotClustered => {
+            ("System", "mdm-cluster-config", Some(world.system.name.clone()))
+        }
+        AlertKind::SdsDisconnected => ("Sds", "sdses", world.sds.get(&id).map(|sds| sds.name.clone())),
+        AlertKind::DomainInactive => {
+            ("ProtectionDomain", "protection-domains", world.domains.get(&id).map(|domain| domain.name.clone()))
+        }
+        AlertKind::DevicePending | AlertKind::DeviceFailed => {
+            ("Device", "devices", world.devices.get(&id).map(|device| device.name.clone()))
+        }
+        AlertKind::SdcDisconnected => {
+            let name = |sdc: &super::Sdc| sdc.name.clone().unwrap_or_else(|| sdc.ip.clone());
+            ("Sdc", "sdcs", world.sdcs.get(&id).map(name))
+        }
+        AlertKind::PoolDegraded
+        | AlertKind::PoolFailed
+        | AlertKind::PoolUnreachable
+        | AlertKind::PoolHigh
+        | AlertKind::PoolCritical
+        | AlertKind::PoolUnbalanced
+        | AlertKind::ForwardStuck => {
+            ("StoragePool", "storage-pools", world.pools.get(&id).map(|pool| pool.name.clone()))
+        }
+    };
+    Subject { kind, resource, id, name: name.unwrap_or_default() }
 }

@@ -201,8 +201,22 @@ impl Copies {
 /// its weight when the total is not larger than all weights.
 pub(super) fn spread(total: u64, weights: &[u64]) -> Vec<u64> {
     let whole: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
-    if whole == 0 {
+    if whole == 0 || total == 0 {
         return vec![0; weights.len()];
+    }
+    // What does not exceed 64 bits is divided far quicker.
+    if let Some(whole) = u64::try_from(whole).ok().filter(|whole| total.checked_mul(*whole).is_some()) {
+        let (mut sum, mut given) = (0, 0);
+        return weights
+            .iter()
+            .map(|weight| {
+                sum += weight;
+                let upto = total * sum / whole;
+                let part = upto - given;
+                given = upto;
+                part
+            })
+            .collect();
     }
     let (mut sum, mut given) = (0_u128, 0_u128);
     weights
@@ -229,24 +243,28 @@ pub(super) struct Loss {
 }
 
 pub(super) fn loss(copies: &[Copies], homeless: &BTreeMap<Id, u64>) -> Loss {
-    let mut total: BTreeMap<Id, u64> = homeless.clone();
-    let mut bad: BTreeMap<Id, u64> = homeless.clone();
+    let all_bad: u64 = copies.iter().map(Copies::bad).sum::<u64>() + homeless.values().sum::<u64>();
+    if all_bad == 0 {
+        return Loss::default();
+    }
+    // What each fault unit holds, and what of that is bad.
+    let mut units: Vec<(Id, u64, u64)> = homeless.iter().map(|(unit, kb)| (*unit, *kb, *kb)).collect();
     let mut maintenance = 0;
     for copy in copies {
-        *total.entry(copy.unit).or_default() += copy.used;
-        *bad.entry(copy.unit).or_default() += copy.bad();
+        let at = units.binary_search_by_key(&copy.unit, |(unit, _, _)| *unit).unwrap_or_else(|at| {
+            units.insert(at, (copy.unit, 0, 0));
+            at
+        });
+        units[at].1 += copy.used;
+        units[at].2 += copy.bad();
         if copy.maintenance {
             maintenance += copy.bad();
         }
     }
-    let all: u64 = total.values().sum();
-    let all_bad: u64 = bad.values().sum();
-    if all_bad == 0 {
-        return Loss::default();
-    }
+    let all: u64 = units.iter().map(|(_, total, _)| total).sum();
     let mut one = 0_u64;
-    for (unit, bad_here) in &bad {
-        let elsewhere = all - total[unit];
+    for (_, total, bad_here) in &units {
+        let elsewhere = all - total;
         let good_elsewhere = elsewhere - (all_bad - bad_here);
         if elsewhere > 0 {
             // To the nearest: the last copy of two units must not count as lost for ever.
@@ -304,6 +322,9 @@ fn minus(left: &[u64], right: &[u64]) -> Vec<u64> {
 /// I/O of a pool's devices: reads by what good copies they hold, writes the
 /// same with both copies.
 pub(super) fn device_traffic(traffic: Traffic, copies: &[Copies]) -> Vec<(Io, Io)> {
+    if traffic == Traffic::default() {
+        return vec![(Io::default(), Io::default()); copies.len()];
+    }
     let good: Vec<u64> = copies.iter().map(Copies::readable).collect();
     let parts = |io: Io, times: u64| {
         let ops = spread(io.ops * times, &good);

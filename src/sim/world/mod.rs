@@ -59,7 +59,7 @@ pub use user::{Right, User, UserRole};
 
 use super::release::Release;
 use alert::Alarms;
-use storage::Shelf;
+use storage::{REBUILD_AFTER, Shelf};
 
 /// One step of time. Everything that happens falls on a step.
 const STEP: Duration = Duration::from_secs(1);
@@ -119,6 +119,8 @@ pub struct World {
     move_kib_per_second: u64,
     iops_per_volume: f64,
     rng: ChaCha8Rng,
+    /// The mark at which a step of the pools changes nothing.
+    settled: Option<u64>,
 }
 
 impl World {
@@ -200,8 +202,51 @@ impl World {
             self.close_windows();
         }
         let now = self.now;
+        let (mark, wall) = (self.mark(), self.wall(now));
+        if self.settled == Some(mark) && self.pools.values().all(|pool| pool.settled) && self.alarms.go_on(wall) {
+            return;
+        }
         self.each_pool(|shelf| shelf.step(now, STEP));
         self.raise_alerts();
+        self.settled = self.pools.values().all(|pool| pool.settled).then(|| self.mark());
+    }
+
+    /// A number that changes with everything that pools and alerts depend on, what they draw up themselves aside.
+    fn mark(&self) -> u64 {
+        let mut mark = 0_u64;
+        let mut note = |value: u64| mark = (mark.rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95);
+        for device in self.devices.values() {
+            note(device.used_kb);
+            note(device.stale_kb ^ (device.covered_kb << 21) ^ (device.temp_kb << 42));
+            let state = match device.state {
+                DeviceState::Normal => 0,
+                DeviceState::Testing(..) => 1,
+                DeviceState::Tested => 2,
+                DeviceState::Removing => 3,
+            };
+            note(device.capacity_kb ^ (state << 60) ^ (u64::from(device.failed) << 63));
+        }
+        for sds in self.sds.values() {
+            // How long it is away matters once.
+            let given_up = matches!(sds.membership, Membership::Decoupled(since) if self.now >= since + REBUILD_AFTER);
+            let membership = match sds.membership {
+                Membership::Joined => 0,
+                Membership::JoinPending(_) => 1,
+                Membership::Decoupled(_) => 2 + u64::from(given_up),
+            };
+            note(membership | (sds.maintenance as u64) << 4 | (sds.mode as u64) << 8);
+        }
+        for pool in self.pools.values() {
+            let flags = [pool.rebuild_enabled, pool.rebalance_enabled, pool.balancing];
+            note(flags.into_iter().fold(pool.spare_percent, |all, flag| all << 1 | u64::from(flag)));
+            note(pool.homeless.values().sum());
+        }
+        for domain in self.domains.values() {
+            note(u64::from(domain.state == DomainState::Inactive));
+        }
+        note(self.sdcs.values().fold(1, |all, sdc| all.rotate_left(1) ^ u64::from(sdc.connected)));
+        note(u64::from(self.mdm.normal(self.now)));
+        mark
     }
 
     fn carry_on_domains(&mut self) {
@@ -299,8 +344,9 @@ impl World {
         let mut grown: Vec<(Id, u64)> = Vec::new();
         self.each_pool(|shelf| {
             let asked = growth.remove(&shelf.pool.id).unwrap_or_default();
+            let copies = shelf.copies();
             // A full pool refuses writes that need space; the rest goes on.
-            let mut room = shelf.room() / 2;
+            let mut room = shelf.room_of(&copies) / 2;
             let mut placed = 0;
             for (volume, kb) in asked {
                 let kb = kb.min(room);
@@ -308,9 +354,9 @@ impl World {
                 placed += kb;
                 grown.push((volume, kb));
             }
-            shelf.place(placed * 2);
+            shelf.place_by(placed * 2, &copies);
             let traffic = traffic.get(&shelf.pool.id).copied().unwrap_or_default();
-            shelf.miss(traffic.write.kb);
+            shelf.miss(traffic.write.kb, &copies);
             shelf.close_window(traffic);
         });
         for (id, kb) in grown {
@@ -351,6 +397,10 @@ impl World {
     }
 
     fn each_pool(&mut self, mut work: impl FnMut(&mut Shelf<'_>)) {
+        if let (1, Some(pool)) = (self.pools.len(), self.pools.values_mut().next()) {
+            let devices = self.devices.values_mut().filter(|device| device.pool == pool.id).collect();
+            return work(&mut Shelf { pool, devices, sds: &self.sds, rate: self.move_kib_per_second });
+        }
         let mut shelves: BTreeMap<Id, Vec<&mut Device>> = BTreeMap::new();
         for device in self.devices.values_mut() {
             shelves.entry(device.pool).or_default().push(device);
@@ -369,8 +419,10 @@ impl World {
 
     fn raise_alerts(&mut self) {
         let wanted = alert::wanted(self);
+        let new: Vec<_> =
+            wanted.iter().filter(|key| !self.alarms.is_up(key)).map(|key| alert::subject(self, *key)).collect();
         let wall = self.wall(self.now);
-        self.alarms.update(wanted, wall);
+        self.alarms.update(&wanted, new, wall);
     }
 }
 

@@ -30,6 +30,9 @@ impl Shelf<'_> {
     /// For each device the missed writes that it can now catch up with:
     /// on the way out of protected maintenance, or otherwise.
     pub(super) fn catching_up(&self, protected: bool) -> Vec<u64> {
+        if self.devices.iter().all(|device| device.stale_kb == 0) {
+            return Vec::new();
+        }
         let leaves = |sds| self.in_protected(sds, &[Maintenance::Exiting]);
         self.devices
             .iter()
@@ -78,6 +81,9 @@ impl Shelf<'_> {
     pub(super) fn copy_back(&mut self, most: u64) -> u64 {
         let stale = self.catching_up(true);
         let kb = most.min(stale.iter().sum());
+        if kb == 0 {
+            return 0;
+        }
         for (device, part) in self.devices.iter_mut().zip(figures::spread(kb, &stale)) {
             device.stale_kb -= part;
             device.figures.moved_in.exit.since_kb += part;
@@ -88,6 +94,9 @@ impl Shelf<'_> {
 
     /// Moves data away from devices that are being removed.
     pub(super) fn evacuate(&mut self, most: u64) -> u64 {
+        if self.devices.iter().all(|device| device.state != DeviceState::Removing) {
+            return 0;
+        }
         let copies = self.copies();
         let leaving = self.devices.iter().zip(&copies);
         let leaving: Vec<u64> = leaving

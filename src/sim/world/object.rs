@@ -83,6 +83,8 @@ pub struct Pool {
     pub stuck_for: Duration,
     /// What the last step left.
     pub figures: PoolFigures,
+    /// Whether that step changed nothing, and nothing was drawn up since.
+    pub(super) settled: bool,
     /// User I/O in the last window.
     pub traffic: Traffic,
 }

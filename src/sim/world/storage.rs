@@ -9,7 +9,7 @@ use super::object::{Device, DeviceState, Id, Maintenance, Membership, Pool, Sds}
 
 /// How long an SDS may be away before its data is rebuilt elsewhere. The MDM
 /// decides within seconds; the number itself is not documented.
-const REBUILD_AFTER: Duration = Duration::from_secs(10);
+pub(super) const REBUILD_AFTER: Duration = Duration::from_secs(10);
 /// Devices further from the mean than this, in parts of their size, are evened out.
 const BALANCE_FROM: f64 = 0.02;
 /// Evening out goes on until they are this near.
@@ -47,7 +47,10 @@ impl Shelf<'_> {
 
     /// Room for new copies: what serving devices have free, but not the spare.
     pub(super) fn room(&self) -> u64 {
-        let copies = self.copies();
+        self.room_of(&self.copies())
+    }
+
+    pub(super) fn room_of(&self, copies: &[Copies]) -> u64 {
         let free: u64 = copies.iter().map(Copies::free).sum();
         // What is being removed must find its place elsewhere.
         let leaving: u64 = self
@@ -66,7 +69,14 @@ impl Shelf<'_> {
 
     /// Places new copies where there is room; the caller asked for no more than that.
     pub(super) fn place(&mut self, raw_kb: u64) {
-        let free: Vec<u64> = self.copies().iter().map(Copies::free).collect();
+        self.place_by(raw_kb, &self.copies());
+    }
+
+    pub(super) fn place_by(&mut self, raw_kb: u64, copies: &[Copies]) {
+        if raw_kb == 0 {
+            return;
+        }
+        let free: Vec<u64> = copies.iter().map(Copies::free).collect();
         for (device, part) in self.devices.iter_mut().zip(figures::spread(raw_kb, &free)) {
             device.used_kb += part;
         }
@@ -89,10 +99,13 @@ impl Shelf<'_> {
         self.reconcile();
     }
 
-    /// Copies on devices that are away miss their part of what was written.
-    pub(super) fn miss(&mut self, written_kb: u64) {
+    /// Copies on devices that are away miss their part of what was written. Nothing was placed on those meanwhile.
+    pub(super) fn miss(&mut self, written_kb: u64, copies: &[Copies]) {
+        if copies.iter().all(|copy| copy.serves) {
+            return;
+        }
         let in_use = self.in_use().max(1);
-        for (device, copy) in self.copies().iter().enumerate().filter(|(_, copy)| !copy.serves) {
+        for (device, copy) in copies.iter().enumerate().filter(|(_, copy)| !copy.serves) {
             let missed = u128::from(written_kb) * 2 * u128::from(copy.used) / u128::from(in_use);
             let missed = u64::try_from(missed).unwrap_or(u64::MAX);
             let device = &mut self.devices[device];
@@ -103,8 +116,10 @@ impl Shelf<'_> {
     /// Rebuilds and rebalances for `dt`, then draws up the figures.
     pub(super) fn step(&mut self, now: Duration, dt: Duration) {
         if self.at_rest() {
+            self.pool.settled = true;
             return;
         }
+        let before = self.pool.balancing;
         self.reconcile();
         let serving = self.copies().iter().filter(|copy| copy.serves).count() as u64;
         let rate = self.rate * serving;
@@ -142,6 +157,11 @@ impl Shelf<'_> {
         moving.backward.set(stale, rate);
         moving.rebalance.set(if self.pool.balancing { uneven } else { 0 }, rate);
         self.draw_up();
+        // What moved nothing once moves nothing again, as long as copies and servers stay as they are.
+        self.pool.settled = self.pool.figures.moving == Moving::default()
+            && self.pool.stuck_for == Duration::ZERO
+            && self.pool.balancing == before
+            && self.devices.iter().all(|device| device.covered_kb + device.temp_kb == 0);
     }
 
     /// Whether a step would change nothing: every copy is good, nothing
@@ -177,6 +197,9 @@ impl Shelf<'_> {
     /// made anew: their partner is there, and nobody expects them back soon.
     fn rebuildable(&self, now: Duration) -> Vec<u64> {
         let copies = self.copies();
+        if self.pool.homeless.is_empty() && copies.iter().all(|copy| copy.bad() == 0) {
+            return vec![0; copies.len() + 1];
+        }
         let loss = figures::loss(&copies, &self.pool.homeless);
         let bad = loss.one + loss.both;
         let part =
@@ -201,6 +224,9 @@ impl Shelf<'_> {
     }
 
     fn rebuild_forward(&mut self, lost: &[u64], most: u64) -> u64 {
+        if most == 0 {
+            return 0;
+        }
         let copies = self.copies();
         let units: std::collections::BTreeSet<Id> =
             copies.iter().filter(|copy| copy.serves).map(|copy| copy.unit).collect();
@@ -233,6 +259,9 @@ impl Shelf<'_> {
     fn rebuild_backward(&mut self, most: u64) -> u64 {
         let stale = self.catching_up(false);
         let kb = most.min(stale.iter().sum());
+        if kb == 0 {
+            return 0;
+        }
         for (device, part) in self.devices.iter_mut().zip(figures::spread(kb, &stale)) {
             device.stale_kb -= part;
             device.figures.moved_in.backward.since_kb += part;
@@ -286,6 +315,11 @@ impl Shelf<'_> {
 
     /// Draws up what the pool and its devices show.
     pub(super) fn draw_up(&mut self) {
+        self.draw_up_copies();
+    }
+
+    fn draw_up_copies(&mut self) -> Vec<Copies> {
+        self.pool.settled = false;
         self.reconcile();
         let copies = self.copies();
         let limit: u64 = copies.iter().map(|copy| copy.capacity).sum();
@@ -309,15 +343,16 @@ impl Shelf<'_> {
         figures.protection = pool;
         figures.temporary = temporary;
         figures.removing = removing;
+        copies
     }
 
     /// Ends a window: what was moved and what users did in it, and shows the
     /// data that was written.
     pub(super) fn close_window(&mut self, traffic: Traffic) {
-        self.draw_up();
+        let copies = self.draw_up_copies();
         self.pool.traffic = traffic;
         self.pool.figures.moving.close_window();
-        let parts: Vec<(Io, Io)> = figures::device_traffic(traffic, &self.copies());
+        let parts: Vec<(Io, Io)> = figures::device_traffic(traffic, &copies);
         for (device, (reads, writes)) in self.devices.iter_mut().zip(parts) {
             device.figures.reads = reads;
             device.figures.writes = writes;

@@ -47,15 +47,15 @@ pub(super) fn is_well(ask: &Ask<'_>, holds: &mut Holds) {
         holds.push(Reason::MdmNotNormal { state: "missing a good node or replica".into() });
     }
     for member in mdm.members.iter().filter(voters) {
-        let name = member.name.clone().unwrap_or_else(|| member.id.to_string().into());
+        let name = || member.name.clone().unwrap_or_else(|| member.id.to_string().into());
         match &member.status {
             None if member.role == MdmRole::Primary => {}
             Some(Seen::Is(MdmStatus::Normal)) => {}
-            None => holds.push(Reason::MdmMemberBad { member: name, status: "of no known status".into() }),
+            None => holds.push(Reason::MdmMemberBad { member: name(), status: "of no known status".into() }),
             Some(Seen::Other(word)) => {
-                holds.push(Reason::UnknownState { what: format!("MDM {name}").into(), word: word.clone() });
+                holds.push(Reason::UnknownState { what: format!("MDM {}", name()).into(), word: word.clone() });
             }
-            Some(seen) => holds.push(Reason::MdmMemberBad { member: name, status: seen.word().into() }),
+            Some(seen) => holds.push(Reason::MdmMemberBad { member: name(), status: seen.word().into() }),
         }
     }
 }

@@ -26,7 +26,7 @@ use super::book::{Book, Run};
 use super::facts::{Facts, Policy};
 use super::mutant;
 use crate::model::hold::{Gate, Hold, Reason};
-use crate::model::plan::Task;
+use crate::model::plan::{Task, hex};
 use crate::model::step::{Action, Component};
 use crate::model::unit::Timestamp;
 
@@ -51,11 +51,18 @@ pub struct Ask<'a> {
 pub(super) struct Holds {
     found: BTreeSet<Hold>,
     seen_at: Option<Timestamp>,
+    /// Whether one reason is as good as all.
+    one_will_do: bool,
 }
 
 impl Holds {
     const fn new() -> Self {
-        Self { found: BTreeSet::new(), seen_at: None }
+        Self { found: BTreeSet::new(), seen_at: None, one_will_do: false }
+    }
+
+    /// Whether no further reason is asked for.
+    fn enough(&self, ask: &Ask<'_>) -> bool {
+        self.one_will_do && self.found.iter().any(|hold| !ask.lifts(hold))
     }
 
     /// What follows rests on data of that moment.
@@ -70,24 +77,40 @@ impl Holds {
     }
 
     fn gate(self, ask: &Ask<'_>) -> Gate {
-        let lifted = |hold: &Hold| {
-            ask.run.overrides.iter().any(|given| given.lifts(hold, &ask.task.node, ask.facts.now))
-                || (mutant::is("override hard") && ask.run.overrides.iter().any(|o| o.reason == hold.reason.kind()))
-        };
-        let left: Vec<Hold> = self.found.into_iter().filter(|hold| !lifted(hold)).collect();
+        let left: Vec<Hold> = self.found.into_iter().filter(|hold| !ask.lifts(hold)).collect();
         if left.is_empty() { Gate::Go } else { Gate::Hold(left) }
     }
 }
 
 impl Ask<'_> {
-    /// Whether the task may be begun.
+    /// Whether a person has lifted this reason.
+    fn lifts(&self, hold: &Hold) -> bool {
+        self.run.overrides.iter().any(|given| given.lifts(hold, &self.task.node, self.facts.now))
+            || (mutant::is("override hard") && self.run.overrides.iter().any(|o| o.reason == hold.reason.kind()))
+    }
+
+    /// Whether the task may be begun, and every reason why not.
     pub fn admit(&self) -> Gate {
-        let mut holds = Holds::new();
+        self.beginning(Holds::new())
+    }
+
+    /// Whether the task may be begun: what [`Self::admit`] says, without looking for a second reason.
+    pub fn is_admitted(&self) -> bool {
+        matches!(self.beginning(Holds { one_will_do: true, ..Holds::new() }), Gate::Go)
+    }
+
+    fn beginning(&self, mut holds: Holds) -> Gate {
         work::may_begin(self, &mut holds);
+        if holds.enough(self) {
+            return holds.gate(self);
+        }
         if self.disturbs() {
             work::alerts(self, &mut holds);
             mdm::is_well(self, &mut holds);
             mdm::is_quiet(self, &mut holds);
+        }
+        if holds.enough(self) {
+            return holds.gate(self);
         }
         if self.stops_sds() {
             storage::may_enter(self, &mut holds);
@@ -244,5 +267,5 @@ pub fn digest(ask: &Ask<'_>, gate: &Gate) -> Box<str> {
     let seq = ask.facts.snapshot().map_or(0, |snapshot| snapshot.seq);
     let said = serde_json::to_string(gate).unwrap_or_default();
     let hash = Sha256::digest(format!("{seq} {} {} {said}", ask.task.node, ask.facts.now).as_bytes());
-    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    hex(&hash[..8]).into()
 }

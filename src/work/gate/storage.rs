@@ -67,7 +67,8 @@ fn ailment(sds: &Sds) -> Option<Reason> {
 
 impl Ask<'_> {
     fn ours(&self, sds: &SdsId) -> bool {
-        self.book.obligation(&Duty::Maintenance { sds: sds.clone() }).is_some()
+        let ours = |duty: &Duty| matches!(duty, Duty::Maintenance { sds: ours } if ours == sds);
+        self.book.obligations.iter().any(|open| ours(&open.duty))
     }
 
     fn known(&self, holds: &mut Holds) -> Option<&Snapshot> {

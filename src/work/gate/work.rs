@@ -74,10 +74,13 @@ pub(super) fn may_begin(ask: &Ask<'_>, holds: &mut Holds) {
         Approval::Policy { until, .. } if now >= *until => holds.push(Reason::ApprovalOver { at: *until }),
         Approval::Hash { .. } | Approval::Policy { .. } => {}
     }
-    based_on(ask, holds);
-    regressed(ask, holds);
     turn(ask, holds);
     calendar(ask, holds);
+    if holds.enough(ask) {
+        return;
+    }
+    based_on(ask, holds);
+    regressed(ask, holds);
 }
 
 /// The system still is what the plan was made for; versions that we changed aside.

@@ -82,6 +82,7 @@ impl World {
             balancing: false,
             stuck_for: Duration::ZERO,
             figures: PoolFigures::default(),
+            settled: false,
             traffic: Traffic::default(),
         };
         self.pools.insert(id, pool);

@@ -1,5 +1,11 @@
 //! What comes of a job that fires, by mode and approval?
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "../proof/scene.rs"]
+#[allow(dead_code, reason = "the gate is asked in tests/proof")]
+mod scene;
+
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;

@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::book::Plans;
-use super::journal::{Broken, Journal};
 use crate::model::id::{PlanId, SystemId};
 use crate::model::plan::{FORM, Plan};
 use crate::store::{Batch, Key, MAX_BATCH, MAX_VALUE, OPERATION_COST, State, StoreError};
+use crate::work::book::Plans;
+use crate::work::journal::{Broken, Journal};
 
 /// Bytes of a piece. A batch of eight with its keys is well below the limit.
 const PIECE: usize = 60 * 1024;

@@ -1,0 +1,4 @@
+//! The planner.
+
+#[path = "../../../src/upgrade/plan.rs"]
+pub mod plan;
