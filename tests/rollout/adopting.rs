@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::cluster::until;
 use crate::ready::{OS, devices, host, none, phase, start, tick};
 use crate::site::Site;
+use crate::staged::at_mesos;
 
 /// The store is gone; the authority was restored from its backup.
 fn lose_state(site: &Site) {
@@ -69,4 +70,40 @@ async fn a_controller_that_lost_its_state_touches_nothing_until_a_person_says_ad
     let shown = phase(&site, &hosts, "one", "ready").await;
     assert!(shown["agent"]["stranger"].is_null(), "{shown}");
     assert_eq!(two.machine().node.effects["install"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_of_the_life_that_is_lost_is_left_where_it_runs_and_none_is_started_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut site, _master, hosts) = at_mesos(folder.path()).await;
+    for name in ["agent1", "agent2"] {
+        phase(&site, &hosts, name, "ready").await;
+    }
+    let tasks = async |site: &Site| {
+        let all = site.get("/api/v1/workloads").await;
+        let all = all["tasks"].as_array().cloned().unwrap_or_default();
+        let mut names: Vec<String> = all.iter().map(|task| task["task"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        (names.len() == 2).then_some(names)
+    };
+    let before = until("the master to tell of both tasks", async || tasks(&site).await).await;
+
+    site.kill();
+    lose_state(&site);
+    site.run().await;
+    for name in ["agent1", "agent2"] {
+        because(&site, name, "sio adopt").await;
+    }
+    until("both offers to be judged", async || {
+        let offers = site.get("/api/v1/offers").await.to_string();
+        (offers.matches("of_another_life").count() >= 2).then_some(())
+    })
+    .await;
+    let (good, told) = site.sio(&["adopt"]).await;
+    assert!(good && told.contains("agent1, agent2"), "{told}");
+    for name in ["agent1", "agent2"] {
+        phase(&site, &hosts, name, "ready").await;
+        assert_eq!(hosts.host(name).unwrap().machine().node.effects["install"], 2, "{name}: nothing is done again");
+    }
+    assert_eq!(until("the master to tell of them again", async || tasks(&site).await).await, before);
 }
