@@ -122,7 +122,12 @@ pub fn decide(before: &Record, view: &View<'_>) -> Decision {
     let settled = settle(&mut record, view);
     consume::forget(&mut record);
     consume::look(&mut record, view);
-    let (phase, mut why, act) = next(&mut record, view);
+    let (phase, mut why, act) = if is_news(before, &record) {
+        // What the node shall be was said without knowing of these disks: it is said anew first.
+        (record.phase.clone(), vec![Why::InStep { step: StepName::JudgeDisks.as_str().into() }], None)
+    } else {
+        next(&mut record, view)
+    };
     record.enter(phase, view.now);
     why.extend(view.notes.iter().cloned());
     if record.phase != NodePhase::Ready {
@@ -136,6 +141,12 @@ pub fn decide(before: &Record, view: &View<'_>) -> Decision {
         record.open = Some(Open { id, step: *step, at: view.now, about });
     }
     Decision { record, act, why, settled }
+}
+
+/// Whether other disks are known of a node than before.
+pub(super) fn is_news(before: &Record, after: &Record) -> bool {
+    let disks = |record: &Record| record.judged.as_ref().map(|judged| judged.disks.clone());
+    disks(before) != disks(after)
 }
 
 /// What came of additions for a node.

@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 
 use super::add::{Results, Wish, add};
 use super::cluster::{ClusterRecord, Newest};
-use super::decide::{Act, added, retried};
+use super::decide::{Act, added, is_news, retried};
 use super::record::{FlagState, Flags, Record, Source};
 use super::steps::{Package, StepName, Wanted};
 use super::view;
@@ -136,6 +136,8 @@ pub struct Rollout {
     laying: BTreeSet<NodeName>,
     adding: BTreeMap<SystemId, BTreeSet<NodeName>>,
     begun: JoinSet<Came>,
+    /// What was decided is to be decided anew at once.
+    again: bool,
 }
 
 impl Rollout {
@@ -183,6 +185,7 @@ impl Rollout {
             laying: BTreeSet::new(),
             adding: BTreeMap::new(),
             begun: JoinSet::new(),
+            again: false,
         };
         (rollout, handles)
     }
@@ -208,6 +211,9 @@ impl Rollout {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(rest) => {}
+            }
+            if std::mem::take(&mut self.again) {
+                continue;
             }
             let framework_changed = async {
                 match &mut framework {
@@ -261,6 +267,7 @@ impl Rollout {
                 take_back.extend(decision.take_back);
             }
             for (record, act) in turned.decided {
+                self.again |= self.records.get(&record.node).is_some_and(|before| is_news(before, &record));
                 tell(self.records.get(&record.node), &record, turned.nodes.get(&record.node));
                 if self.records.get(&record.node) != Some(&record) {
                     changed.insert(record.node.clone());
