@@ -55,7 +55,7 @@ fn answer(stream: &TcpStream, land: &Mutex<Landscape>) {
     let parts =
         |text: &'_ str| text.split('\u{1f}').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
     match words[..] {
-        ["daemon", ip, is_manager] => {
+        ["daemon", ip, is_manager, _version] => {
             land.lock().unwrap().install(ip, is_manager == "1");
             // It says nothing more: this ends when its host does.
             let _ = reader.read(&mut [0; 1]);

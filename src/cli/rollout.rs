@@ -35,6 +35,16 @@ pub(super) enum Rollout {
         #[command(flatten)]
         whom: Where,
     },
+    /// Gives up a member of the MDM cluster whose host is gone for good: another node takes its place
+    GiveUp {
+        /// The node
+        node: String,
+        /// Who says so [default: the user that runs this]
+        #[arg(long)]
+        by: Option<String>,
+        #[command(flatten)]
+        whom: Where,
+    },
     /// Tries a node again that has failed
     Retry {
         /// The node
@@ -78,6 +88,9 @@ pub(super) async fn rollout(what: Rollout, asker: &mut Asker<'_>) -> u8 {
         }
         Rollout::Withdraw { system, by, whom } => {
             (RolloutOrder::Withdraw { system: SystemId::new(&system), by: user(by, asker) }, whom)
+        }
+        Rollout::GiveUp { node, by, whom } => {
+            (RolloutOrder::GiveUp { node: NodeName::new(&node), by: user(by, asker) }, whom)
         }
         Rollout::Retry { node, whom } => (RolloutOrder::Retry { node: NodeName::new(&node) }, whom),
     };

@@ -1,6 +1,7 @@
 //! How `[systems.NAME.rollout]` is read: what the storage of a system shall look like.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::section::{Complaint, Found, Section, complain};
 use crate::model::command::Command;
@@ -9,6 +10,9 @@ use crate::model::unit::Bytes;
 
 /// Smaller devices are refused by the MDM.
 const SMALLEST_DISK: Bytes = Bytes::from_gib(100);
+
+/// An agent reports every 30 s, and within a minute of a restart of either side.
+const SILENT: Duration = Duration::from_secs(120);
 
 /// Longer names are refused by the MDM.
 const LONGEST_NAME: usize = 31;
@@ -60,6 +64,8 @@ pub struct WantedMdm {
     pub rack_attribute: Option<Box<str>>,
     /// The name of the system; none: it gets none.
     pub name: Option<Box<str>>,
+    /// How long the agent of a member must have been silent before it may be given up.
+    pub lost_after: Duration,
     /// Words of commands that were never seen in use and that a person has accepted.
     pub accept: BTreeSet<String>,
     /// Whether the administrator's password may be among the arguments of a program on a node.
@@ -77,6 +83,8 @@ impl Default for WantedMdm {
             memory: Bytes::from_gib(3),
             rack_attribute: None,
             name: None,
+            // Longer than the start of a large server.
+            lost_after: Duration::from_secs(15 * 60),
             accept: BTreeSet::new(),
             password_in_sight: false,
         }
@@ -326,6 +334,12 @@ fn mdm(mut section: Section<'_>) -> WantedMdm {
         memory: section.take("memory", size).unwrap_or(default.memory),
         rack_attribute: section.take("rack_attribute", |found| Ok(found.text()?.into())),
         name: section.take("name", name),
+        lost_after: section
+            .take("lost_after", |found| match found.duration()? {
+                span if span >= SILENT => Ok(span),
+                _ => Err(complain("an agent that is silent for so short may be well", "write \"2m\" or more")),
+            })
+            .unwrap_or(default.lost_after),
         accept: section.take("accept", accepted).unwrap_or_default(),
         password_in_sight: section.take("password_in_sight", |found| found.flag()).unwrap_or_default(),
     };

@@ -224,4 +224,6 @@ pub enum RolloutOrder {
     Withdraw { system: SystemId, by: Box<str> },
     /// A node that failed is tried again now.
     Retry { node: NodeName },
+    /// A member of the MDM cluster is gone for good; another node takes its seat.
+    GiveUp { node: NodeName, by: Box<str> },
 }

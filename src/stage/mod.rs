@@ -22,3 +22,4 @@ mod shows;
 pub use hosts::{Host, Hosts, Spec, launcher};
 pub use machine::{Disk, Machine};
 pub use package::package;
+pub use shows::{Place, Service, View};

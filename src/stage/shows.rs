@@ -17,34 +17,39 @@ use crate::sim::world::{Component, MdmRole, Refusal, Seated, World};
 const MANAGER_PORTS: [u16; 3] = [6611, 8611, 9011];
 
 /// A component that is installed on a machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Service {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
     /// Whether it runs.
-    pub(super) runs: bool,
+    pub runs: bool,
     /// Its version, in the words of the MDM.
-    pub(super) version: Option<String>,
+    pub version: Option<String>,
     /// Counts its starts and those of the machine.
-    pub(super) starts: u64,
+    pub starts: u64,
 }
 
 /// What others see of a machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct View {
-    pub(super) name: String,
-    pub(super) ips: Vec<String>,
-    pub(super) sds: Option<Service>,
-    pub(super) sdc: Option<Service>,
-    pub(super) mdm: Option<Service>,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// Its name.
+    pub name: String,
+    /// Its addresses; it is known by the first one.
+    pub ips: Vec<String>,
+    /// Its server.
+    pub sds: Option<Service>,
+    /// Its client.
+    pub sdc: Option<Service>,
+    /// Its MDM.
+    pub mdm: Option<Service>,
     /// Whether its MDM was installed as a manager.
-    pub(super) is_manager: bool,
+    pub is_manager: bool,
     /// Whom its client knows, one list a system.
-    pub(super) managers: Vec<Vec<String>>,
+    pub managers: Vec<Vec<String>>,
     /// Ports that are open.
-    pub(super) ports: BTreeSet<u16>,
+    pub ports: BTreeSet<u16>,
 }
 
-/// What is around the machines of one system.
-pub(super) struct Place {
+/// What is around the machines of one system, simulated ones or booted hosts.
+pub struct Place {
     world: Handle,
     land: Mutex<Landscape>,
     /// Open ports by address.
@@ -73,12 +78,13 @@ fn is_manager_at(world: &World, ip: &str) -> bool {
 }
 
 impl Place {
-    pub(super) fn new(world: Handle) -> Self {
+    /// Around the machines of this world.
+    pub fn new(world: Handle) -> Self {
         Self { world, land: Mutex::default(), ports: Mutex::default(), known: Mutex::default() }
     }
 
     /// Runs scli of a machine; also tells whether it changed anything.
-    pub(super) fn scli(&self, from: &str, args: &[&str], typed: &[&str]) -> (Ended, bool) {
+    pub fn scli(&self, from: &str, args: &[&str], typed: &[&str]) -> (Ended, bool) {
         let mut land = locked(&self.land);
         let before = land.changes.len();
         let ended = land.scli(from, args, typed);
@@ -86,12 +92,12 @@ impl Place {
     }
 
     /// Commands that changed the MDM cluster of bare hosts, in order.
-    pub(super) fn changes(&self) -> Vec<String> {
+    pub fn changes(&self) -> Vec<String> {
         locked(&self.land).changes.clone()
     }
 
     /// The password of the administrator of the cluster that a machine is in.
-    pub(super) fn password(&self, ip: &str) -> Option<String> {
+    pub fn password(&self, ip: &str) -> Option<String> {
         locked(&self.land).password(ip).map(str::to_owned)
     }
 
@@ -137,7 +143,10 @@ impl Place {
     }
 
     /// Brings the world up to what the machines are.
-    pub(super) fn reflect(&self, views: &[View]) -> Result<(), Refusal> {
+    ///
+    /// # Errors
+    /// The world does not take it.
+    pub fn reflect(&self, views: &[View]) -> Result<(), Refusal> {
         views.iter().for_each(|view| self.hears(view));
         let (name, mut seats) = locked(&self.land).seated();
         for seat in &mut seats {

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # One test host: systemd as process 1 in a root of its own, on the machine's
-# loopback. More options for systemd-nspawn are read from the file `opts` of its folder. up NAME LOWERDIRS SIO | in NAME CMD... | poweroff NAME | poweron NAME | down NAME, in the folder $LAB.
+# loopback, or wired to a bridge of the machine with an address of its own. More
+# options for systemd-nspawn are read from the file `opts` of its folder. In the folder $LAB:
+#   bridge NAME ADDRESS/BITS
+#   up NAME LOWERDIRS SIO | wire NAME BRIDGE ADDRESS/BITS | poweron NAME | in NAME CMD... | poweroff NAME | down NAME
 set -u
 : "${LAB:?}"
 n=$2 d=$LAB/$2
@@ -24,7 +27,7 @@ poweron() {
         while [ ! -e "$d/off" ]; do
             systemd-nspawn -q -b -D "$d/root" --machine="$n" --hostname="$n" --register=no --keep-unit \
                 --drop-capability=CAP_MKNOD --console=pipe --link-journal=no --resolv-conf=off --timezone=off \
-                --bind-ro="$(cat "$d/sio")":/usr/local/bin/sio $(cat "$d/opts" 2>/dev/null) &
+                --bind-ro="$(cat "$d/sio")":/usr/local/bin/sio $(cat "$d/opts" "$d/wire" 2>/dev/null) &
             echo $! >"$d/nspawn.pid"
             wait $!
             # 133: it rebooted.
@@ -34,6 +37,18 @@ poweron() {
 }
 gone() { for _ in $(seq 100); do [ -d "/proc/$(cat "$d/nspawn.pid")" ] || return 0; sleep .1; done; return 1; }
 case $1 in
+bridge)
+    ip link add "$n" type bridge && ip addr add "$3" dev "$n" && ip link set "$n" up
+    ;;
+wire)
+    # The space of names, and the machine's end of the cable.
+    net=$3-$n
+    ip netns add "$net" && ip -n "$net" link set lo up || exit 1
+    ip link add "$net" type veth peer name eth0 netns "$net" || exit 1
+    ip link set "$net" master "$3" up || exit 1
+    ip -n "$net" addr add "$4" dev eth0 && ip -n "$net" link set eth0 up || exit 1
+    echo " --network-namespace-path=/run/netns/$net" >"$d/wire"
+    ;;
 up)
     mkdir -p "$d/up" "$d/wk" "$d/root"
     echo "$4" >"$d/sio"
@@ -48,12 +63,13 @@ in)
     shift 2
     p=$(leader) || exit 125
     # nsenter keeps all capabilities; without this, root in a host could write to the machine's disks.
-    exec nsenter -t "$p" -m -u -i -p -C -r -w -- setpriv --bounding-set=-mknod -- "$@"
+    exec nsenter -t "$p" -m -u -i -n -p -C -r -w -- setpriv --bounding-set=-mknod -- "$@"
     ;;
 down)
     touch "$d/off"
     p=$(leader) && kill -s RTMIN+4 "$p"
     gone || { p=$(leader) && kill -9 "$p"; gone; }
+    [ ! -e "$d/wire" ] || ip netns del "$(basename "$(cat "$d/wire")")"
     umount "$d/root"
     for c in $(cgroups); do find "$c" -depth -type d -exec rmdir {} + 2>/dev/null; done
     ;;

@@ -1,8 +1,16 @@
 #!/usr/bin/env bash
 # Builds stub packages of ScaleIO into a folder, as .rpm (el7), .deb (Ubuntu
 # 18.04) and bundles of plain files: the vendor's names, variables and services,
-# and none of its code. Beside them stubs of REX-Ray and dvdcli.
+# and none of its code. Beside them stubs of REX-Ray and dvdcli, and in `os` what
+# the operating system has for them. Built once for
+# what is in these scripts, and kept in the second folder.
 set -euo pipefail
+stubs=$(dirname "$0")/stubs
+kept=$2/packages-$(cat "$0" "$stubs"/* | sha256sum | cut -c1-16)
+if [[ -d $kept ]]; then
+    cp -a "$kept/." "$1"
+    exit 0
+fi
 out=$(realpath "$1")
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
@@ -49,15 +57,19 @@ PY
 import socket, time
 own, land = open("/etc/sio-stub-mdm").read().split()
 is_manager = "actor_role_is_manager=1" in open("/opt/emc/scaleio/mdm/cfg/conf.txt").read()
-server = socket.socket()
-server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-server.bind((own, 9011))
-server.listen()
+held = []
+for at in [9011, 6611] if is_manager else [9011]:
+    server = socket.socket()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((own, at))
+    server.listen()
+    held.append(server)
 host, port = land.split(":")
+version = open("/opt/emc/scaleio/mdm/version").read().strip()
 while True:
     try:
         line = socket.create_connection((host, int(port)))
-        line.sendall(f"daemon\t{own}\t{int(is_manager)}\n".encode())
+        line.sendall(f"daemon\t{own}\t{int(is_manager)}\t{version}\n".encode())
         line.recv(1)
     except OSError:
         pass
@@ -127,7 +139,32 @@ elif args[:2] == ["--mod_mdm_ip", "--ip"]:
 else:
     sys.exit("usage: drv_cfg ...")
 PY
-        unit=scini service=$'Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true'
+        # What the driver is to the MDM. /etc/sio-stub-sdc says this host's address and where the world is.
+        cat >"$root/opt/emc/scaleio/sdc/bin/scini" <<'PY'
+#!/usr/bin/python3
+import os, socket, time
+PATH = "/etc/emc/scaleio/drv_cfg.txt"
+own, world = None, None
+if os.path.exists("/etc/sio-stub-sdc"):
+    own, world = open("/etc/sio-stub-sdc").read().split()
+def knows():
+    lines = open(PATH).read().splitlines() if os.path.exists(PATH) else []
+    return ";".join(line[4:] for line in lines if line.startswith("mdm "))
+version, told, line = open("/opt/emc/scaleio/sdc/version").read().strip(), None, None
+while True:
+    try:
+        now = knows()
+        if world and now != told:
+            host, port = world.split(":")
+            if line is None:
+                line = socket.create_connection((host, int(port)))
+            line.sendall(f"sdc\t{own}\t{version}\t{now}\n".encode())
+            told = now
+    except OSError:
+        told, line = None, None
+    time.sleep(0.2)
+PY
+        unit=scini service='ExecStart=/opt/emc/scaleio/sdc/bin/scini'
         ;;
     lia)
         cat >"$root/opt/emc/scaleio/lia/bin/lia" <<'PY'
@@ -148,15 +185,36 @@ PY
     gateway)
         cat >"$root/opt/emc/scaleio/gateway/bin/gateway" <<'PY'
 #!/usr/bin/python3
-import socket
+import os, socket, threading
 path = "/opt/emc/scaleio/gateway/webapps/ROOT/WEB-INF/classes/gatewayUser.properties"
-open("/run/gateway-properties", "w").write(open(path).read())
+properties = open(path).read()
+open("/run/gateway-properties", "w").write(properties)
+# /etc/sio-stub-gateway says this host's address, and where the system is to which it is the way.
+own, system = "127.0.0.1", None
+if os.path.exists("/etc/sio-stub-gateway"):
+    own, system = open("/etc/sio-stub-gateway").read().split()
+knows = any(line.startswith("mdm.ip.addresses=") and line.strip()[-1] != "=" for line in properties.splitlines())
 server = socket.socket()
 server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-server.bind(("127.0.0.1", 443))
+server.bind((own, 443))
 server.listen()
+def carry(one, other):
+    try:
+        while piece := one.recv(65536):
+            other.sendall(piece)
+        other.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
 while True:
-    server.accept()[0].close()
+    client = server.accept()[0]
+    # One that was told no managers answers nobody.
+    if not (system and knows):
+        client.close()
+        continue
+    host, port = system.split(":")
+    line = socket.create_connection((host, int(port)))
+    for ends in ((client, line), (line, client)):
+        threading.Thread(target=carry, args=ends, daemon=True).start()
 PY
         unit=scaleio-gateway service='ExecStart=/opt/emc/scaleio/gateway/bin/gateway'
         ;;
@@ -168,12 +226,20 @@ PY
 
 # The scripts: `wait` makes the last one wait for a file, `fail` makes it fail.
 post() {
-    local unit=$1 kind=$2
+    local unit=$1 kind=$2 version=$3
     echo "echo \"MDM_IP=\$MDM_IP\" >>/run/seen"
+    # How often each script ran, over boots.
+    echo "echo $unit-$version >>/var/log/stub-scripts"
     case $kind in
     wait) echo 'echo $$ >/run/post.pid; i=0; while [ ! -e /run/go ] && [ $i -lt 200 ]; do sleep 0.1; i=$((i+1)); done' ;;
     fail) echo 'exit 3' ;;
     esac
+    if [[ $unit == scini ]]; then
+        # The module that the vendor's package brings for this kernel.
+        echo "for os in RHEL7 Ubuntu18.04; do"
+        echo "    cache=/bin/emc/scaleio/scini_sync/driver_cache/\$os/${version/-/.}/\$(uname -r)"
+        echo '    mkdir -p "$cache"; : >"$cache/scini.ko"; done'
+    fi
     if [[ $unit == mdm ]]; then
         echo 'mkdir -p /opt/emc/scaleio/mdm/cfg; echo "actor_role_is_manager=${MDM_ROLE_IS_MANAGER:-0}" >/opt/emc/scaleio/mdm/cfg/conf.txt'
     fi
@@ -205,7 +271,7 @@ make() {
     mkdir -p "$root/DEBIAN"
     printf 'Package: emc-scaleio-%s\nVersion: %s\nArchitecture: amd64\nMaintainer: nobody\nDescription: stub\n' \
         "$component" "$version" >"$root/DEBIAN/control"
-    { echo '#!/bin/sh'; echo 'set -e'; post "$unit" "$kind"; } >"$root/DEBIAN/postinst"
+    { echo '#!/bin/sh'; echo 'set -e'; post "$unit" "$kind" "$version"; } >"$root/DEBIAN/postinst"
     { echo '#!/bin/sh'; echo "if [ \"\$1\" = remove ]; then $sure; systemctl disable --now $unit; fi"; } >"$root/DEBIAN/prerm"
     chmod 755 "$root/DEBIAN/"{postinst,prerm}
     dpkg-deb --root-owner-group -Zgzip -b "$root" "$out/$deb" >/dev/null
@@ -222,7 +288,7 @@ AutoReqProv: no
 %description
 A stub.
 %post
-$(post "$unit" "$kind")
+$(post "$unit" "$kind" "$version")
 %preun
 if [ "\$1" = 0 ]; then
 $sure
@@ -264,6 +330,7 @@ make sds 3.6-500.1 wait
 make sdc 3.6-100.101
 make sdc 3.6-200.1 conflict
 make mdm 2.0-13000.211
+make mdm 3.6-100.101
 for component in lia gateway; do
     make $component 3.5-1.1
     make $component 3.6-100.101
@@ -278,5 +345,25 @@ bundle sds 3.6-300.1
 bundle sdc 3.5-1.1 other
 bundle sdc 3.6-100.101
 bundle sdc 3.6-200.1
-install -m 755 "$(dirname "$0")/stubs/rexray" "$out/rexray-0.11.4"
-install -m 755 "$(dirname "$0")/stubs/dvdcli" "$out/dvdcli-0.2.1"
+mkdir "$out/os"
+for name in numactl libaio bash-completion binutils java-1.8.0-openjdk; do
+    cat >"$build/$name.spec" <<SPEC
+Name: $name
+Version: 1
+Release: 1
+Summary: stub
+License: none
+BuildArch: noarch
+AutoReqProv: no
+%description
+A stub.
+%files
+SPEC
+    rpmbuild --quiet -bb --define "_topdir $build" --define "_rpmdir $out/os" --define '_build_name_fmt %%{NAME}.rpm' "$build/$name.spec"
+done
+install -m 755 "$stubs/yum" "$out/os/yum"
+install -m 755 "$stubs/rexray" "$out/rexray-0.11.4"
+install -m 755 "$stubs/dvdcli" "$out/dvdcli-0.2.1"
+# Whole or not at all: others may be building them too.
+cp -a "$out" "$kept.$$"
+mv -T "$kept.$$" "$kept" 2>/dev/null || rm -rf "$kept.$$"

@@ -15,11 +15,13 @@ use std::time::{Duration, Instant};
 use scaleio_framework::sim::Running;
 use serde_json::Value;
 
+use crate::disk::Loop;
 use crate::hosts;
 use crate::lab::MACHINE;
+use crate::master::{Master, dist};
 use crate::port::free_port;
 use crate::scheduler::Scheduler;
-use crate::volumes::{HOSTS, Loop, Master, VOLUME, dist, mapped, service, system};
+use crate::volumes::{Groups, HOSTS, VOLUME, mapped, service, system};
 
 /// Everything here is slow on a busy machine, and nothing waits so long on one that works.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -98,7 +100,7 @@ impl Site {
 }
 
 /// What a host's image has: packages that ScaleIO's need, and a Mesos agent that gives no volumes.
-fn furnish(at: usize, master: u16, lab: &Path) {
+fn furnish(at: usize, master: &str, lab: &Path) {
     let host = HOSTS[at];
     let build = lab.join("prerequisites");
     for name in ["numactl", "libaio"] {
@@ -141,7 +143,7 @@ fn furnish(at: usize, master: u16, lab: &Path) {
     hosts::write(host, "etc/systemd/system/mesos-slave.service", &unit, lab);
 }
 
-fn configuration(lab: &Path, system: &Running, ports: [u16; 3], master: u16) -> String {
+fn configuration(lab: &Path, system: &Running, ports: [u16; 3], master: &str) -> String {
     std::fs::write(lab.join("prod.pem"), system.certificate_pem()).unwrap();
     for (name, login) in [("monitor.password", system.monitor()), ("admin.password", system.admin())] {
         let mut file = std::fs::OpenOptions::new();
@@ -159,7 +161,7 @@ fn configuration(lab: &Path, system: &Running, ports: [u16; 3], master: u16) -> 
          [poll]\nfast = \"1s\"\nmiddle = \"1s\"\nslow = \"1s\"\n[alerts]\nenabled = false\n\
          [agents]\nlisten = \"127.0.0.1:{agents}\"\nfolder = \"ca\"\n\
          [artefacts]\nlisten = \"127.0.0.1:{mirror}\"\nurl = \"http://127.0.0.1:{mirror}\"\nfolder = \"packages\"\n\
-         [mesos]\nmasters = [\"http://127.0.0.1:{master}\"]\nroles = [\"*\"]\n[lifecycle]\nmode = \"act\"\n\
+         [mesos]\nmasters = [\"http://{master}\"]\nroles = [\"*\"]\n[lifecycle]\nmode = \"act\"\n\
          [systems.prod]\ngateways = {urls:?}\nca_file = \"prod.pem\"\n\
          [systems.prod.monitor]\nuser = {monitor:?}\npassword_file = \"monitor.password\"\n\
          [systems.prod.lifecycle]\nuser = {admin:?}\npassword_file = \"admin.password\"\n\
@@ -184,20 +186,22 @@ async fn bare_mesos_agents_give_volumes_to_tasks_by_the_rollout_alone() {
         }
     });
     let _managers = MANAGERS.map(|ip| TcpListener::bind((ip, 6611)).unwrap());
-    let device = Loop::new(&lab.path().join("volume"));
-    let master = Master::start(lab.path());
+    let device = Loop::new(&lab.path().join("volume"), 64 << 20);
+    let _groups = Groups;
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let _master = Master::start(lab.path(), "127.0.0.1", port);
+    let master = format!("127.0.0.1:{port}");
     for (at, host) in HOSTS.iter().enumerate() {
-        let lower = hosts::lower("el7");
-        hosts::host(&["up", host, &lower, env!("CARGO_BIN_EXE_sio")], lab.path());
+        hosts::bare(host, "el7", lab.path());
         let options = format!("--bind={}:/dev/scinia --bind-ro={}:/opt/mesos", device.0, dist().display());
         std::fs::write(lab.path().join(host).join("opts"), options).unwrap();
         hosts::write(host, "etc/sio-stub-guid", crate::volumes::GUIDS[at], lab.path());
-        furnish(at, master.port, lab.path());
+        furnish(at, &master, lab.path());
         hosts::host(&["poweron", host], lab.path());
     }
     let ports = std::array::from_fn(|_| free_port());
     let config = lab.path().join("sio.toml");
-    std::fs::write(&config, configuration(lab.path(), &system, ports, master.port)).unwrap();
+    std::fs::write(&config, configuration(lab.path(), &system, ports, &master)).unwrap();
     let log = File::create(lab.path().join("controller.log")).unwrap();
     let mut controller = Command::new(env!("CARGO_BIN_EXE_sio"));
     controller.args(["run", "--config"]).arg(&config).env_clear();
@@ -256,7 +260,7 @@ async fn bare_mesos_agents_give_volumes_to_tasks_by_the_rollout_alone() {
         assert_eq!(flags, "MESOS_ISOLATION=posix/cpu,posix/mem,filesystem/linux,docker/volume", "what it had stays");
     }
 
-    let mut scheduler = Scheduler::subscribe(&format!("http://127.0.0.1:{}", master.port)).await;
+    let mut scheduler = Scheduler::subscribe(&format!("http://{master}")).await;
     scheduler.launch("writer", "a1", VOLUME, "echo promised > data/file && sync && exec sleep 1000").await;
     let (state, said) = scheduler.state("writer", &["TASK_RUNNING", "TASK_FAILED"]).await;
     assert_eq!(state, "TASK_RUNNING", "{said}");

@@ -6,10 +6,7 @@
 //! which both hosts share, and a REX-Ray that does what it is told in its
 //! configuration, at a simulated gateway.
 
-use std::fs::File;
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use scaleio_framework::model::order::{Component, Consume, Hidden, Install, Outcome, Preflight, Secrets, Task};
 use scaleio_framework::model::preflight::{FOUND, Row, Verdict};
@@ -17,64 +14,20 @@ use scaleio_framework::model::version::Generation;
 use scaleio_framework::sim::world::Layout;
 use scaleio_framework::sim::{Options, Release, Running, Simulation};
 
+use crate::disk::Loop;
 use crate::lab::{Lab, why};
+use crate::master::{Master, dist};
 use crate::scheduler::Scheduler;
 
 pub(crate) const HOSTS: [&str; 2] = ["a1", "a2"];
 pub(crate) const GUIDS: [&str; 2] = ["0D1E0D1E-0000-0000-0000-0000000000A1", "0D1E0D1E-0000-0000-0000-0000000000A2"];
 pub(crate) const VOLUME: &str = "promise-1";
 
-/// A loop device over a sparse file; let go at the end.
-pub(crate) struct Loop(pub(crate) String);
+/// What the agents' launcher made, each below a name of its own; empty once the hosts are down.
+pub(crate) struct Groups;
 
-impl Loop {
-    pub(crate) fn new(file: &Path) -> Self {
-        File::create(file).unwrap().set_len(64 << 20).unwrap();
-        let output = Command::new("losetup").args(["-f", "--show"]).arg(file).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Self(String::from_utf8(output.stdout).unwrap().trim().to_owned())
-    }
-}
-
-impl Drop for Loop {
+impl Drop for Groups {
     fn drop(&mut self) {
-        let _ = Command::new("losetup").args(["-d", &self.0]).status();
-    }
-}
-
-/// A master of Mesos; its agents are in the hosts.
-pub(crate) struct Master {
-    child: Child,
-    pub(crate) port: u16,
-}
-
-impl Master {
-    pub(crate) fn start(folder: &Path) -> Self {
-        let dist = dist();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real-mesos/real-mesos");
-        let made = Command::new(script).arg("setup").arg("--dir").arg(dist.parent().unwrap()).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let log = File::create(folder.join("master.log")).unwrap();
-        let child = Command::new(dist.join("mesos-master"))
-            .arg(format!("--work_dir={}", folder.join("master").display()))
-            .args(["--ip=127.0.0.1", "--hostname=127.0.0.1", &format!("--port={port}")])
-            // A host without power is told after 4 s.
-            .args(["--agent_ping_timeout=2secs", "--max_agent_ping_timeouts=2"])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Self { child, port }
-    }
-}
-
-impl Drop for Master {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        // What the agents' launcher made, each below a name of its own; empty once the hosts are down.
         for host in HOSTS {
             let above = format!("/sys/fs/cgroup/freezer/{}", cgroup(host));
             for inside in std::fs::read_dir(&above).into_iter().flatten().flatten() {
@@ -85,21 +38,17 @@ impl Drop for Master {
     }
 }
 
-pub(crate) fn dist() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/mesos/dist")
-}
-
 fn cgroup(host: &str) -> String {
     format!("sio-promise-{host}")
 }
 
 /// The unit of a Mesos agent that can give volumes to its tasks.
-fn unit(at: usize, master: u16) -> String {
+fn unit(at: usize, master: &str) -> String {
     service(at, master, "/opt/mesos/mesos-agent", "--isolation=docker/volume,filesystem/linux,posix/cpu,posix/mem")
 }
 
 /// The unit of a Mesos agent, by what it starts and with which other arguments.
-pub(crate) fn service(at: usize, master: u16, program: &str, more: &str) -> String {
+pub(crate) fn service(at: usize, master: &str, program: &str, more: &str) -> String {
     let (host, ip) = (HOSTS[at], format!("127.0.0.{}", 21 + at));
     let folders: String = [("docker_store", "d"), ("appc_store", "p"), ("docker_volume_checkpoint", "v")]
         .iter()
@@ -108,7 +57,7 @@ pub(crate) fn service(at: usize, master: u16, program: &str, more: &str) -> Stri
     format!(
         "[Service]\nEnvironment=PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8\n\
          ExecStartPre=/bin/sh -c 'mkdir -p /run/cg/freezer; mountpoint -q /run/cg/freezer || mount -t cgroup -o freezer cgroup /run/cg/freezer'\n\
-         ExecStart={program} --master=127.0.0.1:{master} --work_dir=/var/lib/mesos --ip={ip} --port=5051 \
+         ExecStart={program} --master={master} --work_dir=/var/lib/mesos --ip={ip} --port=5051 \
          --hostname={host} --resources=cpus:2;mem:512;disk:512 --launcher_dir=/opt/mesos --containerizers=mesos \
          --launcher=linux {more} \
          --cgroups_hierarchy=/run/cg --cgroups_root={} --no-systemd_enable_support --no-hostname_lookup{folders}\n\
@@ -156,13 +105,16 @@ async fn rows(lab: &mut Lab, host: &str) -> Vec<Row> {
 async fn a_task_finds_what_another_wrote_on_another_node() {
     let mut lab = Lab::open().await;
     let system = system().await;
-    let device = Loop::new(&lab.folder.path().join("volume"));
-    let master = Master::start(lab.folder.path());
+    let device = Loop::new(&lab.folder.path().join("volume"), 64 << 20);
+    let _groups = Groups;
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let _master = Master::start(lab.folder.path(), "127.0.0.1", port);
+    let master = format!("127.0.0.1:{port}");
     for (at, host) in HOSTS.iter().enumerate() {
         let options = format!("--bind={}:/dev/scinia --bind-ro={}:/opt/mesos", device.0, dist().display());
         lab.make(host, "el7", &options);
         lab.write(host, "etc/sio-stub-guid", GUIDS[at]);
-        lab.write(host, "etc/systemd/system/mesos-slave.service", &unit(at, master.port));
+        lab.write(host, "etc/systemd/system/mesos-slave.service", &unit(at, &master));
         // What the original left behind: others' keys stay, and nobody else reads it afterwards.
         lab.write(host, "etc/rexray/config.yml", "# by hand\nrexray:\n  logLevel: warn\nscaleio:\n  username: old\n");
         lab.power(host, true);
@@ -223,7 +175,7 @@ async fn a_task_finds_what_another_wrote_on_another_node() {
     lab.done("a1", task.clone(), secrets(&system)).await;
     assert_eq!(lab.inside("a1", &["stat", "-c", "%a", "/etc/rexray/config.yml"]), "600");
 
-    let mut scheduler = Scheduler::subscribe(&format!("http://127.0.0.1:{}", master.port)).await;
+    let mut scheduler = Scheduler::subscribe(&format!("http://{master}")).await;
     let write = "echo promised > data/file && sync && exec sleep 1000";
     scheduler.launch("writer", "a1", VOLUME, write).await;
     let (state, said) = scheduler.state("writer", &["TASK_RUNNING", "TASK_FAILED"]).await;
@@ -255,6 +207,6 @@ async fn a_task_finds_what_another_wrote_on_another_node() {
     let (state, said) = scheduler.state("last", &["TASK_FINISHED", "TASK_FAILED"]).await;
     assert_eq!(state, "TASK_FINISHED", "{said}\n{}", lab.journal("a1"));
     lab.until("a1", "the isolator to give the volume back", || mapped(&system).is_empty()).await;
-    // The hosts end before the master, whose end clears up behind them.
+    // The hosts end before what their agents made is cleared up.
     drop(lab);
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use scaleio_framework::enrol::ca::Authority;
 use scaleio_framework::enrol::request::Request;
 
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts").join(name)
 }
 
@@ -40,19 +40,21 @@ pub(crate) fn open(prefix: &str) -> tempfile::TempDir {
     let lab = tempfile::Builder::new().prefix(prefix).tempdir_in("/tmp").unwrap();
     let packages = lab.path().join("packages");
     std::fs::create_dir(&packages).unwrap();
-    must(&run("packages.sh", &[packages.to_str().unwrap()], lab.path()), "the packages cannot be made");
+    let built = run("packages.sh", &[packages.to_str().unwrap(), roots.to_str().unwrap()], lab.path());
+    must(&built, "the packages cannot be made");
     lab
 }
 
-/// The folders of a layer and of the base below it.
-pub(crate) fn lower(layer: &str) -> String {
+/// Makes a host of a layer over the base, which is not started and has nothing of ours.
+pub(crate) fn bare(name: &str, layer: &str, lab: &Path) {
     let roots = roots();
-    format!("{}:{}", roots.join(layer).display(), roots.join("base").display())
+    let lower = format!("{}:{}", roots.join(layer).display(), roots.join("base").display());
+    must(&host(&["up", name, &lower, env!("CARGO_BIN_EXE_sio")], lab), name);
 }
 
 /// Makes a host of a layer over the base, which is not started, with an agent that starts with it and has papers for a node.
 pub(crate) fn make(name: &str, layer: &str, node: &str, authority: &Authority, port: u16, lab: &Path) {
-    must(&host(&["up", name, &lower(layer), env!("CARGO_BIN_EXE_sio")], lab), name);
+    bare(name, layer, lab);
     let request = Request::new(node).unwrap();
     let certificate = authority.sign(request.pem(), node, scaleio_framework::clock::now()).unwrap();
     write(name, "var/lib/sio-agent/ca.pem", authority.pem(), lab);

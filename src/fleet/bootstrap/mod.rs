@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::rollout::Members;
 use crate::model::command::{Command, Evidence, GENERATIONS};
 use crate::model::id::NodeName;
-use crate::model::mdm::{Change, Cluster, Kind, MdmTask, MdmWord, Member, MemberSeen, Mode, Place};
+use crate::model::mdm::{Change, Cluster, Kind, MdmTask, MdmWord, Member, MemberSeen, Mode};
 use crate::model::order::{Artefact, Component, Install, Task};
 use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
@@ -480,21 +480,6 @@ fn member(name: &NodeName, kind: Kind, view: &NodeView) -> Member {
 
 fn names(cluster: &Cluster) -> Vec<String> {
     cluster.members.iter().map(|member| member.name.clone()).collect()
-}
-
-/// The seats that a cluster shows, by the nodes that have them: what [`super::roles::choose`] takes for held.
-pub fn held(cluster: &Cluster, nodes: &BTreeMap<NodeName, NodeView>) -> BTreeMap<NodeName, Seat> {
-    let node_of = |member: &MemberSeen| {
-        let by_ip = nodes.iter().find(|(_, view)| view.ips.iter().any(|ip| member.ips.contains(ip)));
-        by_ip.map_or_else(|| NodeName::new(member.name.as_str()), |(name, _)| name.clone())
-    };
-    let seat = |place| match place {
-        Place::Master | Place::Slave => Seat::Manager,
-        Place::TieBreaker => Seat::TieBreaker,
-        Place::StandbyManager => Seat::StandbyManager,
-        Place::StandbyTieBreaker => Seat::StandbyTieBreaker,
-    };
-    cluster.members.iter().map(|member| (node_of(member), seat(member.place))).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Does each situation lead to the one right order, or to its reason?
 
 use super::*;
+use crate::model::mdm::Place;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_timestamp(1_700_000_000 + seconds, 0).unwrap()
@@ -207,22 +208,4 @@ fn what_is_not_ours_or_not_clear_is_told_and_left_alone() {
         assert!(waits.iter().any(|wait| wait.contains(words)), "{words}: {steps:?} {waits:?}");
         assert!(steps.iter().all(|step| step.ends_with("look")), "{words}: {steps:?}");
     }
-}
-
-#[test]
-fn seats_that_are_held_are_read_from_the_cluster() {
-    let MdmWord::Cluster(cluster) = cluster(
-        Mode::Three,
-        "Normal",
-        &[
-            ("m-one", Place::Master, 1, None),
-            ("gone", Place::Slave, 9, Some("Disconnected")),
-            ("n3", Place::StandbyTieBreaker, 3, None),
-        ],
-    ) else {
-        panic!()
-    };
-    let nodes = nodes(vec![("n1", view(1, M, None)), ("n3", view(3, T, None))]);
-    let held: Vec<String> = held(&cluster, &nodes).iter().map(|(name, seat)| format!("{name} {seat}")).collect();
-    assert_eq!(held, ["gone manager", "n1 manager", "n3 standby tie-breaker"]);
 }

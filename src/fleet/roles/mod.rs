@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::rollout::{Members, WantedMdm};
 use crate::model::id::NodeName;
+use crate::model::mdm::Place;
 use crate::model::node::Carries;
 use crate::model::unit::Bytes;
 
@@ -37,6 +38,21 @@ impl Seat {
 
     const fn votes(self) -> bool {
         matches!(self, Self::Manager | Self::TieBreaker)
+    }
+
+    /// The seat of a member in its place.
+    pub const fn of(place: Place) -> Self {
+        match place {
+            Place::Master | Place::Slave => Self::Manager,
+            Place::TieBreaker => Self::TieBreaker,
+            Place::StandbyManager => Self::StandbyManager,
+            Place::StandbyTieBreaker => Self::StandbyTieBreaker,
+        }
+    }
+
+    /// Whether who has this seat waits to take that one.
+    pub const fn stands_by_for(self, other: Self) -> bool {
+        matches!((self, other), (Self::StandbyManager, Self::Manager) | (Self::StandbyTieBreaker, Self::TieBreaker))
     }
 }
 

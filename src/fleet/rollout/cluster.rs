@@ -16,16 +16,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::decide::{failure, is_silent};
+use super::lost;
 use super::record::Failures;
 use crate::config::rollout::{WantedGateway, WantedMdm};
 use crate::enrol::crew::Member;
 use crate::fleet::bootstrap::{self, Known, NodeView, Step, What, Wish};
 use crate::fleet::roles::{Candidate, Choice, Seat, choose};
-use crate::model::id::{NodeName, SystemId};
+use crate::model::id::{NodeName, RunId, SystemId};
 use crate::model::mdm::{Change, FOUND, Kind, MdmWord};
 use crate::model::node::FORM;
 use crate::model::order::{Artefact, Component, Finished, Install, OrderId, Outcome, Task};
-use crate::model::rollout::Why;
+use crate::model::rollout::{Approved, Why};
 use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
 
@@ -49,9 +50,9 @@ pub struct ClusterRecord {
     /// When it was as wished first. Until then no node joins it.
     #[serde(default)]
     pub formed_at: Option<Timestamp>,
-    /// Nodes that had a seat and were given up.
+    /// Nodes that a person has given up, until the cluster knows them no more.
     #[serde(default)]
-    pub lost: BTreeSet<NodeName>,
+    pub given_up: BTreeMap<NodeName, Approved>,
     /// What the planner must not forget.
     #[serde(default)]
     pub known: Known,
@@ -98,6 +99,8 @@ pub struct Peer<'a> {
     pub ips: Vec<IpAddr>,
     /// What its agent tells.
     pub member: Option<&'a Member>,
+    /// Whether all that shall be on it is there. What the MDM lacks of it may wait for a cluster that is well.
+    pub is_ready: bool,
     /// Whether something of the rollout is under way there, or about to be.
     pub is_busy: bool,
     /// Whether an order for it is on its way to the crew.
@@ -153,6 +156,10 @@ pub struct ClusterView<'a> {
     pub pinned: Option<&'a str>,
     /// Whether nodes may be changed.
     pub may_change: Result<(), Why>,
+    /// The run that works on the system.
+    pub run: Option<RunId>,
+    /// Since when this controller hears agents.
+    pub listening_since: Timestamp,
     /// Whether the administrator's password is known.
     pub has_password: bool,
     /// Whether the system tells of an MDM cluster; none: it was not asked yet.
@@ -191,9 +198,11 @@ pub fn decide(before: Option<&ClusterRecord>, view: &ClusterView<'_>) -> Cluster
     };
     let mut record = before.clone();
     settle(&mut record, view, &mut decision);
-    let held = record.seats.iter().filter(|(node, _)| !record.lost.contains(*node));
-    let held: BTreeMap<NodeName, Seat> = held.map(|(node, seat)| (node.clone(), *seat)).collect();
-    let choice = choose(view.wanted, &held, &with_seats(view, &held));
+    lost::settle(&mut record, view.now);
+    // Who was given up has no seat any more, and gets none while the cluster still knows it.
+    let others = view.candidates.iter().filter(|one| !record.given_up.contains_key(&one.name));
+    let others: Vec<Candidate> = others.cloned().collect();
+    let choice = choose(view.wanted, &record.seats, &with_seats(view, &others, &record.seats));
     // Once there is a cluster, seats that are free are filled as soon as somebody can sit there.
     record.seats.clone_from(&choice.seats);
     decision.choice = Some(choice);
@@ -206,9 +215,13 @@ pub fn decide(before: Option<&ClusterRecord>, view: &ClusterView<'_>) -> Cluster
 }
 
 /// The candidates, with those that have a seat already though nothing is known of their host.
-fn with_seats(view: &ClusterView<'_>, held: &BTreeMap<NodeName, Seat>) -> Vec<Candidate> {
-    let mut all = view.candidates.to_vec();
-    for node in held.keys().filter(|node| view.candidates.iter().all(|one| one.name != **node)) {
+pub(super) fn with_seats(
+    view: &ClusterView<'_>,
+    candidates: &[Candidate],
+    held: &BTreeMap<NodeName, Seat>,
+) -> Vec<Candidate> {
+    let mut all = candidates.to_vec();
+    for node in held.keys().filter(|node| candidates.iter().all(|one| one.name != **node)) {
         let machine: Box<str> = match view.peers.get(node).and_then(|peer| peer.ips.first()) {
             Some(ip) => ip.to_string().into(),
             None => node.as_str().into(),
@@ -258,7 +271,7 @@ fn begin(view: &ClusterView<'_>, decision: &mut ClusterDecision) {
                     generation,
                     seats: choice.seats.clone(),
                     formed_at: None,
-                    lost: BTreeSet::new(),
+                    given_up: BTreeMap::new(),
                     known: Known::default(),
                     prepared: BTreeSet::new(),
                     installed: BTreeMap::new(),
@@ -357,7 +370,7 @@ fn go_on(record: &mut ClusterRecord, view: &ClusterView<'_>, decision: &mut Clus
         generation: record.generation,
         members: view.wanted.members,
         seats: record.seats.clone(),
-        lost: record.lost.clone(),
+        lost: record.given_up.keys().cloned().collect(),
         name: view.wanted.name.as_deref().map(str::to_owned),
         licence: None,
         virtual_ips: Vec::new(),
@@ -370,7 +383,7 @@ fn go_on(record: &mut ClusterRecord, view: &ClusterView<'_>, decision: &mut Clus
                 ips: peer.ips.clone(),
                 management_ips: Vec::new(),
                 interfaces: Vec::new(),
-                is_heard: peer.is_heard(view.now),
+                is_heard: peer.is_heard(view.now) && !record.given_up.contains_key(node),
                 is_busy: peer.is_busy() || record.open.contains_key(node),
                 installed: record.installed.get(node).copied().filter(|_| peer.has("mdm")),
                 word: record.words.get(node).cloned(),
@@ -388,6 +401,9 @@ fn go_on(record: &mut ClusterRecord, view: &ClusterView<'_>, decision: &mut Clus
         record.formed_at.get_or_insert(view.now);
     }
     decision.waits.extend(next.waits.iter().map(ToString::to_string));
+    decision.waits.extend(record.given_up.iter().map(|(node, given)| {
+        format!("{node} was given up by {}; another node takes its place in the MDM cluster", given.by)
+    }));
     for step in &next.steps {
         match task(record, view, step) {
             Ok(task) => order(record, view, &step.node, task, decision),
@@ -507,4 +523,4 @@ pub const fn needs_password(task: &Task) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

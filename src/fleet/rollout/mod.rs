@@ -10,7 +10,8 @@
 //! node what is next, from what its agent tells, what the MDM shows and what
 //! is written down of it; [`steps`] says what its agent shall make so, and in
 //! which order; [`consume`] what follows so that tasks get volumes; [`add`] brings what the MDM lacks to it; `run` is the loop.
-//! [`cluster`] does the same for the MDM cluster of a system that shall have one.
+//! [`cluster`] does the same for the MDM cluster of a system that shall have one,
+//! and [`lost`] says whether a member may be replaced.
 //!
 //! What an agent says moves a node to `Joining` at most. Only a snapshot makes
 //! it `Ready`.
@@ -19,6 +20,7 @@ pub mod add;
 pub mod cluster;
 pub mod consume;
 pub mod decide;
+pub mod lost;
 pub mod record;
 pub mod run;
 pub mod steps;

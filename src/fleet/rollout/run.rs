@@ -131,6 +131,8 @@ pub struct Rollout {
     clusters: BTreeMap<SystemId, ClusterRecord>,
     /// Orders that got their secrets in this life.
     told: BTreeSet<OrderId>,
+    /// Since when agents are heard.
+    since: Timestamp,
     orders: mpsc::Receiver<(RolloutOrder, oneshot::Sender<Result<(), String>>)>,
     published: watch::Sender<Arc<RolloutStatus>>,
     laying: BTreeSet<NodeName>,
@@ -180,6 +182,7 @@ impl Rollout {
             approved,
             clusters,
             told: BTreeSet::new(),
+            since: clock::now(),
             orders,
             published,
             laying: BTreeSet::new(),
@@ -494,6 +497,19 @@ impl Rollout {
                 self.records.insert(node.clone(), after);
                 self.save(&[node].into()).await?;
                 self.keep_cluster(&system, cluster).await?;
+            }
+            RolloutOrder::GiveUp { node, by } => {
+                let Some(record) = self.records.get(&node) else {
+                    return Ok(Err(format!("node {node} is not known")));
+                };
+                let system = record.system.clone();
+                match self.without_member(&system, &node, by.clone(), clock::now()) {
+                    Ok(record) => {
+                        warn!(%system, %node, %by, "a member of the MDM cluster is given up; another node takes its place");
+                        self.keep_cluster(&system, Some(record)).await?;
+                    }
+                    Err(why) => return Ok(Err(why)),
+                }
             }
         }
         Ok(Ok(()))

@@ -10,6 +10,7 @@ use crate::model::cluster::{MdmCluster, MdmRole};
 use crate::model::command::{self, Command};
 use crate::model::order::{Artefact, Component, Install, Preflight, Task};
 use crate::model::rollout::Why;
+use crate::model::state::MdmStatus;
 use crate::model::version::Generation;
 
 /// A step on a node.
@@ -211,6 +212,13 @@ pub fn managers(cluster: &MdmCluster) -> Vec<IpAddr> {
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// Those of them that can be reached: a member that is away keeps no node from becoming ready.
+pub fn living(cluster: &MdmCluster) -> Vec<IpAddr> {
+    let mut living = cluster.clone();
+    living.members.retain(|member| !member.status.as_ref().is_some_and(|status| status.is(MdmStatus::Disconnected)));
+    managers(&living)
 }
 
 #[cfg(test)]

@@ -6,20 +6,20 @@ use crate::model::node::NodeFacts;
 use crate::model::order::HostReport;
 use crate::model::unit::Bytes;
 
-fn at(seconds: i64) -> Timestamp {
+pub(in crate::fleet::rollout) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_timestamp(1_700_000_000 + seconds, 0).unwrap()
 }
 
-fn node(number: u8) -> NodeName {
+pub(in crate::fleet::rollout) fn node(number: u8) -> NodeName {
     NodeName::new(&format!("n{number}"))
 }
 
-fn member(number: u8, seconds: i64) -> Member {
+pub(in crate::fleet::rollout) fn member(number: u8, seconds: i64) -> Member {
     let host = HostReport { os: "ID=centos\nVERSION_ID=7".to_owned(), ..HostReport::default() };
     Member { facts: Some(NodeFacts::bare(at(seconds))), host: Some(host), ..Member::new(node(number)) }
 }
 
-fn candidate(number: u8) -> Candidate {
+pub(in crate::fleet::rollout) fn candidate(number: u8) -> Candidate {
     Candidate {
         name: node(number),
         machine: format!("192.0.2.{number}").into(),
@@ -32,17 +32,20 @@ fn candidate(number: u8) -> Candidate {
 }
 
 /// A site of three nodes.
-struct Site {
-    members: Vec<Member>,
-    candidates: Vec<Candidate>,
-    wanted: WantedMdm,
+pub(in crate::fleet::rollout) struct Site {
+    pub(in crate::fleet::rollout) members: Vec<Member>,
+    pub(in crate::fleet::rollout) candidates: Vec<Candidate>,
+    pub(in crate::fleet::rollout) wanted: WantedMdm,
+    pub(in crate::fleet::rollout) ready: bool,
+    pub(in crate::fleet::rollout) may_change: Result<(), Why>,
+    pub(in crate::fleet::rollout) run: Option<RunId>,
     system: SystemId,
     has_password: bool,
     exists: Option<bool>,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(in crate::fleet::rollout) fn new() -> Self {
         Self {
             members: (1..=3).map(|number| member(number, 0)).collect(),
             candidates: (1..=3).map(candidate).collect(),
@@ -50,43 +53,49 @@ impl Site {
                 accept: ["login_at_prompt", "set_password_at_prompt"].map(str::to_owned).into(),
                 ..WantedMdm::default()
             },
+            ready: true,
+            may_change: Ok(()),
+            run: None,
             system: SystemId::new("new"),
             has_password: true,
             exists: Some(false),
         }
     }
 
-    fn decide(&self, before: Option<&ClusterRecord>, seconds: i64) -> ClusterDecision {
+    pub(in crate::fleet::rollout) fn decide(&self, before: Option<&ClusterRecord>, seconds: i64) -> ClusterDecision {
+        self.look(seconds, |view| decide(before, view))
+    }
+
+    pub(in crate::fleet::rollout) fn look<T>(&self, seconds: i64, decide: impl FnOnce(&ClusterView<'_>) -> T) -> T {
         let peer = |member: &Member| -> (NodeName, IpAddr) {
             let number = member.node.as_str().trim_start_matches('n').to_owned();
             (member.node.clone(), format!("192.0.2.{number}").parse().unwrap())
         };
         let peers = self.members.iter().map(|member| {
             let (name, ip) = peer(member);
-            (name, Peer { ips: vec![ip], member: Some(member), is_busy: false, is_laying: false })
+            (name, Peer { ips: vec![ip], member: Some(member), is_ready: self.ready, is_busy: false, is_laying: false })
         });
         let exactly = |_: &str, release: &str, component: Component| {
             let name = format!("EMC-ScaleIO-{component}-{release}.el7.x86_64.rpm");
             Ok(Artefact { name, sha256: "0".to_owned(), size: 1, url: None })
         };
         let newest = |_: &str, pinned: Option<&str>| Ok((pinned.unwrap_or("3.6-1.1").into(), Generation::V3_5));
-        decide(
-            before,
-            &ClusterView {
-                now: at(seconds),
-                random: 1.0,
-                system: &self.system,
-                wanted: &self.wanted,
-                gateway: None,
-                pinned: None,
-                may_change: Ok(()),
-                has_password: self.has_password,
-                exists: self.exists,
-                candidates: &self.candidates,
-                peers: peers.collect(),
-                packages: Packages { newest: &newest, exactly: &exactly },
-            },
-        )
+        decide(&ClusterView {
+            now: at(seconds),
+            random: 1.0,
+            system: &self.system,
+            wanted: &self.wanted,
+            gateway: None,
+            pinned: None,
+            may_change: self.may_change.clone(),
+            run: self.run.clone(),
+            listening_since: at(0),
+            has_password: self.has_password,
+            exists: self.exists,
+            candidates: &self.candidates,
+            peers: peers.collect(),
+            packages: Packages { newest: &newest, exactly: &exactly },
+        })
     }
 
     /// The node's agent ends the order that is open for it.

@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use super::super::cluster::{ClusterDecision, ClusterView, Errand, Packages, Peer, decide, needs_password};
+use super::super::cluster::{
+    ClusterDecision, ClusterRecord, ClusterView, Errand, Packages, Peer, decide, needs_password,
+};
 use super::super::decide::is_silent;
+use super::super::lost;
 use super::super::record::Record;
 use super::super::steps::StepName;
 use super::{EXPIRES, Part, Rollout};
@@ -15,10 +19,11 @@ use crate::fleet::volumes;
 use crate::model::framework::{FrameworkStatus, SeenAgent};
 use crate::model::id::{NodeName, SystemId};
 use crate::model::mesos::AttributeValue;
+use crate::model::node::NodePhase;
 use crate::model::order::{Component, Hidden, Order, OrderId, Secrets, Task};
 use crate::model::picture::Picture;
 use crate::model::preflight::{Verdict, worst};
-use crate::model::rollout::Why;
+use crate::model::rollout::{Approved, Why};
 use crate::model::unit::{Bytes, Timestamp};
 
 impl Rollout {
@@ -31,6 +36,43 @@ impl Rollout {
         picture: Option<&Picture>,
         now: Timestamp,
     ) -> Option<ClusterDecision> {
+        let look = |view: &ClusterView<'_>| decide(self.clusters.get(system), view);
+        self.look_at_cluster(system, members, framework, picture, now, look)
+    }
+
+    /// The record with a node given up, or the reasons against it in words.
+    pub(super) fn without_member(
+        &self,
+        system: &SystemId,
+        node: &NodeName,
+        by: Box<str>,
+        now: Timestamp,
+    ) -> Result<ClusterRecord, String> {
+        let none = || format!("{node} is not given up: the MDM cluster of {system} is none of ours");
+        let record = self.clusters.get(system).ok_or_else(none)?;
+        let members = Arc::clone(&self.watched.crew.members().borrow());
+        let framework = self.watched.framework.as_ref().map(|framework| Arc::clone(&framework.borrow()));
+        let picture = self.watched.gallery.of(system);
+        let look = |view: &ClusterView<'_>| lost::give_up(node, record, view);
+        let looked = self
+            .look_at_cluster(system, &members, framework.as_deref(), picture.as_deref(), now, look)
+            .ok_or_else(none)?;
+        let seats = looked.map_err(|against| lost::told(node, &against))?;
+        let mut record = ClusterRecord { seats, ..record.clone() };
+        record.given_up.insert(node.clone(), Approved { by, at: now });
+        Ok(record)
+    }
+
+    /// What is known of the MDM cluster of a system, for whoever decides.
+    fn look_at_cluster<T>(
+        &self,
+        system: &SystemId,
+        members: &Members,
+        framework: Option<&FrameworkStatus>,
+        picture: Option<&Picture>,
+        now: Timestamp,
+        decide: impl FnOnce(&ClusterView<'_>) -> T,
+    ) -> Option<T> {
         let part = self.settings.parts.get(system)?;
         let wanted = part.rollout.mdm.as_ref()?;
         let records: Vec<&Record> = self.records.values().filter(|record| record.system == *system).collect();
@@ -48,6 +90,7 @@ impl Rollout {
             let peer = Peer {
                 ips: record.source.address.iter().filter_map(|ip| ip.parse::<IpAddr>().ok()).collect(),
                 member: member(record),
+                is_ready: matches!(record.phase, NodePhase::Ready | NodePhase::Joining),
                 is_busy: record.open.is_some() || self.in_run(&record.node).is_some(),
                 is_laying: self.laying.contains(&record.node),
             };
@@ -71,13 +114,15 @@ impl Rollout {
                 Some(_) => Ok(()),
                 None => Err(Why::NotApproved { system: system.clone() }),
             },
+            run: self.run_of(system),
+            listening_since: self.since,
             has_password: part.admin.is_some(),
             exists: asked.map(|picture| mdm(picture).is_some_and(|members| members > 0)),
             candidates: &candidates,
             peers: peers.collect(),
             packages: Packages { newest: &*self.settings.newest, exactly: &exactly },
         };
-        Some(decide(self.clusters.get(system), &view))
+        Some(decide(&view))
     }
 
     /// A node that may have a seat: its agent is heard, and nothing that it lacks is red.

@@ -299,7 +299,7 @@ impl Rollout {
     }
 
     /// The run that works on a system.
-    fn run_of(&self, system: &SystemId) -> Option<RunId> {
+    pub(super) fn run_of(&self, system: &SystemId) -> Option<RunId> {
         self.watched.works.get(system)?.borrow().run.as_ref().map(|run| run.id.clone())
     }
 
@@ -351,7 +351,7 @@ fn asked(record: &Record, part: &Part, wished: &Desired, snapshot: Option<&Snaps
     let generation = snapshot.map(|snapshot| snapshot.generation);
     // Where clients find the MDM changed with 4.x.
     let port = if generation.is_some_and(|generation| generation >= Generation::V4) { 8611 } else { 6611 };
-    let managers = array.and_then(|array| array.mdm.as_ref()).map(steps::managers).unwrap_or_default();
+    let managers = array.and_then(|array| array.mdm.as_ref()).map(steps::living).unwrap_or_default();
     let named = snapshot
         .and_then(|snapshot| snapshot.sds.as_ref())
         .and_then(|sds| sds.iter().find(|sds| sds.name.as_deref() == Some(record.node.as_str())));
