@@ -41,6 +41,11 @@ const NONE: &[(&str, &str, &str)] = &[
     ("agent", "unknown", "it is refused"),
     ("controller", "TEARDOWN", "nobody asks for it"),
     ("controller", "SUPPRESS", "nobody asks for it"),
+    (
+        "controller",
+        "keep_sds",
+        "it is ordered after a cancel only, which tests/upgrade/removal.rs gives while data moves",
+    ),
     ("controller", "finalise", "no simulated system is in the middle of an upgrade of its MDM, so none can be final"),
 ];
 
@@ -102,6 +107,26 @@ fn a_death_before_or_after_any_effect_of_the_work_is_only_a_pause() {
             killed.extend(died_at(&outcome.story));
         }
         if sides.iter().all(|killed| *killed == wanted) {
+            return;
+        }
+    }
+    panic!("it did not die at {wanted:?} from both sides, but at {sides:?}");
+}
+
+#[test]
+fn a_death_before_or_after_any_effect_of_a_removal_is_only_a_pause() {
+    let play = || Play { only: Some(Vec::new()), removes: true, ..Play::of(7, 5, 150) };
+    let wanted = effects::of("a_death_before_or_after_any_effect_of_a_removal_is_only_a_pause");
+    let mut sides = [BTreeSet::new(), BTreeSet::new()];
+    for at in 0..play().run().decisions {
+        for (death, killed) in [Death::BeforeEffect, Death::AfterEffect].into_iter().zip(&mut sides) {
+            let outcome = Play { die_at: [(at, death)].into(), ..play() }.run();
+            let told = || outcome.story.join("\n");
+            assert_eq!(outcome.violations, [] as [&str; 0], "{death:?} at decision {at}\n{}", told());
+            assert!(outcome.counts.contains_key("end: done"), "{death:?} at decision {at}\n{}", told());
+            killed.extend(died_at(&outcome.story));
+        }
+        if sides.iter().all(|killed| wanted.is_subset(killed)) {
             return;
         }
     }

@@ -1,6 +1,7 @@
 //! The one task that owns the store: who wants to change state asks it, and
 //! hears when the disk has the change.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,10 +21,16 @@ pub struct Desk {
 
 #[derive(Debug)]
 struct Request {
-    batch: Batch,
-    /// The epoch from here on; never a lower one.
-    claim: Epoch,
+    what: What,
     done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+#[derive(Debug)]
+enum What {
+    Commit(Batch),
+    /// The epoch from here on; never a lower one.
+    Claim(Epoch),
+    Backup(PathBuf),
 }
 
 /// Owns the store until all desks are gone or an error leaves the disk in doubt.
@@ -39,7 +46,7 @@ pub struct Owner {
 impl Desk {
     /// Makes changes durable. An error that is fatal ends the owner, and with it the process.
     pub async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        self.ask(batch, Epoch(0)).await
+        self.ask(What::Commit(batch)).await
     }
 
     /// The epoch under which this controller leads.
@@ -52,12 +59,18 @@ impl Desk {
     /// # Errors
     /// As [`Desk::commit`].
     pub async fn claim(&self, epoch: Epoch) -> Result<(), StoreError> {
-        self.ask(Batch::new(), epoch).await
+        self.ask(What::Claim(epoch)).await
     }
 
-    async fn ask(&self, batch: Batch, claim: Epoch) -> Result<(), StoreError> {
+    /// Makes a copy of everything that is durable now, in an SQLite file that is not there yet. An error of it is of the
+    /// copy alone.
+    pub async fn backup(&self, to: PathBuf) -> Result<(), StoreError> {
+        self.ask(What::Backup(to)).await
+    }
+
+    async fn ask(&self, what: What) -> Result<(), StoreError> {
         let (done, answer) = oneshot::channel();
-        self.requests.send(Request { batch, claim, done }).await.map_err(|_| StoreError::Closed)?;
+        self.requests.send(Request { what, done }).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 }
@@ -73,16 +86,30 @@ impl Owner {
 
     /// The loop.
     pub async fn run(mut self) -> Result<(), StoreError> {
-        while let Some(Request { batch, claim, done }) = self.requests.recv().await {
+        while let Some(Request { what, done }) = self.requests.recv().await {
             let (owner, answer) = tokio::task::spawn_blocking(move || {
-                let epoch = self.epoch.max(claim);
-                let answer = self.store.commit(epoch, self.version, &batch).map(|version| (version, epoch));
-                (self, answer)
+                let answer = match what {
+                    What::Commit(batch) => {
+                        let epoch = self.epoch;
+                        self.store.commit(epoch, self.version, &batch).map(|version| (version, epoch))
+                    }
+                    What::Claim(claim) => {
+                        let epoch = self.epoch.max(claim);
+                        self.store.commit(epoch, self.version, &Batch::new()).map(|version| (version, epoch))
+                    }
+                    What::Backup(to) => {
+                        // Who asked may be gone; the copy is there all the same.
+                        let _ = done.send(self.store.backup(&to));
+                        return (self, None);
+                    }
+                };
+                (self, Some((answer, done)))
             })
             .await
             // The thread panicked or the runtime ends: what became of the commit is not known.
             .map_err(|_| StoreError::Closed)?;
             self = owner;
+            let Some((answer, done)) = answer else { continue };
             match answer {
                 Ok((version, epoch)) => {
                     (self.version, self.epoch) = (version, epoch);
