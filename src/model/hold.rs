@@ -261,6 +261,8 @@ impl ReasonKind {
             Self::TooFewHealthySds
             | Self::TooFewFaultUnits
             | Self::NoRoom
+            | Self::NoRoomLeft
+            | Self::VolumesMapped
             | Self::NotStaged
             | Self::NoModule
             | Self::VolumesOpen
@@ -287,6 +289,7 @@ impl ReasonKind {
             | Self::DrainWaits
             | Self::InWork
             | Self::QuorumInWork
+            | Self::ClientConnected
             | Self::WaitsForEffect => Matter::Underway,
         }
     }

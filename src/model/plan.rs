@@ -219,6 +219,7 @@ pub enum Approval {
         by: Box<str>,
     },
 }
+
 /// The digits of a hash.
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');

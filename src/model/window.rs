@@ -271,4 +271,54 @@ mod tests {
         let error = serde_json::from_str::<Zone>("\"Europe/Bonn\"").unwrap_err().to_string();
         assert!(error.contains("Europe/Bonn"), "{error}");
     }
+
+    #[test]
+    fn in_every_zone_a_window_is_open_by_its_own_clock_across_every_change_of_it() {
+        use chrono_tz::OffsetComponents as _;
+        let time = |hour, minute| NaiveTime::from_hms_opt(hour, minute, 0).unwrap();
+        let hours = [(time(1, 30), time(4, 0)), (time(22, 0), time(2, 30)), (time(0, 0), time(0, 0))];
+        let begun = utc("2026-01-01T00:00");
+        let (mut zones, mut changes) = (0, 0);
+        for tz in chrono_tz::TZ_VARIANTS {
+            let offset = |at: Timestamp| {
+                let offset = tz.offset_from_utc_datetime(&at.naive_utc());
+                offset.base_utc_offset() + offset.dst_offset()
+            };
+            let hour = |hour: i64| begun + chrono::TimeDelta::hours(hour);
+            let turns = (0..366 * 24).filter(|at| offset(hour(*at)) != offset(hour(at + 1)));
+            let turns: Vec<i64> = turns.collect();
+            zones += usize::from(!turns.is_empty());
+            changes += turns.len();
+            for (turn, (from, until)) in turns.iter().flat_map(|turn| hours.map(|hours| (*turn, hours))) {
+                let days = BTreeSet::from([Day::Mon, Day::Tue, Day::Wed, Day::Thu, Day::Fri, Day::Sat, Day::Sun]);
+                let window = Window { days, from, until, zone: Zone(tz) };
+                for quarter in (turn - 30) * 4..(turn + 30) * 4 {
+                    let now = begun + chrono::TimeDelta::minutes(quarter * 15);
+                    let wall = window.zone.local(now).time();
+                    let inside = if from < until { from <= wall && wall < until } else { from <= wall || wall < until };
+                    let open = window.open_until(now);
+                    // A time that the clock shows twice is the first of both: an hour of the second is no hour of ours
+                    // when the window closed in the first, and is when it did not.
+                    let doubled =
+                        offset(now - chrono::TimeDelta::hours(3)) != offset(now + chrono::TimeDelta::hours(3));
+                    assert!(open.is_some() == inside || doubled, "{tz} {now}: {wall} {window:?} {open:?}");
+                    match open {
+                        Some(ends) => {
+                            assert!(ends > now && ends - now <= chrono::TimeDelta::hours(26), "{tz} {now}: {ends}");
+                            // It is the same end for the whole of it.
+                            let last = ends - chrono::TimeDelta::seconds(1);
+                            assert_eq!(window.open_until(last), Some(ends), "{tz} {now}");
+                        }
+                        None => {
+                            let opens = window.opens_after(now).unwrap();
+                            assert!(opens > now && opens - now <= chrono::TimeDelta::hours(26), "{tz} {now}: {opens}");
+                            assert!(window.open_until(opens).is_some(), "{tz} {now}: {opens}");
+                            assert_eq!(window.open_until(opens - chrono::TimeDelta::seconds(1)), None, "{tz} {now}");
+                        }
+                    }
+                }
+            }
+        }
+        assert!(zones > 100 && changes > 250, "{zones} zones with {changes} changes were tried");
+    }
 }

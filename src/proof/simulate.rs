@@ -2,6 +2,7 @@
 //! wrong; then nothing goes wrong any more, and all must come to an end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use rand::{Rng, SeedableRng};
@@ -20,7 +21,7 @@ use crate::model::step::StepKind;
 use crate::model::unit::Timestamp;
 use crate::sim::Release;
 use crate::upgrade::plan::{Fleet, Habits, plan};
-use crate::work::book::Plans;
+use crate::work::book::{Plans, Run};
 use crate::work::command;
 use crate::work::facts::Policy;
 use crate::work::record::{Effect, Record};
@@ -41,6 +42,8 @@ pub struct Play {
     pub removes: bool,
     /// At this turn that decides something a person cancels.
     pub cancel_at: Option<u32>,
+    /// Upgrades after which no other one begins.
+    pub upgrades: u32,
 }
 
 impl Play {
@@ -48,7 +51,18 @@ impl Play {
     pub fn of(seed: u64, nodes: u32, events: u32) -> Self {
         let releases = [Release::V2_0, Release::V2_6, Release::V3_0, Release::V3_6];
         let release = releases[seed as usize % releases.len()];
-        Self { seed, nodes, events, only: None, die_at: BTreeMap::new(), release, removes: false, cancel_at: None }
+        let died = BTreeMap::new();
+        Self {
+            seed,
+            nodes,
+            events,
+            only: None,
+            die_at: died,
+            release,
+            removes: false,
+            cancel_at: None,
+            upgrades: u32::MAX,
+        }
     }
 
     /// Plays it.
@@ -69,6 +83,8 @@ pub struct Outcome {
     pub trace: String,
     /// Turns that decided something.
     pub decisions: u32,
+    /// The upgrades as they are written down at the end.
+    pub runs: BTreeMap<RunId, Arc<Run>>,
 }
 
 struct Stage {
@@ -103,7 +119,8 @@ fn simulate(play: &Play) -> Outcome {
             Some(only) => dice.random_bool(0.02).then(|| only[dice.random_range(0..only.len())]),
         };
         stage.event(seconds, fault, &mut dice, true);
-        if stage.judge.violations.len() > 3 {
+        let over = stage.runs == play.upgrades && stage.controller.journal.book().open_run().is_none();
+        if over || stage.judge.violations.len() > 3 {
             break;
         }
     }
@@ -175,7 +192,8 @@ impl Stage {
             self.bad(format_args!("I19: {error}"));
         }
         self.controller.poll(&self.site);
-        if open && self.controller.journal.book().open_run().is_none() {
+        let another = open && self.runs < self.play.upgrades;
+        if another && self.controller.journal.book().open_run().is_none() {
             self.open(dice);
         }
         self.turns(dice);
@@ -412,6 +430,7 @@ impl Stage {
             counts: self.judge.counts,
             trace,
             decisions: self.decisions,
+            runs: self.judge.book.runs,
         }
     }
 }

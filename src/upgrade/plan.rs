@@ -326,7 +326,7 @@ fn upgrade(
     let mut servers: Vec<&&Host<'_>> =
         wanted.iter().filter(|host| host.sds.is_some() && old(host, Component::Sds) && !mdms_first).collect();
     servers.sort_by_key(|host| host.sds.map(|sds| (sds.domain.clone(), sds.fault_set.clone(), host.name.clone())));
-    let sds = servers.into_iter().map(|host| {
+    let sds = |host: &&Host<'_>| {
         let with: Vec<Component> = [Component::Sds, Component::Sdr, Component::Sdt]
             .into_iter()
             .filter(|component| old(host, *component))
@@ -338,9 +338,16 @@ fn upgrade(
         let mut steps = vec![get(host)];
         around(host, fleet, habits, MaintenanceMode::Instant, work, Some((to, with)), &mut steps);
         task(host, steps)
-    });
-    let parallel = if habits.at_once > 1 { Parallel::FaultSet } else { Parallel::One };
-    stages.push(stage("sds", parallel, habits.at_once.max(1), true, sds.collect()));
+    };
+    if habits.at_once > 1 {
+        // Members of the MDM cluster are worked on one after the other whatever a fault set spares.
+        let (members, others): (Vec<&&Host<'_>>, Vec<&&Host<'_>>) =
+            servers.into_iter().partition(|host| host.mdm.is_some());
+        stages.push(stage("sds", Parallel::FaultSet, habits.at_once, true, others.into_iter().map(sds).collect()));
+        stages.push(stage("sds of members", Parallel::One, 1, true, members.into_iter().map(sds).collect()));
+    } else {
+        stages.push(stage("sds", Parallel::One, 1, true, servers.into_iter().map(sds).collect()));
+    }
 
     let clients = wanted.iter().filter(|host| old(host, Component::Sdc) && !sds_first).map(|host| {
         let sdc = vec![Component::Sdc];

@@ -1,7 +1,7 @@
 //! Is a plan safe to carry out at all? Judged from the plan and the system
 //! alone, by rules of its own: it knows neither the planner nor the gate.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Facts;
 use crate::model::cluster::MdmRole;
@@ -58,6 +58,8 @@ pub enum Unsafe {
     SeatLost { node: NodeName },
     #[error("finalising needs a plan of its own")]
     FinaliseBeside,
+    #[error("PowerFlex Manager upgrades systems of 4.x; this controller watches them, and installs nothing there")]
+    Vendor,
     #[error("the system was not seen")]
     Unseen,
     #[error("the approval is for another plan")]
@@ -82,6 +84,10 @@ pub fn check(plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
         wrong.insert(Unsafe::Unseen);
         return wrong;
     }
+    let installs = plan.has(StepKind::Stage) || plan.has(StepKind::Apply) || plan.has(StepKind::Finalise);
+    if installs && facts.snapshot().is_some_and(|snapshot| snapshot.generation >= Generation::V4) {
+        wrong.insert(Unsafe::Vendor);
+    }
     for stage in &plan.stages {
         let mut names = BTreeSet::new();
         for task in &stage.tasks {
@@ -102,6 +108,7 @@ pub fn check(plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
         removal(plan, task, &mut wrong);
         mode(task, facts, &mut wrong);
     }
+    places(plan, &mut wrong);
     order(plan, &mut wrong);
     owner(plan, facts, &mut wrong);
     wrong
@@ -198,6 +205,22 @@ fn place(task: &Task, facts: &Facts<'_>, wrong: &mut BTreeSet<Unsafe>) {
         || host.is_some_and(|host| host.carries.contains(&Carries::Controller));
     if controller && !harmless(task) {
         wrong.insert(Unsafe::Controller(task.node.clone()));
+    }
+}
+
+/// A host carries one SDS and one member in all of its tasks, and no two hosts the same. Otherwise one server would be
+/// spared, and another one stopped.
+fn places(plan: &Plan, wrong: &mut BTreeSet<Unsafe>) {
+    let (mut sds_of, mut nodes_of, mut hosts_of) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    for (_, _, task) in plan.tasks() {
+        let node = &task.node;
+        let same = *sds_of.entry(node).or_insert(&task.sds) == &task.sds;
+        if !same || task.sds.as_ref().is_some_and(|sds| *nodes_of.entry(sds).or_insert(node) != node) {
+            wrong.insert(Unsafe::WrongSds { node: node.clone() });
+        }
+        if task.mdm.as_ref().is_some_and(|mdm| *hosts_of.entry(mdm).or_insert(node) != node) {
+            wrong.insert(Unsafe::WrongMdm { node: node.clone() });
+        }
     }
 }
 

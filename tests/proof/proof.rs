@@ -9,10 +9,12 @@
 extern crate engine as scaleio_framework;
 
 mod cancels;
+mod check;
 mod crashes;
 mod gate;
 mod kept;
 mod mistakes;
+mod plans;
 mod removal;
 #[allow(dead_code, reason = "tests/jobs asks for more of it")]
 mod scene;

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use scaleio_framework::model::plan::{Approval, Request};
 use scaleio_framework::proof::controller::Controller;
+use scaleio_framework::proof::simulate::Play;
 use scaleio_framework::proof::site::Site;
 use scaleio_framework::sim::Release;
 use scaleio_framework::upgrade::plan::{Fleet, Habits, plan};
@@ -14,7 +16,7 @@ use scaleio_framework::work::book::Plans;
 use scaleio_framework::work::check;
 use scaleio_framework::work::facts::Policy;
 use scaleio_framework::work::journal::Journal;
-use scaleio_framework::work::record::Record;
+use scaleio_framework::work::record::{End, Record};
 
 /// The best of some: others work on this machine too.
 fn best<T>(mut work: impl FnMut() -> T) -> (Duration, T) {
@@ -76,4 +78,20 @@ fn a_plan_of_a_thousand_nodes_takes_less_than_a_tenth_of_a_second_and_a_restart_
     let (replayed, again) = best(|| Journal::default().replay(plans.clone(), lines.iter().map(Vec::as_slice)).unwrap());
     println!("{} entries replayed in {replayed:?}", lines.len());
     assert!(again.journal == journal && replayed < Duration::from_secs(1), "{replayed:?}");
+}
+
+#[test]
+fn an_upgrade_of_128_servers_takes_no_longer_than_predicted() {
+    let play = Play { only: Some(Vec::new()), upgrades: 1, ..Play::of(3, 128, 20_000) };
+    let begun = Instant::now();
+    let outcome = play.run();
+    assert_eq!(outcome.violations, Vec::<String>::new());
+    let run = outcome.runs.values().next().unwrap();
+    assert_eq!(run.end, Some(End::Done));
+    let steps = run.plan.tasks().flat_map(|(_, _, task)| &task.steps);
+    let predicted = TimeDelta::seconds(steps.map(|step| i64::from(step.predicted_seconds)).sum());
+    let took = run.ended_at.unwrap() - run.opened_at;
+    println!("{} s for {} tasks, predicted {} s", took.num_seconds(), run.tasks.len(), predicted.num_seconds());
+    println!("{} decisions, simulated in {:?}", outcome.decisions, begun.elapsed());
+    assert!(took <= predicted, "{took} {predicted}");
 }

@@ -90,7 +90,7 @@ pub(super) fn build(layout: &Layout, release: Release, seed: u64) -> World {
         move_kib_per_second: layout.move_kib_per_second,
         iops_per_volume: layout.iops_per_volume,
         rng,
-        settled: None,
+        settled: Default::default(),
     };
     if is_bare {
         return world;
@@ -169,7 +169,7 @@ fn storage(world: &mut World, layout: &Layout) {
                     balancing: false,
                     stuck_for: Duration::ZERO,
                     figures: PoolFigures::default(),
-                    settled: false,
+                    settled: Default::default(),
                     traffic: Traffic::default(),
                 },
             );

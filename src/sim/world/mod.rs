@@ -59,6 +59,7 @@ pub use user::{Right, User, UserRole};
 
 use super::release::Release;
 use alert::Alarms;
+use object::Memo;
 use storage::{REBUILD_AFTER, Shelf};
 
 /// One step of time. Everything that happens falls on a step.
@@ -120,7 +121,7 @@ pub struct World {
     iops_per_volume: f64,
     rng: ChaCha8Rng,
     /// The mark at which a step of the pools changes nothing.
-    settled: Option<u64>,
+    settled: Memo<Option<u64>>,
 }
 
 impl World {
@@ -203,12 +204,12 @@ impl World {
         }
         let now = self.now;
         let (mark, wall) = (self.mark(), self.wall(now));
-        if self.settled == Some(mark) && self.pools.values().all(|pool| pool.settled) && self.alarms.go_on(wall) {
+        if self.settled.0 == Some(mark) && self.pools.values().all(|pool| pool.settled.0) && self.alarms.go_on(wall) {
             return;
         }
         self.each_pool(|shelf| shelf.step(now, STEP));
         self.raise_alerts();
-        self.settled = self.pools.values().all(|pool| pool.settled).then(|| self.mark());
+        self.settled.0 = self.pools.values().all(|pool| pool.settled.0).then(|| self.mark());
     }
 
     /// A number that changes with everything that pools and alerts depend on, what they draw up themselves aside.

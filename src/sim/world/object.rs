@@ -61,6 +61,16 @@ pub struct FaultSet {
     pub domain: Id,
 }
 
+/// Something that was found out and can be found out again: no part of the truth, and not shown with it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Memo<T>(pub(super) T);
+
+impl<T> std::fmt::Debug for Memo<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("_")
+    }
+}
+
 /// A storage pool.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -84,7 +94,7 @@ pub struct Pool {
     /// What the last step left.
     pub figures: PoolFigures,
     /// Whether that step changed nothing, and nothing was drawn up since.
-    pub(super) settled: bool,
+    pub(super) settled: Memo<bool>,
     /// User I/O in the last window.
     pub traffic: Traffic,
 }

@@ -116,7 +116,7 @@ impl Shelf<'_> {
     /// Rebuilds and rebalances for `dt`, then draws up the figures.
     pub(super) fn step(&mut self, now: Duration, dt: Duration) {
         if self.at_rest() {
-            self.pool.settled = true;
+            self.pool.settled.0 = true;
             return;
         }
         let before = self.pool.balancing;
@@ -158,7 +158,7 @@ impl Shelf<'_> {
         moving.rebalance.set(if self.pool.balancing { uneven } else { 0 }, rate);
         self.draw_up();
         // What moved nothing once moves nothing again, as long as copies and servers stay as they are.
-        self.pool.settled = self.pool.figures.moving == Moving::default()
+        self.pool.settled.0 = self.pool.figures.moving == Moving::default()
             && self.pool.stuck_for == Duration::ZERO
             && self.pool.balancing == before
             && self.devices.iter().all(|device| device.covered_kb + device.temp_kb == 0);
@@ -319,7 +319,7 @@ impl Shelf<'_> {
     }
 
     fn draw_up_copies(&mut self) -> Vec<Copies> {
-        self.pool.settled = false;
+        self.pool.settled.0 = false;
         self.reconcile();
         let copies = self.copies();
         let limit: u64 = copies.iter().map(|copy| copy.capacity).sum();

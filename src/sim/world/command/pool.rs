@@ -82,7 +82,7 @@ impl World {
             balancing: false,
             stuck_for: Duration::ZERO,
             figures: PoolFigures::default(),
-            settled: false,
+            settled: Default::default(),
             traffic: Traffic::default(),
         };
         self.pools.insert(id, pool);
