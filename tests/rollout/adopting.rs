@@ -52,7 +52,7 @@ async fn a_controller_that_lost_its_state_touches_nothing_until_a_person_says_ad
     // A host that nobody had before is none of that business.
     let two = host(&site, &hosts, 2, "two", OS, &disk);
     phase(&site, &hosts, "two", "ready").await;
-    assert!(site.text("/metrics").await.contains("scaleio_framework_agents_to_adopt 1"));
+    assert!(site.text("/metrics").await.contains("scaleio_framework_agents_to_adopt{} 1"));
     // Orders of others are held too, whoever gives them, and nothing was looked at, let alone changed.
     let is_as_before = || {
         let machine = one.machine();
@@ -65,7 +65,7 @@ async fn a_controller_that_lost_its_state_touches_nothing_until_a_person_says_ad
     let (good, told) = site.sio(&["adopt"]).await;
     assert!(!good && told.contains("no agent obeys another controller"), "{told}");
     phase(&site, &hosts, "one", "ready").await;
-    assert!(site.text("/metrics").await.contains("scaleio_framework_agents_to_adopt 0"));
+    assert!(site.text("/metrics").await.contains("scaleio_framework_agents_to_adopt{} 0"));
     // What is so already is not done again.
     is_as_before();
     assert_eq!(devices(&site, "10.9.0.1"), ["/dev/sdb"]);
