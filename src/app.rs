@@ -131,6 +131,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let work = work::AtWork::new(config, &joined.unwrap_or_default(), &desk, &gallery, &own, fired, &looks, &state)?;
     told.teller = told.teller.map(|teller| teller.explained_by(work.underway()).reporting(work.shown()));
     let (workload_watcher, workloads) = workloads.unzip();
+    let census = workloads.clone().zip(workload_watcher.as_ref().map(Watcher::nudge));
     let framework = match (&config.mesos, &workloads) {
         (Some(mesos), Some(workloads)) => {
             let is_wanted = config.lifecycle.mode > config::Mode::Observe
@@ -144,7 +145,15 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         Some(nodes) => {
             let status = framework.as_ref().map(|(_, cluster, _)| cluster.status.clone());
             let works = work.shown();
-            rollout::open(config, nodes, rollout::Beside { framework: status, works }, &gallery, &desk, &state, &own)?
+            rollout::open(
+                config,
+                nodes,
+                rollout::Beside { framework: status, census, works },
+                &gallery,
+                &desk,
+                &state,
+                &own,
+            )?
         }
         None => None,
     };
@@ -174,6 +183,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         work: work.lines(),
         nodes: nodes.as_ref().map(|nodes| Nodes {
             members: nodes.crew.members(),
+            crew: nodes.crew.clone(),
             admissions: nodes.admissions.clone(),
             authority: Arc::clone(&nodes.authority),
             renewal: nodes.renewal.subscribe(),
@@ -359,6 +369,7 @@ fn framework(
     let settings =
         FleetSettings { mesos: mesos.clone(), template, systems: systems.keys().cloned().collect(), hostname: None };
     let (framework, handles) = Framework::new(settings, desk.clone(), state, on_seen)?;
+    let framework = framework.minding(workloads.clone());
     let (rollouts, names): (BTreeMap<_, _>, BTreeSet<_>) = (
         systems.iter().filter_map(|(name, system)| Some((name.clone(), system.rollout.clone()?))).collect(),
         systems.keys().cloned().collect(),

@@ -155,7 +155,7 @@ fn workloads_are_found_by_their_client_and_by_the_volumes_that_they_name() {
         add_workloads(&mut hurt, &snapshot, workloads);
         hurt
     };
-    let workloads = Workloads { taken_at: Some(Timestamp::default()), problem: None, tasks };
+    let workloads = Workloads { taken_at: Some(Timestamp::default()), problem: None, tasks, ..Workloads::default() };
     let hurt = found(&workloads);
     let names: Vec<(&str, bool, usize)> =
         hurt.workloads.as_deref().unwrap().iter().map(|w| (&*w.task, w.client.is_some(), w.volumes.len())).collect();

@@ -121,6 +121,7 @@ fn report(protocol: u16) -> Report {
         working_on: None,
         finished: Vec::new(),
         out_of_work: None,
+        papers_problem: None,
         host: None,
     }
 }

@@ -74,6 +74,7 @@ fn component(task: &Task) -> Option<String> {
         Task::Mdm(_) | Task::MdmRole { .. } => Some("mdm".to_owned()),
         Task::LinkLia { .. } => Some("lia".to_owned()),
         Task::ConnectGateway { .. } => Some("gateway".to_owned()),
+        Task::MesosVolumes(_) | Task::MesosPutBack => Some("mesos".to_owned()),
         Task::ConsumeVolumes(_) => Some("volumes".to_owned()),
         Task::Preflight(_)
         | Task::Stage { .. }

@@ -170,13 +170,14 @@ pub async fn run_on(
     let worker = Worker { ledger, host, came, status, seen: None, clock: clock.clone(), stop: stop.clone() };
     let mut worker = tokio::task::spawn_blocking(move || worker.run());
     let heard = watch::Sender::new(false);
-    let talking = talk(&settings, &link, about, watched, sender, &clock, &heard);
+    let problem = watch::Sender::new(None);
+    let talking = talk(&settings, &link, about, watched, sender, &clock, (&heard, problem.subscribe()));
     let on_probation = probation(note, heard.subscribe(), &settings.folder);
     let ended = tokio::select! {
         ended = &mut worker => ended,
         () = talking => return Ok(()),
         error = on_probation => return Err(error),
-        () = keep_papers(&settings, &link) => return Ok(()),
+        () = keep_papers(&settings, &link, &problem) => return Ok(()),
         // What is done to the node right now is brought to its end.
         () = stop.cancelled() => worker.await,
     };
@@ -230,12 +231,14 @@ fn here(folder: &Path) -> Result<RealHost, AgentError> {
 }
 
 /// Renews the certificate when half of its life is over.
-async fn keep_papers(settings: &Settings, link: &Link) {
+async fn keep_papers(settings: &Settings, link: &Link, problem: &watch::Sender<Option<String>>) {
     loop {
-        if papers::is_due(&settings.folder, clock::now())
-            && let Err(why) = renew_papers(settings, link).await
-        {
-            warn!(why, "the certificate of this node could not be renewed; it is tried again");
+        if papers::is_due(&settings.folder, clock::now()) {
+            let failed = renew_papers(settings, link).await.err();
+            if let Some(why) = &failed {
+                warn!(why, "the certificate of this node could not be renewed; it is tried again");
+            }
+            problem.send_replace(failed);
         }
         tokio::time::sleep(LOOK_AT_PAPERS).await;
     }
@@ -273,6 +276,7 @@ fn about(host: &mut dyn Host) -> Report {
         working_on: None,
         finished: Vec::new(),
         out_of_work: None,
+        papers_problem: None,
         host: None,
     }
 }
@@ -314,7 +318,7 @@ async fn talk(
     mut status: watch::Receiver<Status>,
     came: mpsc::Sender<Came>,
     clock: &Clock,
-    heard: &watch::Sender<bool>,
+    (heard, problem): (&watch::Sender<bool>, watch::Receiver<Option<String>>),
 ) {
     let (mut at, mut pause) = (0, PAUSE);
     // A first word without what was seen would be taken for a host with nothing on it.
@@ -325,7 +329,9 @@ async fn talk(
         let now = status.borrow_and_update().clone();
         // Who wants the order again does not say that it has it.
         let working_on = now.working_on.filter(|_| !now.wants_order);
-        let report = Report { epoch: now.epoch, working_on, finished: now.finished, host: now.host, ..about.clone() };
+        let papers_problem = problem.borrow().clone();
+        let about = Report { papers_problem, ..about.clone() };
+        let report = Report { epoch: now.epoch, working_on, finished: now.finished, host: now.host, ..about };
         let Some(controller) = settings.controllers.get(at) else { return };
         let answer = tokio::select! {
             answer = link.report(controller, &report) => answer,

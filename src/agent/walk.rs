@@ -77,7 +77,9 @@ const fn acts(task: &Task) -> u32 {
         | Task::MdmRole { .. }
         | Task::LinkLia { .. }
         | Task::ConnectGateway { .. }
-        | Task::ConsumeVolumes(_) => 3,
+        | Task::ConsumeVolumes(_)
+        | Task::MesosVolumes(_)
+        | Task::MesosPutBack => 3,
     }
 }
 

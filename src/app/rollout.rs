@@ -5,29 +5,32 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::agents::Agents;
-use crate::agent::recipes::os::Os;
+use crate::agent::recipes::os::{Books, Os};
 use crate::agent::recipes::package::{PackageFile, choose};
 use crate::agent::recipes::release::Release;
 use crate::config::Config;
 use crate::enrol::artefacts::Shelf;
 use crate::fleet::rollout::run::{Handles, OnSettled, Part, Rollout, Settings, Watched};
-use crate::fleet::rollout::steps::Wanted;
+use crate::fleet::rollout::steps::{Package, Wanted};
+use crate::fleet::volumes::Programs;
 use crate::gateway::Role;
 use crate::metrics::Own;
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::SystemId;
 use crate::model::lifecycle::Lifecycle;
-use crate::model::order::{Artefact, Component};
+use crate::model::order::Component;
 use crate::model::version::Generation;
+use crate::model::workload::Workloads;
 use crate::store::{Desk, State};
 use crate::watches::Gallery;
 
 /// Who else is at work on nodes.
 pub(super) struct Beside {
     pub(super) framework: Option<watch::Receiver<Arc<FrameworkStatus>>>,
+    pub(super) census: Option<(watch::Receiver<Arc<Workloads>>, Arc<Notify>)>,
     pub(super) works: BTreeMap<SystemId, watch::Receiver<Arc<Lifecycle>>>,
 }
 
@@ -54,11 +57,12 @@ pub(super) fn open(
         // A new cluster has one user, who is called so.
         let admin = settings.lifecycle.as_ref().filter(|login| login.user == "admin");
         let admin = admin.map(|login| login.password.clone());
-        parts.insert(system.clone(), Part { rollout, gateway, admin });
+        parts.insert(system.clone(), Part { rollout, gateway, admin, system: settings.clone() });
     }
     if parts.is_empty() {
         return Ok(None);
     }
+    let programs = Programs::among(agents.shelf.files().collect::<Vec<_>>());
     let (shelf, counted) = (agents.shelf.clone(), Arc::clone(own));
     let on_settled: OnSettled = Arc::new(move |step: &str, is_good, took| counted.step_ended(step, is_good, took));
     let mdms = shelf.clone();
@@ -69,10 +73,11 @@ pub(super) fn open(
         static_nodes: config.static_nodes.clone(),
         choose: Arc::new(move |wanted, component| package(&shelf, wanted, component)),
         newest: Arc::new(move |os, pinned| newest_mdm(&mdms, os, pinned)),
+        programs,
         on_settled,
     };
-    let Beside { framework, works } = beside;
-    let watched = Watched { crew: agents.crew.clone(), framework, gallery: gallery.clone(), works };
+    let Beside { framework, census, works } = beside;
+    let watched = Watched { crew: agents.crew.clone(), framework, census, gallery: gallery.clone(), works };
     Ok(Some(Rollout::new(settings, watched, desk.clone(), state)))
 }
 
@@ -99,7 +104,7 @@ fn newest_mdm(shelf: &Shelf, os: &str, pinned: Option<&str>) -> Result<(Box<str>
 }
 
 /// The newest package that a node can take and the MDM is not older than. The error says what lacks.
-fn package(shelf: &Shelf, wanted: &Wanted<'_>, component: Component) -> Result<Artefact, String> {
+fn package(shelf: &Shelf, wanted: &Wanted<'_>, component: Component) -> Result<Package, String> {
     let os = Os::read(wanted.os)?;
     let mdm = release(wanted.mdm).ok_or_else(|| format!("the MDM's release {:?} is not understood", wanted.mdm))?;
     let pinned = match wanted.pinned {
@@ -114,7 +119,8 @@ fn package(shelf: &Shelf, wanted: &Wanted<'_>, component: Component) -> Result<A
     };
     let names = shelf.files().map(|file| file.name.as_str()).filter(fits);
     let chosen = choose(names, component, &os).and_then(|name| shelf.find(name));
-    chosen.map(|(artefact, _)| artefact.clone()).ok_or_else(|| {
+    let is_bare = os.books() == Books::Bare;
+    chosen.map(|(artefact, _)| Package { artefact: artefact.clone(), is_bare }).ok_or_else(|| {
         let which = match wanted.pinned {
             Some(pinned) => format!("of release {pinned}"),
             None => format!("of the MDM's generation and not newer than {mdm}"),
@@ -171,7 +177,7 @@ mod tests {
         let (_folder, shelf) = shelf();
         let wanted = |os, mdm, pinned| Wanted { os, mdm, pinned };
         let el7 = "ID=centos\nVERSION_ID=7";
-        let name = |wanted| package(&shelf, &wanted, Component::Sds).map(|artefact| artefact.name);
+        let name = |wanted| package(&shelf, &wanted, Component::Sds).map(|package| package.artefact.name);
         assert!(name(wanted(el7, "R3_6.700.103", None)).unwrap().contains("3.6-700.103"));
         assert!(name(wanted(el7, "R3_6.500.1", None)).unwrap().contains("3.5-1200.1"));
         assert!(name(wanted(el7, "3.6.950.1", None)).unwrap().contains("3.6-900.1"));

@@ -97,6 +97,8 @@ enum Command {
     Rollout(rollout::Rollout),
     /// Shows how far each node is, and why it is no further
     Nodes(rollout::Nodes),
+    /// Takes over agents that obey another controller, or one whose state is lost
+    Adopt(rollout::Adopt),
     /// Shows all that was ever done on a system
     History(history::Arguments),
     /// Puts a copy of the state into the place of what is there; no controller may run
@@ -213,6 +215,10 @@ where
         Command::Rollout(what) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(rollout::rollout(what, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Adopt(arguments) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(rollout::adopt(arguments, &mut asker)).unwrap_or_else(|error| fail(&error))
         }
         Command::Nodes(arguments) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };

@@ -2,11 +2,12 @@
 //! nodes`: how far each node is and why it is no further.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use clap::Subcommand;
 use serde::Deserialize;
 
-use super::controller::{Asker, Question, Where, tame};
+use super::controller::{AskError, Asker, Question, Where, ask, tame};
 use crate::model::id::{NodeName, SystemId};
 use crate::model::preflight::Row;
 use crate::model::rollout::RolloutOrder;
@@ -54,6 +55,18 @@ pub(super) enum Rollout {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct Adopt {
+    /// Who says so [default: the user that runs this]
+    #[arg(long)]
+    by: Option<String>,
+    /// Print the answer as it came
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    whom: Where,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct Nodes {
     /// Only this node, with the table of what was found of it before it was touched
     node: Option<String>,
@@ -84,6 +97,25 @@ pub(super) async fn rollout(what: Rollout, asker: &mut Asker<'_>) -> u8 {
     asker.json = true;
     let question = Question::post("/api/v1/rollout/orders", &order);
     asker.show(&whom, &question, |(): ()| String::new()).await
+}
+
+/// The agents that were taken over.
+#[derive(Deserialize)]
+struct Adopted {
+    nodes: Vec<String>,
+}
+
+pub(super) async fn adopt(arguments: Adopt, asker: &mut Asker<'_>) -> u8 {
+    let Adopt { by, json, whom } = arguments;
+    asker.json = json;
+    let by = asker.name(by);
+    let by = if by.is_empty() { "somebody".to_owned() } else { by };
+    let question = Question::post("/api/v1/agents/adopt", &serde_json::json!({ "by": by }));
+    let told = |adopted: Adopted| {
+        let names: Vec<String> = adopted.nodes.iter().map(|node| tame(node)).collect();
+        format!("taken over: {}\n", names.join(", "))
+    };
+    asker.show(&whom, &question, told).await
 }
 
 /// What is shown of a node; more may be said of it.
@@ -124,6 +156,23 @@ pub(super) async fn nodes(arguments: Nodes, asker: &mut Asker<'_>) -> u8 {
         }
     };
     asker.show(&whom, &Question::get("/api/v1/nodes"), render).await
+}
+
+/// Nodes that are no further, with the reasons; nothing where no node works for the controller.
+pub(super) async fn unready(
+    whom: &Where,
+    file: Option<&Path>,
+    variables: &[(String, String)],
+) -> Result<String, AskError> {
+    let (at, body) = match ask(whom, &Question::get("/api/v1/nodes"), file, variables).await {
+        Ok(answered) => answered,
+        Err(AskError::Refused { status: 404, .. }) => return Ok(String::new()),
+        Err(error) => return Err(error),
+    };
+    let nodes: Vec<Node> = serde_json::from_slice(&body).map_err(|source| AskError::Strange { at, source })?;
+    let is_unready = |node: &&Node| node.phase.as_deref().is_some_and(|phase| phase != "ready");
+    let unready: Vec<&Node> = nodes.iter().filter(is_unready).collect();
+    Ok(if unready.is_empty() { String::new() } else { format!("\n{}", render(unready.into_iter())) })
 }
 
 fn render<'a>(nodes: impl Iterator<Item = &'a Node>) -> String {

@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     /// Print the answer as it came
     #[arg(long, conflicts_with = "explain")]
     json: bool,
-    /// Show what work is under way, and why what waits does
+    /// Show what work is under way, and why what waits does, nodes too
     #[arg(long)]
     explain: bool,
 }
@@ -39,7 +39,8 @@ pub(super) async fn status(
     let shown = if arguments.explain {
         let (at, body) = ask(&arguments.whom, &Question::get("/api/v1/runs"), file, variables).await?;
         let all: Vec<Lifecycle> = serde_json::from_slice(&body).map_err(|source| AskError::Strange { at, source })?;
-        format!("{shown}\n{}", super::work::render(&all, crate::clock::now()))
+        let nodes = super::rollout::unready(&arguments.whom, file, variables).await?;
+        format!("{shown}\n{}{nodes}", super::work::render(&all, crate::clock::now()))
     } else {
         shown
     };

@@ -34,6 +34,8 @@ pub struct Rollout {
     pub gateway: Option<WantedGateway>,
     /// The release of packages; none: the newest that is not newer than the MDM.
     pub release: Option<Box<str>>,
+    /// Words of commands on nodes that were never seen in use and that a person has accepted.
+    pub accept: BTreeSet<String>,
 }
 
 /// `[systems.NAME.rollout.gateway]`
@@ -223,6 +225,7 @@ impl Default for Rollout {
             mdm: None,
             gateway: None,
             release: None,
+            accept: BTreeSet::new(),
         }
     }
 }
@@ -245,6 +248,7 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         text if text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('.') => Ok(text.into()),
         other => Err(complain(format!("{other:?} is no release"), "write it as package files do: \"3.6-700.103\"")),
     });
+    let accept = section.take("accept", accepted).unwrap_or_default();
     let domains: BTreeMap<Box<str>, DeclaredDomain> =
         section.section("domains").named_sections().into_iter().filter_map(declared_domain).collect();
     let rules: Vec<NodeRule> = section
@@ -280,6 +284,7 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         mdm,
         gateway,
         release,
+        accept,
     }
 }
 

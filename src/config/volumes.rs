@@ -22,6 +22,17 @@ pub struct Volumes {
     pub trusts_any: bool,
     /// Whether a person accepts it for releases for which it was never seen.
     pub accepted: bool,
+    /// What becomes of the flags of Mesos agents.
+    pub mesos_flags: MesosFlags,
+}
+
+/// Who gives Mesos agents the isolator by which tasks get volumes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MesosFlags {
+    /// The rollout adds what is missing, and starts an agent again when that changed it.
+    Merge,
+    /// The site itself.
+    Leave,
 }
 
 /// Reads the section; nothing when a part that must be there is not.
@@ -38,6 +49,13 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Volumes> {
     let preempts = section.take("preempt", |found| found.flag()).unwrap_or(true);
     let trusts_any = section.take("trusts_any", |found| found.flag()).unwrap_or_default();
     let accepted = section.take("accept", |found| found.flag()).unwrap_or_default();
+    let mesos_flags = section
+        .take("mesos_flags", |found| match found.text()? {
+            "merge" => Ok(MesosFlags::Merge),
+            "leave" => Ok(MesosFlags::Leave),
+            _ => Err(complain("is neither of the two ways", "write \"merge\" or \"leave\"")),
+        })
+        .unwrap_or(MesosFlags::Merge);
     let login = system::login(section)?;
-    Some(Volumes { login, gateway, domain, pool, thin, preempts, trusts_any, accepted })
+    Some(Volumes { login, gateway, domain, pool, thin, preempts, trusts_any, accepted, mesos_flags })
 }

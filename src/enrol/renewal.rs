@@ -125,7 +125,7 @@ pub fn decide(members: &Members, program: &Artefact, epoch: u64, now: Timestamp)
 
 /// Nothing is open between it and whoever gives it orders.
 fn is_free(member: &Member) -> bool {
-    member.order.is_none() && member.working_on.is_none() && member.out_of_work.is_none()
+    member.order.is_none() && member.working_on.is_none() && member.out_of_work.is_none() && !member.stranger
 }
 
 fn order_id(program: &Artefact, epoch: u64) -> OrderId {

@@ -1,7 +1,7 @@
 //! The loop between the masters, the store, and everybody who wants to know:
 //! it reads events, lets [`Scheduler`] decide, stores, calls and publishes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,8 +19,8 @@ use crate::mesos::client::{Caller, Master, Session};
 use crate::mesos::scheduler::{Effect, End, Memory, Notice, Policy, Scheduler, Template, Write};
 use crate::mesos::wire::{Event, FrameworkInfo};
 use crate::model::framework::{ExecutorMessage, FrameworkOrder, FrameworkStatus, Registration};
-use crate::model::id::AgentId;
-use crate::model::id::SystemId;
+use crate::model::id::{AgentId, SystemId, TaskId};
+use crate::model::workload::Workloads;
 use crate::store::{Batch, Desk, Key, State, StoreError};
 
 /// Tries to subscribe. The first one is quick: an election takes moments.
@@ -60,6 +60,9 @@ pub enum Seen<'a> {
     },
 }
 
+/// The operator API of a master that leads answers within a second or so.
+const LOOK_AROUND: Duration = Duration::from_secs(10);
+
 /// Told about everything that happens; must be cheap.
 pub type OnSeen = Arc<dyn Fn(&Seen<'_>) + Send + Sync>;
 
@@ -98,6 +101,8 @@ pub struct Framework {
     orders: mpsc::Receiver<FrameworkOrder>,
     messages: mpsc::Sender<ExecutorMessage>,
     on_seen: OnSeen,
+    /// What runs on agents, as the master tells it.
+    census: Option<watch::Receiver<Arc<Workloads>>>,
 }
 
 /// Why the framework cannot start or go on.
@@ -175,13 +180,45 @@ impl Framework {
             orders,
             messages,
             on_seen,
+            census: None,
         };
         Ok((framework, Handles { orders: orders_in, status, messages: messages_out }))
+    }
+
+    /// Starts no task beside one of a life that this store knows nothing of.
+    #[must_use]
+    pub fn minding(self, census: watch::Receiver<Arc<Workloads>>) -> Self {
+        Self { census: Some(census), ..self }
+    }
+
+    /// Tasks of frameworks of our name that are none of ours, by agent.
+    fn of_another_life(&self) -> BTreeMap<AgentId, TaskId> {
+        let Some(census) = &self.census else { return BTreeMap::new() };
+        let census = census.borrow();
+        let ours: BTreeSet<&TaskId> = self.scheduler.tasks().values().map(|task| &task.task).collect();
+        let others = census.tasks.iter().filter(|task| *task.framework == *self.info.name);
+        let others = others.filter(|task| !ours.contains(&task.task));
+        others.map(|task| (task.agent.clone(), task.task.clone())).collect()
+    }
+
+    /// Who registers for the first time must know before what runs already.
+    async fn look_around(&mut self) {
+        let is_new = self.scheduler.framework().is_none() && self.scheduler.over().is_none();
+        let Some(census) = self.census.as_mut().filter(|_| is_new) else { return };
+        let told = census.wait_for(|census| census.taken_at.is_some() || census.problem.is_some());
+        // A master that does not tell an operator anything registers frameworks all the same.
+        if tokio::time::timeout(LOOK_AROUND, told).await.is_err() {
+            warn!("the Mesos master does not tell what runs; tasks of an earlier life of this controller are not seen");
+        }
     }
 
     /// The loop.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), FleetError> {
         let mut failures = 0_u32;
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = self.look_around() => {}
+        }
         loop {
             if let Some(end) = self.scheduler.over() {
                 let end = end.clone();
@@ -345,7 +382,9 @@ impl Framework {
         }
         let now = clock::now();
         let wanted = &self.wanted;
+        let others = if matches!(event, Event::Offers { .. }) { self.of_another_life() } else { BTreeMap::new() };
         let judge = |offer: &crate::model::mesos::Offer, known: crate::model::offer::Known<'_>| {
+            let known = crate::model::offer::Known { of_another_life: others.get(&offer.agent), ..known };
             offer::judge(offer, known, wanted, now)
         };
         let policy = Policy { judge: &judge, template: &self.template, may_go: &self.may_go, random: rand::random() };

@@ -154,6 +154,7 @@ fn tell_verdict(hostname: &str, agent: &AgentId, verdict: &Verdict, before: Opti
         Refusal::AlreadyThere { .. } | Refusal::NotSettled { .. } | Refusal::NothingWanted => {}
         Refusal::NameTaken { .. }
         | Refusal::WaitsAfterFailure { .. }
+        | Refusal::OfAnotherLife { .. }
         | Refusal::TooSmall { .. }
         | Refusal::Maintenance { .. }
         | Refusal::BadAttributes { .. }

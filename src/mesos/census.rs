@@ -12,7 +12,8 @@ use super::leader::Leader;
 use crate::config::Mesos;
 use crate::model::id::{AgentId, TaskId};
 use crate::model::mesos::{TaskFate, TaskState};
-use crate::model::workload::{RunningTask, application};
+use crate::model::unit::Timestamp;
+use crate::model::workload::{RegisteredAgent, RunningTask, application};
 
 /// A master with many thousands of ended tasks takes a while to write them down.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -26,13 +27,23 @@ impl Census {
         Leader::new(settings).map(Self)
     }
 
-    /// Every task that has not ended, of all frameworks.
-    pub async fn tasks(&mut self) -> Result<Vec<RunningTask>, MesosError> {
+    /// Every agent, and every task that has not ended, of all frameworks.
+    pub async fn take(&mut self) -> Result<Taken, MesosError> {
         let agents: AgentsWire = self.0.ask("GET_AGENTS", TIMEOUT).await?;
         let frameworks: FrameworksWire = self.0.ask("GET_FRAMEWORKS", TIMEOUT).await?;
         let tasks: TasksWire = self.0.ask("GET_TASKS", TIMEOUT).await?;
-        Ok(tasks.join(agents, frameworks))
+        let registered = agents.registered();
+        Ok(Taken { tasks: tasks.join(agents, frameworks), agents: registered })
     }
+}
+
+/// What a master told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Taken {
+    /// Every task that has not ended.
+    pub tasks: Vec<RunningTask>,
+    /// Every agent that is registered.
+    pub agents: BTreeMap<AgentId, RegisteredAgent>,
 }
 
 #[derive(Default, Deserialize)]
@@ -59,6 +70,31 @@ struct AgentWire {
     agent_info: AgentInfoWire,
     /// `slave(1)@ip:port`.
     pid: Option<String>,
+    active: bool,
+    version: Option<String>,
+    registered_time: Option<TimeWire>,
+    reregistered_time: Option<TimeWire>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct TimeWire {
+    nanoseconds: i64,
+}
+
+impl AgentsWire {
+    fn registered(&self) -> BTreeMap<AgentId, RegisteredAgent> {
+        let all = self.get_agents.agents.iter().map(|agent| {
+            let last = agent.reregistered_time.or(agent.registered_time);
+            let seen = RegisteredAgent {
+                hostname: agent.agent_info.hostname.clone().unwrap_or_default().into(),
+                registered_at: last.map(|time| Timestamp::from_timestamp_nanos(time.nanoseconds)),
+                version: agent.version.clone().map(Into::into),
+                is_active: agent.active,
+            };
+            (AgentId::new(&agent.agent_info.id.value), seen)
+        });
+        all.collect()
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -233,6 +269,20 @@ mod tests {
     fn volumes(container: serde_json::Value) -> Vec<String> {
         let wire: ContainerWire = serde_json::from_value(container).unwrap();
         wire.volumes().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_agent_that_registered_again_is_told_from_what_it_was() {
+        let agents = |text: &str| serde_json::from_str::<AgentsWire>(text).unwrap().registered();
+        let told = agents(
+            r#"{"get_agents":{"agents":[{"agent_info":{"hostname":"a1","id":{"value":"S1"}},"active":true,"version":"1.11.0",
+                "registered_time":{"nanoseconds":1795333395070459904},"reregistered_time":{"nanoseconds":1795333399000000000}}]}}"#,
+        );
+        let seen = &told[&AgentId::new("S1")];
+        assert_eq!(seen.registered_at.map(|at| at.timestamp()), Some(1_795_333_399));
+        assert!(seen.is_active && *seen.hostname == *"a1" && seen.version.as_deref() == Some("1.11.0"));
+        let strange = agents(r#"{"get_agents":{"agents":[{"agent_info":{"id":{"value":"S2"}},"colour":"red"}]}}"#);
+        assert_eq!(strange[&AgentId::new("S2")].registered_at, None);
     }
 
     #[test]

@@ -91,6 +91,8 @@ struct Nodes {
     since: GaugeVec,
     seen: GaugeVec,
     agents: GaugeVec,
+    strangers: GaugeVec,
+    renewals_failed: GaugeVec,
     durations: HistogramVec,
     steps: IntCounterVec,
 }
@@ -126,6 +128,8 @@ impl Own {
                 since: gauge(&registry, "scaleio_framework_node_state_since_timestamp_seconds")?,
                 seen: gauge(&registry, "scaleio_framework_agent_last_seen_timestamp_seconds")?,
                 agents: gauge(&registry, "scaleio_framework_agents")?,
+                renewals_failed: gauge(&registry, "scaleio_framework_agent_renewal_failed")?,
+                strangers: gauge(&registry, "scaleio_framework_agents_to_adopt")?,
                 durations: histogram(&registry, "scaleio_framework_step_duration_seconds", &STEP_BOUNDS)?,
                 steps: counter(&registry, "scaleio_framework_steps_total")?,
             },
@@ -248,6 +252,20 @@ impl Own {
         for (state, count) in counts {
             self.nodes.agents.with_label_values(&[state]).set(count as f64);
         }
+    }
+
+    /// Whose program or certificate could not be renewed.
+    pub fn renewals_failed<'a>(&self, failed: impl Iterator<Item = (&'a NodeName, &'static str)>) {
+        self.nodes.renewals_failed.reset();
+        for (node, what) in failed {
+            self.nodes.renewals_failed.with_label_values(&[node.as_str(), what]).set(1.0);
+        }
+    }
+
+    /// How many agents obey another controller.
+    pub fn strangers(&self, count: usize) {
+        let none: [&str; 0] = [];
+        self.nodes.strangers.with_label_values(&none).set(count as f64);
     }
 
     /// A step on a node ended.

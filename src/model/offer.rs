@@ -44,6 +44,11 @@ pub enum Refusal {
         /// That task.
         task: TaskId,
     },
+    /// A task of ours of another life runs there: this controller does not know it, and starts none beside it.
+    OfAnotherLife {
+        /// That task.
+        task: TaskId,
+    },
     /// The last launches failed; the next one waits.
     WaitsAfterFailure {
         /// Launches that failed in a row.
@@ -85,6 +90,7 @@ impl Refusal {
             Self::AlreadyThere { .. } => "already_there",
             Self::NotSettled { .. } => "not_settled",
             Self::NameTaken { .. } => "name_taken",
+            Self::OfAnotherLife { .. } => "of_another_life",
             Self::WaitsAfterFailure { .. } => "waits_after_failure",
             Self::TooSmall { .. } => "too_small",
             Self::Maintenance { .. } => "maintenance",
@@ -102,7 +108,7 @@ impl Refusal {
             // The other agent may be declared gone at any moment.
             Self::NameTaken { .. } => 10,
             // What other frameworks give back comes as a new offer after this.
-            Self::TooSmall { .. } | Self::Maintenance { .. } => 60,
+            Self::TooSmall { .. } | Self::Maintenance { .. } | Self::OfAnotherLife { .. } => 60,
             // An agent can change these only by a restart, after which its offers are new.
             Self::BadAttributes { .. } | Self::ForeignRole { .. } => 600,
             Self::NothingWanted | Self::AlreadyThere { .. } | Self::WaitsAfterFailure { .. } => 3600,
@@ -119,6 +125,10 @@ impl fmt::Display for Refusal {
             Self::NameTaken { task } => {
                 write!(f, "task {task} is on another agent of the same host name; give each agent a name of its own")
             }
+            Self::OfAnotherLife { task } => write!(
+                f,
+                "task {task} of a framework of our name runs there, which lost its place; its agent is heard all the same, and none is started beside it"
+            ),
             Self::WaitsAfterFailure { failures, until } => {
                 write!(f, "the last {failures} launches failed; the next one is at {until:?}")
             }
@@ -139,4 +149,6 @@ pub struct Known<'a> {
     pub here: Option<&'a NodeTask>,
     /// Our task on another agent of the same host name.
     pub namesake: Option<&'a NodeTask>,
+    /// A task there of a framework of our name that is none of ours.
+    pub of_another_life: Option<&'a TaskId>,
 }

@@ -224,6 +224,10 @@ pub enum Task {
     },
     /// Tasks of the node's Mesos agent can get volumes of a system.
     ConsumeVolumes(Box<Consume>),
+    /// The node's Mesos agent lets its tasks have volumes. What it has stays; it is started again only when that changes it.
+    MesosVolumes(Box<MesosVolumes>),
+    /// The Mesos agent is as it was before the last `MesosVolumes` changed it.
+    MesosPutBack,
     /// A task of another release.
     #[serde(other)]
     Unknown,
@@ -250,6 +254,8 @@ impl Task {
             Self::LinkLia { .. } => "link_lia",
             Self::ConnectGateway { .. } => "connect_gateway",
             Self::ConsumeVolumes(_) => "consume_volumes",
+            Self::MesosVolumes(_) => "mesos_volumes",
+            Self::MesosPutBack => "mesos_put_back",
             Self::Unknown => "unknown",
         }
     }
@@ -312,6 +318,14 @@ pub struct Consume {
     /// A person has accepted what was not proven.
     #[serde(default)]
     pub accepted: bool,
+}
+
+/// By what the Mesos agent of a node gives volumes to its tasks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MesosVolumes {
+    /// The module of DVDI for its very version; none: its own isolator `docker/volume`, which came with Mesos 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<Artefact>,
 }
 
 /// What a node is asked to be good for.
@@ -459,6 +473,9 @@ pub struct Report {
     /// Why it takes no orders, when it takes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out_of_work: Option<String>,
+    /// Why its certificate could not be renewed at the last try, when it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub papers_problem: Option<String>,
     /// What it saw when it last looked at its host. Older agents do not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostReport>,

@@ -78,6 +78,8 @@ pub enum Why {
     Silent { seen_at: Timestamp },
     #[error("its agent takes no orders: {because}")]
     OutOfWork { because: Box<str> },
+    #[error("it obeys another controller, of epoch {epoch}, and is given no order until a person says `sio adopt`")]
+    Stranger { epoch: u64 },
     #[error("it {because}")]
     LeftOut { because: Box<str> },
     #[error("it gives no storage: {because}")]
@@ -104,6 +106,8 @@ pub enum Why {
     Unfit { because: Box<str> },
     #[error("to be known: {because}")]
     Doubtful { because: Box<str> },
+    #[error("tasks get no volumes there: {because}")]
+    NoVolumes { because: Box<str> },
     #[error("{step} failed {tries} times: {because}")]
     Failed { step: Box<str>, because: Box<str>, tries: u32, retry_at: Option<Timestamp> },
     #[error("left alone: {what}")]
@@ -122,6 +126,7 @@ impl Why {
             Self::NotJoined { .. } => "not_joined",
             Self::Silent { .. } => "silent",
             Self::OutOfWork { .. } => "out_of_work",
+            Self::Stranger { .. } => "stranger",
             Self::LeftOut { .. } => "left_out",
             Self::GivesNothing { .. } => "gives_nothing",
             Self::NoPackage { .. } => "no_package",
@@ -135,6 +140,7 @@ impl Why {
             Self::NoCluster { .. } => "no_cluster",
             Self::Unfit { .. } => "unfit",
             Self::Doubtful { .. } => "doubtful",
+            Self::NoVolumes { .. } => "no_volumes",
             Self::Failed { .. } => "failed",
             Self::Drift { .. } => "drift",
         }
@@ -144,6 +150,7 @@ impl Why {
     pub const fn needs_a_person(&self) -> bool {
         match self {
             Self::OutOfWork { .. }
+            | Self::Stranger { .. }
             | Self::LeftOut { .. }
             | Self::NoPackage { .. }
             | Self::NoLogin { .. }
@@ -165,6 +172,7 @@ impl Why {
             | Self::WaitsFor { .. }
             | Self::NoCluster { .. }
             | Self::Doubtful { .. }
+            | Self::NoVolumes { .. }
             | Self::Drift { .. } => false,
         }
     }

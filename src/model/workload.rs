@@ -5,7 +5,7 @@
 //! (REX-Ray, dvdcli) needs these and no others; of one that names none, only
 //! the client is known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -24,6 +24,25 @@ pub struct Workloads {
     pub problem: Option<Box<str>>,
     /// Every task that has not ended.
     pub tasks: Vec<RunningTask>,
+    /// When it was asked: nothing of it is older.
+    #[serde(skip)]
+    pub begun_at: Option<Timestamp>,
+    /// Every agent that is registered.
+    #[serde(skip)]
+    pub agents: BTreeMap<AgentId, RegisteredAgent>,
+}
+
+/// An agent, as the leading master has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisteredAgent {
+    /// Its name.
+    pub hostname: Box<str>,
+    /// When it registered last, by the master's clock; after each start of the agent it does so again.
+    pub registered_at: Option<Timestamp>,
+    /// Its version of Mesos.
+    pub version: Option<Box<str>>,
+    /// Whether the master has a connection to it.
+    pub is_active: bool,
 }
 
 /// A task of any framework.

@@ -51,7 +51,38 @@ struct Package {
     unit: String,
 }
 
+/// The Mesos agent of a node, its service, and where its packages keep its isolation.
+const MESOS: &str = "mesos-slave";
+const MESOS_ISOLATION: &str = "/etc/mesos-slave/isolation";
+const MESOS_PROCESS: &str = "/proc/77";
+
 impl SimNode {
+    /// With a Mesos agent, as its packages set one up.
+    #[must_use]
+    pub fn with_mesos(mut self) -> Self {
+        for (name, text) in [
+            ("comm", "mesos-slave\n"),
+            ("environ", "PATH=/usr/sbin:/usr/bin\0"),
+            ("cgroup", "0::/system.slice/mesos-slave.service\n"),
+        ] {
+            self.files.insert(format!("{MESOS_PROCESS}/{name}"), text.as_bytes().to_vec());
+        }
+        self.start_mesos();
+        self
+    }
+
+    /// Its packages make arguments of files.
+    fn start_mesos(&mut self) {
+        let isolation = self.files.get(MESOS_ISOLATION).map(|text| String::from_utf8_lossy(text).trim().to_owned());
+        let isolation = isolation.map(|isolation| format!("--isolation={isolation}\0")).unwrap_or_default();
+        let line = format!("/usr/sbin/mesos-slave\0--master=m\0{isolation}");
+        self.files.insert(format!("{MESOS_PROCESS}/cmdline"), line.into_bytes());
+    }
+
+    fn has_mesos(&self) -> bool {
+        self.files.contains_key(&format!("{MESOS_PROCESS}/cmdline"))
+    }
+
     /// A node with an operating system.
     pub fn new(id: &str, version: &str) -> Self {
         let mut node = Self { is_dpkg: matches!(id, "ubuntu" | "debian"), ..Self::default() };
@@ -230,6 +261,16 @@ impl SimNode {
                 self.start(unit);
                 ended(0, "", "")
             }
+            ["systemctl", "restart", MESOS] if self.has_mesos() => {
+                self.effect("restart_mesos");
+                self.start_mesos();
+                ended(0, "", "")
+            }
+            ["systemctl", "show", "--property=ExecStart", MESOS] if self.has_mesos() => ended(
+                0,
+                "ExecStart={ path=/usr/bin/mesos-init-wrapper ; argv[]=/usr/bin/mesos-init-wrapper slave }\n",
+                "",
+            ),
             ["systemctl", "daemon-reload"] | ["systemctl", "enable", _] => ended(0, "", ""),
             ["systemctl", "restart", unit]
                 if self.files.contains_key(&format!("/etc/systemd/system/{unit}.service")) =>

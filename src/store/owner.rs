@@ -2,6 +2,8 @@
 //! hears when the disk has the change.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -12,7 +14,10 @@ const WAITING: usize = 64;
 
 /// Takes changes of state.
 #[derive(Clone, Debug)]
-pub struct Desk(mpsc::Sender<Request>);
+pub struct Desk {
+    requests: mpsc::Sender<Request>,
+    epoch: Arc<AtomicU64>,
+}
 
 #[derive(Debug)]
 struct Request {
@@ -23,6 +28,8 @@ struct Request {
 #[derive(Debug)]
 enum What {
     Commit(Batch),
+    /// The epoch from here on; never a lower one.
+    Claim(Epoch),
     Backup(PathBuf),
 }
 
@@ -30,6 +37,8 @@ enum What {
 pub struct Owner {
     store: Box<dyn Store>,
     epoch: Epoch,
+    /// The same for those who ask.
+    told: Arc<AtomicU64>,
     version: Version,
     requests: mpsc::Receiver<Request>,
 }
@@ -40,6 +49,19 @@ impl Desk {
         self.ask(What::Commit(batch)).await
     }
 
+    /// The epoch under which this controller leads.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Leads under a later epoch from now on, durably; an earlier one changes nothing.
+    ///
+    /// # Errors
+    /// As [`Desk::commit`].
+    pub async fn claim(&self, epoch: Epoch) -> Result<(), StoreError> {
+        self.ask(What::Claim(epoch)).await
+    }
+
     /// Makes a copy of everything that is durable now, in an SQLite file that is not there yet. An error of it is of the
     /// copy alone.
     pub async fn backup(&self, to: PathBuf) -> Result<(), StoreError> {
@@ -48,7 +70,7 @@ impl Desk {
 
     async fn ask(&self, what: What) -> Result<(), StoreError> {
         let (done, answer) = oneshot::channel();
-        self.0.send(Request { what, done }).await.map_err(|_| StoreError::Closed)?;
+        self.requests.send(Request { what, done }).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 }
@@ -57,7 +79,9 @@ impl Owner {
     /// Takes a store over with what was loaded from it.
     pub fn new(store: Box<dyn Store>, state: &State) -> (Self, Desk) {
         let (sender, requests) = mpsc::channel(WAITING);
-        (Self { store, epoch: state.epoch, version: state.version, requests }, Desk(sender))
+        let told = Arc::new(AtomicU64::new(state.epoch.0));
+        let desk = Desk { requests: sender, epoch: Arc::clone(&told) };
+        (Self { store, epoch: state.epoch, told, version: state.version, requests }, desk)
     }
 
     /// The loop.
@@ -65,7 +89,14 @@ impl Owner {
         while let Some(Request { what, done }) = self.requests.recv().await {
             let (owner, answer) = tokio::task::spawn_blocking(move || {
                 let answer = match what {
-                    What::Commit(batch) => self.store.commit(self.epoch, self.version, &batch),
+                    What::Commit(batch) => {
+                        let epoch = self.epoch;
+                        self.store.commit(epoch, self.version, &batch).map(|version| (version, epoch))
+                    }
+                    What::Claim(claim) => {
+                        let epoch = self.epoch.max(claim);
+                        self.store.commit(epoch, self.version, &Batch::new()).map(|version| (version, epoch))
+                    }
                     What::Backup(to) => {
                         // Who asked may be gone; the copy is there all the same.
                         let _ = done.send(self.store.backup(&to));
@@ -80,8 +111,9 @@ impl Owner {
             self = owner;
             let Some((answer, done)) = answer else { continue };
             match answer {
-                Ok(version) => {
-                    self.version = version;
+                Ok((version, epoch)) => {
+                    (self.version, self.epoch) = (version, epoch);
+                    self.told.store(epoch.0, Ordering::Release);
                     // Who asked may be gone; the change is kept all the same.
                     let _ = done.send(Ok(()));
                 }

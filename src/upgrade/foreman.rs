@@ -299,7 +299,7 @@ fn ended(finished: Result<Finished, NotTaken>) -> Answer {
 fn not_taken(why: &NotTaken) -> Answer {
     match why {
         NotTaken::Ending => Answer::Unknown { why: why.to_string().into() },
-        NotTaken::Busy { .. } | NotTaken::Reused { .. } | NotTaken::NotStored { .. } => {
+        NotTaken::Busy { .. } | NotTaken::Reused { .. } | NotTaken::NotStored { .. } | NotTaken::Stranger { .. } => {
             Answer::Refused { why: why.to_string().into() }
         }
     }

@@ -118,7 +118,6 @@ pub struct Work {
     settings: Settings,
     joints: Joints,
     journal: Journal,
-    epoch: u64,
     calls: mpsc::Receiver<Call>,
     shown: watch::Sender<Arc<Lifecycle>>,
     waits: Vec<Wait>,
@@ -166,8 +165,6 @@ impl Work {
         let long = long.collect();
         settings.habits.times = keep::times(state, &settings.system);
         let (line, calls) = Line::new(shown.subscribe(), reader);
-        // Claimed when the store was opened: nothing that an earlier life ordered is obeyed after the first order of this one.
-        let epoch = state.epoch.0;
         let (orders, answered) = mpsc::unbounded_channel();
         let (sender, found) = mpsc::unbounded_channel();
         let answers = Ways { orders, found: sender };
@@ -177,7 +174,6 @@ impl Work {
             settings,
             joints,
             journal: kept.journal,
-            epoch,
             calls,
             shown,
             waits,
@@ -208,7 +204,7 @@ impl Work {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         if let Some(run) = self.journal.book().open_run() {
-            info!(system = %self.settings.system, run = %run.id, epoch = self.epoch, "going on with a run that is not over");
+            info!(system = %self.settings.system, run = %run.id, epoch = self.joints.desk.epoch(), "going on with a run that is not over");
         }
         loop {
             tokio::select! {
@@ -255,9 +251,11 @@ impl Work {
             let first = self.journal.len();
             let generation = facts.snapshot().map(|snapshot| snapshot.generation);
             let before = self.journal.book().open_run().is_some().then(|| self.journal.book().clone());
-            let decided = engine::turn(&mut self.journal, facts, &self.settings.policy, self.epoch)?;
+            // Nothing that an earlier life ordered is obeyed after the first order of this one.
+            let epoch = self.joints.desk.epoch();
+            let decided = engine::turn(&mut self.journal, facts, &self.settings.policy, epoch)?;
             if decided.entries.is_empty() {
-                self.waits = engine::waits(&self.journal, facts, &self.settings.policy, self.epoch);
+                self.waits = engine::waits(&self.journal, facts, &self.settings.policy, epoch);
                 return self.note_waits().await;
             }
             self.learn(before.as_ref(), &decided.turn.records, generation);

@@ -20,7 +20,7 @@ use super::routes::{Answers, Body, Param, Route, Served};
 use super::schema;
 use crate::clock;
 use crate::enrol::ca::Authority;
-use crate::enrol::crew::{Member, Members};
+use crate::enrol::crew::{Adopted, Crew, Member, Members};
 use crate::enrol::renewal::Renewal;
 use crate::enrol::token::Admissions;
 use crate::metrics::Own;
@@ -38,6 +38,8 @@ use crate::model::unit::Timestamp;
 #[allow(missing_docs)]
 pub struct Nodes {
     pub members: watch::Receiver<Arc<Members>>,
+    /// By which agents are taken over.
+    pub crew: Crew,
     pub admissions: Admissions,
     pub authority: Arc<Authority>,
     /// Hosts of the configuration that are not in Mesos.
@@ -68,6 +70,11 @@ impl Nodes {
         let seen = members.iter().filter_map(|(name, member)| Some((name, member.facts.as_ref()?.seen_at)));
         own.rollout_status(&self.status(), seen);
         own.agents(self.renewal.borrow().counts());
+        let renewal = Arc::clone(&self.renewal.borrow());
+        let programs = renewal.failed.keys().map(|node| (node, "program"));
+        let papers = members.iter().filter(|(_, member)| member.papers_problem.is_some());
+        own.renewals_failed(programs.chain(papers.map(|(node, _)| (node, "certificate"))));
+        own.strangers(members.values().filter(|member| member.stranger).count());
     }
 }
 
@@ -138,6 +145,12 @@ struct Agent<'a> {
     order: Option<(&'a OrderId, &'static str)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     out_of_work: Option<&'a str>,
+    /// Why its certificate could not be renewed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    papers_problem: Option<&'a str>,
+    /// It obeys another controller, and is given no order until it is adopted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stranger: bool,
     /// What came of its last order.
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<&'a Finished>,
@@ -157,6 +170,8 @@ impl<'a> Agent<'a> {
             working_on: member.working_on.as_ref(),
             order: member.order.as_ref().map(|order| (&order.id, order.task.name())),
             out_of_work: member.out_of_work.as_deref(),
+            papers_problem: member.papers_problem.as_deref(),
+            stranger: member.stranger,
             last: member.outcomes.last(),
         }
     }
@@ -254,6 +269,16 @@ pub(super) fn routes() -> Vec<Route> {
         .takes(Body::Json(schema::rolling_out))
         .served(Served::HostOnly)
         .refuses(&[400, 404, 409, 413, 415, 422, 503]),
+        Route::post(
+            "/api/v1/agents/adopt",
+            Account::Admin,
+            Object,
+            "Take over the agents that obey another controller, or one whose state is lost.",
+            adopt,
+        )
+        .takes(Body::Json(schema::adopting))
+        .served(Served::HostOnly)
+        .refuses(&[400, 404, 409, 413, 415, 422, 503]),
     ]
 }
 
@@ -269,6 +294,25 @@ async fn order(State(shown): State<Shown>, Json(order): Json<RolloutOrder>) -> R
         Ok(()) => Ok((StatusCode::ACCEPTED, "it is so\n").into_response()),
         Err(why) => Err(Problem::new(StatusCode::CONFLICT, why)),
     }
+}
+
+/// Who takes agents over.
+#[derive(Deserialize)]
+struct Adopting {
+    by: Box<str>,
+}
+
+/// Takes over the agents that obey another controller.
+async fn adopt(State(shown): State<Shown>, Json(Adopting { by }): Json<Adopting>) -> Result<Answer<Adopted>, Problem> {
+    let nodes = of(&shown)?;
+    if !nodes.members.borrow().values().any(|member| member.stranger) {
+        return Err(Problem::new(StatusCode::CONFLICT, "no agent obeys another controller"));
+    }
+    let adopted = nodes.crew.adopt().await;
+    let adopted = adopted.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why.to_string()))?;
+    let names: Vec<&str> = adopted.nodes.iter().map(NodeName::as_str).collect();
+    tracing::info!(%by, epoch = adopted.epoch, nodes = names.join(" "), "agents of another controller are taken over");
+    Ok(Answer(adopted))
 }
 
 /// For which host a token is wanted.

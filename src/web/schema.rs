@@ -75,6 +75,11 @@ pub(super) fn rolling_out() -> Value {
     )
 }
 
+/// Who takes agents over.
+pub(super) fn adopting() -> Value {
+    object(&json!({ "by": { "type": "string", "description": "who says so" } }), &["by"])
+}
+
 /// An empty object.
 pub(super) fn nothing() -> Value {
     object(&json!({}), &[])

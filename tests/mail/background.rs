@@ -122,7 +122,7 @@ fn what_runs_on_it_in_mesos_is_named_with_its_application() {
         volumes: [].into(),
     };
     let tasks = vec![task("cart-1", "10.1.0.0"), task("cart-2", "10.1.0.0"), task("elsewhere", "192.0.2.9")];
-    let workloads = Workloads { taken_at: Some(poll_time(2)), problem: None, tasks };
+    let workloads = Workloads { taken_at: Some(poll_time(2)), problem: None, tasks, ..Workloads::default() };
     let mut note = told(2, "sds", &[("storage_pool", "pool-1"), ("protection_domain", "domain-1")], firing(2));
     seen.fill(&mut note, &pictures(&shown[1]), Some(&workloads));
     let hurt = &note.items[0].hurt;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use scaleio_framework::agent::probation;
-use scaleio_framework::model::order::{Artefact, Component, Install, Order, Outcome, Secrets, Task};
+use scaleio_framework::model::order::{Artefact, Component, Install, Order, OrderId, Outcome, Secrets, Task};
 use scaleio_framework::model::version::Generation;
 
 use super::effects;
@@ -41,6 +41,12 @@ fn stories() -> Vec<(&'static str, SimHost, Order)> {
     stories.push(("connect_sdc", host, order("s", Task::ConnectSdc { systems })));
     let (host, consume) = consumer("s");
     stories.push(("consume_volumes", host, consume));
+    let flags = || order("s", Task::MesosVolumes(Box::default()));
+    stories.push(("mesos_volumes", with_mesos(), flags()));
+    let mut host = with_mesos();
+    let before = Order { id: OrderId::new("0"), ..flags() };
+    assert_eq!(Place::new().does(&mut host, &before).outcome, Outcome::Done);
+    stories.push(("mesos_put_back", host, order("s", Task::MesosPutBack)));
     let host = node("centos");
     stories.push(("reboot", host, order("s", Task::Reboot { boot_id: "boot-0".to_owned() })));
     for running in [false, true] {
@@ -62,6 +68,14 @@ fn stories() -> Vec<(&'static str, SimHost, Order)> {
     stories.extend(configured());
     stories.extend(bare());
     stories
+}
+
+/// A host with a Mesos agent, where dvdcli is.
+fn with_mesos() -> SimHost {
+    let mut host = node("centos");
+    host.node = host.node.with_mesos();
+    host.node.files.insert("/usr/bin/dvdcli".to_owned(), Vec::new());
+    host
 }
 
 /// Components that are told something, and start again.
@@ -230,7 +244,7 @@ fn most(name: &str, effect: &str) -> u32 {
         // Whether a package's scripts went well is not to be seen after a kill: they run once more.
         (_, "install" | "prerequisites") => 2,
         // Nor is it whether a service has read its file: it is started again.
-        (_, "restart") => 2,
+        (_, "restart") | ("mesos_put_back", "restart_mesos") => 2,
         // Plain files are laid once more; that is as good as once.
         ("install_bare", _) | ("remove", "stop") => 2,
         _ => 1,

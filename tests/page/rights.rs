@@ -114,7 +114,8 @@ async fn the_two_listeners_never_serve_each_others_routes() {
     };
     let mut local = only(&here, &there);
     local.sort();
-    assert_eq!(local, ["POST /api/v1/framework/register-anew", "POST /api/v1/rollout/orders", "POST /api/v1/tokens"]);
+    let acts = ["agents/adopt", "framework/register-anew", "rollout/orders", "tokens"];
+    assert_eq!(local, acts.map(|act| format!("POST /api/v1/{act}")));
     let mut network = only(&there, &here);
     network.sort();
     assert_eq!(network, ["GET /api/v1/sd", "GET /login", "POST /login", "POST /logout"]);

@@ -19,7 +19,7 @@ use crate::hosts as lab;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Services of hosts listen on the machine's own ports.
-static MACHINE: LazyLock<Mutex<()>> = LazyLock::new(|| Mutex::new(()));
+pub(crate) static MACHINE: LazyLock<Mutex<()>> = LazyLock::new(|| Mutex::new(()));
 
 /// Hosts, and the controller that they work for.
 pub(crate) struct Lab {

@@ -19,12 +19,12 @@ use crate::lab::{Lab, why};
 use crate::master::{Master, dist};
 use crate::scheduler::Scheduler;
 
-const HOSTS: [&str; 2] = ["a1", "a2"];
-const GUIDS: [&str; 2] = ["0D1E0D1E-0000-0000-0000-0000000000A1", "0D1E0D1E-0000-0000-0000-0000000000A2"];
-const VOLUME: &str = "promise-1";
+pub(crate) const HOSTS: [&str; 2] = ["a1", "a2"];
+pub(crate) const GUIDS: [&str; 2] = ["0D1E0D1E-0000-0000-0000-0000000000A1", "0D1E0D1E-0000-0000-0000-0000000000A2"];
+pub(crate) const VOLUME: &str = "promise-1";
 
 /// What the agents' launcher made, each below a name of its own; empty once the hosts are down.
-struct Groups;
+pub(crate) struct Groups;
 
 impl Drop for Groups {
     fn drop(&mut self) {
@@ -44,6 +44,11 @@ fn cgroup(host: &str) -> String {
 
 /// The unit of a Mesos agent that can give volumes to its tasks.
 fn unit(at: usize, master: &str) -> String {
+    service(at, master, "/opt/mesos/mesos-agent", "--isolation=docker/volume,filesystem/linux,posix/cpu,posix/mem")
+}
+
+/// The unit of a Mesos agent, by what it starts and with which other arguments.
+pub(crate) fn service(at: usize, master: &str, program: &str, more: &str) -> String {
     let (host, ip) = (HOSTS[at], format!("127.0.0.{}", 21 + at));
     let folders: String = [("docker_store", "d"), ("appc_store", "p"), ("docker_volume_checkpoint", "v")]
         .iter()
@@ -52,9 +57,9 @@ fn unit(at: usize, master: &str) -> String {
     format!(
         "[Service]\nEnvironment=PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8\n\
          ExecStartPre=/bin/sh -c 'mkdir -p /run/cg/freezer; mountpoint -q /run/cg/freezer || mount -t cgroup -o freezer cgroup /run/cg/freezer'\n\
-         ExecStart=/opt/mesos/mesos-agent --master={master} --work_dir=/var/lib/mesos --ip={ip} --port=5051 \
+         ExecStart={program} --master={master} --work_dir=/var/lib/mesos --ip={ip} --port=5051 \
          --hostname={host} --resources=cpus:2;mem:512;disk:512 --launcher_dir=/opt/mesos --containerizers=mesos \
-         --launcher=linux --isolation=docker/volume,filesystem/linux,posix/cpu,posix/mem \
+         --launcher=linux {more} \
          --cgroups_hierarchy=/run/cg --cgroups_root={} --no-systemd_enable_support --no-hostname_lookup{folders}\n\
          KillMode=process\n",
         cgroup(host)
@@ -62,7 +67,7 @@ fn unit(at: usize, master: &str) -> String {
 }
 
 /// A system whose clients are the hosts.
-async fn system() -> Running {
+pub(crate) async fn system() -> Running {
     let layout = Layout { nodes_per_rack: 1, devices_per_node: 2, volumes: 1, sdcs: 2, ..Layout::small() };
     let system = Simulation::start(Options::still(layout, Release::V2_0)).await.unwrap();
     system.world(|world| {
@@ -74,7 +79,7 @@ async fn system() -> Running {
 }
 
 /// By which of the hosts the volume is mapped.
-fn mapped(system: &Running) -> Vec<String> {
+pub(crate) fn mapped(system: &Running) -> Vec<String> {
     system.world(|world| {
         let volume = world.volumes.values().find(|volume| volume.name == VOLUME).map(|volume| volume.id);
         let has = |guid: &&str| {

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod adding;
+mod adopting;
+mod badly;
 mod bare;
 mod cluster;
 mod demo;

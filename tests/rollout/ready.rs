@@ -39,7 +39,7 @@ pub(crate) fn packages(site: &Site) {
     }
 }
 
-async fn start(mode: &str, hosts: &[&str]) -> Site {
+pub(crate) async fn start(mode: &str, hosts: &[&str]) -> Site {
     let mut site = Site::start(&more(mode, hosts)).await;
     // Packages are read at the start.
     packages(&site);

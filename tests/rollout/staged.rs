@@ -2,6 +2,8 @@
 //! system, and come to the controller as real ones do.
 
 use std::fs;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use scaleio_framework::agent::recipes::os::Books;
@@ -11,7 +13,7 @@ use scaleio_framework::sim::world::Layout;
 use scaleio_framework::sim::{Options, Release, Running, Simulation};
 use scaleio_framework::stage::{Disk, Hosts, Spec, launcher, package};
 
-use crate::cluster::until;
+use crate::ready::phase;
 use crate::site::Site;
 
 fn sds(world: &Running, name: &str) -> (bool, String) {
@@ -54,13 +56,12 @@ async fn a_package_and_a_power_cut_show_in_the_system() {
     assert_eq!(host.machine().node.boots, 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn agents_of_a_simulated_mesos_get_their_papers_by_a_message_and_become_ready() {
-    let folder = tempfile::tempdir().unwrap();
+/// Two bare agents of a simulated Mesos, and a controller that knows it; all is below the folder.
+pub(crate) async fn at_mesos(folder: &Path) -> (Site, SimMesos, Hosts) {
     // The system that they work for comes later than the Mesos that the controller is told of.
-    let slot: std::sync::Arc<std::sync::OnceLock<Hosts>> = std::sync::Arc::default();
-    let find = std::sync::Arc::clone(&slot);
-    let options = mesos::Options::new(launcher(move |name| find.get()?.host(name)), folder.path().join("sandboxes"));
+    let slot: Arc<OnceLock<Hosts>> = Arc::default();
+    let find = Arc::clone(&slot);
+    let options = mesos::Options::new(launcher(move |name| find.get()?.host(name)), folder.join("sandboxes"));
     let master = SimMesos::start(options).await.unwrap();
     let more = format!(
         "[systems.prod.rollout]\ntopology = \"one_pool\"\ndomain = \"bare\"\npool = \"spinning\"\n\
@@ -74,20 +75,22 @@ async fn agents_of_a_simulated_mesos_get_their_papers_by_a_message_and_become_re
     }
     site.kill();
     site.run().await;
-    let hosts = Hosts::none(&site.world, &folder.path().join("hosts"));
+    let hosts = Hosts::none(&site.world, &folder.join("hosts"));
     assert!(slot.set(hosts.clone()).is_ok());
     for number in 1..=2 {
         let spec = Spec::new(&format!("agent{number}"), &format!("10.9.0.{number}"));
         let host = hosts.add(&spec.disk("/dev/sdb", Disk::Blank)).unwrap();
         master.join(&host.at_mesos("rack:r1")).await.unwrap();
     }
+    (site, master, hosts)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_of_a_simulated_mesos_get_their_papers_by_a_message_and_become_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let (site, _master, hosts) = at_mesos(folder.path()).await;
     for name in ["agent1", "agent2"] {
-        until("an agent of Mesos to be ready", async || {
-            site.world.advance(Duration::from_secs(1));
-            hosts.look();
-            site.node(name).await.filter(|node| node["phase"] == "ready")
-        })
-        .await;
+        phase(&site, &hosts, name, "ready").await;
         let host = hosts.host(name).unwrap();
         assert!(fs::read_to_string(host.folder.join("agent.key")).unwrap().contains("PRIVATE KEY"));
         assert_eq!(host.machine().node.effects["install"], 2);

@@ -9,7 +9,7 @@ use crate::agent::host::{Call, Host};
 use crate::agent::recipes::component::facts;
 use crate::agent::recipes::driver::{self, Workshop};
 use crate::agent::recipes::os::Os;
-use crate::agent::recipes::volumes::{DVDCLI, MESOS_AGENTS, MesosAgent};
+use crate::agent::steps;
 use crate::model::order::{Component, Preflight};
 use crate::model::unit::Timestamp;
 
@@ -43,7 +43,7 @@ pub fn gather(asked: &Preflight, host: &mut dyn Host, now: Option<Timestamp>) ->
         reached: asked.reach.iter().map(|address| reach(address, asked.mtu, host)).collect(),
         space: FOLDERS.into_iter().map(|folder| (folder.to_owned(), space(folder, host))).collect(),
         memory_mib: text(host, "/proc/meminfo").and_then(|table| proc::memory_mib(&table)),
-        mesos: if asked.volumes { mesos(host) } else { None },
+        mesos: if asked.volumes { steps::mesos_agent(host) } else { None },
         os,
         kernel,
         listening,
@@ -91,21 +91,6 @@ fn running(components: &[Component], host: &mut dyn Host) -> BTreeSet<Component>
         host.run(&call).is_ok_and(|output| output.stdout.trim() == "active")
     };
     components.iter().copied().filter(|component| active(*component)).collect()
-}
-
-/// The Mesos agent that runs here, and the dvdcli that it would call.
-fn mesos(host: &mut dyn Host) -> Option<(MesosAgent, Option<String>)> {
-    let processes = host.list("/proc").ok()?;
-    let mut numbers = processes.into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
-    let process = numbers.find(|process| {
-        let name = text(host, &format!("/proc/{process}/comm")).unwrap_or_default();
-        MESOS_AGENTS.contains(&name.trim())
-    })?;
-    let mut words = |what: &str| text(host, &format!("/proc/{process}/{what}")).unwrap_or_default();
-    let (arguments, variables) = (words("cmdline"), words("environ"));
-    let agent = MesosAgent::read(&arguments, &variables);
-    let dvdcli = agent.path.iter().map(|folder| format!("{folder}/{DVDCLI}")).find(|path| host.exists(path));
-    Some((agent, dvdcli))
 }
 
 fn links(host: &mut dyn Host) -> Vec<Link> {

@@ -274,12 +274,14 @@ fn memory(asked: &Preflight, machine: &Machine) -> Row {
         None => ("not known".to_owned(), Verdict::Warn),
         Some(has) if has >= wanted => (format!("{has} MiB"), Verdict::Ok),
         Some(has) if asked.memory_mib.is_some() => (format!("{has} MiB"), Verdict::Fail),
+        // Less than a quarter starts no service of them.
+        Some(has) if has < needs / 4 => (format!("{has} MiB"), Verdict::Fail),
         Some(has) => (format!("{has} MiB"), Verdict::Warn),
     };
     row("memory", found, format!("{wanted} MiB"), verdict, "carry fewer components here, or give it more memory")
 }
 
-/// Whether the Mesos agent can give its tasks volumes. It is the site's own, so it is told and not changed.
+/// Whether the Mesos agent can give its tasks volumes.
 fn volumes(machine: &Machine) -> Vec<Row> {
     const ISOLATION: &str = "Mesos isolation";
     const WANTED: &str = "docker/volume and filesystem/linux, with the launcher linux";
@@ -296,7 +298,7 @@ fn volumes(machine: &Machine) -> Vec<Row> {
             WANTED,
             Verdict::Warn,
             format!(
-                "it lacks {missing}: add it to what --isolation has (packages keep that in /etc/mesos-slave/isolation) once dvdcli is there, and restart the Mesos agent"
+                "it lacks {missing}: the rollout adds it once dvdcli is there, unless volumes.mesos_flags is \"leave\"; then add it to what --isolation has (packages keep that in /etc/mesos-slave/isolation), and restart the Mesos agent"
             ),
         ),
     };

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::recipes::driver::Workshop;
+use super::recipes::mesos::MesosAgent;
 use super::recipes::os::Os;
-use super::recipes::volumes::MesosAgent;
 use crate::model::order::Component;
 
 pub use gather::gather;

@@ -1,7 +1,8 @@
 //! What does each component ask of its host?
 //!
 //! Ports are the product's. Memory and space are our own margins, so being
-//! below them warns; only what an order asks for by number stops.
+//! below them warns; what stops is far below them, or what an order asks for by
+//! number.
 
 use crate::model::order::Component;
 use crate::model::version::Generation;

@@ -8,6 +8,7 @@ pub mod component;
 pub mod dpkg;
 pub mod driver;
 pub mod drv_cfg;
+pub mod mesos;
 pub mod os;
 pub mod package;
 pub mod prerequisites;

@@ -1,7 +1,5 @@
 //! How tasks of Mesos get volumes: REX-Ray maps and mounts them, dvdcli asks
-//! it, and the `docker/volume` isolator of the Mesos agent calls dvdcli.
-//!
-//! The Mesos agent is the site's own: what it lacks is told, and not changed.
+//! it, and the `docker/volume` isolator of the Mesos agent calls dvdcli (`mesos`).
 
 use serde_json::{Map, Value, json};
 
@@ -141,56 +139,6 @@ pub fn unit(program: &str) -> String {
     )
 }
 
-/// How the Mesos agent of a node works, as its own process tells it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MesosAgent {
-    /// `--isolation`; none: the usual one.
-    pub isolation: Option<String>,
-    /// `--launcher`; none: the usual one.
-    pub launcher: Option<String>,
-    /// The folders in which it looks for programs.
-    pub path: Vec<String>,
-}
-
-/// Names of the process; the kernel cuts them at 15 letters.
-pub const MESOS_AGENTS: [&str; 2] = ["mesos-agent", "mesos-slave"];
-
-impl MesosAgent {
-    /// Reads a process' arguments and variables, each ended by a zero.
-    pub fn read(arguments: &str, variables: &str) -> Self {
-        let argument = |name: &str| {
-            let prefix = format!("--{name}=");
-            arguments.split('\0').filter_map(|word| word.strip_prefix(&prefix)).next_back().map(str::to_owned)
-        };
-        let variable = |name: &str| {
-            let found = variables.split('\0').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-            found.map(str::to_owned)
-        };
-        let path = variable("PATH").unwrap_or_default();
-        Self {
-            isolation: argument("isolation").or_else(|| variable("MESOS_ISOLATION")),
-            launcher: argument("launcher").or_else(|| variable("MESOS_LAUNCHER")),
-            path: path.split(':').filter(|folder| !folder.is_empty()).map(str::to_owned).collect(),
-        }
-    }
-
-    /// Whether a task of it can get a volume; else what is missing.
-    pub fn judge(&self) -> Result<(), String> {
-        let isolators: Vec<&str> = self.isolation.iter().flat_map(|list| list.split(',')).map(str::trim).collect();
-        // The module of before Mesos 1.0 does it by itself.
-        if isolators.iter().any(|name| name.ends_with("DockerVolumeDriverIsolator")) {
-            return Ok(());
-        }
-        let mut missing: Vec<&str> =
-            ["docker/volume", "filesystem/linux"].into_iter().filter(|name| !isolators.contains(name)).collect();
-        // What it takes by itself as root is the right one.
-        if self.launcher.as_deref().is_some_and(|launcher| launcher != "linux") {
-            missing.push("the launcher linux");
-        }
-        if missing.is_empty() { Ok(()) } else { Err(missing.join(", ")) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,20 +193,5 @@ mod tests {
         }
         assert!(exists(Generation::V3_5).is_ok());
         assert!(exists(Generation::V4).unwrap_err().contains("CSI"));
-    }
-
-    #[test]
-    fn a_mesos_agent_says_what_it_lacks() {
-        let flags = |isolation: &str, launcher: &str| {
-            MesosAgent::read(&format!("mesos-agent\0--isolation={isolation}\0--launcher={launcher}\0"), "PATH=/a:/b\0")
-        };
-        assert_eq!(flags("docker/volume,filesystem/linux,posix/cpu", "linux").judge(), Ok(()));
-        assert_eq!(flags("posix/cpu,posix/mem", "linux").judge().unwrap_err(), "docker/volume, filesystem/linux");
-        assert_eq!(flags("docker/volume,filesystem/linux", "posix").judge().unwrap_err(), "the launcher linux");
-        assert_eq!(flags("com_emccode_mesos_DockerVolumeDriverIsolator,posix/cpu", "posix").judge(), Ok(()));
-        let by_variables = MesosAgent::read("mesos-slave\0", "MESOS_ISOLATION=docker/volume, filesystem/linux\0");
-        assert_eq!(by_variables.judge(), Ok(()));
-        assert!(MesosAgent::default().judge().is_err(), "the usual isolation has no volumes");
-        assert_eq!(flags("", "").path, ["/a", "/b"]);
     }
 }

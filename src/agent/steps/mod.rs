@@ -6,6 +6,7 @@
 mod bare;
 mod configure;
 mod mdm;
+mod mesos;
 mod package;
 mod packages_busy;
 mod preflight;
@@ -20,6 +21,7 @@ mod wanted;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub(super) use self::mesos::look as mesos_agent;
 use self::package::Way;
 pub use self::package::note;
 use super::disks;
@@ -57,6 +59,8 @@ pub fn check(order: &Order, host: &mut dyn Host, found: &mut Found, now: Timesta
         }
         Task::ConnectGateway { mdms, trusts_any } => configure::check_gateway(mdms, *trusts_any, host),
         Task::ConsumeVolumes(consume) => volumes::check(consume, &order.secrets, host, found),
+        Task::MesosVolumes(wanted) => mesos::check(&order.id, wanted, host, found),
+        Task::MesosPutBack => mesos::check_put_back(host),
         Task::RenewAgent { artefact } => renew::check(order, artefact, host, found),
         Task::Unknown => State::Impossible(
             "this agent does not know the task; it is of another release than the controller".to_owned(),
@@ -83,6 +87,8 @@ pub fn act(order: &Order, host: &mut dyn Host) -> Result<(), Trouble> {
         Task::LinkLia { installation, .. } => configure::act_lia(installation, host),
         Task::ConnectGateway { mdms, trusts_any } => configure::act_gateway(mdms, *trusts_any, host),
         Task::ConsumeVolumes(consume) => volumes::act(consume, &order.secrets, host),
+        Task::MesosVolumes(wanted) => mesos::act(&order.id, wanted, host),
+        Task::MesosPutBack => mesos::act_put_back(host),
         Task::RenewAgent { artefact } => renew::act(order, artefact, host),
         Task::Preflight(_) | Task::JudgeDisks { .. } | Task::Unknown => Ok(()),
     }

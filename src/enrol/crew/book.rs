@@ -28,15 +28,19 @@ pub(super) struct Heard {
     pub(super) over: Vec<Finished>,
 }
 
-/// Takes in what an agent says.
-pub(super) fn hear(before: Option<&Member>, node: &NodeName, report: Report, now: Timestamp) -> Heard {
+/// Takes in what an agent says. One that has heard of a later epoch than `ours`, or that obeyed somebody while nothing is
+/// known of it here, is another controller's.
+pub(super) fn hear(before: Option<&Member>, node: &NodeName, report: Report, ours: u64, now: Timestamp) -> Heard {
     let mut member = before.cloned().unwrap_or_else(|| Member::new(node.clone()));
+    let is_known = before.is_some_and(|before| before.facts.is_some() || before.order.is_some());
+    member.stranger = member.stranger || report.epoch > ours || (!is_known && report.epoch > 0);
     member.facts = Some(facts(&report, now));
     member.host = report.host;
     member.release = report.release;
     member.program = report.program;
     member.working_on = report.working_on;
     member.out_of_work = report.out_of_work;
+    member.papers_problem = report.papers_problem;
     for finished in &report.finished {
         if member.outcome(&finished.id).is_none() {
             member.outcomes.push(finished.clone());
@@ -74,6 +78,10 @@ pub(super) enum Asked {
 /// Whether a node takes an order.
 pub(super) fn ask(before: Option<&Member>, node: &NodeName, order: &Order) -> Result<Asked, NotTaken> {
     let mut member = before.cloned().unwrap_or_else(|| Member::new(node.clone()));
+    if member.stranger {
+        let theirs = member.facts.as_ref().map_or(0, |facts| facts.epoch);
+        return Err(NotTaken::Stranger { node: node.clone(), theirs });
+    }
     if let Some(finished) = member.outcome(&order.id) {
         return Ok(Asked::Over(finished.clone()));
     }
@@ -99,6 +107,19 @@ pub(super) fn ask(before: Option<&Member>, node: &NodeName, order: &Order) -> Re
     member.order = Some(Order { secrets: Default::default(), ..order.clone() });
     fit(&mut member);
     Ok(Asked::LayOut(Box::new(member)))
+}
+
+/// Takes all over: the members as they are then, those that changed, and the highest epoch that was heard of.
+pub(super) fn adopt(before: &Members) -> (Members, Vec<NodeName>, u64) {
+    let mut next = before.clone();
+    let mut nodes = Vec::new();
+    for (node, member) in before.iter().filter(|(_, member)| member.stranger) {
+        next.insert(node.clone(), Arc::new(Member { stranger: false, ..(**member).clone() }));
+        nodes.push(node.clone());
+    }
+    let epochs = before.values().filter_map(|member| Some(member.facts.as_ref()?.epoch));
+    let highest = epochs.max().unwrap_or(0);
+    (next, nodes, highest)
 }
 
 /// Takes an order back; nothing when it is not laid out.

@@ -30,6 +30,7 @@ pub use steward::Steward;
 use crate::model::id::NodeName;
 use crate::model::node::NodeFacts;
 use crate::model::order::{Finished, HostReport, Order, OrderId};
+use crate::store::Desk;
 
 /// What is known of a node's agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,9 @@ pub struct Member {
     /// Why it takes no orders, when it takes none.
     #[serde(default)]
     pub out_of_work: Option<String>,
+    /// Why its certificate could not be renewed, when it could not.
+    #[serde(default)]
+    pub papers_problem: Option<String>,
     /// The order that is laid out for it and has no outcome; its secrets are taken out.
     #[serde(default)]
     pub order: Option<Order>,
@@ -62,6 +66,9 @@ pub struct Member {
     /// What came of its last orders, the newest last.
     #[serde(default)]
     pub outcomes: Vec<Finished>,
+    /// Whether its agent obeyed a controller of which nothing is known here, and no person has adopted it.
+    #[serde(default)]
+    pub stranger: bool,
 }
 
 impl Member {
@@ -75,9 +82,11 @@ impl Member {
             program: String::new(),
             working_on: None,
             out_of_work: None,
+            papers_problem: None,
             order: None,
             has_secrets: false,
             outcomes: Vec::new(),
+            stranger: false,
         }
     }
 
@@ -100,6 +109,10 @@ pub enum NotTaken {
     Reused { node: NodeName, id: OrderId },
     #[error("the order for {node} could not be written down, and is not given: {why}")]
     NotStored { node: NodeName, why: String },
+    #[error(
+        "{node} obeys another controller: it has heard of epoch {theirs}, and this one knows nothing of that; `sio adopt` takes it over"
+    )]
+    Stranger { node: NodeName, theirs: u64 },
     #[error("the controller ends")]
     Ending,
 }
@@ -110,6 +123,16 @@ enum Ask {
     LayOut { node: NodeName, order: Box<Order>, taken: oneshot::Sender<Result<Pending, NotTaken>> },
     TakeBack { node: NodeName, id: OrderId, done: oneshot::Sender<Result<bool, NotTaken>> },
     Word { node: NodeName },
+    Adopt { done: oneshot::Sender<Result<Adopted, NotTaken>> },
+}
+
+/// What a person's yes to agents of another controller led to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopted {
+    /// The nodes that are ours from now on.
+    pub nodes: Vec<NodeName>,
+    /// The epoch under which they are given orders.
+    pub epoch: u64,
 }
 
 /// The way to all agents. Cloning it costs nothing.
@@ -117,7 +140,7 @@ enum Ask {
 pub struct Crew {
     asks: mpsc::Sender<Ask>,
     members: watch::Receiver<Arc<Members>>,
-    epoch: u64,
+    desk: Desk,
 }
 
 /// An order that is laid out, or over already.
@@ -146,8 +169,18 @@ impl Crew {
     }
 
     /// The epoch that orders carry while this controller leads.
-    pub const fn epoch(&self) -> u64 {
-        self.epoch
+    pub fn epoch(&self) -> u64 {
+        self.desk.epoch()
+    }
+
+    /// Takes over every agent that obeys another controller: orders are given under an epoch beyond all that were heard of.
+    ///
+    /// # Errors
+    /// It could not be written down; nothing has changed.
+    pub async fn adopt(&self) -> Result<Adopted, NotTaken> {
+        let (done, answer) = oneshot::channel();
+        self.asks.send(Ask::Adopt { done }).await.map_err(|_| NotTaken::Ending)?;
+        answer.await.unwrap_or(Err(NotTaken::Ending))
     }
 
     /// Lays an order out; when this returns, the order is durable. An id that

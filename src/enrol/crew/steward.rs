@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::book::{self, Asked};
-use super::{Ask, Crew, Member, Members, NotTaken, Pending};
+use super::{Adopted, Ask, Crew, Member, Members, NotTaken, Pending};
 use crate::clock;
 use crate::enrol::desk::{Orderer, Said};
 use crate::model::id::NodeName;
 use crate::model::order::{Finished, Order, OrderId};
-use crate::store::{Batch, Desk, Key, State, StoreError};
+use crate::store::{Batch, Desk, Epoch, Key, State, StoreError};
 
 /// Where members are kept.
 const FOLDER: &str = "crew";
@@ -52,13 +52,13 @@ impl Steward {
         }
         for member in members.values() {
             // One that needs its secrets waits until it is asked for again: they are nowhere stored.
-            if let Some(order) = member.order.as_ref().filter(|_| !member.has_secrets) {
+            if let Some(order) = member.order.as_ref().filter(|_| !member.has_secrets && !member.stranger) {
                 orderer.order(member.node.as_str(), order.clone());
             }
         }
         let published = watch::Sender::new(Arc::new(members.clone()));
         let (sender, asks) = mpsc::channel(WAITING);
-        let crew = Crew { asks: sender, members: published.subscribe(), epoch: state.epoch.0 };
+        let crew = Crew { asks: sender, members: published.subscribe(), desk: desk.clone() };
         (Self { orderer, desk, asks, members, published, waiting: BTreeMap::new() }, crew)
     }
 
@@ -82,6 +82,10 @@ impl Steward {
                         let answer = self.lay_out(&node, *order).await?;
                         // Who asked may be gone; the order stays all the same.
                         let _ = taken.send(answer);
+                    }
+                    Some(Ask::Adopt { done }) => {
+                        let answer = self.adopt().await?;
+                        let _ = done.send(answer);
                     }
                     Some(Ask::Word { node }) => self.orderer.want_word(node.as_str()),
                     Some(Ask::TakeBack { node, id, done }) => {
@@ -111,7 +115,11 @@ impl Steward {
         let (mut news, mut answers) = (BTreeSet::new(), Vec::new());
         for Said { node, report, acknowledge } in all {
             let node = NodeName::new(&node);
-            let heard = book::hear(next.get(&node).map(|member| &**member), &node, report, now);
+            let heard = book::hear(next.get(&node).map(|member| &**member), &node, report, self.desk.epoch(), now);
+            if heard.member.stranger && next.get(&node).is_none_or(|before| !before.stranger) {
+                let epoch = heard.member.facts.as_ref().map_or(0, |facts| facts.epoch);
+                warn!(%node, epoch, "the agent obeys another controller, and gets no orders until a person says `sio adopt`");
+            }
             if heard.is_news {
                 news.insert(node.clone());
             }
@@ -171,6 +179,27 @@ impl Steward {
         // Again where it is there already: after a restart its secrets are only in this one.
         self.orderer.order(node.as_str(), order);
         Ok(Ok(pending))
+    }
+
+    /// Takes over all agents that obey others.
+    async fn adopt(&mut self) -> Result<Result<Adopted, NotTaken>, StoreError> {
+        let (next, nodes, highest) = book::adopt(&self.members);
+        let not_stored = |error: StoreError| {
+            let node = nodes.first().cloned().unwrap_or_else(|| NodeName::new("-"));
+            NotTaken::NotStored { node, why: error.to_string() }
+        };
+        // First the epoch: without it they would refuse what they are told.
+        if highest >= self.desk.epoch()
+            && let Err(error) = self.desk.claim(Epoch(highest.saturating_add(1))).await
+        {
+            return if error.is_fatal() { Err(error) } else { Ok(Err(not_stored(error))) };
+        }
+        if let Err(error) = self.save(&next, &nodes.iter().cloned().collect()).await {
+            return if error.is_fatal() { Err(error) } else { Ok(Err(not_stored(error))) };
+        }
+        self.members = next;
+        self.published.send_replace(Arc::new(self.members.clone()));
+        Ok(Ok(Adopted { nodes, epoch: self.desk.epoch() }))
     }
 
     async fn take_back(&mut self, node: &NodeName, id: &OrderId) -> Result<Result<bool, NotTaken>, StoreError> {

@@ -38,6 +38,7 @@ fn report(working_on: Option<&str>, finished: &[&str]) -> Report {
         working_on: working_on.map(OrderId::new),
         finished: finished.iter().map(|id| done(id)).collect(),
         out_of_work: None,
+        papers_problem: None,
         host: None,
     }
 }
@@ -200,9 +201,9 @@ async fn what_could_not_be_written_down_is_neither_acknowledged_nor_laid_out() {
 
 #[test]
 fn a_mere_sign_of_life_is_no_news_and_a_record_never_outgrows_the_store() {
-    let first = book::hear(None, &node("n1"), report(None, &[]), at(0));
+    let first = book::hear(None, &node("n1"), report(None, &[]), 1, at(0));
     assert!(first.is_news);
-    let second = book::hear(Some(&first.member), &node("n1"), report(None, &[]), at(30));
+    let second = book::hear(Some(&first.member), &node("n1"), report(None, &[]), 1, at(30));
     assert!(!second.is_news);
     assert_eq!(second.member.facts.as_ref().unwrap().seen_at, at(30));
     let mut member = second.member;
@@ -210,13 +211,13 @@ fn a_mere_sign_of_life_is_no_news_and_a_record_never_outgrows_the_store() {
         let mut report = report(None, &[]);
         let found = (0..30).map(|disk| (format!("/dev/d{disk}"), "x".repeat(400))).collect();
         report.finished = vec![Finished { found, ..done(&format!("s{number}")) }];
-        member = book::hear(Some(&member), &node("n1"), report, at(number)).member;
+        member = book::hear(Some(&member), &node("n1"), report, 1, at(number)).member;
         assert!(book::entry(&member).unwrap().len() <= crate::store::MAX_VALUE);
     }
     assert!(member.outcome(&OrderId::new("s39")).is_some() && member.outcome(&OrderId::new("s1")).is_none());
     let mut report = report(None, &[]);
     report.finished = vec![Finished { found: [("a".to_owned(), "x".repeat(99_000))].into(), ..done("huge") }];
-    let heard = book::hear(Some(&member), &node("n1"), report, at(99));
+    let heard = book::hear(Some(&member), &node("n1"), report, 1, at(99));
     assert!(book::entry(&heard.member).unwrap().len() <= crate::store::MAX_VALUE);
     assert!(heard.member.outcome(&OrderId::new("huge")).is_some());
 }
@@ -230,9 +231,50 @@ fn an_agent_s_words_become_facts_and_unknown_ones_are_left_out() {
         running: ["sds".to_owned(), "warp".to_owned()].into(),
         ..HostReport::default()
     });
-    let facts = book::hear(None, &node("n1"), report, at(0)).member.facts.unwrap();
+    let facts = book::hear(None, &node("n1"), report, 1, at(0)).member.facts.unwrap();
     assert_eq!(facts.installed.keys().collect::<Vec<_>>(), [&Component::Sds]);
     assert_eq!(facts.running.into_iter().collect::<Vec<_>>(), [Component::Sds]);
     assert_eq!(facts.open_volumes, u32::MAX, "who cannot tell may have some");
     assert_eq!(facts.working.unwrap().to_string(), "run/1/2/3");
+}
+
+#[tokio::test]
+async fn an_agent_of_another_controller_is_given_nothing_until_a_person_takes_it_over() {
+    let disk = Disk::new();
+    let site = Site::start(&disk);
+    let theirs = Report { epoch: 7, ..report(None, &[]) };
+    site.counter.hand_in("n1", theirs.clone()).await.unwrap();
+    site.counter.hand_in("n2", report(None, &[])).await.unwrap();
+    let told = site.crew.lay_out(&node("n1"), order("a")).await.unwrap_err();
+    assert_eq!(told, NotTaken::Stranger { node: node("n1"), theirs: 7 });
+    assert!(site.crew.lay_out(&node("n2"), order("a")).await.is_ok(), "others go on");
+    site.end().await;
+
+    // It stays so over a restart, until somebody says yes.
+    let site = reopen(&disk).await;
+    assert!(site.crew.member(&node("n1")).unwrap().stranger);
+    let before = site.crew.epoch();
+    let adopted = site.crew.adopt().await.unwrap();
+    assert_eq!(adopted, Adopted { nodes: vec![node("n1")], epoch: 8 });
+    assert_eq!((before, site.crew.epoch()), (0, 8));
+    assert!(site.crew.lay_out(&node("n1"), order("a")).await.is_ok());
+    site.counter.hand_in("n1", theirs).await.unwrap();
+    assert!(!site.crew.member(&node("n1")).unwrap().stranger, "it is ours now");
+    site.end().await;
+    assert_eq!(reopen(&disk).await.crew.epoch(), 8, "the epoch is durable");
+}
+
+#[test]
+fn whoever_obeyed_somebody_while_nothing_is_known_of_it_is_a_stranger() {
+    let hear = |before: Option<&Member>, theirs: u64, ours: u64| {
+        let report = Report { epoch: theirs, ..report(None, &[]) };
+        book::hear(before, &node("n1"), report, ours, at(0)).member
+    };
+    assert!(!hear(None, 0, 1).stranger, "it never obeyed anybody");
+    // A store that is lost counts anew, so the same number is no proof.
+    let stranger = hear(None, 1, 1);
+    assert!(stranger.stranger && hear(Some(&stranger), 1, 1).stranger);
+    let known = hear(None, 0, 3);
+    assert!(!hear(Some(&known), 3, 3).stranger, "it obeys us");
+    assert!(hear(Some(&known), 4, 3).stranger, "somebody was there meanwhile");
 }

@@ -313,7 +313,7 @@ fn server(
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Attributes(problem) => f.write_str(problem),
+            Self::Attributes(problem) => write!(f, "has wrong attributes: {problem}"),
             Self::Domains(domains) => {
                 let names = domains.join(", ");
                 write!(f, "provides to the domains {names}, but one server serves one domain; keep one of them")

@@ -50,6 +50,9 @@ fn refusal(offer: &Offer, known: Known<'_>, wanted: &Wanted, now: Timestamp) -> 
     if !wanted.rollout {
         return Some(Refusal::NothingWanted);
     }
+    if let Some(task) = known.of_another_life {
+        return Some(Refusal::OfAnotherLife { task: task.clone() });
+    }
     if let Some(other) = known.namesake.filter(|other| !gives_way(&other.phase)) {
         return Some(Refusal::NameTaken { task: other.task.clone() });
     }

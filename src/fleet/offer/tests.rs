@@ -88,7 +88,7 @@ fn a_task_that_lives_or_is_in_doubt_is_never_doubled() {
         (Some("TASK_LOST"), "accepted"),
     ] {
         let task = task(state);
-        assert_eq!(reason(&offer(), Known { here: Some(&task), namesake: None }), expected, "{state:?}");
+        assert_eq!(reason(&offer(), Known { here: Some(&task), ..Known::default() }), expected, "{state:?}");
     }
 }
 
@@ -97,7 +97,7 @@ fn a_failed_launch_waits_for_its_time() {
     let mut task = task(Some("TASK_FAILED"));
     for (retry_at, expected) in [(at(1), "waits_after_failure"), (at(0), "accepted")] {
         task.retry_at = Some(retry_at);
-        assert_eq!(reason(&offer(), Known { here: Some(&task), namesake: None }), expected);
+        assert_eq!(reason(&offer(), Known { here: Some(&task), ..Known::default() }), expected);
     }
 }
 
@@ -111,7 +111,7 @@ fn a_host_name_belongs_to_one_agent_until_that_one_is_gone() {
         (Some("TASK_GONE_BY_OPERATOR"), "accepted"),
     ] {
         let other = task(state);
-        assert_eq!(reason(&offer(), Known { here: None, namesake: Some(&other) }), expected, "{state:?}");
+        assert_eq!(reason(&offer(), Known { namesake: Some(&other), ..Known::default() }), expected, "{state:?}");
     }
 }
 
@@ -133,4 +133,11 @@ fn a_machine_that_goes_soon_gets_nothing_and_one_that_was_away_does() {
     ] {
         assert_eq!(reason(&away(start, span), Known::default()), expected, "{start} {span:?}");
     }
+}
+
+#[test]
+fn no_task_is_started_beside_one_of_a_life_that_is_lost() {
+    let theirs = TaskId::new("sio-old-1");
+    let known = Known { of_another_life: Some(&theirs), ..Known::default() };
+    assert_eq!(reason(&offer(), known), "of_another_life");
 }

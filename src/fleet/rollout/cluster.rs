@@ -110,7 +110,8 @@ pub struct Peer<'a> {
 impl Peer<'_> {
     fn is_heard(&self, now: Timestamp) -> bool {
         self.member.is_some_and(|member| {
-            member.out_of_work.is_none() && member.facts.as_ref().is_some_and(|facts| !is_silent(facts.seen_at, now))
+            let is_ours = member.out_of_work.is_none() && !member.stranger;
+            is_ours && member.facts.as_ref().is_some_and(|facts| !is_silent(facts.seen_at, now))
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::consume;
 use super::record::{Checked, DISKS, Failures, Judged, Open, ROWS, Record};
 use super::steps::{Step, StepName, about, digest};
 use crate::backoff::Backoff;
@@ -68,6 +69,10 @@ pub struct View<'a> {
     pub can_add: Result<(), Why>,
     /// What the MDM does not show of it.
     pub not_shown: Vec<Why>,
+    /// What it shall have so that its tasks get volumes, or why they get none; none: nobody wants any there.
+    pub volumes: Option<Result<consume::Wanted, Why>>,
+    /// How the leading master has its Mesos agent; none: no master was heard lately.
+    pub at_master: Option<consume::AtMaster>,
 }
 
 /// What is done for a node.
@@ -117,7 +122,14 @@ pub struct Decision {
 pub fn decide(before: &Record, view: &View<'_>) -> Decision {
     let mut record = before.clone();
     let settled = settle(&mut record, view);
-    let (phase, mut why, act) = next(&mut record, view);
+    consume::forget(&mut record);
+    consume::look(&mut record, view);
+    let (phase, mut why, act) = if is_news(before, &record) {
+        // What the node shall be was said without knowing of these disks: it is said anew first.
+        (record.phase.clone(), vec![Why::InStep { step: StepName::JudgeDisks.as_str().into() }], None)
+    } else {
+        next(&mut record, view)
+    };
     record.enter(phase, view.now);
     why.extend(view.notes.iter().cloned());
     if record.phase != NodePhase::Ready {
@@ -131,6 +143,12 @@ pub fn decide(before: &Record, view: &View<'_>) -> Decision {
         record.open = Some(Open { id, step: *step, at: view.now, about });
     }
     Decision { record, act, why, settled }
+}
+
+/// Whether other disks are known of a node than before.
+pub(super) fn is_news(before: &Record, after: &Record) -> bool {
+    let disks = |record: &Record| record.judged.as_ref().map(|judged| judged.disks.clone());
+    disks(before) != disks(after)
 }
 
 /// What came of additions for a node.
@@ -151,7 +169,8 @@ const ADD: &str = "add";
 
 /// A person lets a node be tried again now.
 pub fn retried(before: &Record) -> Record {
-    Record { failures: None, ..before.clone() }
+    let flags = before.flags.clone().filter(|flags| !flags.state.is_open());
+    Record { failures: None, flags, ..before.clone() }
 }
 
 /// Takes in what came of the open order.
@@ -184,7 +203,14 @@ fn settle(record: &mut Record, view: &View<'_>) -> Option<Settled> {
             Outcome::Failed { why } | Outcome::Refused { why } => why.as_str(),
             Outcome::Done | Outcome::AlreadySo | Outcome::Unknown => "its agent said what this release does not know",
         };
-        fail(record, open.step.as_str(), because, view.now, view.random);
+        let is_begun = !matches!(finished.outcome, Outcome::Refused { .. });
+        if open.step == StepName::MesosVolumes {
+            consume::failed(record, because, is_begun);
+        }
+        // What was begun is put back first.
+        if open.step != StepName::MesosVolumes || !is_begun {
+            fail(record, open.step.as_str(), because, view.now, view.random);
+        }
     }
     let took = (view.now - open.at).to_std().unwrap_or_default();
     Some(Settled { step: open.step, is_good, took })
@@ -197,6 +223,8 @@ fn done(record: &mut Record, open: &Open, finished: &Finished, view: &View<'_>) 
         let mut disks: Vec<Disk> = finished.found.values().filter_map(|text| serde_json::from_str(text).ok()).collect();
         disks.truncate(DISKS);
         record.judged = Some(Judged { at: view.now, disks });
+    } else if let StepName::ConsumeVolumes | StepName::MesosVolumes | StepName::MesosPutBack = open.step {
+        consume::done(record, open.step, finished.outcome == Outcome::Done, view);
     } else if let Ok(steps) = &view.steps
         && *record.goal == *digest(steps)
         && steps.get(record.done).is_some_and(|step| step.name == open.step)
@@ -247,7 +275,7 @@ fn preflight_due<'a>(record: &Record, view: &'a View<'_>) -> Option<&'a Prefligh
 }
 
 /// The phase, what holds, and what is done.
-type Next = (NodePhase, Vec<Why>, Option<Act>);
+pub(super) type Next = (NodePhase, Vec<Why>, Option<Act>);
 
 fn next(record: &mut Record, view: &View<'_>) -> Next {
     let Some((member, facts)) = view.member.and_then(|member| Some((member, member.facts.as_ref()?))) else {
@@ -280,6 +308,9 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
     if is_silent {
         return (NodePhase::Lost, silent(), None);
     }
+    if member.stranger {
+        return (NodePhase::Wanted, vec![Why::Stranger { epoch: facts.epoch }], None);
+    }
     if let Some(because) = &member.out_of_work {
         return stuck(vec![Why::OutOfWork { because: because.as_str().into() }]);
     }
@@ -305,6 +336,11 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
     let laid = member.order.as_ref().map(|order| &order.id);
     if let Some(with) = laid.or(member.working_on.as_ref()) {
         return (record.phase.clone(), vec![Why::Busy { with: with.as_str().into() }], None);
+    }
+    // Nobody is asked for what only undoes.
+    if let Some(act) = consume::back(record) {
+        let step = StepName::MesosPutBack;
+        return (during(record, step), vec![Why::InStep { step: step.as_str().into() }], Some(act));
     }
     if let Some(asked) = preflight_due(record, view) {
         return look(record, StepName::Preflight, Task::Preflight(asked.clone()));
@@ -349,7 +385,7 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
 }
 
 /// Everything on the node is done; the MDM's side.
-fn join(record: &Record, view: &View<'_>, age: Duration) -> Next {
+fn join(record: &mut Record, view: &View<'_>, age: Duration) -> Next {
     let additions = match &view.additions {
         Ok(additions) => additions,
         // Nothing is concluded from a system that does not answer.
@@ -377,7 +413,7 @@ fn join(record: &Record, view: &View<'_>, age: Duration) -> Next {
         return (NodePhase::Joining, vec![why], Some(Act::Add));
     }
     if view.not_shown.is_empty() {
-        (NodePhase::Ready, Vec::new(), None)
+        consume::next(record, view)
     } else {
         (NodePhase::Joining, view.not_shown.clone(), None)
     }
@@ -438,7 +474,9 @@ fn failed(failures: &Failures) -> Next {
 fn lacks(member: &Member, steps: &[Step]) -> bool {
     let Some(host) = &member.host else { return false };
     steps.iter().any(|step| match &step.task {
-        Task::Install(install) => !host.installed.contains_key(install.component.as_str()),
+        Task::Install(install) | Task::InstallBare { install, .. } => {
+            !host.installed.contains_key(install.component.as_str())
+        }
         _ => false,
     })
 }

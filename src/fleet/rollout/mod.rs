@@ -9,7 +9,7 @@
 //! Nodes proceed on their own: none waits for another. [`decide`] says for one
 //! node what is next, from what its agent tells, what the MDM shows and what
 //! is written down of it; [`steps`] says what its agent shall make so, and in
-//! which order; [`add`] brings what the MDM lacks to it; `run` is the loop.
+//! which order; [`consume`] what follows so that tasks get volumes; [`add`] brings what the MDM lacks to it; `run` is the loop.
 //! [`cluster`] does the same for the MDM cluster of a system that shall have one,
 //! and [`lost`] says whether a member may be replaced.
 //!
@@ -18,6 +18,7 @@
 
 pub mod add;
 pub mod cluster;
+pub mod consume;
 pub mod decide;
 pub mod lost;
 pub mod record;

@@ -27,6 +27,9 @@ pub struct Source {
     pub address: Option<Box<str>>,
     /// Its attributes.
     pub attributes: BTreeMap<Box<str>, Box<str>>,
+    /// Another machine of its name.
+    #[serde(default)]
+    pub twin: Option<Box<str>>,
 }
 
 /// How its agent judged its disks.
@@ -76,6 +79,51 @@ pub struct Failures {
     pub retry_at: Option<Timestamp>,
 }
 
+/// How many steps of a list are done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The hash of the steps.
+    pub goal: Box<str>,
+    /// Those that are done.
+    pub done: usize,
+}
+
+/// How a Mesos agent stands to flags that it shall have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flags {
+    /// The hash of what was ordered.
+    pub about: Box<str>,
+    /// How it stands.
+    #[serde(flatten)]
+    pub state: FlagState,
+}
+
+/// How far an agent is that gets flags. Moments of registration are of the master's clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+#[allow(missing_docs)]
+pub enum FlagState {
+    /// It is ordered to take them; when it had registered before.
+    Ordered { registered: Option<Timestamp> },
+    /// It had them already.
+    Same,
+    /// It was started with them; the master has not told yet that it registered again.
+    Tried { registered: Option<Timestamp>, at: Timestamp },
+    /// It registered again.
+    Proven,
+    /// It did not come back, and what it had before shall be put back.
+    Failed { because: Box<str> },
+    /// It has what it had before.
+    Back,
+}
+
+impl FlagState {
+    /// Whether it is on its way, or a person is needed.
+    pub const fn is_open(&self) -> bool {
+        !matches!(self, Self::Same | Self::Proven)
+    }
+}
+
 /// All that is written down of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -103,6 +151,12 @@ pub struct Record {
     /// Steps of the goal that are done.
     #[serde(default)]
     pub done: usize,
+    /// How far its tasks get volumes, once it is joined.
+    #[serde(default)]
+    pub volumes: Progress,
+    /// How its Mesos agent stands to the flags that volumes need; none: it was not told of any.
+    #[serde(default)]
+    pub flags: Option<Flags>,
     /// The order that is not settled.
     #[serde(default)]
     pub open: Option<Open>,
@@ -125,6 +179,8 @@ impl Record {
             preflight: None,
             goal: "".into(),
             done: 0,
+            volumes: Progress::default(),
+            flags: None,
             open: None,
             failures: None,
         }

@@ -8,31 +8,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::add::{Results, Wish, add};
 use super::cluster::{ClusterRecord, Newest};
-use super::decide::{Act, added, retried};
-use super::record::{Record, Source};
-use super::steps::{StepName, Wanted};
+use super::decide::{Act, added, is_news, retried};
+use super::record::{FlagState, Flags, Record, Source};
+use super::steps::{Package, StepName, Wanted};
 use super::view;
 use crate::clock;
 use crate::config::rollout::Rollout as Topology;
-use crate::config::{Mode, Secret, StaticNode};
+use crate::config::{Mode, Secret, StaticNode, System};
 use crate::enrol::crew::{Crew, NotTaken};
 use crate::fleet::desired::Desired;
+use crate::fleet::volumes::Programs;
 use crate::gateway::Gateway;
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, SystemId};
 use crate::model::lifecycle::Lifecycle;
 use crate::model::mdm::Change;
 use crate::model::node::NodePhase;
-use crate::model::order::{Artefact, Component, Order, OrderId, Secrets, Task};
+use crate::model::order::{Component, Order, OrderId};
 use crate::model::rollout::{Approved, NodeRollout, RolloutOrder, RolloutStatus};
 use crate::model::unit::Timestamp;
+use crate::model::workload::Workloads;
 use crate::store::{Batch, Desk, Key, State, StoreError};
 use crate::watches::Gallery;
 
@@ -54,7 +56,7 @@ const BYTES: usize = 400 * 1024;
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Chooses the package of a component for a node.
-pub type ChoosePackage = Arc<dyn Fn(&Wanted<'_>, Component) -> Result<Artefact, String> + Send + Sync>;
+pub type ChoosePackage = Arc<dyn Fn(&Wanted<'_>, Component) -> Result<Package, String> + Send + Sync>;
 /// Told of every step that ended, whether it is so, and how long it took; must be cheap.
 pub type OnSettled = Arc<dyn Fn(&str, bool, Duration) + Send + Sync>;
 
@@ -66,6 +68,8 @@ pub struct Part {
     pub gateway: Option<Arc<Gateway>>,
     /// The password of the MDM's administrator; none: it is not ours to know.
     pub admin: Option<Secret>,
+    /// The system as it is configured.
+    pub system: System,
 }
 
 /// What the rollout is started with.
@@ -82,6 +86,8 @@ pub struct Settings {
     pub choose: ChoosePackage,
     /// Chooses the release of an MDM cluster that is made.
     pub newest: Arc<Newest>,
+    /// What there is by which tasks get volumes.
+    pub programs: Programs,
     /// Counts steps.
     pub on_settled: OnSettled,
 }
@@ -92,6 +98,8 @@ pub struct Watched {
     pub crew: Crew,
     /// The framework at Mesos; none without Mesos.
     pub framework: Option<watch::Receiver<Arc<FrameworkStatus>>>,
+    /// What runs at Mesos, and by what it is asked for sooner; none without Mesos.
+    pub census: Option<(watch::Receiver<Arc<Workloads>>, Arc<Notify>)>,
     /// The systems.
     pub gallery: Gallery,
     /// The work on systems, which nodes are left to while they are in it.
@@ -130,6 +138,8 @@ pub struct Rollout {
     laying: BTreeSet<NodeName>,
     adding: BTreeMap<SystemId, BTreeSet<NodeName>>,
     begun: JoinSet<Came>,
+    /// What was decided is to be decided anew at once.
+    again: bool,
 }
 
 impl Rollout {
@@ -178,6 +188,7 @@ impl Rollout {
             laying: BTreeSet::new(),
             adding: BTreeMap::new(),
             begun: JoinSet::new(),
+            again: false,
         };
         (rollout, handles)
     }
@@ -203,6 +214,9 @@ impl Rollout {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(rest) => {}
+            }
+            if std::mem::take(&mut self.again) {
+                continue;
             }
             let framework_changed = async {
                 match &mut framework {
@@ -235,7 +249,7 @@ impl Rollout {
         let members = Arc::clone(&self.watched.crew.members().borrow());
         let framework = self.watched.framework.as_ref().map(|framework| Arc::clone(&framework.borrow()));
         let mut changed = self.take_in(framework.as_deref(), now);
-        let mut errands = self.without_secrets(&members);
+        let mut errands = Vec::new();
         let mut take_back = Vec::new();
         let (mut acts, mut adds) = (Vec::new(), Vec::new());
         let mut status = RolloutStatus::default();
@@ -256,6 +270,7 @@ impl Rollout {
                 take_back.extend(decision.take_back);
             }
             for (record, act) in turned.decided {
+                self.again |= self.records.get(&record.node).is_some_and(|before| is_news(before, &record));
                 tell(self.records.get(&record.node), &record, turned.nodes.get(&record.node));
                 if self.records.get(&record.node) != Some(&record) {
                     changed.insert(record.node.clone());
@@ -271,6 +286,9 @@ impl Rollout {
         for (record, act) in acts {
             self.begin(&record, act);
         }
+        for (node, order) in self.without_secrets(&members) {
+            self.lay_out(node, order);
+        }
         for (node, order) in errands {
             if order.task.name() != Change::Look.name() {
                 info!(%node, step = order.task.name(), order = %order.id, "a step for the MDM cluster is ordered");
@@ -281,6 +299,7 @@ impl Rollout {
         for (node, id) in take_back {
             self.take_back(node, id);
         }
+        self.ask_for_census();
         for (system, nodes, wished) in adds {
             self.begin_adding(&system, nodes, wished);
         }
@@ -288,6 +307,27 @@ impl Rollout {
             self.published.send_replace(Arc::new(status));
         }
         Ok(())
+    }
+
+    /// Who waits for the master's word on an agent asks for it sooner.
+    fn ask_for_census(&self) {
+        let Some((census, nudge)) = &self.watched.census else { return };
+        let is_waited_for = {
+            let census = census.borrow();
+            let gives = |record: &&Record| {
+                let part = self.settings.parts.get(&record.system);
+                part.is_some_and(|part| part.system.volumes.is_some())
+            };
+            self.records.values().filter(gives).any(|record| match (&record.flags, &record.source.agent) {
+                (Some(Flags { state: FlagState::Tried { .. }, .. }), _) => true,
+                // One that has just come.
+                (None, Some(agent)) => record.phase == NodePhase::Ready && !census.agents.contains_key(agent),
+                _ => false,
+            })
+        };
+        if is_waited_for {
+            nudge.notify_one();
+        }
     }
 
     /// Takes in nodes that were not seen before, and where they are now.
@@ -323,7 +363,10 @@ impl Rollout {
                     }
                     _ => info!(%node, step = step.as_str(), order = %open.id, "a step is ordered"),
                 }
-                let order = order(open.id.clone(), step, task, self.watched.crew.epoch(), open.at);
+                let secrets = self.secrets(&record.system, &task);
+                let (id, epoch, expires) = (open.id.clone(), self.watched.crew.epoch(), open.at + EXPIRES);
+                let order = Order { id, epoch, expires, within_s: step.within_s(), task, secrets };
+                self.told.insert(order.id.clone());
                 self.lay_out(node, order);
             }
             Act::TakeBack { id } => self.take_back(node, id),
@@ -446,7 +489,8 @@ impl Rollout {
                 };
                 let mut cluster = self.clusters.get(&before.system).cloned();
                 let failed = cluster.as_mut().and_then(|cluster| cluster.failures.remove(&node));
-                if before.failures.is_none() && failed.is_none() {
+                let is_stuck = before.flags.as_ref().is_some_and(|flags| flags.state.is_open());
+                if before.failures.is_none() && failed.is_none() && !is_stuck {
                     return Ok(Err(format!("no step of {node} has failed")));
                 }
                 let (after, system) = (retried(before), before.system.clone());
@@ -518,8 +562,4 @@ fn in_doubt(source: &Source, systems: &BTreeSet<SystemId>, rolled: &BTreeSet<Sys
         Some(named) if systems.contains(&SystemId::new(named)) => None,
         _ => rolled.first().cloned(),
     }
-}
-
-fn order(id: OrderId, step: StepName, task: Task, epoch: u64, at: Timestamp) -> Order {
-    Order { id, epoch, expires: at + EXPIRES, within_s: step.within_s(), task, secrets: Secrets::default() }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::model::cluster::{MdmCluster, MdmRole};
+use crate::model::command::{self, Command};
 use crate::model::order::{Artefact, Component, Install, Preflight, Task};
 use crate::model::rollout::Why;
 use crate::model::state::MdmStatus;
@@ -24,6 +25,9 @@ pub enum StepName {
     InstallSds,
     InstallSdc,
     ConnectSdc,
+    ConsumeVolumes,
+    MesosVolumes,
+    MesosPutBack,
     /// A step of another release.
     #[serde(other)]
     Other,
@@ -40,6 +44,9 @@ impl StepName {
             Self::InstallSds => "install_sds",
             Self::InstallSdc => "install_sdc",
             Self::ConnectSdc => "connect_sdc",
+            Self::ConsumeVolumes => "consume_volumes",
+            Self::MesosVolumes => "mesos_volumes",
+            Self::MesosPutBack => "mesos_put_back",
             Self::Other => "other",
         }
     }
@@ -51,7 +58,9 @@ impl StepName {
             Self::Preflight | Self::JudgeDisks => 120,
             Self::Stage => 15 * 60,
             Self::Prerequisites | Self::InstallSds | Self::InstallSdc => 30 * 60,
-            Self::ConnectSdc | Self::Other => 5 * 60,
+            Self::ConnectSdc | Self::ConsumeVolumes | Self::Other => 5 * 60,
+            // While it lasts the Mesos agent may be down, and after a minute or so the master gives it up.
+            Self::MesosVolumes | Self::MesosPutBack => 60,
         }
     }
 }
@@ -76,8 +85,17 @@ pub struct Wanted<'a> {
     pub pinned: Option<&'a str>,
 }
 
+/// A file by which a component comes to a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Package {
+    /// The file.
+    pub artefact: Artefact,
+    /// Whether it is a bundle of plain files, for a host without a package manager.
+    pub is_bare: bool,
+}
+
 /// Chooses the package of a component. The error says why there is none.
-pub type Choose<'a> = &'a dyn Fn(&Wanted<'_>, Component) -> Result<Artefact, String>;
+pub type Choose<'a> = &'a dyn Fn(&Wanted<'_>, Component) -> Result<Package, String>;
 
 /// What a node is to be.
 #[derive(Clone, Debug)]
@@ -92,6 +110,8 @@ pub struct Goal<'a> {
     pub generation: Generation,
     /// Where the MDM's managers are.
     pub managers: &'a [IpAddr],
+    /// Words of commands that were never seen in use and that a person has accepted.
+    pub accept: &'a BTreeSet<String>,
 }
 
 /// The steps, or everything that stands against them.
@@ -102,35 +122,58 @@ pub fn steps(goal: &Goal<'_>, choose: Choose<'_>) -> Result<Vec<Step>, Vec<Why>>
     }
     let components: Vec<Component> =
         if goal.serves { vec![Component::Sds, Component::Sdc] } else { vec![Component::Sdc] };
-    let mut packages = Vec::new();
+    let mut packages: Vec<(Component, Package)> = Vec::new();
     for component in &components {
         // Another version of what serves is the business of an upgrade, with its gates and a maintenance around it.
         if let Some(version) = only(goal.installed.get(component.as_str())) {
             let same = Wanted { pinned: Some(version), ..goal.wanted };
-            packages.extend(choose(&same, *component).ok().map(|artefact| (*component, artefact)));
+            packages.extend(choose(&same, *component).ok().map(|package| (*component, package)));
             continue;
         }
         match choose(&goal.wanted, *component) {
-            Ok(artefact) => packages.push((*component, artefact)),
+            Ok(package) => {
+                if let Err(because) = unproven(&package, *component, goal) {
+                    against.push(Why::Unfit { because: because.into() });
+                }
+                packages.push((*component, package));
+            }
             Err(because) => against.push(Why::NoPackage { because: because.into() }),
         }
     }
     if !against.is_empty() {
         return Err(against);
     }
-    let artefacts = packages.iter().map(|(_, artefact)| artefact.clone()).collect();
-    let mut steps = vec![
-        Step { name: StepName::Stage, task: Task::Stage { artefacts } },
-        Step { name: StepName::Prerequisites, task: Task::Prerequisites { components, generation: goal.generation } },
-    ];
-    for (component, artefact) in packages {
+    let artefacts = packages.iter().map(|(_, package)| package.artefact.clone()).collect();
+    let mut steps = vec![Step { name: StepName::Stage, task: Task::Stage { artefacts } }];
+    // A host without a package manager has no packages to be installed before.
+    if packages.iter().any(|(_, package)| !package.is_bare) || packages.is_empty() {
+        let task = Task::Prerequisites { components, generation: goal.generation };
+        steps.push(Step { name: StepName::Prerequisites, task });
+    }
+    for (component, Package { artefact, is_bare }) in packages {
         let name = if component == Component::Sds { StepName::InstallSds } else { StepName::InstallSdc };
         let install = Install { component, artefact, mdms: goal.managers.to_vec() };
-        steps.push(Step { name, task: Task::Install(install) });
+        // What stands against it was told above.
+        let task = if is_bare { Task::InstallBare { install, accepted: true } } else { Task::Install(install) };
+        steps.push(Step { name, task });
     }
     let systems = vec![goal.managers.to_vec()];
     steps.push(Step { name: StepName::ConnectSdc, task: Task::ConnectSdc { systems } });
     Ok(steps)
+}
+
+/// Whether a bundle may go onto a host, as far as that was ever seen. The error is for people.
+fn unproven(package: &Package, component: Component, goal: &Goal<'_>) -> Result<(), String> {
+    let command = match component {
+        Component::Sds => Command::BareSds,
+        Component::Sdc => Command::BareSdc,
+        Component::Mdm | Component::Tb | Component::Lia | Component::Gateway => return Ok(()),
+    };
+    if !package.is_bare {
+        return Ok(());
+    }
+    command::may(command, goal.generation, goal.accept.contains(command.as_str()))
+        .map_err(|because| format!("{because}, in rollout.accept"))
 }
 
 /// The version, where there is one alone.
@@ -182,21 +225,23 @@ pub fn living(cluster: &MdmCluster) -> Vec<IpAddr> {
 mod tests {
     use super::*;
 
-    fn artefact(name: &str) -> Artefact {
-        Artefact { name: name.to_owned(), sha256: "00".to_owned(), size: 1, url: None }
+    fn package(name: &str) -> Package {
+        let artefact = Artefact { name: name.to_owned(), sha256: "00".to_owned(), size: 1, url: None };
+        Package { artefact, is_bare: false }
     }
 
+    static NONE: BTreeSet<String> = BTreeSet::new();
     static NOTHING: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
 
     fn goal(serves: bool, managers: &[IpAddr]) -> Goal<'_> {
         let wanted = Wanted { os: "ID=centos", mdm: "R3_6.1.2", pinned: None };
-        Goal { serves, wanted, installed: &NOTHING, generation: Generation::V3_5, managers }
+        Goal { serves, wanted, installed: &NOTHING, generation: Generation::V3_5, managers, accept: &NONE }
     }
 
     #[test]
     fn a_server_gets_both_packages_and_a_client_one_and_the_goal_tells_them_apart() {
         let managers = ["10.0.0.1".parse().unwrap()];
-        let choose = |_: &Wanted<'_>, component: Component| Ok(artefact(component.as_str()));
+        let choose = |_: &Wanted<'_>, component: Component| Ok(package(component.as_str()));
         let names = |serves| {
             let steps = steps(&goal(serves, &managers), &choose).unwrap();
             (steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join(" "), digest(&steps))
@@ -212,7 +257,7 @@ mod tests {
     fn everything_that_stands_against_it_is_told_at_once() {
         let choose = |_: &Wanted<'_>, component: Component| match component {
             Component::Sds => Err("no file for centos 7".to_owned()),
-            other => Ok(artefact(other.as_str())),
+            other => Ok(package(other.as_str())),
         };
         let against = steps(&goal(true, &[]), &choose).unwrap_err();
         assert_eq!(against, [Why::NoManagers, Why::NoPackage { because: "no file for centos 7".into() }]);
@@ -223,7 +268,7 @@ mod tests {
         let managers = ["10.0.0.1".parse().unwrap()];
         let choose = |wanted: &Wanted<'_>, component: Component| match wanted.pinned {
             Some("gone") => Err("no file of it".to_owned()),
-            pinned => Ok(artefact(&format!("{component} {}", pinned.unwrap_or("newest")))),
+            pinned => Ok(package(&format!("{component} {}", pinned.unwrap_or("newest")))),
         };
         let names = |installed: &[(&str, &[&str])]| {
             let versions = |all: &[&str]| all.iter().map(|version| (*version).to_owned()).collect();
@@ -239,5 +284,19 @@ mod tests {
         assert_eq!(names(&[("sds", &["3.5-1.1"])]), "sds 3.5-1.1, sdc newest");
         assert_eq!(names(&[("sds", &["gone"])]), "sdc newest");
         assert_eq!(names(&[("sds", &["half", "two versions"])]), "sds newest, sdc newest", "to be mended");
+    }
+
+    #[test]
+    fn a_host_without_a_package_manager_gets_bundles_once_a_person_accepted_them() {
+        let managers = ["10.0.0.1".parse().unwrap()];
+        let choose =
+            |_: &Wanted<'_>, component: Component| Ok(Package { is_bare: true, ..package(component.as_str()) });
+        let against = steps(&goal(true, &managers), &choose).unwrap_err();
+        assert!(against[0].to_string().contains("bare_sds was never seen"), "{against:?}");
+        assert!(against.iter().all(Why::needs_a_person) && against.len() == 2);
+        let accept = ["bare_sds", "bare_sdc"].map(str::to_owned).into();
+        let steps = steps(&Goal { accept: &accept, ..goal(true, &managers) }, &choose).unwrap();
+        let names: Vec<&str> = steps.iter().map(|step| step.task.name()).collect();
+        assert_eq!(names, ["stage", "install_bare", "install_bare", "connect_sdc"]);
     }
 }

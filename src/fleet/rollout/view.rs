@@ -16,7 +16,8 @@ use crate::model::snapshot::Snapshot;
 use crate::model::state::{Connection, DeviceState, Membership, SdsState};
 use crate::model::unit::Bytes;
 
-/// Every node that was seen, with where it came from.
+/// Every node that was seen, with where it came from. Two machines of one name are none of them to be touched: which of
+/// them an order would reach cannot be told.
 pub fn sources(
     status: Option<&FrameworkStatus>,
     static_nodes: &BTreeMap<NodeName, StaticNode>,
@@ -25,14 +26,31 @@ pub fn sources(
         agent: Some(seen.agent.clone()),
         address: seen.address.clone(),
         attributes: seen.attributes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect(),
+        twin: None,
     };
+    let mut seen: BTreeMap<NodeName, Vec<&SeenAgent>> = BTreeMap::new();
+    for agent in status.iter().flat_map(|status| status.agents.values()) {
+        seen.entry(NodeName::new(&agent.hostname)).or_default().push(agent);
+    }
     let mut all: BTreeMap<NodeName, Source> = BTreeMap::new();
-    for seen in status.iter().flat_map(|status| status.agents.values()) {
-        all.insert(NodeName::new(&seen.hostname), of(seen));
+    for (name, mut agents) in seen {
+        // A machine that is back under another id offers under that one.
+        agents.sort_by_key(|agent| agent.offered_at);
+        let Some(last) = agents.last() else { continue };
+        let other = agents.iter().find(|agent| agent.address != last.address);
+        let twin = other.map(|other| {
+            let at = other.address.as_deref().unwrap_or("an unknown address");
+            format!("the Mesos agent {} at {at}", other.agent).into()
+        });
+        all.insert(name, Source { twin, ..of(last) });
     }
     for (name, node) in static_nodes {
-        let source =
-            Source { agent: None, address: Some(node.address.to_string().into()), attributes: node.attributes.clone() };
+        let address: Box<str> = node.address.to_string().into();
+        let other = all.get(name).map(|other| {
+            let at = other.address.as_deref().unwrap_or("an unknown address");
+            format!("the Mesos agent at {at}, which is no part of fleet.static").into()
+        });
+        let source = Source { agent: None, address: Some(address), attributes: node.attributes.clone(), twin: other };
         all.insert(name.clone(), source);
     }
     all
@@ -176,4 +194,61 @@ pub fn of_node<'a>(node: &NodeName, server: &Server, additions: &'a [Addition]) 
         Addition::Server { node: of, .. } | Addition::Device { node: of, .. } => of == node,
     };
     additions.iter().filter(own).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::framework::Registration;
+    use crate::model::id::AgentId;
+    use crate::model::offer::Refusal;
+    use std::sync::Arc;
+
+    fn seen(agent: &str, hostname: &str, address: &str, second: i64) -> Arc<SeenAgent> {
+        Arc::new(SeenAgent {
+            agent: AgentId::new(agent),
+            hostname: hostname.into(),
+            address: Some(address.into()),
+            attributes: BTreeMap::new(),
+            cpus: 1.0,
+            mem: 1.0,
+            offered_at: crate::model::unit::Timestamp::from_timestamp(second, 0).unwrap(),
+            verdict: Verdict::Decline { reason: Refusal::NothingWanted },
+            because: None,
+            wanted_from: None,
+        })
+    }
+
+    fn status(agents: &[Arc<SeenAgent>]) -> FrameworkStatus {
+        FrameworkStatus {
+            cluster: "c".into(),
+            framework: None,
+            registration: Registration::Superseded,
+            mend: None,
+            is_suppressed: false,
+            unanswered: 0,
+            tasks: BTreeMap::new(),
+            agents: agents.iter().map(|seen| (seen.agent.clone(), Arc::clone(seen))).collect(),
+        }
+    }
+
+    #[test]
+    fn two_machines_of_one_name_are_told_from_one_that_is_back_under_another_id() {
+        let back = status(&[seen("S9", "n1", "10.0.0.1", 5), seen("S2", "n1", "10.0.0.1", 9)]);
+        let all = sources(Some(&back), &BTreeMap::new());
+        let one = &all[&NodeName::new("n1")];
+        assert_eq!((one.agent.as_ref(), one.twin.as_deref()), (Some(&AgentId::new("S2")), None), "the one that offers");
+        let twins = status(&[
+            seen("S1", "n1", "10.0.0.1", 5),
+            seen("S2", "n1", "10.0.0.2", 9),
+            seen("S3", "n2", "10.0.0.3", 9),
+        ]);
+        let all = sources(Some(&twins), &BTreeMap::new());
+        assert_eq!(all[&NodeName::new("n1")].twin.as_deref(), Some("the Mesos agent S1 at 10.0.0.1"));
+        assert_eq!(all[&NodeName::new("n2")].twin, None, "others go on");
+        let address = "10.0.0.9".parse().unwrap();
+        let fixed = [(NodeName::new("n2"), StaticNode { address, attributes: BTreeMap::new() })].into();
+        let twin = sources(Some(&twins), &fixed)[&NodeName::new("n2")].twin.clone().unwrap();
+        assert!(twin.contains("10.0.0.3") && twin.contains("fleet.static"), "{twin}");
+    }
 }

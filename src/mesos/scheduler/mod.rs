@@ -344,7 +344,8 @@ impl Scheduler {
         let mut declined: BTreeMap<Duration, Vec<OfferId>> = BTreeMap::new();
         let mut notices = Vec::new();
         for offer in offers {
-            let known = Known { here: self.tasks.get(&offer.agent), namesake: self.namesake(&offer) };
+            let known =
+                Known { here: self.tasks.get(&offer.agent), namesake: self.namesake(&offer), ..Known::default() };
             let verdict = (policy.judge)(&offer, known);
             match &verdict {
                 Verdict::Decline { reason } => {

@@ -81,6 +81,20 @@ pub(super) fn families() -> Vec<Family> {
             "agents' endpoint",
             Rule::Registry,
         ),
+        none.gauge(
+            "scaleio_framework_agent_renewal_failed",
+            &["node", "what"],
+            "1 for an agent whose program or certificate (label what) could not be renewed at the last try.",
+            "agents' endpoint",
+            Rule::Registry,
+        ),
+        none.gauge(
+            "scaleio_framework_agents_to_adopt",
+            &[],
+            "Agents that obey another controller, or one whose state is lost; they are given no order until a person says `sio adopt`.",
+            "agents' endpoint",
+            Rule::Registry,
+        ),
         none.family(
             Type::Histogram,
             "scaleio_framework_step_duration_seconds",

@@ -147,6 +147,7 @@ const CASES: &[Case] = &[
         "df",
     ),
     ("little memory", |_, m| m.memory_mib = Some(2_000), "memory", Verdict::Warn, "2000 MiB"),
+    ("far too little memory", |_, m| m.memory_mib = Some(200), "memory", Verdict::Fail, "200 MiB"),
     ("less memory than was asked for", |a, _| a.memory_mib = Some(64_000), "memory", Verdict::Fail, "16000 MiB"),
     (
         "a name of another host",

@@ -9,13 +9,19 @@ use crate::model::id::{AgentId, NodeName, SystemId};
 use crate::model::node::NodeFacts;
 use crate::model::order::{Artefact, Component, HostReport, Install, Order};
 
+mod volumes;
+
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_timestamp(1_700_000_000 + seconds, 0).unwrap()
 }
 
 fn record() -> Record {
-    let source =
-        Source { agent: Some(AgentId::new("a")), address: Some("10.0.0.9".into()), attributes: BTreeMap::new() };
+    let source = Source {
+        agent: Some(AgentId::new("a")),
+        address: Some("10.0.0.9".into()),
+        attributes: BTreeMap::new(),
+        twin: None,
+    };
     Record::new(SystemId::new("prod"), NodeName::new("n1"), source, at(0))
 }
 
@@ -60,6 +66,8 @@ fn view(now: i64, member: Option<&Member>) -> View<'_> {
         additions: Ok(Vec::new()),
         can_add: Ok(()),
         not_shown: Vec::new(),
+        volumes: None,
+        at_master: None,
     }
 }
 

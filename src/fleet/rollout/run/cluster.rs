@@ -15,6 +15,7 @@ use super::{EXPIRES, Part, Rollout};
 use crate::enrol::crew::{Member, Members};
 use crate::fleet::attributes;
 use crate::fleet::roles::Candidate;
+use crate::fleet::volumes;
 use crate::model::framework::{FrameworkStatus, SeenAgent};
 use crate::model::id::{NodeName, SystemId};
 use crate::model::mesos::AttributeValue;
@@ -100,7 +101,7 @@ impl Rollout {
             |picture: &Picture| picture.snapshot.as_ref()?.array.as_ref()?.mdm.as_ref().map(|mdm| mdm.members.len());
         let exactly = |os: &str, release: &str, component: Component| {
             let wanted = super::super::steps::Wanted { os, mdm: release, pinned: Some(release) };
-            (self.settings.choose)(&wanted, component)
+            (self.settings.choose)(&wanted, component).map(|package| package.artefact)
         };
         let view = ClusterView {
             now,
@@ -134,7 +135,7 @@ impl Rollout {
         now: Timestamp,
     ) -> Option<Candidate> {
         let facts = member.facts.as_ref().filter(|facts| !is_silent(facts.seen_at, now))?;
-        let host = member.host.as_ref()?;
+        let host = member.host.as_ref().filter(|_| !member.stranger)?;
         record.preflight.as_ref().filter(|checked| worst(&checked.rows) < Verdict::Fail)?;
         let attributes = &record.source.attributes;
         let values: BTreeMap<Box<str>, Vec<AttributeValue>> =
@@ -157,39 +158,56 @@ impl Rollout {
 
     /// The order of an errand, with what only its agent may read.
     pub(super) fn cluster_order(&self, part: &Part, errand: &Errand) -> Order {
-        let password = part.admin.as_ref().map(|password| Hidden::new(password.reveal()));
-        let secrets = match &errand.task {
-            task if !needs_password(task) => Secrets::default(),
-            Task::Install(_) => Secrets { gateway_admin: password, ..Secrets::default() },
-            _ => Secrets { mdm_admin: password, ..Secrets::default() },
-        };
         Order {
             id: errand.id.clone(),
             epoch: self.watched.crew.epoch(),
             expires: errand.at + EXPIRES,
             within_s: within_s(&errand.task),
             task: errand.task.clone(),
-            secrets,
+            secrets: cluster_secrets(part, &errand.task),
+        }
+    }
+
+    /// What only the agent of a node may read of an order.
+    pub(super) fn secrets(&self, system: &SystemId, task: &Task) -> Secrets {
+        let Some(part) = self.settings.parts.get(system) else { return Secrets::default() };
+        match task {
+            Task::ConsumeVolumes(_) => volumes::secrets(&part.system),
+            task => cluster_secrets(part, task),
         }
     }
 
     /// Orders that lie without their secrets since a restart, which nobody has stored: they are laid out once more.
     pub(super) fn without_secrets(&mut self, members: &Members) -> Vec<(NodeName, Order)> {
-        let open = |record: &ClusterRecord| record.open.values().map(|errand| errand.id.clone()).collect::<Vec<_>>();
-        let open: BTreeSet<OrderId> = self.clusters.values().flat_map(open).collect();
-        self.told.retain(|id| open.contains(id));
+        let errands = self
+            .clusters
+            .iter()
+            .flat_map(|(system, record)| record.open.iter().map(move |(node, errand)| (node, system, &errand.id)));
+        let steps =
+            self.records.iter().filter_map(|(node, record)| Some((node, &record.system, &record.open.as_ref()?.id)));
+        let open: Vec<(&NodeName, &SystemId, &OrderId)> = errands.chain(steps).collect();
+        let ids: BTreeSet<&OrderId> = open.iter().map(|(_, _, id)| *id).collect();
+        self.told.retain(|id| ids.contains(id));
         let mut again = Vec::new();
-        for (system, record) in &self.clusters {
-            let Some(part) = self.settings.parts.get(system) else { continue };
-            for (node, errand) in &record.open {
-                let lies = members.get(node).and_then(|member| member.order.as_ref().filter(|_| member.has_secrets));
-                if lies.is_some_and(|order| order.id == errand.id) && !self.told.contains(&errand.id) {
-                    again.push((node.clone(), self.cluster_order(part, errand)));
-                }
+        for (node, system, id) in open {
+            let lies = members.get(node).and_then(|member| member.order.as_ref().filter(|_| member.has_secrets));
+            if let Some(order) = lies.filter(|order| order.id == *id && !self.told.contains(id)) {
+                let order = Order { secrets: self.secrets(system, &order.task), ..order.clone() };
+                again.push((node.clone(), order));
             }
         }
         self.told.extend(again.iter().map(|(_, order)| order.id.clone()));
         again
+    }
+}
+
+/// What an order for the MDM cluster needs.
+fn cluster_secrets(part: &Part, task: &Task) -> Secrets {
+    let password = part.admin.as_ref().map(|password| Hidden::new(password.reveal()));
+    match task {
+        task if !needs_password(task) => Secrets::default(),
+        Task::Install(_) => Secrets { gateway_admin: password, ..Secrets::default() },
+        _ => Secrets { mdm_admin: password, ..Secrets::default() },
     }
 }
 

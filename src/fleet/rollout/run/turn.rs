@@ -4,11 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::super::add::unfit;
 use super::super::cluster::ClusterDecision;
+use super::super::consume::{self, AtMaster};
 use super::super::decide::{Act, View, decide};
-use super::super::record::Record;
+use super::super::record::{Flags, Record};
 use super::super::steps::{self, Goal, Wanted};
 use super::super::view;
 use super::{Part, Rollout};
@@ -17,6 +19,7 @@ use crate::enrol::crew::{Member, Members};
 use crate::fleet::desired::{Desired, Host, Refusal, desired};
 use crate::fleet::diff::{Addition, Difference, Drift, Unseen, difference};
 use crate::fleet::preview;
+use crate::fleet::volumes;
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, RunId, SystemId};
 use crate::model::node::Role;
@@ -25,6 +28,7 @@ use crate::model::rollout::{MdmPreview, NodeRollout, Preview, Why};
 use crate::model::snapshot::{Part as SnapshotPart, Snapshot};
 use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
+use crate::model::workload::{RegisteredAgent, Workloads};
 
 /// What a turn made of one system.
 #[derive(Default)]
@@ -92,8 +96,20 @@ impl Rollout {
         for (step, is_good, took) in cluster.iter().flat_map(|cluster| &cluster.settled) {
             (self.settings.on_settled)(step, *is_good, *took);
         }
+        let census = self.watched.census.as_ref().map(|(census, _)| Arc::clone(&census.borrow()));
+        // Mesos is one cluster, whatever system a node works for.
+        let mut flags: BTreeMap<NodeName, Flags> =
+            self.records.values().filter_map(|record| Some((record.node.clone(), record.flags.clone()?))).collect();
         for record in records {
             let mut view = self.view(record, part, members, framework, snapshot, &wished, difference.as_ref(), now);
+            let seen = census.as_ref().and_then(|census| at_mesos(record, census));
+            let mesos = seen.and_then(|seen| seen.version.as_deref());
+            view.volumes = self.volumes(record, part, snapshot, mesos, &flags);
+            // Without an answer lately nothing is known.
+            view.at_master = census.as_ref().and_then(|census| census.begun_at).map(|asked_at| AtMaster {
+                asked_at,
+                registered: seen.filter(|seen| seen.is_active).and_then(|seen| seen.registered_at),
+            });
             if let Some(cluster) = cluster {
                 view.held = held(&record.node, cluster);
                 let array = snapshot.and_then(|snapshot| snapshot.array.as_ref());
@@ -107,6 +123,10 @@ impl Rollout {
                 }
             }
             let decision = decide(record, &view);
+            match &decision.record.flags {
+                Some(now) => drop(flags.insert(record.node.clone(), now.clone())),
+                None => drop(flags.remove(&record.node)),
+            }
             if let Some(settled) = &decision.settled {
                 (self.settings.on_settled)(settled.step.as_str(), settled.is_good, settled.took);
             }
@@ -156,6 +176,10 @@ impl Rollout {
         let member = members.get(node).map(|member| &**member);
         let server = wished.servers.get(node);
         let mut left_out: Vec<Why> = wished.refused.get(node).into_iter().flatten().map(left_out).collect();
+        if let Some(twin) = &record.source.twin {
+            let because = format!("has the name of {twin}; give each machine a name of its own");
+            left_out.push(Why::LeftOut { because: because.into() });
+        }
         if !record.source.attributes.contains_key("scaleio-system") && self.settings.parts.len() > 1 {
             let because = "names no system, and several are rolled out; set its attribute scaleio-system";
             left_out.push(Why::LeftOut { because: because.into() });
@@ -214,7 +238,31 @@ impl Rollout {
                 },
             },
             not_shown,
+            volumes: None,
+            at_master: None,
         }
+    }
+
+    /// What a node shall have, so that tasks of its Mesos agent get volumes.
+    fn volumes(
+        &self,
+        record: &Record,
+        part: &Part,
+        snapshot: Option<&Snapshot>,
+        mesos: Option<&str>,
+        flags: &BTreeMap<NodeName, Flags>,
+    ) -> Option<Result<consume::Wanted, Why>> {
+        part.system.volumes.as_ref()?;
+        // No task asks for a volume where no Mesos agent is.
+        record.source.agent.as_ref()?;
+        let array = snapshot.and_then(|snapshot| Some((snapshot.generation, snapshot.array.as_ref()?)));
+        let Some((generation, array)) = array else { return Some(Err(unseen("the system has not answered yet"))) };
+        let id = array.id.to_string();
+        let steps = volumes::steps(&part.system, &self.settings.programs, &id, generation, mesos)?;
+        Some(steps.map(|steps| {
+            let about = consume::about(&steps).unwrap_or_default();
+            consume::Wanted { gate: consume::gate(&record.node, &about, flags), steps }
+        }))
     }
 
     fn steps(
@@ -235,8 +283,14 @@ impl Rollout {
         };
         let version = array.version.as_str();
         let wanted = Wanted { os: &host.os, mdm: version, pinned: part.rollout.release.as_deref() };
-        let goal =
-            Goal { serves, wanted, installed: &host.installed, generation: snapshot.generation, managers: &managers };
+        let goal = Goal {
+            serves,
+            wanted,
+            installed: &host.installed,
+            generation: snapshot.generation,
+            managers: &managers,
+            accept: &part.rollout.accept,
+        };
         steps::steps(&goal, &*self.settings.choose)
     }
 
@@ -263,6 +317,12 @@ impl Rollout {
             Mode::Propose => self.approved.get(system).map(|given| format!("{}, {}", given.by, given.at.to_rfc3339())),
         }
     }
+}
+
+/// How the leading master has the agent of a node, which may have come back under another id.
+fn at_mesos<'a>(record: &Record, census: &'a Workloads) -> Option<&'a RegisteredAgent> {
+    let is_it = |seen: &&RegisteredAgent| *seen.hostname == *record.node.as_str();
+    census.agents.get(record.source.agent.as_ref()?).or_else(|| census.agents.values().find(is_it))
 }
 
 /// What is done to a node for the MDM cluster.
@@ -309,6 +369,7 @@ fn asked(record: &Record, part: &Part, wished: &Desired, snapshot: Option<&Snaps
         generation,
         reach: managers.into_iter().map(|ip| SocketAddr::new(ip, port).to_string()).collect(),
         name: Some(record.node.to_string()),
+        volumes: part.system.volumes.is_some() && record.source.agent.is_some(),
         taken: taken.map(|ip| (record.node.to_string(), ip)).into_iter().collect(),
         ..Preflight::default()
     };
