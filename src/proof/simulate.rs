@@ -18,6 +18,7 @@ use crate::model::plan::{Approval, Limits, Request, hex};
 use crate::model::step::StepKind;
 use crate::model::unit::Timestamp;
 use crate::sim::Release;
+use crate::sim::world::Upgrade;
 use crate::upgrade::plan::{Fleet, Habits, plan};
 use crate::work::book::Plans;
 use crate::work::command;
@@ -36,6 +37,8 @@ pub struct Play {
     /// The process dies at each of these turns that decide something.
     pub die_at: BTreeMap<u32, Death>,
     pub release: Release,
+    /// The MDM waits for the end of an upgrade whose packages are all there; nothing else is asked for.
+    pub finalises: bool,
 }
 
 impl Play {
@@ -43,7 +46,7 @@ impl Play {
     pub fn of(seed: u64, nodes: u32, events: u32) -> Self {
         let releases = [Release::V2_0, Release::V2_6, Release::V3_0, Release::V3_6];
         let release = releases[seed as usize % releases.len()];
-        Self { seed, nodes, events, only: None, die_at: BTreeMap::new(), release }
+        Self { seed, nodes, events, only: None, die_at: BTreeMap::new(), release, finalises: false }
     }
 
     /// Plays it.
@@ -113,6 +116,10 @@ impl Stage {
             && let Some(host) = site.hosts.values_mut().rev().find(|host| host.mdm.is_none())
         {
             host.carries.insert(Carries::Controller);
+        }
+        if play.finalises {
+            let from = site.from.to_string();
+            site.world.upgrade = Upgrade::Running { from, commands_allowed: false };
         }
         let mut disk = Vec::new();
         let (controller, _) = Controller::start(Plans::new(), &mut disk, 1, Policy::default(), site.now())?;
@@ -289,9 +296,17 @@ impl Stage {
             at_once: 1,
             limits: Limits { failures: 1 + (self.play.seed % 2) as u32, ..Limits::default() },
         };
-        let request = Request::Upgrade { to: to.clone(), only: BTreeSet::new() };
+        let (request, wanted) = if self.play.finalises {
+            let waits = matches!(self.site.world.upgrade, Upgrade::Running { .. });
+            if !waits {
+                return;
+            }
+            (Request::Finalise { to: self.site.from.clone() }, StepKind::Finalise)
+        } else {
+            (Request::Upgrade { to: to.clone(), only: BTreeSet::new() }, StepKind::Apply)
+        };
         let proposal = plan(request, &fleet, &habits, None, now);
-        if !proposal.plan.has(StepKind::Apply) {
+        if !proposal.plan.has(wanted) {
             return;
         }
         let run = RunId::new(&format!("run-{}", self.runs + 1));
@@ -326,8 +341,12 @@ impl Stage {
             }
         }
         self.runs += 1;
-        self.site.to = to.clone();
-        self.tell(format_args!("{run} begins: upgrade to {to}"));
+        if self.play.finalises {
+            self.tell(format_args!("{run} begins: the end of the upgrade"));
+        } else {
+            self.site.to = to.clone();
+            self.tell(format_args!("{run} begins: upgrade to {to}"));
+        }
         if let Err(error) = self.controller.told(&records, &mut self.disk, now) {
             self.bad(format_args!("I19: {error}"));
         }

@@ -15,7 +15,7 @@ use crate::model::unit::Timestamp;
 use crate::sim::Release;
 use crate::sim::world::{
     ClusterCommand, Command, Component as Package, Id, Layout, Maintenance, MaintenanceCommand, Mode, Reply, Scope,
-    World,
+    UpgradeCommand, World,
 };
 use crate::work::record::Effect;
 
@@ -228,7 +228,10 @@ impl Site {
                     Err(answer) => answer,
                 }
             }
-            Effect::Finalise => Answer::Accepted,
+            Effect::Finalise => match self.mdm(Command::Upgrade(UpgradeCommand::Finalize)) {
+                Ok(_) => Answer::Accepted,
+                Err(answer) => answer,
+            },
             Effect::Drain { agent } => {
                 let stuck_for_ever = |host: &Host| host.drain_stuck;
                 let Some(host) = self.hosts.values_mut().find(|host| host.agent == *agent) else {

@@ -145,7 +145,12 @@ fn array(world: &World) -> System {
         version: ProductVersion::read(&world.system.version_name),
         install_id: None,
         performance_profile: None,
-        upgrade_state: Some(Seen::read("NoUpgrade")),
+        upgrade_state: Some(Seen::read(match world.upgrade {
+            world::Upgrade::None => "NoUpgrade",
+            world::Upgrade::Running { .. } => "UpgradeInProgress",
+            world::Upgrade::PostProcessing { .. } => "UpgradePostProcessingInProgress",
+            world::Upgrade::Finished => "UpgradePostProcessingDone",
+        })),
         licensed_capacity: None,
         license_days_left: None,
         connectivity: Vec::new(),

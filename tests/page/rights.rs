@@ -114,9 +114,9 @@ async fn the_two_listeners_never_serve_each_others_routes() {
     };
     let mut local = only(&here, &there);
     local.sort();
-    assert_eq!(local, ["POST /api/v1/framework/register-anew", "POST /api/v1/rollout/orders", "POST /api/v1/tokens"]);
+    assert_eq!(local, ["POST /api/v1/framework/orders", "POST /api/v1/rollout/orders", "POST /api/v1/tokens"]);
     assert_eq!(only(&there, &here), ["GET /api/v1/sd"]);
-    let missing = client().post(format!("{base}/api/v1/framework/register-anew")).bearer_auth("admin-t0ken");
+    let missing = client().post(format!("{base}/api/v1/framework/orders")).bearer_auth("admin-t0ken");
     assert_eq!(missing.send().await.unwrap().status(), StatusCode::NOT_FOUND);
     let missing = socket.get("http://localhost/api/v1/sd").send().await.unwrap();
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);

@@ -37,7 +37,7 @@ fn who_acts_needs_a_role_and_only_health_needs_none() {
     }
     let host_only: Vec<&str> =
         all.iter().filter(|route| !route.is_behind(Door::Network)).map(|route| route.path).collect();
-    assert_eq!(host_only, ["/api/v1/framework/register-anew", "/api/v1/tokens", "/api/v1/rollout/orders"]);
+    assert_eq!(host_only, ["/api/v1/framework/orders", "/api/v1/tokens", "/api/v1/rollout/orders"]);
 }
 
 #[test]

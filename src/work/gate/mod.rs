@@ -169,7 +169,7 @@ impl Ask<'_> {
             Action::ExitMaintenance => storage::may_exit(self, &mut holds),
             Action::Reactivate => node::may_reactivate(self, &mut holds),
             Action::Finalise => {
-                mdm::is_well(self, &mut holds);
+                mdm::may_finalise(self, &mut holds);
                 storage::all_is_well(self, &mut holds);
                 work::alerts(self, &mut holds);
             }
