@@ -112,7 +112,8 @@ fn dies_at(wanted: &BTreeSet<String>, play: impl Fn() -> Play) {
             return;
         }
     }
-    panic!("it did not die at {wanted:?} from both sides, but at {sides:?}");
+    let told = play().run().story.join("\n");
+    panic!("it did not die at {wanted:?} from both sides, but at {sides:?}\n{told}");
 }
 
 #[test]

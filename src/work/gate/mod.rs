@@ -106,7 +106,12 @@ impl Ask<'_> {
         }
         if self.disturbs() {
             work::alerts(self, &mut holds);
-            mdm::is_well(self, &mut holds);
+            // Its end is what an upgrade that is under way waits for.
+            if self.task.steps.iter().any(|step| step.action == Action::Finalise) {
+                mdm::may_finalise(self, &mut holds);
+            } else {
+                mdm::is_well(self, &mut holds);
+            }
             mdm::is_quiet(self, &mut holds);
         }
         if holds.enough(self) {
