@@ -45,6 +45,12 @@ VARIABLES_OF = {}
 GOOD, WARNING, BAD, NEUTRAL = "green", "yellow", "red", "text"
 
 
+def top(number, by, how, selector):
+    """The lines of those that are at the top at the end of the time that is shown: whole lines, instead of what was at
+    the top at each moment."""
+    return f"{how} by ({by}) ({selector}) and on ({by}) topk({number}, {how} by ({by}) ({selector} @ end()))"
+
+
 def expression(text):
     for mark, matchers in MATCHERS.items():
         text = text.replace(mark, matchers)
@@ -95,10 +101,11 @@ def words(pairs):
 
 UP = words({0: ("down", BAD), 1: ("up", GOOD)})
 NORMAL = words({0: ("not normal", BAD), 1: ("normal", GOOD)})
+ACTIVE = words({0: ("no", NEUTRAL), 1: ("yes", "blue")})
 YES = words({0: ("no", NEUTRAL), 1: ("yes", BAD)})
 
 
-def panel(kind, title, queries, says, do, alerts, size, config, options, table=False, instant=False, transformations=()):
+def panel(kind, title, queries, says, do, alerts, size, config, options, table=False, instant=False, transformations=(), none=None):
     queries = [(queries, "")] if isinstance(queries, str) else queries
     targets = []
     for number, (text, legend) in enumerate(queries):
@@ -119,6 +126,11 @@ def panel(kind, title, queries, says, do, alerts, size, config, options, table=F
         "fieldConfig": config,
         "options": options,
     }
+    if none:
+        # What is said instead of "No data", where nothing is a good answer; a cell that is empty says nothing of it.
+        config["defaults"]["noValue"] = none
+        if table:
+            config["overrides"].insert(0, {"matcher": {"id": "byRegexp", "options": "/.*/"}, "properties": [{"id": "noValue", "value": "–"}]})
     if transformations:
         made["transformations"] = list(transformations)
     return made | {"gridPos": {"x": 0, "y": 0, "w": size[0], "h": size[1]}}
@@ -128,7 +140,7 @@ def reduced():
     return {"calcs": ["lastNotNull"], "fields": "", "values": False}
 
 
-def stat(title, query, unit, says, do="", alerts=(), warning=None, bad=None, below=False, size=(4, 4), graph=True, base=GOOD, **more):
+def stat(title, query, unit, says, do="", alerts=(), warning=None, bad=None, below=False, size=(4, 4), graph=True, base=GOOD, none=None, **more):
     """One number that shows how it is."""
     coloured = warning is not None or bad is not None or more.get("mappings")
     config = {"defaults": field(unit, steps(warning, bad, below, base if coloured else NEUTRAL), **more), "overrides": []}
@@ -143,10 +155,10 @@ def stat(title, query, unit, says, do="", alerts=(), warning=None, bad=None, bel
         "wideLayout": True,
     }
     # Without a graph only now counts: the newest of older values would go on saying what is over.
-    return panel("stat", title, query, says, do, alerts, size, config, options, instant=not graph)
+    return panel("stat", title, query, says, do, alerts, size, config, options, instant=not graph, none=none)
 
 
-def lines(title, queries, unit, says, do="", alerts=(), warning=None, bad=None, stacked=False, many=False, size=(12, 8), overrides=(), stepped=False, **more):
+def lines(title, queries, unit, says, do="", alerts=(), warning=None, bad=None, stacked=False, many=False, size=(12, 8), overrides=(), stepped=False, none=None, **more):
     """Values along time. `many` lines get their newest and largest value in a table."""
     limits = warning is not None or bad is not None
     if unit == "short":
@@ -183,7 +195,7 @@ def lines(title, queries, unit, says, do="", alerts=(), warning=None, bad=None, 
         "calcs": ["lastNotNull", "max"] if many else [],
     }
     options = {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
-    return panel("timeseries", title, queries, says, do, alerts, size, config, options)
+    return panel("timeseries", title, queries, says, do, alerts, size, config, options, none=none)
 
 
 def bars(title, query, unit, says, do="", alerts=(), warning=None, bad=None, below=False, size=(12, 8), objects=(), **more):
@@ -229,7 +241,7 @@ def column(heading, unit="short", warning=None, bad=None, below=False, mappings=
             "mappings": mappings, "bar": bar, "width": width, "decimals": decimals}
 
 
-def table(title, labels, columns, says, do="", alerts=(), size=(24, 8), sort=None, descending=True, more_labels=()):
+def table(title, labels, columns, says, do="", alerts=(), size=(24, 8), sort=None, descending=True, more_labels=(), none=None):
     """Objects, a line each. `labels` name them; each column is a query that is summed by these labels.
 
     `more_labels` are shown too, without being what the columns are joined by.
@@ -250,9 +262,10 @@ def table(title, labels, columns, says, do="", alerts=(), size=(24, 8), sort=Non
             overrides.append({"matcher": {"id": "byName", "options": headings[label]}, "properties": [{"id": "links", "value": ways}]})
     link.given = ()
     for label in shown:
-        properties = [{"id": name, "value": value} for name, value in (FACTS[label][1] if label in FACTS else {}).items()]
-        if properties:
-            overrides.append({"matcher": {"id": "byName", "options": headings[label]}, "properties": properties})
+        # An id of digits alone is no number.
+        properties = [{"id": "unit", "value": "string"}]
+        properties += [{"id": name, "value": value} for name, value in (FACTS[label][1] if label in FACTS else {}).items()]
+        overrides.append({"matcher": {"id": "byName", "options": headings[label]}, "properties": properties})
     for _, spec in columns:
         if spec["heading"] is None:
             continue
@@ -281,13 +294,17 @@ def table(title, labels, columns, says, do="", alerts=(), size=(24, 8), sort=Non
         "cellHeight": "sm",
         "sortBy": [{"displayName": sort, "desc": descending}] if sort else [],
     }
-    return panel("table", title, queries, says, do, alerts, size, config, options, table=True, transformations=transformations)
+    return panel("table", title, queries, says, do, alerts, size, config, options, table=True, transformations=transformations, none=none)
+
+
+def painted(colours):
+    """Lines of these names have these colours everywhere."""
+    return [{"matcher": {"id": "byName", "options": name}, "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}]}
+            for name, colour in colours.items()]
 
 
 def severities():
-    """The same colours of severities everywhere."""
-    return [{"matcher": {"id": "byName", "options": name}, "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}]}
-            for name, colour in (("critical", "red"), ("warning", "yellow"), ("info", "blue"))]
+    return painted({"critical": "red", "warning": "yellow", "info": "blue"})
 
 
 def row(title, *panels, collapsed=False):
@@ -343,6 +360,8 @@ def annotations(variables):
              "SDS {{sds}} is in maintenance", "{{system}} {{protection_domain}}", ""),
         mark("Upgrade", "purple", 'scaleio_system_upgrade_state{state!="no_upgrade"' + (',' + system if system else '') + '}',
              "Upgrade: {{state}}", "{{system}}", ""),
+        mark("Upgrade by the controller", "purple", f"scaleio_upgrade_active{{{system}}} == 1",
+             "An upgrade runs", "{{system}}", ""),
         mark("Primary MDM moved", "orange", f"changes(scaleio_mdm_primary_changes_total{{{system}}}[2m]) > 0",
              "The primary MDM moved", "{{system}}", ""),
     ]

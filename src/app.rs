@@ -2,6 +2,7 @@
 
 mod agents;
 mod hosts;
+mod jobs;
 mod rollout;
 mod work;
 mod works;
@@ -125,7 +126,9 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let fired = evaluator.as_ref().map(Evaluator::firing);
     let nodes = agents::open(config, &desk, &state, now).await?;
     let (hosts, joined) = nodes.as_ref().map(|nodes| hosts::open(config, nodes, &gallery)).unzip();
-    let work = work::AtWork::new(config, &joined.unwrap_or_default(), &desk, &gallery, &own, fired, &state)?;
+    let people = told.teller.as_ref().map(|_| switchboard.clone());
+    let (looks, lookers) = jobs::open(config, nodes.as_ref(), &desk, people, &own);
+    let work = work::AtWork::new(config, &joined.unwrap_or_default(), &desk, &gallery, &own, fired, &looks, &state)?;
     told.teller = told.teller.map(|teller| teller.explained_by(work.underway()).reporting(work.shown()));
     let (workload_watcher, workloads) = workloads.unzip();
     let framework = match (&config.mesos, &workloads) {
@@ -197,6 +200,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         hosts.spawn(watched.framework.clone(), watched.rollout.clone(), watched.work.clone(), &mut tasks, &stop);
     }
     work.spawn(&mut tasks, &stop);
+    lookers.spawn(&mut tasks, &stop);
     spawn(&mut tasks, "view of nodes, runs and jobs", works::publish(watched, works, stop.clone()));
     let watched = exposition.subscribe();
     spawn(&mut tasks, "encoder", encode(encoder, gallery.clone(), kept.clone(), exposition, stop.clone()));

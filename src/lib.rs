@@ -11,6 +11,7 @@ pub mod config;
 pub mod enrol;
 pub mod fleet;
 pub mod gateway;
+pub mod jobs;
 pub mod keeper;
 pub mod mesos;
 pub mod metrics;

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -192,6 +193,12 @@ fn refuse(why: &str, served: &CertificateDer<'_>) -> rustls::Error {
 
 fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
     Sha256::digest(certificate).into()
+}
+
+/// Until when a certificate is good; none when it cannot be read.
+pub fn good_until(certificate: &[u8]) -> Option<DateTime<Utc>> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0)
 }
 
 /// Finds an error of a type in a chain, also inside of I/O errors, which hide

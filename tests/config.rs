@@ -236,6 +236,8 @@ fn known_keys() -> BTreeSet<String> {
                 | "artefacts"
                 | "fleet"
                 | "lifecycle"
+                | "lifecycle.alertmanager"
+                | "lifecycle.alertmanager.login"
                 | "alerts"
                 | "alerts.thresholds"
                 | "notify"
@@ -309,7 +311,7 @@ fn the_values_of_the_example_are_the_defaults() {
 
 #[test]
 fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_out() {
-    const ABSENT: [&str; 16] = [
+    const ABSENT: [&str; 18] = [
         "systems.",
         "mail.",
         "mesos.",
@@ -324,6 +326,8 @@ fn each_key_of_the_example_outside_systems_that_has_a_default_is_not_commented_o
         "web.tokens.",
         "web.proxy.",
         "lifecycle.window",
+        "lifecycle.syslog",
+        "lifecycle.alertmanager",
         "lifecycle.blackout",
         "jobs",
     ];
@@ -659,8 +663,96 @@ fn windows_and_blackouts_are_read_and_each_mistake_in_them_is_told_with_the_mend
             "lifecycle.blackout[0].last",
             "before the first",
         ),
+        // Windows in which nothing ever fits.
+        (
+            "[[lifecycle.window]]\ndays = [\"sat\"]\nfrom = \"01:00\"\nuntil = \"01:05\"",
+            "lifecycle.window[0].until",
+            "none could ever be begun",
+        ),
+        (
+            "[lifecycle]\nsoak = \"2h\"\n[[lifecycle.window]]\ndays = [\"sat\"]\nfrom = \"23:00\"\nuntil = \"00:30\"",
+            "lifecycle.window[0].until",
+            "open for 1h 30m",
+        ),
+        ("[lifecycle]\nsyslog = \"/dev/log\"", "lifecycle.syslog", "unix:/dev/log"),
+        ("[lifecycle]\nsyslog = \"tcp://host\"", "lifecycle.syslog", "no place of a system log"),
+        ("[lifecycle.alertmanager]\nurls = []", "lifecycle.alertmanager.urls", "the list is empty"),
+        (
+            "[lifecycle.alertmanager]\nurls = [\"https://am\"]\nmatchers = [\"severity: page\"]",
+            "lifecycle.alertmanager.matchers",
+            "is no matcher",
+        ),
+        (
+            "[lifecycle.alertmanager]\nurls = [\"https://am\"]\nevery = \"5m\"",
+            "lifecycle.alertmanager.every",
+            "between 1s and 1m",
+        ),
     ] {
         let said = load(&format!("{toml}\n")).unwrap_err();
         assert!(said.contains(key) && said.contains(says), "{toml}: {said}");
     }
+}
+
+#[test]
+fn a_job_of_each_kind_is_read_and_each_mistake_in_one_is_told_with_the_mend() {
+    let job = |lines: &str| {
+        let toml = format!("{SYSTEM}[[jobs]]\nname = \"one\"\ncron = \"30 2 * * SAT\"\n{lines}\n");
+        Folder::new().load(&toml, &[]).map(|mut config| config.jobs.remove(0))
+    };
+    for (lines, kind, what) in [
+        ("upgrade_to = \"R3_6.1.2\"", "upgrade", "upgrade to R3_6.1.2"),
+        ("reboot = \"n1\"", "reboot", "restart n1"),
+        ("kind = \"finalise\"\nupgrade_to = \"R3_6.1.2\"", "finalise", "make the upgrade to R3_6.1.2 final"),
+        (
+            "kind = \"maintenance\"\nnode = \"n1\"\ntime = \"20m\"\nwhy = \"fans\"",
+            "maintenance",
+            "keep n1 in maintenance for 20 min: fans",
+        ),
+        ("kind = \"health_check\"", "health_check", "look whether each node could be worked on now"),
+        ("kind = \"capacity_report\"", "capacity_report", "mail how full the pools are"),
+        ("kind = \"certificate_check\"", "certificate_check", "look for certificates that end within 30 days"),
+        ("kind = \"rule_self_test\"", "rule_self_test", "try the alert rules"),
+        ("kind = \"artefact_prefetch\"", "artefact_prefetch", "look at the artefacts"),
+        ("kind = \"state_backup\"\nfolder = \"/b\"", "state_backup", "copy the state to /b, 14 kept"),
+    ] {
+        let job = job(lines).unwrap();
+        assert_eq!((job.asks.kind(), &*job.asks.in_words()), (kind, what));
+    }
+    for (lines, wrong) in [
+        ("", "a job asks for one thing"),
+        ("upgrade_to = \"1\"\nreboot = \"n\"", "a job asks for one thing"),
+        ("kind = \"dance\"", "\"dance\" is no kind of job; write one of upgrade, reboot, maintenance"),
+        ("kind = \"upgrade\"", "write upgrade_to"),
+        ("kind = \"maintenance\"\nnode = \"n\"\ntime = \"20m\"", "say what for"),
+        ("kind = \"maintenance\"\nnode = \"n\"\nwhy = \"x\"", "say for how long"),
+        ("kind = \"state_backup\"", "say where to"),
+        ("kind = \"state_backup\"\nfolder = \"/b\"\nkeep = 0", "write 1 to 1000"),
+        ("kind = \"certificate_check\"\ndays = 0", "write 1 to 3650"),
+        // What another kind takes is told, and not left out in silence.
+        ("kind = \"health_check\"\nfolder = \"/b\"", "folder"),
+    ] {
+        let told = job(lines).unwrap_err();
+        assert!(told.contains(wrong), "{lines}: {told}");
+    }
+    // Times that never come, and lines that programs read differently.
+    for (cron, wrong) in [
+        ("0 2 30 2 *", "no day fits, so it never fires"),
+        ("0 2 * * 1-5", "names weekdays by number"),
+        ("0 2 1 * MON", "write two jobs"),
+        ("0 2 * *", "4 fields stand where five or six"),
+        ("61 2 * * *", "write numbers"),
+        ("@daily", "write \"0 0 * * *\""),
+    ] {
+        let toml = format!("{SYSTEM}[[jobs]]\nname = \"one\"\nkind = \"health_check\"\ncron = \"{cron}\"\n");
+        let told = Folder::new().load(&toml, &[]).unwrap_err();
+        assert!(told.contains(wrong), "{cron}: {told}");
+    }
+    // What is of the whole controller needs no system where there are several.
+    let two = format!("{SYSTEM}{}", SYSTEM.replace("prod", "lab"));
+    let of = |kind: &str| {
+        let toml = format!("{two}[[jobs]]\nname = \"one\"\ncron = \"0 2 * * *\"\nkind = \"{kind}\"\n");
+        Folder::new().load(&toml, &[]).map(|mut config| config.jobs.remove(0).system)
+    };
+    assert_eq!(of("rule_self_test").unwrap(), Some(SystemId::new("lab")));
+    assert!(of("health_check").unwrap_err().contains("say which one"));
 }

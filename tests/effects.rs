@@ -39,6 +39,11 @@ const NONE: &[(&str, &str, &str)] = &[
     ("agent", "judge_disks", "it only looks"),
     ("agent", "mdm_look", "it only looks"),
     ("agent", "unknown", "it is refused"),
+    (
+        "controller",
+        "keep_sds",
+        "it is ordered after a cancel only, which tests/upgrade/removal.rs gives while data moves",
+    ),
 ];
 
 /// All effects of the code.
@@ -114,6 +119,26 @@ fn dies_at(wanted: &BTreeSet<String>, play: impl Fn() -> Play) {
     }
     let told = play().run().story.join("\n");
     panic!("it did not die at {wanted:?} from both sides, but at {sides:?}\n{told}");
+}
+
+#[test]
+fn a_death_before_or_after_any_effect_of_a_removal_is_only_a_pause() {
+    let play = || Play { only: Some(Vec::new()), removes: true, ..Play::of(7, 5, 150) };
+    let wanted = effects::of("a_death_before_or_after_any_effect_of_a_removal_is_only_a_pause");
+    let mut sides = [BTreeSet::new(), BTreeSet::new()];
+    for at in 0..play().run().decisions {
+        for (death, killed) in [Death::BeforeEffect, Death::AfterEffect].into_iter().zip(&mut sides) {
+            let outcome = Play { die_at: [(at, death)].into(), ..play() }.run();
+            let told = || outcome.story.join("\n");
+            assert_eq!(outcome.violations, [] as [&str; 0], "{death:?} at decision {at}\n{}", told());
+            assert!(outcome.counts.contains_key("end: done"), "{death:?} at decision {at}\n{}", told());
+            killed.extend(died_at(&outcome.story));
+        }
+        if sides.iter().all(|killed| wanted.is_subset(killed)) {
+            return;
+        }
+    }
+    panic!("it did not die at {wanted:?} from both sides, but at {sides:?}");
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn at_work() -> Lifecycle {
         },
         "jobs": [{
             "name": "nightly", "what": "upgrade to x", "line": "0 3 * * * UTC",
-            "next": [[start(), null], [start() + TimeDelta::days(1), null]], "last_success": start(),
+            "next": [[start(), null], [start() + TimeDelta::days(1), null]], "last_success": start(), "result": "began",
         }],
     });
     serde_json::from_value(work).unwrap()

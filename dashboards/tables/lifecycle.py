@@ -1,6 +1,6 @@
-"""Versions, maintenance and upgrade: what is being changed, and how far is it?"""
+"""Versions, maintenance, upgrades and nodes: what is being changed, and how far is it?"""
 
-from grafana import column, lines, row, stat, table
+from grafana import ACTIVE, BAD, GOOD, column, lines, painted, row, stat, table, words
 
 NODE = ["system", "protection_domain", "sds"]
 
@@ -10,12 +10,47 @@ LIFECYCLE = ("scaleio-lifecycle", "ScaleIO / Lifecycle", "What is being changed 
              "SDSs in maintenance, or on their way into or out of it.", size=(6, 4)),
         stat("Longest maintenance", "max(time() - scaleio_sds_maintenance_start_timestamp_seconds{<D>})", "s",
              "Since when the first SDS is in maintenance; absent while none is.", "exit maintenance, or remove the SDS if it will not return.",
-             ["ScaleioMaintenanceTooLong", "ScaleioInstantMaintenanceTooLong"], warning=1800, bad=4 * 3600, graph=False, size=(6, 4)),
+             ["ScaleioMaintenanceTooLong", "ScaleioInstantMaintenanceTooLong"], warning=1800, bad=4 * 3600, graph=False, size=(6, 4), none="none"),
         stat("Versions of SDSs", 'count(count by (version) (scaleio_sds_info{<D>,version!=""}))', "short",
              "More than one is for the hours of an upgrade only; see the alert for when it is not.", graph=False, size=(6, 4)),
         stat("Versions of MDMs", 'count(count by (version) (scaleio_mdm_info{<S>,version!=""}))', "short",
              "More than one is for the time of an upgrade only.", graph=False, size=(6, 4))),
-    row("Upgrade",
+    row("Work of the controller",
+        stat("Upgrade runs", "max(scaleio_upgrade_active{<S>}) or vector(0)", "short",
+             "Whether the controller upgrades a system now.", mappings=ACTIVE, graph=False, size=(4, 4)),
+        stat("Reasons to wait", "count(count by (system, reason) (scaleio_run_holds{<S>} > 0)) or vector(0)", "short",
+             "For so many reasons some task of an open run is not begun. Waiting is safe; the table beside says what for.", graph=False, size=(4, 4)),
+        stat("Ends in", "max(scaleio_run_predicted_end_timestamp_seconds{<S>}) - time()", "s",
+             "Until the open run is over, if nothing held it from now on.", graph=False, size=(4, 4), none="no run"),
+        stat("Lasts too long", "sum(scaleio_run_overdue{<S>}) or vector(0)", "short",
+             "What the work has changed and has not undone in time: a maintenance, an agent of Mesos that takes no tasks.",
+             "`sio runs` names it; end that maintenance, or give the agent back, by hand when the controller cannot.", bad=1, graph=False, size=(4, 4)),
+        stat("Stopped", "max(scaleio_run_stopped{<S>}) or vector(0)", "short",
+             "Whether an open run was paused or cancelled, or halted because a task failed.", "`sio runs` says by whom or why; then resume it, or make another run.",
+             bad=1, graph=False, size=(4, 4), mappings=words({0: ("no", GOOD), 1: ("yes", BAD)})),
+        stat("Plans without a yes", "sum(scaleio_run_plans{<S>}) or vector(0)", "short",
+             "Plans on file that nobody has approved: `sio runs` lists them.", graph=False, size=(4, 4)),
+        lines("Nodes of the upgrade", [("sum by (state) (scaleio_upgrade_nodes{<S>})", "{{state}}")], "short",
+              "How far it is: tasks, each about one node.", "`sio runs` says which failed and why; it was undone already.", stacked=True, stepped=True,
+              overrides=painted({"done": "green", "running": "blue", "pending": "#8e8e8e", "failed": "red"})),
+        table("Why it waits", ["system", "reason"], [
+            ("scaleio_run_holds{<S>} > 0", column("Tasks")),
+            ("time() - scaleio_run_hold_since_timestamp_seconds{<S>}", column("For", "s"))],
+              "Reasons for which tasks are not begun, and for how long already. What each takes to go on is on the page of the controller.", size=(12, 8), sort="For", none="nothing waits")),
+    row("Jobs and nodes",
+        table("Jobs", ["system", "job_name"], [
+            ("time() - scaleio_job_last_success_timestamp_seconds{<S>}", column("Last good run", "s")),
+            ("scaleio_job_interval_seconds{<S>}", column("Every", "s"))],
+              "Jobs by the calendar: how long ago something good came of each, and how often it is due.", size=(12, 7), none="no job ran yet"),
+        lines("Nodes by state", [("sum by (state) (scaleio_framework_nodes{<S>})", "{{state}}")], "short",
+              "Hosts that are looked after, by how far their rollout is.", stacked=True, stepped=True, size=(12, 7),
+              overrides=painted({"ready": "green", "failed": "red", "lost": "orange", "in_maintenance": "purple"} | dict.fromkeys(("wanted", "launching", "installing", "joining"), "blue"))),
+        table("Nodes that are not ready", ["system", "node", "state"], [
+            ('time() - scaleio_framework_node_state_since_timestamp_seconds{<S>,state!="ready"}', column("For", "s"))],
+              "Hosts that are installed, have failed or are lost. `sio nodes NODE` and the page of the controller say why.", size=(12, 7), sort="For", none="every node is ready"),
+        lines("Steps on nodes in an hour", [("sum by (step, result) (increase(scaleio_framework_steps_total[1h])) > 0", "{{step}} {{result}}")], "short",
+              "Steps of the rollout that ended, by how. They are counted for all systems together.", size=(12, 7), none="nothing was done on a node")),
+    row("Upgrade as the MDM tells it",
         lines("State that the MDM tells", [("scaleio_system_upgrade_state{<S>}", "{{system}} {{state}}")], "short",
               "A line at 1 for the state of each system.", stepped=True),
         lines("SDSs by version", [('count by (system, version) (scaleio_sds_info{<D>,version!=""})', "{{system}} {{version}}")], "short",
@@ -26,13 +61,13 @@ LIFECYCLE = ("scaleio-lifecycle", "ScaleIO / Lifecycle", "What is being changed 
               "How many members of the MDM cluster run each version.", "finish the upgrade, or bring the stray member to the version of the others.",
               ["ScaleioMdmVersionSkew"], stacked=True, stepped=True)),
     row("Maintenance",
-        lines("SDSs in maintenance", [("count by (system, sds, state) (scaleio_sds_maintenance{<D>})", "{{system}} {{sds}} {{state}}")], "short",
-              "A line at 1 for each SDS while it is in maintenance.", stepped=True),
+        lines("SDSs in maintenance", [("max by (system, sds, state) (scaleio_sds_maintenance{<D>})", "{{system}} {{sds}} {{state}}")], "short",
+              "A line at 1 for each SDS while it is in maintenance.", stepped=True, none="none was in maintenance"),
         lines("Data in maintenance", [('sum by (system, protection_domain) (scaleio_protection_domain_data_bytes{<D>,state="in_maintenance"})', "{{system}} {{protection_domain}}")], "bytes",
               "Raw data whose copy is on an SDS in maintenance: it lives on the other one meanwhile."),
         table("SDSs in maintenance now", NODE, [("time() - scaleio_sds_maintenance_start_timestamp_seconds{<D>}", column("For", "s", warning=1800, bad=4 * 3600))],
               "How long each is in maintenance already.", "exit maintenance, or remove the SDS if it will not return.",
-              ["ScaleioMaintenanceTooLong", "ScaleioInstantMaintenanceTooLong"], size=(24, 6))),
+              ["ScaleioMaintenanceTooLong", "ScaleioInstantMaintenanceTooLong"], size=(24, 6), none="no SDS is in maintenance")),
 ])
 
 BOARDS = [LIFECYCLE]

@@ -1,6 +1,6 @@
 """Fleet, system and health: which system needs me, and what is not normal in it?"""
 
-from grafana import BAD, GOOD, NORMAL, UP, YES, bars, column, lines, row, severities, stat, table, words
+from grafana import ACTIVE, BAD, GOOD, NORMAL, UP, YES, bars, column, lines, row, severities, stat, table, words
 
 FIRING = 'ALERTS{alertname=~"Scaleio.+",alertstate="firing",severity=~"critical|warning|info"'
 
@@ -30,7 +30,7 @@ FLEET = ("scaleio-fleet", "ScaleIO / Fleet", "All systems on one page: which one
             ("max by (system) (scaleio_system_latency_seconds)", column("Worst latency", "s")),
             ('scaleio_system_data_bytes{state="degraded_failed"}', column("One copy only", "bytes", bad=1)),
             (f'count by (system) ({FIRING},system!=""}})', column("Alerts", bad=1)),
-            ('scaleio_system_upgrade_state{state!="no_upgrade"}', column("Upgrading", mappings=YES))],
+            ('max by (system) (scaleio_system_upgrade_state{state!="no_upgrade"}) or max by (system) (scaleio_upgrade_active) or max by (system) (0 * scaleio_up)', column("Upgrading", mappings=ACTIVE))],
             "A line for each system; open one by its name.", "start with what cannot be reached, then with data of one copy.",
             ["ScaleioSystemUnreachable", "ScaleioMdmClusterNotNormal"], size=(24, 7), sort="Alerts"),
         lines("I/O by system", [("sum by (system) (system:scaleio_operations_per_second:sum)", "{{system}}")], "iops",
@@ -86,33 +86,33 @@ HEALTH = ("scaleio-health", "ScaleIO / Health", "Everything that is not normal; 
     row("Alerts",
         table("Alerts that are pending or fire", ["system", "alertname", "severity", "alertstate"], [('ALERTS{alertname=~"Scaleio.+",severity!="none",<S>}', column(None))],
               "What fires now, and what will if it lasts. The runbook of an alert has its name.",
-              "critical ones first; the runbook says what to do.", more_labels=("protection_domain", "storage_pool", "sds", "device", "sdc"), sort="Severity", descending=False),
+              "critical ones first; the runbook says what to do.", more_labels=("protection_domain", "storage_pool", "sds", "device", "sdc"), sort="Severity", descending=False, none="nothing fires"),
         lines("Firing alerts by severity", [(f"count by (severity) ({FIRING},<S>}})", "{{severity}}")], "short", "How many alerts fire.", overrides=severities(), stepped=True, size=(12, 7)),
         table("Alerts of the MDM", ["system", "alert", "severity"], [("scaleio_mdm_alerts{<S>} > 0", column("Count"))],
               "What the MDM itself complains of, in the vendor's words.", "the vendor's alert list says what it means.",
-              ["ScaleioMdmAlertActive"], size=(12, 7))),
+              ["ScaleioMdmAlertActive"], size=(12, 7), none="the MDM raises no alert")),
     row("Not normal",
         table("SDSs not connected", ["system", "protection_domain", "sds"], [("scaleio_sds_mdm_connected{<S>} == 0", column("State", mappings=UP))],
               "SDSs that the MDM does not hear.", "is the host up, and does the service run? Take no other SDS down.",
-              ["ScaleioSdsDisconnected", "ScaleioMultipleSdsDown"], size=(12, 6)),
+              ["ScaleioSdsDisconnected", "ScaleioMultipleSdsDown"], size=(12, 6), none="every SDS is connected"),
         table("SDSs in maintenance", ["system", "protection_domain", "sds"], [
             ("time() - scaleio_sds_maintenance_start_timestamp_seconds{<S>}", column("For", "s"))],
               "How long an SDS is in maintenance already.", "exit maintenance, or remove the SDS if it will not return.",
-              ["ScaleioMaintenanceTooLong", "ScaleioInstantMaintenanceTooLong"], size=(12, 6)),
+              ["ScaleioMaintenanceTooLong", "ScaleioInstantMaintenanceTooLong"], size=(12, 6), none="no SDS is in maintenance"),
         table("Devices with an error or failing SMART", ["system", "protection_domain", "sds", "storage_pool", "device"], [
             ("scaleio_device_error{<S>} == 1", column("Error", mappings=YES)),
             ("max by (system, protection_domain, sds, storage_pool, device) (scaleio_device_smart_failed{<S>} == 1)", column("SMART fails", mappings=YES))],
-              "Devices to replace.", "wait for the rebuild, then replace the disk.", ["ScaleioDeviceError", "ScaleioDeviceSmartFailing"], size=(12, 6)),
+              "Devices to replace.", "wait for the rebuild, then replace the disk.", ["ScaleioDeviceError", "ScaleioDeviceSmartFailing"], size=(12, 6), none="no device has an error"),
         table("SDCs not connected", ["system", "sdc"], [("scaleio_sdc_mdm_connected{<S>} == 0", column("State", mappings=UP)),
               ("scaleio_sdc_mapped_volumes{<S>} and on (system, sdc) scaleio_sdc_mdm_connected{<S>} == 0", column("Volumes mapped"))],
               "Clients that the MDM does not hear.", "is the host up? Unmap and remove the SDC if it is gone for good.",
-              ["ScaleioSdcDisconnected", "ScaleioManySdcsDisconnected"], size=(12, 6)),
+              ["ScaleioSdcDisconnected", "ScaleioManySdcsDisconnected"], size=(12, 6), none="every client is connected"),
         table("Failures that come and go", ["system", "protection_domain", "sds", "counter"], [
             ("max by (system, protection_domain, sds, counter) (scaleio_sds_oscillating_failures{<S>}) > 1", column("Of its threshold", "percentunit", bad=1))],
               "Failures in a window of the MDM, as a share of what it allows.", "network card, cable and kernel log of the host.",
-              ["ScaleioOscillatingFailures"], size=(12, 6)),
+              ["ScaleioOscillatingFailures"], size=(12, 6), none="none above the threshold of the MDM"),
         table("Certificates", ["component", "subject"], [
-            ("scaleio_certificate_expiry_timestamp_seconds - time()", column("Left", "s", warning=30 * 86400, bad=3 * 86400, below=True))],
+            ("scaleio_certificate_expiry_timestamp_seconds - time()", column("Left", "dtdurations", warning=30 * 86400, bad=3 * 86400, below=True, decimals=1))],
               "Time left of the certificates that are used or served.", "renew it.",
               ["ScaleioCertificateExpiresSoon", "ScaleioCertificateExpiresNow"], size=(12, 6), sort="Left", descending=False)),
     row("History",
@@ -121,7 +121,7 @@ HEALTH = ("scaleio-health", "ScaleIO / Health", "Everything that is not normal; 
         lines("MDM members not up", [("count by (system) (scaleio_mdm_up{<S>} == 0) or 0 * count by (system) (scaleio_mdm_up{<S>})", "{{system}}")], "short",
               "How many members of the MDM cluster are away.", "is the host up, and does the service run?", ["ScaleioMdmMemberDown"], bad=1, stepped=True, size=(8, 8)),
         lines("Events of the MDM", [("sum by (severity) (rate(scaleio_mdm_events_total{<S>}[$__rate_interval])) * 60", "{{severity}}")], "short",
-              "Events in a minute, by severity.", decimals=2, size=(8, 8))),
+              "Events in a minute, by severity.", decimals=2, size=(8, 8), none="none; releases before 4.0 tell no events")),
 ])
 
 BOARDS = [FLEET, SYSTEM, HEALTH]

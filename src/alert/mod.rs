@@ -3,7 +3,7 @@
 //! the newest samples ([`sample`], [`engine`], [`run`]), what of it the work under way
 //! explains ([`explain`]), what readers need to know besides ([`background`]), the mails
 //! with their outbox ([`mail`], [`outbox`]), what people do about it ([`notify`], [`orders`]), and
-//! programs that are told too ([`receiver`]).
+//! programs that are told too ([`receiver`]). [`trial`] tries the rules by their own tests.
 
 pub mod background;
 pub mod engine;
@@ -23,4 +23,5 @@ mod shipped;
 pub mod tell;
 pub mod template;
 mod thresholds;
+pub mod trial;
 mod tune;

@@ -77,8 +77,8 @@ pub fn obey(
             };
             preview(&n, desktop, now)
         }
-        Order::Queue | Order::Flush | Order::Test { .. } => {
-            Err(Refusal::Unable("this is asked of the mailer".to_owned()))
+        Order::Queue | Order::Flush | Order::Test { .. } | Order::Report { .. } => {
+            Err(Refusal::Unable("this is asked of those who send".to_owned()))
         }
     }
 }

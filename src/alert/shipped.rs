@@ -24,6 +24,33 @@ shipped![
     "security.rules.yml",
 ];
 
+macro_rules! tried {
+    ($($name:literal),* $(,)?) => {
+        /// Name and text of each file of tests, as promtool takes them.
+        pub(super) const TESTS: &[(&str, &str)] =
+            &[$((concat!("tests/", $name), include_str!(concat!("../../alerts/tests/", $name)))),*];
+    };
+}
+
+tried![
+    "capacity.yml",
+    "client.yml",
+    "controller.yml",
+    "device.yml",
+    "exporter.yml",
+    "forecast.yml",
+    "mdm.yml",
+    "notification.yml",
+    "optional.yml",
+    "performance.yml",
+    "protection.yml",
+    "replication.yml",
+    "sds.yml",
+    "security.yml",
+    "unusual.yml",
+    "whole.yml",
+];
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -40,5 +67,16 @@ mod tests {
             .filter(|name| name.ends_with(".rules.yml"))
             .collect();
         assert_eq!(there, SHIPPED.iter().map(|(name, _)| (*name).to_owned()).collect());
+    }
+
+    #[test]
+    fn every_file_of_tests_is_shipped() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts/tests");
+        let there: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| format!("tests/{}", entry.unwrap().file_name().to_string_lossy()))
+            .filter(|name| name.ends_with(".yml"))
+            .collect();
+        assert_eq!(there, TESTS.iter().map(|(name, _)| (*name).to_owned()).collect());
     }
 }

@@ -17,7 +17,7 @@ use super::mail::run::Post;
 use super::notify::memory::{self, Memory};
 use super::notify::mute::{Seen, View};
 use super::notify::runs::Over;
-use super::notify::{Policy, next, observe};
+use super::notify::{Policy, next, observe, week};
 use super::orders::{self, Desktop};
 use super::outbox::fit;
 use crate::clock;
@@ -243,6 +243,7 @@ impl Teller {
             | Order::Look { .. }
             | Order::Follow { .. }
             | Order::Records
+            | Order::Report { .. }
             | Order::Preview { .. } => {}
         }
         let Some(verdict) = verdict else {
@@ -255,9 +256,23 @@ impl Teller {
         let (underway, over) = (steps(&self.underway), over(&self.works));
         let seen = Seen { verdict, underway: &underway, over: &over };
         let view = observe(now, &seen, &self.policy, &mut memory);
-        let done = orders::obey(now, order, &view, &self.policy, &self.desktop, &mut memory);
+        let mut told = Vec::new();
+        let done = match order {
+            Order::Report { system, job, due } => {
+                let pictures = self.gallery.all();
+                week::asked(now, (&system, &job, due), &view, &pictures, &self.policy, &mut memory).map(|report| {
+                    told.extend(report.map(|mut report| {
+                        let workloads = self.workloads.as_ref().map(|workloads| Arc::clone(&workloads.borrow()));
+                        self.background.fill(&mut report, &pictures, workloads.as_deref());
+                        fit(report, now)
+                    }));
+                    Answer::Reported { reported: system }
+                })
+            }
+            order => orders::obey(now, order, &view, &self.policy, &self.desktop, &mut memory),
+        };
         let before = std::mem::replace(&mut self.memory, memory);
-        let kept = if done.is_ok() { self.save(Vec::new()).await } else { Ok(()) };
+        let kept = if done.is_ok() { self.save(told).await } else { Ok(()) };
         let said: Result<Answer, Refusal> = match &kept {
             Ok(()) => done,
             Err(error) => {

@@ -16,7 +16,7 @@ use crate::enrol::artefacts::Shelf;
 use crate::enrol::ca::Authority;
 use crate::enrol::crew::{Crew, Steward};
 use crate::enrol::desk;
-use crate::enrol::endpoint::Endpoint;
+use crate::enrol::endpoint::{Endpoint, Papers};
 use crate::enrol::program::Program;
 use crate::enrol::renewal::{self, Renewal};
 use crate::enrol::token::Admissions;
@@ -87,14 +87,7 @@ pub(super) async fn open(
 
 /// Packages and program, with their hashes.
 fn read(artefacts: &config::Artefacts) -> anyhow::Result<(Shelf, Program)> {
-    let mut shelf = match &artefacts.folder {
-        Some(folder) => Shelf::scan(folder).with_context(|| format!("cannot read {}", folder.display()))?,
-        None => Shelf::default(),
-    };
-    if let Some(list) = &artefacts.checksums {
-        let text = std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
-        shelf = shelf.held_to(&text).map_err(|wrong| anyhow::anyhow!("{}: {wrong}", list.display()))?;
-    }
+    let shelf = Shelf::of(artefacts).map_err(anyhow::Error::msg)?;
     // The file that runs, though another may lie in its place by now.
     let path = artefacts.program.clone().unwrap_or_else(|| "/proc/self/exe".into());
     let program = Program::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -113,6 +106,11 @@ fn host(address: &str) -> Option<String> {
 }
 
 impl Agents {
+    /// How long the certificates of nodes are good.
+    pub(super) fn papers(&self) -> Papers {
+        self.endpoint.papers()
+    }
+
     /// Starts the tasks.
     pub(super) fn serve(self, tasks: &mut Tasks, stop: &CancellationToken) {
         let steward = self.steward.run(stop.clone());

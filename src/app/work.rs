@@ -1,6 +1,6 @@
 //! How is the work on systems joined to the rest: store, pictures, rules, gateways, and hosts?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,22 +11,26 @@ use tokio_util::sync::CancellationToken;
 
 use super::{gateway, spawn};
 use crate::alert::explain::explained_by;
-use crate::config::Config;
+use crate::alert::rules;
+use crate::config::{Config, Syslog};
 use crate::gateway::Role;
 use crate::mesos::operator::Operator;
 use crate::metrics::Own;
-use crate::model::alerting::{FiringSet, Severity};
+use crate::model::alerting::{FiringSet, Labels, Severity};
 use crate::model::id::SystemId;
 use crate::model::lifecycle::Lifecycle;
 use crate::model::plan::Limits;
 use crate::store::{Desk, State};
+use crate::upgrade::alertmanager::{Seen, Watcher, concerning};
 use crate::upgrade::hands::{Hands, Others};
 use crate::upgrade::mesos::Drainer;
 use crate::upgrade::plan::Habits;
+use crate::upgrade::recorder::Recorder;
 use crate::upgrade::run::{Joints, Settings, Work};
+use crate::upgrade::syslog;
 use crate::watches::Gallery;
-use crate::work::facts::{Firing, Policy};
-use crate::work::seam::{FiringNow, Line, Surroundings, UnderwayNow};
+use crate::work::facts::{self, Firing, Policy};
+use crate::work::seam::{FiringNow, Line, LookAt, Surroundings, UnderwayNow};
 
 /// Who is at hand for the hosts of a system.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +43,9 @@ pub(super) struct Joined {
 
 /// The work on all systems, before it begins.
 pub(super) struct AtWork {
-    each: Vec<(Work, Hands)>,
+    each: Vec<(Work, Hands, Recorder)>,
+    syslog: Option<(Syslog, String, mpsc::Receiver<syslog::Line>)>,
+    watcher: Option<Watcher>,
     lines: BTreeMap<SystemId, Line>,
     underway: watch::Sender<UnderwayNow>,
     /// Held, so that who waits for news of hosts goes on waiting.
@@ -48,6 +54,7 @@ pub(super) struct AtWork {
 }
 
 impl AtWork {
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn new(
         config: &Config,
         joined: &BTreeMap<SystemId, Joined>,
@@ -55,11 +62,21 @@ impl AtWork {
         gallery: &Gallery,
         own: &Arc<Own>,
         fired: Option<watch::Receiver<Arc<FiringSet>>>,
+        looks: &mpsc::UnboundedSender<LookAt>,
         state: &State,
     ) -> anyhow::Result<Self> {
         let underway = watch::Sender::new(UnderwayNow::new());
         let nobody = watch::Sender::new(Arc::new(Surroundings::default()));
-        let firing = firing(fired, underway.subscribe());
+        let (watcher, others) = match &config.lifecycle.alertmanager {
+            Some(settings) => Watcher::new(settings.clone()).map(|(watcher, seen)| (Some(watcher), Some(seen)))?,
+            None => (None, None),
+        };
+        let names = config.systems.keys().cloned().collect();
+        let own_rules = match &others {
+            Some(_) => own_rules(config),
+            None => BTreeSet::new(),
+        };
+        let firing = beside(firing(fired, underway.subscribe()), others, names, own_rules);
         let (drains, drained) = mpsc::unbounded_channel();
         let agents = watch::Sender::default();
         let drainer = match &config.mesos {
@@ -67,6 +84,14 @@ impl AtWork {
             None => None,
         };
         let (mut each, mut lines) = (Vec::new(), BTreeMap::new());
+        let (sink, syslog) = match &config.lifecycle.syslog {
+            Some(to) => {
+                let (sink, lines) = syslog::open();
+                let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+                (Some(sink), Some((to.clone(), host.trim().to_owned(), lines)))
+            }
+            None => (None, None),
+        };
         for (system, at) in &config.systems {
             let mut joined = joined.get(system).cloned().unwrap_or_default();
             if drainer.is_some() {
@@ -86,13 +111,15 @@ impl AtWork {
                 firing: Arc::clone(&firing),
                 underway: underway.clone(),
                 errands,
+                looks: looks.clone(),
                 own: Arc::clone(own),
             };
-            let (work, line) = Work::new(settings(system, config), joints, state)?;
+            let settings = Settings { syslog: sink.clone(), ..settings(system, config) };
+            let (work, line, recorder) = Work::new(settings, joints, state)?;
             lines.insert(system.clone(), line);
-            each.push((work, hands));
+            each.push((work, hands, recorder));
         }
-        Ok(Self { each, lines, underway, nobody, drainer })
+        Ok(Self { each, syslog, watcher, lines, underway, nobody, drainer })
     }
 
     /// The steps under way.
@@ -111,11 +138,18 @@ impl AtWork {
     }
 
     pub(super) fn spawn(self, tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>, stop: &CancellationToken) {
-        let Self { each, nobody, drainer, .. } = self;
+        let Self { each, nobody, drainer, syslog, watcher, .. } = self;
+        if let Some(watcher) = watcher {
+            spawn(tasks, "watcher of the site's Alertmanager", watcher.run(stop.clone()));
+        }
+        if let Some((to, host, lines)) = syslog {
+            spawn(tasks, "lines to the system log", syslog::run(to, host, lines, stop.clone()));
+        }
         if let Some(drainer) = drainer {
             spawn(tasks, "drainer of Mesos agents", drainer.run(stop.clone()));
         }
-        for (work, hands) in each {
+        for (work, hands, recorder) in each {
+            spawn(tasks, "history of the work", recorder.run(stop.clone()));
             let (work, nobody) = (work.run(stop.clone()), nobody.clone());
             tasks.spawn(async move {
                 let ended = work.await;
@@ -149,7 +183,47 @@ fn settings(system: &SystemId, config: &Config) -> Settings {
     };
     let mine = |job: &&crate::config::Job| job.system.as_ref().is_none_or(|of| of == system);
     let jobs = config.jobs.iter().filter(mine).cloned().collect();
-    Settings { system: system.clone(), mode: decided.mode, policy, habits, jobs }
+    Settings {
+        system: system.clone(),
+        mode: decided.mode,
+        policy,
+        habits,
+        jobs,
+        history: config.store.path.with_extension("work"),
+        syslog: None,
+    }
+}
+
+/// The names of the alerts of our own rules.
+fn own_rules(config: &Config) -> BTreeSet<String> {
+    let loaded = config.alerts.enabled.then(|| rules::load(&config.alerts, &config.poll));
+    let rules = loaded.and_then(Result::ok);
+    rules.iter().flat_map(|rules| &rules.alerts).map(|alert| alert.name.rule.clone()).collect()
+}
+
+/// What the site's own Alertmanager says, beside what our rules do.
+fn beside(
+    ours: FiringNow,
+    others: Option<watch::Receiver<Seen>>,
+    systems: BTreeSet<SystemId>,
+    own: BTreeSet<String>,
+) -> FiringNow {
+    let Some(others) = others else { return ours };
+    Arc::new(move |system| {
+        let seen = others.borrow().clone();
+        let said = seen.map_or_else(facts::Others::default, |asked| concerning(&asked, system, &systems, &own));
+        Firing { others: Some(said), ..ours(system) }
+    })
+}
+
+/// What an alert is about, for people: `device dev-1, sds sds-2`.
+fn object(labels: &Labels) -> String {
+    let about = |name: &str| !matches!(name, "alertname" | "system" | "severity" | "area" | "instance" | "job");
+    let named = labels
+        .iter()
+        .filter(|(name, _)| about(name))
+        .map(|(name, value)| format!("{} {value}", name.replace('_', " ")));
+    named.collect::<Vec<_>>().join(", ")
 }
 
 /// What our rules say of a system, without what the work itself explains. Rules
@@ -161,10 +235,7 @@ fn firing(set: Option<watch::Receiver<Arc<FiringSet>>>, underway: watch::Receive
         let steps = underway.borrow().get(system).cloned().unwrap_or_default();
         let mut firing = Firing { seq: set.based_on.get(system).copied().unwrap_or(0), ..Firing::default() };
         for alert in set.firing(system).filter(|alert| explained_by(&steps, &alert.labels, set.at).is_none()) {
-            let about = |name: &str| !matches!(name, "alertname" | "system" | "severity");
-            let object: Vec<&str> =
-                alert.labels.iter().filter(|(name, _)| about(name)).map(|(_, value)| value.as_str()).collect();
-            let name = (alert.name.as_str().into(), object.join(" ").into());
+            let name = (alert.name.as_str().into(), object(&alert.labels).into());
             match alert.severity {
                 Severity::Critical => firing.critical.insert(name),
                 Severity::Warning => firing.mild.insert(name),

@@ -13,10 +13,10 @@ use crate::enrol::crew::{Member, Members};
 use crate::model::framework::FrameworkStatus;
 use crate::model::hold::ReasonKind;
 use crate::model::id::{NodeName, SystemId};
-use crate::model::lifecycle::{self, Lifecycle};
+use crate::model::lifecycle::{self, JobResult, Lifecycle};
 use crate::model::node::NodePhase;
 use crate::model::offer::Verdict;
-use crate::model::overview::{HoldShown, JobShown, NodeShown, RunShown, Tone, WaveShown, Works};
+use crate::model::overview::{HoldShown, JobShown, NodeShown, RunShown, Tone, WaveShown, WorkShown, Works};
 use crate::model::rollout::{NodeRollout, RolloutStatus, Why};
 use crate::model::unit::Timestamp;
 
@@ -47,6 +47,9 @@ impl Watched {
         works(&members, &rollout, framework.as_deref(), &work, clock::now())
     }
 }
+
+/// Lines of what a job found that the page has; `sio jobs` has all of them.
+const FOUND: usize = 20;
 
 /// Publishes what is seen until told to stop.
 pub(super) async fn publish(watched: Watched, works: watch::Sender<Arc<Works>>, stop: CancellationToken) {
@@ -109,27 +112,37 @@ fn nodes(
     let mut nodes: Vec<NodeShown> = names
         .into_iter()
         .map(|name| {
-            let run = work.iter().find_map(|work| Some((work, work.in_work(name)?)));
+            let run = work.iter().find_map(|work| {
+                let run = work.run.as_ref()?;
+                Some((&work.system, run, run.tasks_in_work().find(|task| task.node == *name)?))
+            });
             let shown = match (rollout.nodes.get(name), members.get(name)) {
                 (Some(node), _) => of_rollout(node),
                 (None, Some(member)) => of_agent(member, now),
                 (None, None) => NodeShown { name: name.to_string(), ..NodeShown::default() },
             };
             let shown = match run {
-                Some((work, run)) => NodeShown {
-                    system: Some(work.system.to_string()),
+                Some((system, run, task)) => NodeShown {
+                    system: Some(system.to_string()),
                     tone: Tone::Busy,
                     phase: "in work".to_owned(),
-                    why: Some(format!("run {run} works on it")),
+                    why: vec![format!("{}: {}", run.what, step(task))],
+                    since: Some(task.since),
                     ..shown
                 },
-                None => shown,
+                None => NodeShown { system: shown.system.clone().or_else(|| of_a_run(work, name)), ..shown },
             };
             NodeShown { offer: offers.get(name).cloned(), ..shown }
         })
         .collect();
     nodes.sort_by_key(|node| (std::cmp::Reverse(node.tone), node.name.clone()));
     nodes
+}
+
+/// The system whose open run has tasks for a node.
+fn of_a_run(work: &[Arc<Lifecycle>], name: &NodeName) -> Option<String> {
+    let has = |work: &&Arc<Lifecycle>| work.run.iter().flat_map(|run| &run.tasks).any(|task| task.node == *name);
+    work.iter().find(has).map(|work| work.system.to_string())
 }
 
 fn of_rollout(node: &NodeRollout) -> NodeShown {
@@ -145,13 +158,15 @@ fn of_rollout(node: &NodeRollout) -> NodeShown {
         | NodePhase::Draining
         | NodePhase::Retired => Tone::Busy,
     };
-    let why = node.why.iter().map(Why::to_string).collect::<Vec<_>>().join("; ");
+    // What a person must do comes first.
+    let mut why: Vec<&Why> = node.why.iter().collect();
+    why.sort_by_key(|why| !why.needs_a_person());
     NodeShown {
         name: node.node.to_string(),
         system: Some(node.system.to_string()),
         tone,
         phase: node.phase.as_str().replace('_', " "),
-        why: (!why.is_empty()).then_some(why),
+        why: why.into_iter().map(Why::to_string).collect(),
         since: Some(node.since),
         offer: None,
     }
@@ -164,13 +179,13 @@ fn of_agent(member: &Member, now: Timestamp) -> NodeShown {
         (_, Some(_)) => (Tone::Bad, "takes no orders"),
         (None, None) => (Tone::Warn, "was not heard yet"),
         (Some(at), None) if now - at > SILENT => (Tone::Warn, "silent"),
-        (Some(_), None) => (Tone::Good, "heard"),
+        (Some(_), None) => (Tone::Good, "answering"),
     };
     NodeShown {
         name: member.node.to_string(),
         tone,
         phase: phase.to_owned(),
-        why: member.out_of_work.clone(),
+        why: member.out_of_work.iter().cloned().collect(),
         // When it was last heard is no news while it is.
         since: heard.filter(|_| tone != Tone::Good),
         ..NodeShown::default()
@@ -202,8 +217,20 @@ fn run(system: &SystemId, run: &lifecycle::RunShown, now: Timestamp) -> RunShown
         total: run.tasks_total,
         waves: waves(run),
         ends_at: Some(run.predicted_end),
-        holds: holds(run, now),
+        under_way: run
+            .tasks_in_work()
+            .map(|task| WorkShown {
+                node: task.node.to_string(),
+                wave: task.stage.clone(),
+                step: step(task).to_owned(),
+            })
+            .collect(),
+        holds: holds(run, is_held, now),
     }
+}
+
+fn step(task: &lifecycle::TaskShown) -> &str {
+    task.step.as_deref().unwrap_or("between two steps")
 }
 
 /// The stages of the plan.
@@ -235,11 +262,17 @@ fn is_told(hold: &lifecycle::HoldShown, now: Timestamp) -> bool {
     }
 }
 
-/// Why it waits, each reason once, with the nodes that wait for it.
-fn holds(run: &lifecycle::RunShown, now: Timestamp) -> Vec<HoldShown> {
+/// Why it waits, each reason once, with the nodes that wait for it; what people want to hear of comes first.
+fn holds(run: &lifecycle::RunShown, is_held: bool, now: Timestamp) -> Vec<HoldShown> {
+    // While one node is worked on the others wait for that: it is how the plan goes on.
+    let is_beside = |reason: ReasonKind| {
+        matches!(reason, ReasonKind::MaintenanceElsewhere | ReasonKind::MdmInWork | ReasonKind::QuorumInWork)
+    };
+    let is_news = |hold: &&lifecycle::HoldShown| is_held || !is_beside(hold.reason);
+
     let mut by_text: BTreeMap<&str, (Vec<&NodeName>, &lifecycle::HoldShown)> = BTreeMap::new();
     for task in &run.tasks {
-        for hold in task.holds.iter().filter(|hold| is_told(hold, now)) {
+        for hold in task.holds.iter().filter(|hold| is_told(hold, now)).filter(is_news) {
             let (nodes, first) = by_text.entry(&hold.text).or_insert((Vec::new(), hold));
             nodes.push(&task.node);
             if hold.since < first.since {
@@ -247,22 +280,22 @@ fn holds(run: &lifecycle::RunShown, now: Timestamp) -> Vec<HoldShown> {
             }
         }
     }
-    let mut holds: Vec<HoldShown> = by_text
-        .into_values()
-        .map(|(nodes, hold)| {
-            let of = match &nodes[..] {
-                [one] => format!("{one}: {}", hold.text),
-                all => format!("{} nodes: {}", all.len(), hold.text),
-            };
-            HoldShown { why: of, clears: Some(format!("until {}", hold.clears)), since: Some(hold.since) }
+    let mut all: Vec<_> = by_text.into_values().collect();
+    all.sort_by_key(|(_, hold)| (hold.reason.matter(), hold.since));
+    all.into_iter()
+        .map(|(nodes, hold)| HoldShown {
+            why: hold.text.clone(),
+            whom: match &nodes[..] {
+                [one] => one.to_string(),
+                all => format!("{} nodes", all.len()),
+            },
+            clears: Some(hold.clears.clone()),
+            since: Some(hold.since),
         })
-        .collect();
-    holds.sort_by_key(|hold| hold.since);
-    holds
+        .collect()
 }
 
 fn job(job: &lifecycle::JobShown) -> JobShown {
-    let is_bad = |says: &&String| ["no plan", "missed", "left out"].iter().any(|word| says.starts_with(word));
     JobShown {
         name: job.name.clone(),
         what: job.what.clone(),
@@ -270,7 +303,14 @@ fn job(job: &lifecycle::JobShown) -> JobShown {
         next: job.next.iter().find(|(_, blackout)| blackout.is_none()).map(|(at, _)| *at),
         last: job.last_due,
         outcome: job.last_result.clone(),
-        tone: if job.last_result.as_ref().filter(is_bad).is_some() { Tone::Warn } else { Tone::Good },
+        found: job.found.iter().take(FOUND).cloned().collect(),
+        tone: match job.result {
+            Some(
+                JobResult::Refused | JobResult::LeftOut | JobResult::Missed | JobResult::Unwell | JobResult::Unknown,
+            ) => Tone::Warn,
+            None if job.looking.is_some() => Tone::Busy,
+            Some(JobResult::Began | JobResult::Proposed | JobResult::Nothing | JobResult::Well) | None => Tone::Good,
+        },
     }
 }
 
@@ -340,9 +380,20 @@ mod tests {
         let waves: Vec<_> =
             run.waves.iter().map(|wave| (wave.name.as_str(), wave.tone, wave.done, wave.total)).collect();
         assert_eq!(waves, [("packages", Tone::Good, 2, 2), ("sds", Tone::Busy, 0, 2)]);
-        let holds: Vec<_> = run.holds.iter().map(|hold| (hold.why.as_str(), hold.since)).collect();
-        assert_eq!(holds, [("2 nodes: pool p moves", Some(at(30))), ("n1: no window is open", Some(at(40)))]);
-        assert_eq!(run.holds[0].clears.as_deref(), Some("until its end"));
+        let holds: Vec<_> = run.holds.iter().map(|hold| (hold.whom.as_str(), hold.why.as_str(), hold.since)).collect();
+        assert_eq!(holds, [("2 nodes", "pool p moves", Some(at(30))), ("n1", "no window is open", Some(at(40)))]);
+        assert_eq!(run.holds[0].clears.as_deref(), Some("its end"));
+    }
+
+    #[test]
+    fn what_is_broken_is_told_before_what_it_brings_about() {
+        let texts = [("the MDM raises DEVICE_FAILED", 10), ("pool p moves", 20), ("device d has an error", 30)];
+        let mut tasks = vec![task(0, "sds", "n1", "waiting", &texts)];
+        tasks[0].holds[0].reason = ReasonKind::MdmAlert;
+        tasks[0].holds[2].reason = ReasonKind::DeviceError;
+        let shown = works(&Members::new(), &RolloutStatus::default(), None, &[work(tasks)], at(100));
+        let whys: Vec<&str> = shown.runs[0].holds.iter().map(|hold| hold.why.as_str()).collect();
+        assert_eq!(whys, ["device d has an error", "pool p moves", "the MDM raises DEVICE_FAILED"]);
     }
 
     #[test]
@@ -361,7 +412,17 @@ mod tests {
         let run = &look(100).runs[0];
         assert_eq!((run.state.as_str(), run.holds.len()), ("goes on", 0), "{run:?}");
         let whys: Vec<String> = look(120).runs[0].holds.iter().map(|hold| hold.why.clone()).collect();
-        assert_eq!(whys, ["n1: it waits for n1 shown by the MDM and its agent", "n2: alerts were not evaluated"]);
+        assert_eq!(whys, ["alerts were not evaluated", "it waits for n1 shown by the MDM and its agent"]);
+        let mut tasks =
+            vec![task(0, "sds", "n1", "working", &[]), task(1, "sds", "n2", "waiting", &[("n1 is away", 10)])];
+        tasks[1].holds[0].reason = ReasonKind::MaintenanceElsewhere;
+        let whole = |tasks: &[TaskShown]| {
+            let work = work(tasks.to_vec());
+            works(&Members::new(), &RolloutStatus::default(), None, &[work], at(100)).runs[0].holds.len()
+        };
+        assert_eq!(whole(&tasks), 0, "the next one waits for the one in work");
+        tasks[0].standing = "done".to_owned();
+        assert_eq!(whole(&tasks), 1);
     }
 
     #[test]
@@ -389,7 +450,11 @@ mod tests {
             next,
             last_due: None,
             last_result: last.map(str::to_owned),
+            result: last.map(|says| if says.starts_with("missed") { JobResult::Missed } else { JobResult::Began }),
             last_success: None,
+            kind: "upgrade".to_owned(),
+            found: Vec::new(),
+            looking: None,
         };
         let jobs = vec![
             line("never", Vec::new(), Some("missed: the controller was not there in time")),

@@ -18,6 +18,7 @@ mod doctor;
 mod executor;
 mod export;
 mod framework;
+mod history;
 mod import;
 mod init;
 mod manual;
@@ -25,6 +26,7 @@ mod node;
 mod notify;
 mod password;
 mod plan;
+mod restore;
 mod rollout;
 mod silence;
 mod status;
@@ -95,8 +97,14 @@ enum Command {
     Rollout(rollout::Rollout),
     /// Shows how far each node is, and why it is no further
     Nodes(rollout::Nodes),
+    /// Shows all that was ever done on a system
+    History(history::Arguments),
+    /// Puts a copy of the state into the place of what is there; no controller may run
+    Restore(restore::Arguments),
     /// Makes what the configuration takes instead of a password or a token
     HashPassword(password::Arguments),
+    #[command(flatten)]
+    Planned(work::Planned),
     #[command(flatten)]
     Work(work::Told),
     /// Acts on the framework at the Mesos masters
@@ -194,6 +202,10 @@ where
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(plan::plan(what, &mut asker)).unwrap_or_else(|error| fail(&error))
         }
+        Command::Planned(what) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(work::planned(what, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
         Command::Work(what) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(work::told(what, &mut asker)).unwrap_or_else(|error| fail(&error))
@@ -214,6 +226,11 @@ where
             let mut asker = Asker { file, variables, out: &mut out, json: false };
             on_one_thread(notify::notify(command, &mut asker)).unwrap_or_else(|error| fail(&error))
         }
+        Command::History(arguments) => {
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(history::history(arguments, &mut asker)).unwrap_or_else(|error| fail(&error))
+        }
+        Command::Restore(arguments) => restore::restore(&arguments, file, variables, &mut out),
         Command::Import(arguments) => import::import(&arguments, &mut out, &mut err),
         Command::Doctor(arguments) => {
             let mut asker = Asker { file, variables, out: &mut out, json: false };

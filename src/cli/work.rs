@@ -12,7 +12,7 @@ use crate::model::hold::ReasonKind;
 use crate::model::id::NodeName;
 use crate::model::lifecycle::{Answer, Lifecycle, Order, PlanShown, RunShown, TaskShown};
 use crate::model::plan::Request;
-use crate::model::step::MaintenanceMode;
+use crate::model::step::{MaintenanceMode, StepKind};
 use crate::model::unit::Timestamp;
 
 /// Which system, which controller, and who asks.
@@ -45,6 +45,17 @@ pub(super) enum Planned {
         #[command(flatten)]
         whose: Whose,
     },
+    /// Makes a plan that has the packages of a release on nodes, and installs none
+    Fetch {
+        /// The release, as its packages name it
+        #[arg(long)]
+        to: String,
+        /// Only these nodes; may be given several times
+        #[arg(long = "node")]
+        nodes: Vec<String>,
+        #[command(flatten)]
+        whose: Whose,
+    },
     /// Makes a plan that ends an upgrade for good
     Finalise {
         /// The release that all nodes have
@@ -57,6 +68,23 @@ pub(super) enum Planned {
     Reboot {
         /// The node
         node: String,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Makes a plan that takes a node out for good: its data moves away first
+    Remove {
+        /// The node
+        node: String,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Makes a plan that takes a node out whose place another one has
+    Replace {
+        /// The node
+        node: String,
+        /// The node in its place, which the rollout has made ready
+        #[arg(long)]
+        with: String,
         #[command(flatten)]
         whose: Whose,
     },
@@ -95,6 +123,9 @@ pub(super) enum Told {
     Approve {
         /// The hash
         plan: String,
+        /// A step that was only concluded, and never seen in use, is done all the same; may be given several times
+        #[arg(long = "accept-unproven", value_name = "STEP")]
+        accept: Vec<String>,
         #[command(flatten)]
         whose: Whose,
     },
@@ -175,8 +206,16 @@ pub(super) async fn planned(what: Planned, asker: &mut Asker<'_>) -> u8 {
             let only = nodes.iter().map(|name| NodeName::new(name)).collect();
             (Request::Upgrade { to: to.into(), only }, whose)
         }
+        Planned::Fetch { to, nodes, whose } => {
+            let only = nodes.iter().map(|name| NodeName::new(name)).collect();
+            (Request::Fetch { to: to.into(), only }, whose)
+        }
         Planned::Finalise { to, whose } => (Request::Finalise { to: to.into() }, whose),
         Planned::Reboot { node, whose } => (Request::Reboot { node: NodeName::new(&node) }, whose),
+        Planned::Remove { node, whose } => (Request::Remove { node: NodeName::new(&node) }, whose),
+        Planned::Replace { node, with, whose } => {
+            (Request::Replace { node: NodeName::new(&node), by: NodeName::new(&with) }, whose)
+        }
         Planned::Maintenance { node, time, mode, why, whose } => {
             let mode = match mode.as_deref() {
                 None => None,
@@ -206,7 +245,14 @@ pub(super) async fn told(what: Told, asker: &mut Asker<'_>) -> u8 {
             let question = Question::get("/api/v1/runs");
             return asker.show(&whose.whom, &question, |all: Vec<Lifecycle>| jobs(&all)).await;
         }
-        Told::Approve { plan, whose } => (Order::Approve { plan }, whose),
+        Told::Approve { plan, accept, whose } => {
+            let read =
+                |word: &String| StepKind::ALL.into_iter().find(|step| step.as_str() == *word).ok_or(word.clone());
+            match accept.iter().map(read).collect::<Result<_, _>>() {
+                Ok(accept) => (Order::Approve { plan, accept }, whose),
+                Err(word) => return super::fail(&anyhow::anyhow!("{word:?} is no step; `sio plan` names them")),
+            }
+        }
         Told::Pause { whose } => (Order::Pause, whose),
         Told::Resume { whose } => (Order::Resume, whose),
         Told::Cancel { whose } => (Order::Cancel, whose),
@@ -244,7 +290,7 @@ async fn ask(order: Order, whose: Whose, asker: &mut Asker<'_>) -> u8 {
 }
 
 /// The only system there is.
-async fn only_system(whom: &Where, asker: &Asker<'_>) -> Result<String, u8> {
+pub(super) async fn only_system(whom: &Where, asker: &Asker<'_>) -> Result<String, u8> {
     let (_, body) = super::controller::ask(whom, &Question::get("/api/v1/systems"), asker.file, asker.variables)
         .await
         .map_err(|error| {
@@ -270,7 +316,11 @@ fn said(answer: &Answer) -> String {
             if plan.stages.is_empty() {
                 line(&mut text, "nothing is to be done");
             } else if plan.unsafe_because.is_empty() {
-                line(&mut text, &format!("carry it out with: sio approve {}", plan.id));
+                let accept: String = plan.unproven.iter().map(|step| format!(" --accept-unproven {step}")).collect();
+                if !accept.is_empty() {
+                    line(&mut text, "some steps were only concluded for this generation, and never seen in use");
+                }
+                line(&mut text, &format!("carry it out with: sio approve {}{accept}", plan.id));
             }
             for why in &plan.unsafe_because {
                 line(&mut text, &format!("it would not be carried out: {why}"));
@@ -335,6 +385,9 @@ pub(super) fn render(all: &[Lifecycle], now: Timestamp) -> String {
             let until = until.map_or_else(|| "released".to_owned(), |until| until.to_string());
             line(&mut text, &format!("  {node} is held until {until}"));
         }
+        for node in &of.retired {
+            line(&mut text, &format!("  {node} was taken out for good; `sio release {node}` lets it come back"));
+        }
         for (version, why) in &of.quarantined {
             line(&mut text, &format!("  version {version} is quarantined: {why}"));
         }
@@ -360,6 +413,12 @@ fn jobs(all: &[Lifecycle]) -> String {
         }
         if let (Some(due), Some(result)) = (&job.last_due, &job.last_result) {
             line(&mut text, &format!("  last {due}: {result}"));
+        }
+        if let Some(due) = job.looking {
+            line(&mut text, &format!("  {due} is being looked at"));
+        }
+        for found in &job.found {
+            line(&mut text, &format!("    {found}"));
         }
     }
     if text.is_empty() {

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::section::{Found, Section, complain};
+use super::section::{Complaint, Found, Section, complain};
+use crate::model::chore::Chore;
 use crate::model::cron::CronLine;
 use crate::model::id::{NodeName, SystemId};
+use crate::model::lifecycle::in_words;
 use crate::model::plan::{Request, Risk};
 use crate::model::schedule::{Missed, Overlap, Schedule};
-use crate::model::step::MaintenanceMode;
+use crate::model::step::{MaintenanceMode, StepKind};
 use crate::model::unit::Timestamp;
 use crate::model::window::{Calendar, Zone};
 
@@ -22,9 +24,37 @@ pub struct Job {
     /// When.
     pub schedule: Schedule,
     /// What.
-    pub request: Request,
+    pub asks: Asks,
     /// Within what it is carried out without another yes; none: it is only proposed.
     pub standing: Option<Standing>,
+}
+
+/// What a job is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// Work on a system: a plan, and a run of it.
+    Work(Request),
+    /// A look, or a copy. Nothing is changed.
+    Chore(Chore),
+}
+
+impl Asks {
+    /// Its kind, as the configuration writes it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Work(Request::Maintain { .. }) => "maintenance",
+            Self::Work(request) => request.as_str(),
+            Self::Chore(chore) => chore.as_str(),
+        }
+    }
+
+    /// What it is, in words.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Work(request) => in_words(request),
+            Self::Chore(chore) => chore.in_words(),
+        }
+    }
 }
 
 /// `approval`: a yes that was given beforehand.
@@ -38,6 +68,8 @@ pub struct Standing {
     pub modes: BTreeSet<MaintenanceMode>,
     /// The worst that a step may cost.
     pub max_risk: Risk,
+    /// Steps that were only concluded and are accepted.
+    pub accept: BTreeSet<StepKind>,
 }
 
 /// A job that is later than this was missed.
@@ -91,9 +123,6 @@ fn job(
         let known: Vec<&str> = systems.iter().map(SystemId::as_str).collect();
         Err(complain(format!("no system {system} is configured"), format!("write one of {}", known.join(", "))))
     });
-    if system.is_none() && systems.len() > 1 && !section.said("system") {
-        section.note("system", complain("there are several systems", "say which one"));
-    }
     let span = |found: &Found<'_>| match found.duration()? {
         span if span <= LONGEST => Ok(span),
         _ => Err(complain("longer than a day", r#"write "10m""#)),
@@ -110,17 +139,21 @@ fn job(
         "wait" => Ok(Overlap::Wait),
         other => Err(complain(format!("{other:?} is nothing to do while a run is open"), r#"write "skip" or "wait""#)),
     });
-    let to = section.take("upgrade_to", |found| found.text().map(str::to_owned));
-    let reboot = section.take("reboot", |found| found.text().map(str::to_owned));
-    let nodes = section.take("nodes", |found| Ok(found.list()?.into_iter().map(NodeName::new).collect()));
-    let request = match (to, reboot) {
-        (Some(to), None) => Some(Request::Upgrade { to: to.into(), only: nodes.unwrap_or_default() }),
-        (None, Some(node)) => Some(Request::Reboot { node: NodeName::new(&node) }),
-        (Some(_), Some(_)) | (None, None) => {
-            section
-                .note_self(complain("a job asks for one thing", r#"write upgrade_to = "VERSION" or reboot = "NODE""#));
+    let asks = asks(&mut section);
+    // What is of the whole controller is kept with the first system.
+    let of_all = |asks: &Asks| {
+        matches!(
+            asks,
+            Asks::Chore(Chore::RuleSelfTest | Chore::StateBackup { .. } | Chore::ArtefactPrefetch { to: None, .. })
+        )
+    };
+    let system = match system {
+        None if asks.as_ref().is_some_and(of_all) => systems.first().cloned(),
+        None if systems.len() > 1 && !section.said("system") => {
+            section.note("system", complain("there are several systems", "say which one"));
             None
         }
+        system => system,
     };
     let standing = section.optional_section("approval").and_then(standing);
     section.finish();
@@ -132,9 +165,118 @@ fn job(
         late: delta(late),
         missed: missed.unwrap_or_default(),
         overlap: overlap.unwrap_or_default(),
-        calendar: calendar.clone(),
+        // What changes nothing is also done while no work may be.
+        calendar: match asks {
+            Some(Asks::Chore(_)) => Calendar::default(),
+            Some(Asks::Work(_)) | None => calendar.clone(),
+        },
     };
-    Some(Job { system, schedule, request: request?, standing })
+    Some(Job { system, schedule, asks: asks?, standing })
+}
+
+/// The kinds of jobs.
+const KINDS: [&str; 10] = [
+    "upgrade",
+    "reboot",
+    "maintenance",
+    "finalise",
+    "health_check",
+    "capacity_report",
+    "certificate_check",
+    "rule_self_test",
+    "artefact_prefetch",
+    "state_backup",
+];
+
+/// Certificates are renewed by people, who need weeks.
+const CERTIFICATE_DAYS: u64 = 30;
+
+/// Two weeks of nights.
+const BACKUPS: u64 = 14;
+
+/// What a job asks for. Without a kind, `upgrade_to` and `reboot` say it themselves.
+fn asks(section: &mut Section<'_>) -> Option<Asks> {
+    let kind = section.take("kind", |found| {
+        let kind = found.text()?;
+        KINDS.into_iter().find(|known| *known == kind).ok_or_else(|| {
+            complain(format!("{kind:?} is no kind of job"), format!("write one of {}", KINDS.join(", ")))
+        })
+    });
+    let kind = match kind {
+        Some(kind) => kind,
+        None if section.said("kind") => return None,
+        None if section.has("upgrade_to") && !section.has("reboot") => "upgrade",
+        None if section.has("reboot") && !section.has("upgrade_to") => "reboot",
+        None => {
+            let mend = r#"write kind = "health_check", or upgrade_to = "VERSION", or reboot = "NODE""#;
+            section.note_self(complain("a job asks for one thing", mend));
+            return None;
+        }
+    };
+    let text = |found: &Found<'_>| match found.text()? {
+        "" => Err(complain("nothing is said", "write a text")),
+        text => Ok(text.to_owned()),
+    };
+    let nodes = |section: &mut Section<'_>| {
+        section.take("nodes", |found| Ok(found.list()?.into_iter().map(NodeName::new).collect())).unwrap_or_default()
+    };
+    let node = r#"write node = "node-1""#;
+    Some(match kind {
+        "upgrade" => {
+            let to = section.require("upgrade_to", r#"write upgrade_to = "R3_6.700.103""#, text);
+            let only = nodes(section);
+            Asks::Work(Request::Upgrade { to: to?.into(), only })
+        }
+        "finalise" => {
+            let to = section.require("upgrade_to", r#"write upgrade_to = "R3_6.700.103""#, text);
+            Asks::Work(Request::Finalise { to: to?.into() })
+        }
+        "reboot" => {
+            let node = section.require("reboot", r#"write reboot = "node-1""#, text);
+            Asks::Work(Request::Reboot { node: NodeName::new(&node?) })
+        }
+        "maintenance" => {
+            let node = section.require("node", node, text);
+            let time = section.require("time", r#"say for how long: time = "20m""#, |found| found.duration());
+            let purpose = section.require("why", r#"say what for: why = "firmware""#, text);
+            let mode = section.take("mode", |found| mode(found.text()?));
+            let minutes = u32::try_from(time?.as_secs().div_ceil(60)).unwrap_or(u32::MAX);
+            Asks::Work(Request::Maintain { node: NodeName::new(&node?), mode, minutes, purpose: purpose?.into() })
+        }
+        "capacity_report" => Asks::Chore(Chore::CapacityReport),
+        "certificate_check" => {
+            let days = section.take("days", |found| match found.number()? {
+                days @ 1..=3650 => Ok(days),
+                _ => Err(complain("that is no number of days before an end", "write 1 to 3650")),
+            });
+            let days = u32::try_from(days.unwrap_or(CERTIFICATE_DAYS)).unwrap_or(u32::MAX);
+            Asks::Chore(Chore::CertificateCheck { days })
+        }
+        "rule_self_test" => Asks::Chore(Chore::RuleSelfTest),
+        "artefact_prefetch" => {
+            let to = section.take("upgrade_to", text);
+            let only = nodes(section);
+            Asks::Chore(Chore::ArtefactPrefetch { to: to.map(Into::into), only })
+        }
+        "state_backup" => {
+            let folder = section.require("folder", r#"say where to: folder = "/backup/sio""#, |found| found.path());
+            let keep = section.take("keep", |found| match found.number()? {
+                keep @ 1..=1000 => Ok(keep),
+                _ => Err(complain("that is no number of copies to keep", "write 1 to 1000")),
+            });
+            let keep = usize::try_from(keep.unwrap_or(BACKUPS)).unwrap_or(usize::MAX);
+            Asks::Chore(Chore::StateBackup { folder: folder?, keep })
+        }
+        _ => Asks::Chore(Chore::HealthCheck),
+    })
+}
+
+fn mode(word: &str) -> Result<MaintenanceMode, Complaint> {
+    match word {
+        "instant" => Ok(MaintenanceMode::Instant),
+        "protected" => Ok(MaintenanceMode::Protected),
+        other => Err(complain(format!("{other:?} is no mode"), r#"write "instant" or "protected""#)),
+    }
 }
 
 fn standing(mut section: Section<'_>) -> Option<Standing> {
@@ -144,14 +286,7 @@ fn standing(mut section: Section<'_>) -> Option<Standing> {
         text.parse::<Timestamp>()
             .map_err(|_| complain(format!("{text:?} is no moment"), r#"write "2027-01-31T00:00:00Z""#))
     });
-    let modes = section.take("modes", |found| {
-        let read = |word: &str| match word {
-            "instant" => Ok(MaintenanceMode::Instant),
-            "protected" => Ok(MaintenanceMode::Protected),
-            other => Err(complain(format!("{other:?} is no mode"), r#"write "instant" or "protected""#)),
-        };
-        found.list()?.into_iter().map(read).collect::<Result<BTreeSet<_>, _>>()
-    });
+    let modes = section.take("modes", |found| found.list()?.into_iter().map(mode).collect::<Result<BTreeSet<_>, _>>());
     let risk = section.take("max_risk", |found| match found.text()? {
         "none" => Ok(Risk::None),
         "low" => Ok(Risk::Low),
@@ -161,7 +296,20 @@ fn standing(mut section: Section<'_>) -> Option<Standing> {
             r#"write "none", "low" or "medium""#,
         )),
     });
+    let accept = section.take("accept_unproven", |found| {
+        let read = |word: &str| {
+            let known = StepKind::ALL.into_iter().find(|step| step.as_str() == word);
+            known.ok_or_else(|| complain(format!("{word:?} is no step"), r#"write "enter_maintenance""#))
+        };
+        found.list()?.into_iter().map(read).collect::<Result<BTreeSet<_>, _>>()
+    });
     section.finish();
     let modes = modes.unwrap_or_else(|| [MaintenanceMode::Instant, MaintenanceMode::Protected].into());
-    Some(Standing { by: by?.into(), until: until?, modes, max_risk: risk.unwrap_or(Risk::Medium) })
+    Some(Standing {
+        by: by?.into(),
+        until: until?,
+        modes,
+        max_risk: risk.unwrap_or(Risk::Medium),
+        accept: accept.unwrap_or_default(),
+    })
 }

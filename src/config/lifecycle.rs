@@ -1,16 +1,18 @@
 //! What may be done to systems without asking, when, and how carefully? The section `lifecycle`.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveTime};
 
-use super::section::{Found, Section, complain};
+use super::receiver::{self, AlertGate};
+use super::section::{Complaint, Found, Section, complain};
 use crate::model::lifecycle::Mode;
 use crate::model::window::{Blackout, Calendar, Day, Window, Zone};
 
 /// `[lifecycle]`: upgrades, restarts and maintenances.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Lifecycle {
     /// What is done at all.
     pub mode: Mode,
@@ -28,6 +30,47 @@ pub struct Lifecycle {
     pub reboots: bool,
     /// Free bytes that a pool must have beyond what the loss of a fault unit needs.
     pub margin: u64,
+    /// Where the history goes too; none: nowhere.
+    pub syslog: Option<Syslog>,
+    /// The site's own Alertmanager, whose alerts hold all work; none: only our rules do.
+    pub alertmanager: Option<AlertGate>,
+}
+
+/// A system log that takes lines of RFC 5424.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Syslog {
+    /// A socket on this host, such as `/dev/log`.
+    Unix(PathBuf),
+    /// `host:port`, one datagram a line.
+    Udp(String),
+    /// `host:port`, each line after its length.
+    Tcp(String),
+}
+
+impl std::fmt::Display for Syslog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Udp(address) => write!(f, "udp://{address}"),
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
+        }
+    }
+}
+
+fn syslog_at(text: &str) -> Result<Syslog, Complaint> {
+    let mend = r#"write "unix:/dev/log", "udp://log.example.com:514" or "tcp://log.example.com:601""#;
+    let wrong = || complain(format!("{text:?} is no place of a system log"), mend);
+    if let Some(path) = text.strip_prefix("unix:") {
+        let path = PathBuf::from(path);
+        return if path.is_absolute() { Ok(Syslog::Unix(path)) } else { Err(wrong()) };
+    }
+    let (kind, address) = text.split_once("://").ok_or_else(wrong)?;
+    let has_port = address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    match kind {
+        "udp" if has_port => Ok(Syslog::Udp(address.to_owned())),
+        "tcp" if has_port => Ok(Syslog::Tcp(address.to_owned())),
+        _ => Err(wrong()),
+    }
 }
 
 impl Default for Lifecycle {
@@ -42,6 +85,8 @@ impl Default for Lifecycle {
             at_once: 1,
             reboots: false,
             margin: 0,
+            syslog: None,
+            alertmanager: None,
         }
     }
 }
@@ -80,9 +125,12 @@ pub(super) fn read(mut section: Section<'_>) -> Lifecycle {
     let margin = section.take("margin_gib", |found| {
         found.number()?.checked_mul(1 << 30).ok_or_else(|| complain("the number is too large", "write 100"))
     });
+    let alertmanager = section.optional_section("alertmanager").and_then(receiver::alert_gate);
+    let syslog = section.take("syslog", |found| syslog_at(found.text()?));
     let zone = section.take("time_zone", zone).unwrap_or(Zone::UTC);
+    let least = soak.unwrap_or(default.soak);
     let windows =
-        section.list_of_sections("window").into_iter().filter_map(|window| self::window(window, zone)).collect();
+        section.list_of_sections("window").into_iter().filter_map(|window| self::window(window, zone, least)).collect();
     let blackouts = section
         .list_of_sections("blackout")
         .into_iter()
@@ -98,16 +146,18 @@ pub(super) fn read(mut section: Section<'_>) -> Lifecycle {
         at_once: at_once.unwrap_or(default.at_once),
         reboots: reboots.unwrap_or(default.reboots),
         margin: margin.unwrap_or(default.margin),
+        syslog,
+        alertmanager,
     }
 }
 
-fn zone(found: &Found<'_>) -> Result<Zone, super::section::Complaint> {
+fn zone(found: &Found<'_>) -> Result<Zone, Complaint> {
     let name = found.text()?;
     Zone::named(name)
         .ok_or_else(|| complain(format!("{name:?} is no IANA time zone"), r#"write a place, such as "Europe/Berlin""#))
 }
 
-fn window(mut section: Section<'_>, zone: Zone) -> Option<Window> {
+fn window(mut section: Section<'_>, zone: Zone, least: Duration) -> Option<Window> {
     let days = section.require("days", r#"write days = ["sat", "sun"]"#, |found| {
         let mut days = BTreeSet::new();
         for word in found.list()? {
@@ -131,6 +181,18 @@ fn window(mut section: Section<'_>, zone: Zone) -> Option<Window> {
     };
     let from = section.require("from", r#"write from = "22:00""#, time);
     let until = section.require("until", r#"write until = "04:00""#, time);
+    if let (Some(from), Some(until)) = (from, until) {
+        // One that ends when it begins is open for a day; one that ends before is open past midnight.
+        let length = (until - from).to_std().unwrap_or_else(|_| DAY - (from - until).to_std().unwrap_or_default());
+        if !length.is_zero() && length <= least {
+            let what = format!(
+                "the window is open for {}, and each node is watched for {} after its work, so none could ever be begun",
+                humantime::format_duration(length),
+                humantime::format_duration(least)
+            );
+            section.note("until", complain(what, "close it later, or set lifecycle.soak to less"));
+        }
+    }
     let own = section.take("time_zone", self::zone);
     section.finish();
     Some(Window { days: days?, from: from?, until: until?, zone: own.unwrap_or(zone) })

@@ -18,6 +18,19 @@ pub struct Alertmanager {
     pub way: HttpWay,
 }
 
+/// `[lifecycle.alertmanager]`: an Alertmanager whose alerts hold all work.
+#[derive(Clone, Debug)]
+pub struct AlertGate {
+    /// Base addresses of one cluster; the first that answers speaks for it.
+    pub urls: Vec<url::Url>,
+    /// Only alerts that all of these accept, as Alertmanager writes them.
+    pub matchers: Vec<String>,
+    /// How often it is asked.
+    pub every: Duration,
+    /// How it is spoken to.
+    pub way: HttpWay,
+}
+
 /// `[webhook]`: a program that gets what people are told, as JSON.
 #[derive(Clone, Debug)]
 pub struct Webhook {
@@ -78,6 +91,46 @@ pub(super) fn alertmanager(mut section: Section<'_>) -> Option<Alertmanager> {
     let way = way(&mut section, urls.as_deref().unwrap_or_default(), "urls");
     section.finish();
     Some(Alertmanager { urls: urls?, resend: resend.unwrap_or(DEFAULT_RESEND), way: way? })
+}
+
+/// As often as states are polled by default.
+const DEFAULT_EVERY: Duration = Duration::from_secs(10);
+
+/// What is older than half a minute more than this holds all work.
+const LONGEST_EVERY: Duration = Duration::from_secs(60);
+
+/// Reads the section; nothing when a part that must be there is not.
+pub(super) fn alert_gate(mut section: Section<'_>) -> Option<AlertGate> {
+    let urls = section.require("urls", "write urls = [\"https://alertmanager.example.com\"]", |found| {
+        let texts = found.list()?;
+        if texts.is_empty() {
+            return Err(complain("the list is empty", "write [\"https://alertmanager.example.com\"]"));
+        }
+        texts.into_iter().map(url).collect::<Result<Vec<_>, _>>()
+    });
+    let matchers = section.take("matchers", |found| {
+        let read = |text: &str| {
+            let name = text.split(['=', '!', '~']).next().unwrap_or_default();
+            let tame = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let rest = text.get(name.len()..).unwrap_or_default();
+            let value = ["=~", "!~", "!=", "="].iter().find_map(|sign| rest.strip_prefix(sign));
+            let quoted = value.is_some_and(|value| value.len() >= 2 && value.starts_with('"') && value.ends_with('"'));
+            if name.is_empty() || !name.chars().all(tame) || !quoted {
+                let mend = "write it as Alertmanager does, such as 'severity=~\"critical|page\"'";
+                return Err(complain(format!("{text:?} is no matcher"), mend));
+            }
+            Ok(text.to_owned())
+        };
+        found.list()?.into_iter().map(read).collect::<Result<Vec<_>, _>>()
+    });
+    let every = section.take("every", |found| match found.duration()? {
+        every if (Duration::from_secs(1)..=LONGEST_EVERY).contains(&every) => Ok(every),
+        _ => Err(complain("not between 1s and 1m", "write \"10s\"")),
+    });
+    let way = way(&mut section, urls.as_deref().unwrap_or_default(), "urls");
+    section.finish();
+    let (matchers, every) = (matchers.unwrap_or_default(), every.unwrap_or(DEFAULT_EVERY));
+    Some(AlertGate { urls: urls?, matchers, every, way: way? })
 }
 
 /// Reads the section; nothing when a part that must be there is not.

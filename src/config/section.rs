@@ -229,6 +229,11 @@ impl<'a> Section<'a> {
         value
     }
 
+    /// Whether a key that was not read yet is said.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// Whether a key that was read was said, well or not.
     pub(super) fn said(&self, key: &str) -> bool {
         self.asked.get(key).is_some_and(|(_, said)| *said)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::config;
 use crate::model::order::Artefact;
 
 /// The files of a folder.
@@ -19,6 +20,21 @@ pub struct Shelf {
 }
 
 impl Shelf {
+    /// The packages that the configuration names, held to its list. The error names the file.
+    pub fn of(settings: &config::Artefacts) -> Result<Self, String> {
+        let unread = |path: &Path| {
+            let path = path.display().to_string();
+            move |error: io::Error| format!("cannot read {path}: {error}")
+        };
+        let shelf = match &settings.folder {
+            Some(folder) => Self::scan(folder).map_err(unread(folder))?,
+            None => Self::default(),
+        };
+        let Some(list) = &settings.checksums else { return Ok(shelf) };
+        let text = fs::read_to_string(list).map_err(unread(list))?;
+        shelf.held_to(&text).map_err(|wrong| format!("{}: {wrong}", list.display()))
+    }
+
     /// Reads all files of a folder. Hidden ones, folders and links out of it are none.
     pub fn scan(folder: &Path) -> io::Result<Self> {
         let mut files = BTreeMap::new();

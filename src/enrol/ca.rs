@@ -80,15 +80,26 @@ pub struct Identity {
 impl Authority {
     /// Takes the authority of a folder, or makes one there.
     pub fn open(folder: &Path, now: Timestamp) -> Result<Self, CaError> {
-        let (certificate, key) = (folder.join("ca.pem"), folder.join("ca.key"));
+        if let Some(there) = Self::look(folder)? {
+            return Ok(there);
+        }
+        let (certificate, key) = Self::files(folder);
+        Self::make(folder, &certificate, &key, now)?;
+        Self::load(&certificate, &key)
+    }
+
+    /// Takes the authority of a folder; none is there yet.
+    pub fn look(folder: &Path) -> Result<Option<Self>, CaError> {
+        let (certificate, key) = Self::files(folder);
         match (certificate.exists(), key.exists()) {
-            (true, true) => Self::load(&certificate, &key),
-            (false, false) => {
-                Self::make(folder, &certificate, &key, now)?;
-                Self::load(&certificate, &key)
-            }
+            (true, true) => Self::load(&certificate, &key).map(Some),
+            (false, false) => Ok(None),
             _ => Err(CaError::Torn { certificate, key }),
         }
+    }
+
+    fn files(folder: &Path) -> (PathBuf, PathBuf) {
+        (folder.join("ca.pem"), folder.join("ca.key"))
     }
 
     fn make(folder: &Path, certificate: &Path, key: &Path, now: Timestamp) -> Result<(), CaError> {

@@ -5,6 +5,7 @@
 //! /agent/certificate` gives another one to who has one; `POST /agent/hello` is
 //! what a new program of an agent tries; `GET /artefacts/NAME` serves a file.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use rustls::{RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -34,8 +35,9 @@ use super::artefacts::Shelf;
 use super::ca::{Authority, CaError};
 use super::desk::{Closed, Counter};
 use super::token::Admissions;
-use crate::clock;
 use crate::model::order::{Answer, PROTOCOL, Report, common};
+use crate::model::unit::Timestamp;
+use crate::{clock, tls};
 
 /// How long a request waits for an order: below the minute after which
 /// firewalls forget a silent connection.
@@ -84,11 +86,15 @@ struct Shared {
     tokens: Admissions,
 }
 
+/// Until when the certificate is good with which each node came last.
+pub type Papers = watch::Receiver<BTreeMap<Arc<str>, Timestamp>>;
+
 /// The endpoint, bound and not yet serving.
 pub struct Endpoint {
     listener: TcpListener,
     acceptor: TlsAcceptor,
     shared: Arc<Shared>,
+    papers: watch::Sender<BTreeMap<Arc<str>, Timestamp>>,
 }
 
 /// What a host says that joins by a token.
@@ -161,12 +167,22 @@ impl Endpoint {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| EndpointError::Listen { address, source })?;
         let shared = Shared { authority, counter, shelf, tokens: tokens.into() };
-        Ok(Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)), shared: Arc::new(shared) })
+        Ok(Self {
+            listener,
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            shared: Arc::new(shared),
+            papers: watch::Sender::default(),
+        })
     }
 
     /// The address that was bound, for port 0.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// How long the certificates of nodes are good.
+    pub fn papers(&self) -> Papers {
+        self.papers.subscribe()
     }
 
     /// Serves until told to stop.
@@ -197,7 +213,7 @@ impl Endpoint {
                 }
             };
             let (router, acceptor, watcher) = (router.clone(), self.acceptor.clone(), open.watcher());
-            let stop = stop.clone();
+            let (stop, papers) = (stop.clone(), self.papers.clone());
             tokio::spawn(async move {
                 let _place = place;
                 let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
@@ -205,7 +221,11 @@ impl Endpoint {
                     debug!("a handshake with an agent failed");
                     return;
                 };
-                let peer = Peer(stream.get_ref().1.peer_certificates().and_then(|chain| name_of(chain.first()?)));
+                let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                let peer = Peer(certificate.and_then(|certificate| name_of(certificate)));
+                if let (Some(name), Some(until)) = (&peer.0, certificate.and_then(|shown| tls::good_until(shown))) {
+                    papers.send_if_modified(|all| all.insert(Arc::clone(name), until) != Some(until));
+                }
                 let router = router.layer(Extension(peer)).layer(Extension(stop));
                 let mut builder = http1::Builder::new();
                 builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);

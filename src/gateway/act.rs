@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::client::Gateway;
 use super::error::GatewayError;
 use super::request::Call;
-use crate::model::id::{InstalledSystemId, MdmId, SdsId};
+use crate::model::id::{InstalledSystemId, MdmId, SdcId, SdsId};
 use crate::model::step::MaintenanceMode;
 
 /// What the MDM said of one SDS. `resultCode` is a number, as text or not.
@@ -115,6 +115,31 @@ impl Gateway {
     pub async fn change_mdm_ownership(&self, to: &MdmId) -> Result<Acted, GatewayError> {
         let path = "/api/instances/System/action/changeMdmOwnership".to_owned();
         self.act("changeMdmOwnership", path, serde_json::json!({ "id": to.to_string() })).await
+    }
+
+    /// The data of an SDS moves elsewhere, and the SDS leaves the system then.
+    ///
+    /// # Errors
+    /// Why there was no answer, or no yes.
+    pub async fn remove_sds(&self, sds: &SdsId) -> Result<Acted, GatewayError> {
+        self.act("removeSds", format!("/api/instances/Sds::{sds}/action/removeSds"), serde_json::json!({})).await
+    }
+
+    /// An SDS that is about to leave stays.
+    ///
+    /// # Errors
+    /// Why there was no answer, or no yes.
+    pub async fn keep_sds(&self, sds: &SdsId) -> Result<Acted, GatewayError> {
+        let path = format!("/api/instances/Sds::{sds}/action/abortRemoveSds");
+        self.act("abortRemoveSds", path, serde_json::json!({})).await
+    }
+
+    /// A client leaves the system.
+    ///
+    /// # Errors
+    /// Why there was no answer, or no yes.
+    pub async fn remove_sdc(&self, sdc: &SdcId) -> Result<Acted, GatewayError> {
+        self.act("removeSdc", format!("/api/instances/Sdc::{sdc}/action/removeSdc"), serde_json::json!({})).await
     }
 
     /// The upgrade is final.

@@ -33,6 +33,7 @@ pub(super) struct Work {
     waited: CounterVec,
     reboots: IntCounterVec,
     jobs: IntCounterVec,
+    job_result: GaugeVec,
     job_success: GaugeVec,
     job_interval: GaugeVec,
     job_durations: HistogramVec,
@@ -67,6 +68,7 @@ impl Work {
             waited: seconds_total(registry, "scaleio_upgrade_gate_wait_seconds_total")?,
             reboots: counter(registry, "scaleio_framework_reboots_total")?,
             jobs: counter(registry, "scaleio_jobs_total")?,
+            job_result: gauge(registry, "scaleio_job_last_result")?,
             job_success: gauge(registry, "scaleio_job_last_success_timestamp_seconds")?,
             job_interval: gauge(registry, "scaleio_job_interval_seconds")?,
             job_durations: histogram(registry, "scaleio_job_duration_seconds", &JOB_BOUNDS)?,
@@ -125,6 +127,10 @@ impl Work {
         self.upgrade_and_waits(shown, held.keys().copied().collect());
         for job in &shown.jobs {
             let labels = [system, &job.name];
+            for result in JobResult::ALL.into_iter().filter(|_| job.result.is_some()) {
+                let is = f64::from(u8::from(job.result == Some(result)));
+                self.job_result.with_label_values(&[system, &job.name, result.as_str()]).set(is);
+            }
             if let Some(at) = job.last_success {
                 self.job_success.with_label_values(&labels).set(seconds(at));
             }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::alerting::StepKind;
 use super::version::Generation;
 
 /// How well something is known. Better is greater.
@@ -40,6 +41,17 @@ impl Evidence {
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// How well the request, or the command, of a step of the work is known in a generation.
+pub const fn of_step(step: StepKind, generation: Generation) -> Evidence {
+    let is_old = matches!(generation, Generation::V2_0 | Generation::V2_5 | Generation::V3_0);
+    match step {
+        // Described for releases from 3.5 on; that earlier ones take the same was concluded.
+        StepKind::EnterMaintenance | StepKind::ExitMaintenance | StepKind::Finalise if is_old => Inferred,
+        StepKind::EnterMaintenance | StepKind::ExitMaintenance | StepKind::Finalise | StepKind::KeepSds => Documented,
+        _ => Seen,
     }
 }
 

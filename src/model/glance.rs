@@ -127,7 +127,7 @@ fn problems(picture: &Picture) -> Vec<String> {
     for sds in snapshot.sds.iter().flat_map(|part| part.iter()) {
         let name = || named(&sds.name, &sds.id);
         if !sds.maintenance.is(Maintenance::None) {
-            problems.push(format!("SDS {} is in maintenance ({})", name(), sds.maintenance));
+            problems.push(format!("SDS {} {}", name(), sds.maintenance.says()));
         } else if !sds.connection.is(Connection::Connected) {
             problems.push(format!("SDS {} is {}", name(), sds.connection));
         }

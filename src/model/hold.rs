@@ -151,6 +151,12 @@ reasons! {
         "there is no module of the SDC for kernel {kernel}" "a signed module for that kernel on the node"
     VolumesOpen { count: u32 } Hard
         "{count} volumes are open on the node" "the end of what uses them"
+    VolumesMapped { count: u32 } Hard
+        "{count} volumes are mapped to the client of the node" "that they are unmapped"
+    ClientConnected { sdc: Box<str> } Hard
+        "the client {sdc} is connected" "the client gone from its host"
+    NoRoomLeft { pool: Box<str>, usable: u64, used: u64 } Hard
+        "pool {pool} has {} in use, and the rest of it can hold {} with its spare kept" (size(.used), size(.usable)) "more capacity, or less data"
     OrderOfComponents { component: Component, newer_than: Component } Hard
         "{component} would be newer than {newer_than}" "that the other one is upgraded first"
     NotReady { node: NodeName, phase: Box<str> } Hard
@@ -201,6 +207,92 @@ reasons! {
         "{node}, which was done, is not well any more" "that this node is well"
     WaitsForEffect { what: Box<str> } Hard
         "it waits for {what}" "the system showing it"
+}
+
+/// What a reason is about, in the order in which people want to hear of it: what one of them did, what is broken, what
+/// that brings about, and last what passes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Matter {
+    /// A person decided it, or has to decide.
+    Decision,
+    /// Something is broken or away.
+    Fault,
+    /// Data has too few copies, or moves.
+    Data,
+    /// There is too little to spare, or what is wanted does not go.
+    Means,
+    /// A moment has to come.
+    Calendar,
+    /// It is not known how something stands.
+    Unknown,
+    /// An alert of it, which the others explain better.
+    Alert,
+    /// What is under way, and passes.
+    Underway,
+}
+
+impl ReasonKind {
+    /// What it is about.
+    pub const fn matter(self) -> Matter {
+        match self {
+            Self::Paused
+            | Self::Held
+            | Self::Cancelled
+            | Self::ApprovalOver
+            | Self::NotApproved
+            | Self::Superseded
+            | Self::BudgetSpent
+            | Self::Quarantined
+            | Self::MaintenanceForeign
+            | Self::ForeignSchedule
+            | Self::AgentForeign => Matter::Decision,
+            Self::MdmNotNormal
+            | Self::MdmMemberBad
+            | Self::SdsAway
+            | Self::SdsAwayElsewhere
+            | Self::OwnSdsAway
+            | Self::DeviceError
+            | Self::DeviceState
+            | Self::DomainNotActive
+            | Self::RebuildDisabled
+            | Self::Ambiguous
+            | Self::Regressed => Matter::Fault,
+            Self::DataUnprotected | Self::Moving | Self::Rebalancing => Matter::Data,
+            Self::TooFewHealthySds
+            | Self::TooFewFaultUnits
+            | Self::NoRoom
+            | Self::NoRoomLeft
+            | Self::NotStaged
+            | Self::NoModule
+            | Self::VolumesOpen
+            | Self::VolumesMapped
+            | Self::ClientConnected
+            | Self::OrderOfComponents
+            | Self::HostsController
+            | Self::TooLong
+            | Self::ModeMissing => Matter::Means,
+            Self::MdmChanged | Self::OutsideWindow | Self::WindowTooShort | Self::Blackout => Matter::Calendar,
+            Self::Unseen
+            | Self::Stale
+            | Self::BeforeEffect
+            | Self::UnknownState
+            | Self::AlertsBehind
+            | Self::NodeUnseen
+            | Self::NodeStale => Matter::Unknown,
+            Self::MdmAlert | Self::MdmAlertMild | Self::Firing | Self::FiringMild => Matter::Alert,
+            Self::MdmInWork
+            | Self::MdmOwned
+            | Self::UpgradeState
+            | Self::MaintenanceElsewhere
+            | Self::NotInMaintenance
+            | Self::NotReady
+            | Self::NotDrained
+            | Self::DrainWaits
+            | Self::InWork
+            | Self::QuorumInWork
+            | Self::WaitsForEffect => Matter::Underway,
+        }
+    }
 }
 
 /// A reason, and when what it rests on was seen.

@@ -1,6 +1,6 @@
 //! What people ask of the work on a system, and what they are shown of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::hold::{Hardness, ReasonKind};
 use super::id::{NodeName, PlanId, RunId, SystemId};
 use super::plan::{Request, Risk};
+use super::step::StepKind;
 use super::unit::Timestamp;
 
 /// What may be done without asking again.
@@ -42,7 +43,12 @@ pub enum Order {
     /// Make a plan and show it.
     Plan { request: Request },
     /// Carry out the plan of this hash, or of the only one that begins so.
-    Approve { plan: String },
+    Approve {
+        plan: String,
+        /// Steps that were only concluded and shall be done all the same.
+        #[serde(default)]
+        accept: BTreeSet<StepKind>,
+    },
     /// Begin nothing more.
     Pause,
     /// Go on.
@@ -105,6 +111,9 @@ pub struct PlanShown {
     /// Why it would not be carried out.
     #[serde(default)]
     pub unsafe_because: Vec<String>,
+    /// Steps that were only concluded; who approves it must accept each.
+    #[serde(default)]
+    pub unproven: Vec<String>,
 }
 
 /// A stage of a plan.
@@ -142,6 +151,9 @@ pub struct Lifecycle {
     /// Nodes that a person holds.
     #[serde(default)]
     pub held: BTreeMap<NodeName, Option<Timestamp>>,
+    /// Nodes that were taken out for good; `sio release` lets one come back.
+    #[serde(default)]
+    pub retired: BTreeSet<NodeName>,
     /// Versions that failed.
     #[serde(default)]
     pub quarantined: BTreeMap<Box<str>, Box<str>>,
@@ -160,6 +172,29 @@ pub struct Lifecycle {
     /// All that came of the newest run that is over.
     #[serde(default)]
     pub last: Option<Arc<RunReport>>,
+    /// How long steps took, the newest of each kind.
+    #[serde(default)]
+    pub times: Vec<TimesShown>,
+    /// Entries that were ever written of it.
+    #[serde(default)]
+    pub entries: u64,
+    /// The SHA-256 of the last one.
+    #[serde(default)]
+    pub head: String,
+}
+
+/// How long a kind of step took lately, in seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct TimesShown {
+    pub step: String,
+    /// Of which component, where it is about one.
+    pub component: Option<String>,
+    /// The generation of the system then.
+    pub generation: String,
+    pub count: usize,
+    pub p50: u32,
+    pub p95: u32,
 }
 
 /// All that came of a run.
@@ -175,6 +210,9 @@ pub struct RunReport {
     /// `done`, `cancelled` or `halted`.
     pub end: String,
     pub why: Option<Box<str>>,
+    /// Seconds for which data of a node had one copy, all nodes together.
+    #[serde(default)]
+    pub single_copy_seconds: i64,
     /// What was done to whom, in the order of the plan; first what went wrong, where there is too much for all.
     pub tasks: Vec<TaskReport>,
     /// Tasks that are not named.
@@ -192,6 +230,9 @@ pub struct TaskReport {
     pub standing: String,
     /// How long it took; none: it was not begun.
     pub seconds: Option<i64>,
+    /// Seconds of it for which data of the node had one copy.
+    #[serde(default)]
+    pub single_copy_seconds: i64,
     pub why: Option<Box<str>>,
 }
 
@@ -226,11 +267,33 @@ pub enum JobResult {
     Nothing,
     /// No plan could be made.
     Refused,
-    /// It was too late, or in its own way, or in a blackout.
+    /// It was in its own way, or in a blackout.
     LeftOut,
+    /// Nobody was there for it in time.
+    Missed,
+    /// It was looked at, or kept, and all is well.
+    Well,
+    /// It was looked at, and something is not well; or it could not be done.
+    Unwell,
+    /// A result that another version wrote.
+    #[serde(other)]
+    Unknown,
 }
 
 impl JobResult {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Began,
+        Self::Proposed,
+        Self::Nothing,
+        Self::Refused,
+        Self::LeftOut,
+        Self::Missed,
+        Self::Well,
+        Self::Unwell,
+        Self::Unknown,
+    ];
+
     /// As metrics write it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -239,12 +302,16 @@ impl JobResult {
             Self::Nothing => "nothing",
             Self::Refused => "refused",
             Self::LeftOut => "left_out",
+            Self::Missed => "missed",
+            Self::Well => "well",
+            Self::Unwell => "unwell",
+            Self::Unknown => "unknown",
         }
     }
 
     /// Whether the job did what it is for.
     pub const fn is_good(self) -> bool {
-        matches!(self, Self::Began | Self::Proposed | Self::Nothing)
+        matches!(self, Self::Began | Self::Proposed | Self::Nothing | Self::Well)
     }
 }
 
@@ -253,6 +320,9 @@ impl JobResult {
 #[allow(missing_docs)]
 pub struct JobShown {
     pub name: String,
+    /// `upgrade`, `reboot`, `health_check` and others, as the configuration writes it.
+    #[serde(default)]
+    pub kind: String,
     /// What it asks for, in words.
     pub what: String,
     /// When it fires, as it was written, and where.
@@ -265,6 +335,15 @@ pub struct JobShown {
     /// What came of it.
     #[serde(default)]
     pub last_result: Option<String>,
+    /// That in a word.
+    #[serde(default)]
+    pub result: Option<JobResult>,
+    /// What was found, what is not well first.
+    #[serde(default)]
+    pub found: Vec<String>,
+    /// The time for which it is being looked at now.
+    #[serde(default)]
+    pub looking: Option<Timestamp>,
     /// The last time that something good came of it.
     #[serde(default)]
     pub last_success: Option<Timestamp>,
@@ -281,12 +360,16 @@ impl Lifecycle {
             past: Vec::new(),
             plans: Vec::new(),
             held: BTreeMap::new(),
+            retired: BTreeSet::new(),
             quarantined: BTreeMap::new(),
             obligations: Vec::new(),
             jobs: Vec::new(),
             upgrade: None,
             problems: Vec::new(),
             last: None,
+            times: Vec::new(),
+            entries: 0,
+            head: String::new(),
         }
     }
 
@@ -300,8 +383,12 @@ impl Lifecycle {
 impl RunShown {
     /// Nodes that are in work.
     pub fn in_work(&self) -> impl Iterator<Item = &NodeName> {
-        let is_in_work = |task: &&TaskShown| matches!(task.standing.as_str(), "working" | "undoing");
-        self.tasks.iter().filter(is_in_work).map(|task| &task.node)
+        self.tasks_in_work().map(|task| &task.node)
+    }
+
+    /// Tasks that are in work.
+    pub fn tasks_in_work(&self) -> impl Iterator<Item = &TaskShown> {
+        self.tasks.iter().filter(|task| matches!(task.standing.as_str(), "working" | "undoing"))
     }
 }
 
@@ -384,15 +471,18 @@ pub struct ObligationShown {
     pub overdue: bool,
 }
 
+fn names(nodes: &BTreeSet<NodeName>) -> String {
+    nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ")
+}
+
 /// A request in words.
 pub fn in_words(request: &Request) -> String {
     match request {
         Request::Rollout => "make nodes what they shall be".to_owned(),
         Request::Upgrade { to, only } if only.is_empty() => format!("upgrade to {to}"),
-        Request::Upgrade { to, only } => {
-            let names: Vec<&str> = only.iter().map(NodeName::as_str).collect();
-            format!("upgrade {} to {to}", names.join(", "))
-        }
+        Request::Upgrade { to, only } => format!("upgrade {} to {to}", names(only)),
+        Request::Fetch { to, only } if only.is_empty() => format!("have the packages of {to} on every node"),
+        Request::Fetch { to, only } => format!("have the packages of {to} on {}", names(only)),
         Request::Finalise { to } => format!("make the upgrade to {to} final"),
         Request::Maintain { node, minutes, purpose, .. } => {
             format!("keep {node} in maintenance for {minutes} min: {purpose}")

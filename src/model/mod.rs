@@ -3,6 +3,7 @@
 //! Nothing in here does I/O, reads a clock or logs.
 
 pub mod alerting;
+pub mod chore;
 pub mod cluster;
 pub mod command;
 pub mod cron;

@@ -72,7 +72,7 @@ pub fn notice(before: &Snapshot, after: &Snapshot) -> Vec<Noticed> {
             let what = if good {
                 format!("SDS {name} left maintenance")
             } else {
-                format!("maintenance of SDS {name} became {}", new.maintenance)
+                format!("SDS {name} {}", new.maintenance.says())
             };
             found.add(what, good, "sds", name.clone());
         }

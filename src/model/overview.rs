@@ -58,9 +58,9 @@ pub struct NodeShown {
     pub tone: Tone,
     /// Where it stands, in a word or two: `ready`, `installing the SDC`.
     pub phase: String,
-    /// Why it waits or failed, in a sentence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    /// Why it waits or failed, in sentences, the one to read first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
     /// Since when it stands there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
@@ -95,7 +95,10 @@ pub struct RunShown {
     /// When it will be over at its present pace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Timestamp>,
-    /// Why it waits.
+    /// What is done now.
+    #[serde(default)]
+    pub under_way: Vec<WorkShown>,
+    /// Why it waits, the reason to read first.
     #[serde(default)]
     pub holds: Vec<HoldShown>,
 }
@@ -113,12 +116,26 @@ pub struct WaveShown {
     pub total: usize,
 }
 
+/// What a run does at a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkShown {
+    /// The node.
+    pub node: String,
+    /// The wave that it is a part of.
+    pub wave: String,
+    /// What is done, in a few words: `install sds R3_6.1`.
+    pub step: String,
+}
+
 /// Why a run waits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldShown {
     /// Why, in a sentence.
     pub why: String,
-    /// What would clear it.
+    /// Whom it holds: a node, or how many.
+    #[serde(default)]
+    pub whom: String,
+    /// What it takes to go on: `the end of that movement`, `that the device is well`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clears: Option<String>,
     /// Since when.
@@ -144,6 +161,9 @@ pub struct JobShown {
     /// How the last one went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// What was found, what is not well first; not all of it where it is much.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<String>,
     /// How good that is.
     #[serde(default)]
     pub tone: Tone,

@@ -22,6 +22,8 @@ pub enum Request {
     Rollout,
     /// Bring all nodes, or only these, to a release.
     Upgrade { to: Box<str>, only: BTreeSet<NodeName> },
+    /// Have the packages of a release on all nodes, or on these, and install none.
+    Fetch { to: Box<str>, only: BTreeSet<NodeName> },
     /// End an upgrade for good.
     Finalise { to: Box<str> },
     /// Keep a node out of work for so long, and let it back.
@@ -44,6 +46,7 @@ impl Request {
         match self {
             Self::Rollout => "rollout",
             Self::Upgrade { .. } => "upgrade",
+            Self::Fetch { .. } => "fetch",
             Self::Finalise { .. } => "finalise",
             Self::Maintain { .. } => "maintain",
             Self::Reboot { .. } => "reboot",

@@ -238,6 +238,19 @@ states! {
     }
 }
 
+impl Seen<Maintenance> {
+    /// What it does, as people say it of a server.
+    pub fn says(&self) -> String {
+        match self {
+            Self::Is(Maintenance::None) => "is in no maintenance".to_owned(),
+            Self::Is(Maintenance::Entering) => "goes into maintenance".to_owned(),
+            Self::Is(Maintenance::In) => "is in maintenance".to_owned(),
+            Self::Is(Maintenance::Exiting) => "comes back from maintenance".to_owned(),
+            Self::Other(word) => format!("is in the maintenance state {word}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

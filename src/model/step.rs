@@ -15,7 +15,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use super::alerting::StepKind;
-use super::id::RunId;
+use super::id::{RunId, SdcId};
 use super::unit::Timestamp;
 
 /// A piece of software that is installed on a node.
@@ -131,8 +131,16 @@ pub enum Action {
     /// All has been well for this long without a break.
     #[allow(missing_docs)]
     Soak { seconds: u32 },
-    /// No data is left on the SDS.
+    /// No data is left on the SDS, and it is gone from the system.
     Evacuate,
+    /// The SDS is no longer about to leave the system, or it has left.
+    KeepSds,
+    /// None of these components is installed.
+    #[allow(missing_docs)]
+    Uninstall { components: Vec<Component> },
+    /// The client of the node is gone from the system.
+    #[allow(missing_docs)]
+    RemoveSdc { sdc: SdcId },
     /// The MDM has ended the upgrade; there is no way back.
     Finalise,
     /// The components are installed in this version, the one from before, and their services run.
@@ -160,6 +168,9 @@ impl Action {
             Self::Reactivate => StepKind::Reactivate,
             Self::Soak { .. } => StepKind::Soak,
             Self::Evacuate => StepKind::Evacuate,
+            Self::KeepSds => StepKind::KeepSds,
+            Self::Uninstall { .. } => StepKind::Uninstall,
+            Self::RemoveSdc { .. } => StepKind::RemoveSdc,
             Self::Finalise => StepKind::Finalise,
             Self::Rollback { .. } => StepKind::Rollback,
         }

@@ -21,7 +21,7 @@ use crate::work::advance::Wait;
 use crate::work::book::Plans;
 use crate::work::engine;
 use crate::work::facts::{Facts, Firing, Policy};
-use crate::work::journal::{Broken, Journal};
+use crate::work::journal::{Broken, Journal, Replayed};
 use crate::work::record::Record;
 
 /// How often the gateway is asked.
@@ -70,7 +70,7 @@ impl Controller {
         policy: Policy,
         now: Timestamp,
     ) -> Result<(Self, bool), Broken> {
-        let (journal, torn) = Journal::replay(plans, disk.iter().map(Vec::as_slice))?;
+        let Replayed { journal, torn, .. } = Journal::default().replay(plans, disk.iter().map(Vec::as_slice))?;
         if torn {
             disk.pop();
         }

@@ -190,6 +190,9 @@ impl Judge {
             | Deed::Drained { step, .. }
             | Deed::Reactivated { step, .. }
             | Deed::Switched { step }
+            | Deed::Leaving { step, .. }
+            | Deed::Kept { step }
+            | Deed::Parted { step }
             | Deed::Executed { step, .. }
             | Deed::Refused { step, .. } => step.clone(),
         };
@@ -234,6 +237,14 @@ impl Judge {
                 }
             }
             Deed::Switched { .. } => self.count("effect: switch_mdm"),
+            Deed::Leaving { sds, .. } => {
+                self.count("effect: remove_sds");
+                if self.long("data", now) {
+                    self.wrong("I18", now, format!("{sds} is told to leave while data is not protected"));
+                }
+            }
+            Deed::Kept { .. } => self.count("effect: keep_sds"),
+            Deed::Parted { .. } => self.count("effect: remove_sdc"),
             Deed::Executed { node, action, epoch, .. } => {
                 let seen = self.epochs.entry(node.clone()).or_default();
                 if *epoch < *seen {
@@ -274,6 +285,14 @@ impl Judge {
 
     fn executed(&mut self, site: &Site, node: &NodeName, action: &Action, now: Timestamp) {
         let Some(host) = site.hosts.get(node) else { return };
+        if let Action::Uninstall { components } = action {
+            if components.contains(&Component::Sds) && site.world.sds.contains_key(&host.sds) {
+                self.wrong("I18", now, format!("the SDS of {node} is taken away and is a part of the system still"));
+            }
+            if components.contains(&Component::Sdc) && host.mesos != Mesos::Drained {
+                self.wrong("I5", now, format!("the SDC of {node} is taken away while something may use it"));
+            }
+        }
         let (components, back): (Vec<Component>, bool) = match action {
             Action::Apply { components, .. } => (components.clone(), false),
             Action::Rollback { components, .. } => (components.clone(), true),

@@ -13,6 +13,7 @@ use super::fault::{self, Fault};
 use super::judge::Judge;
 use super::site::Site;
 use crate::model::id::RunId;
+use crate::model::lifecycle::in_words;
 use crate::model::node::Carries;
 use crate::model::plan::{Approval, Limits, Request, hex};
 use crate::model::step::StepKind;
@@ -39,6 +40,10 @@ pub struct Play {
     pub release: Release,
     /// The MDM waits for the end of an upgrade whose packages are all there; nothing else is asked for.
     pub finalises: bool,
+    /// The last host is taken out for good, before anything else is asked for.
+    pub removes: bool,
+    /// At this turn that decides something a person cancels.
+    pub cancel_at: Option<u32>,
 }
 
 impl Play {
@@ -46,7 +51,17 @@ impl Play {
     pub fn of(seed: u64, nodes: u32, events: u32) -> Self {
         let releases = [Release::V2_0, Release::V2_6, Release::V3_0, Release::V3_6];
         let release = releases[seed as usize % releases.len()];
-        Self { seed, nodes, events, only: None, die_at: BTreeMap::new(), release, finalises: false }
+        Self {
+            seed,
+            nodes,
+            events,
+            only: None,
+            die_at: BTreeMap::new(),
+            release,
+            finalises: false,
+            removes: false,
+            cancel_at: None,
+        }
     }
 
     /// Plays it.
@@ -112,6 +127,9 @@ fn simulate(play: &Play) -> Outcome {
 impl Stage {
     fn new(play: &Play) -> Result<Self, crate::work::journal::Broken> {
         let mut site = Site::new(play.nodes, play.release, ChaCha8Rng::seed_from_u64(play.seed), play.seed);
+        if play.removes {
+            site.free_last();
+        }
         if play.seed.is_multiple_of(3)
             && let Some(host) = site.hosts.values_mut().rev().find(|host| host.mdm.is_none())
         {
@@ -184,6 +202,9 @@ impl Stage {
     /// Turns until nothing more is decided.
     fn turns(&mut self, dice: &mut ChaCha8Rng) {
         for _ in 0..40 {
+            if self.play.cancel_at == Some(self.decisions) {
+                self.person(Fault::Cancel);
+            }
             if let Some(planned) = self.play.die_at.get(&self.decisions) {
                 self.death = Some(*planned);
             }
@@ -295,18 +316,23 @@ impl Stage {
             reboots: self.play.seed.is_multiple_of(2),
             at_once: 1,
             limits: Limits { failures: 1 + (self.play.seed % 2) as u32, ..Limits::default() },
+            times: Default::default(),
         };
-        let (request, wanted) = if self.play.finalises {
-            let waits = matches!(self.site.world.upgrade, Upgrade::Running { .. });
-            if !waits {
-                return;
-            }
-            (Request::Finalise { to: self.site.from.clone() }, StepKind::Finalise)
-        } else {
-            (Request::Upgrade { to: to.clone(), only: BTreeSet::new() }, StepKind::Apply)
+        let leaves = self.site.hosts.values().next_back().map(|host| host.name.clone());
+        let removal = leaves.filter(|_| self.play.removes && self.controller.journal.book().retired.is_empty());
+        let waits = matches!(self.site.world.upgrade, Upgrade::Running { .. });
+        if self.play.finalises && !waits {
+            return;
+        }
+        let request = match removal {
+            _ if self.play.finalises => Request::Finalise { to: self.site.from.clone() },
+            Some(node) => Request::Remove { node },
+            None => Request::Upgrade { to: to.clone(), only: BTreeSet::new() },
         };
+        let asked = in_words(&request);
         let proposal = plan(request, &fleet, &habits, None, now);
-        if !proposal.plan.has(wanted) {
+        let wanted = [StepKind::Apply, StepKind::Evacuate, StepKind::Finalise];
+        if !wanted.into_iter().any(|kind| proposal.plan.has(kind)) {
             return;
         }
         let run = RunId::new(&format!("run-{}", self.runs + 1));
@@ -341,12 +367,10 @@ impl Stage {
             }
         }
         self.runs += 1;
-        if self.play.finalises {
-            self.tell(format_args!("{run} begins: the end of the upgrade"));
-        } else {
-            self.site.to = to.clone();
-            self.tell(format_args!("{run} begins: upgrade to {to}"));
+        if asked.starts_with("upgrade") {
+            self.site.to = to;
         }
+        self.tell(format_args!("{run} begins: {asked}"));
         if let Err(error) = self.controller.told(&records, &mut self.disk, now) {
             self.bad(format_args!("I19: {error}"));
         }

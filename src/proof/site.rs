@@ -9,13 +9,13 @@ use rand_chacha::ChaCha8Rng;
 
 use super::host::{Host, Mesos};
 use super::view::id;
-use crate::model::id::{AgentId, NodeName, SdsId};
+use crate::model::id::{AgentId, NodeName, SdcId, SdsId};
 use crate::model::step::{Action, Answer, Component, MaintenanceMode, StepId};
 use crate::model::unit::Timestamp;
 use crate::sim::Release;
 use crate::sim::world::{
     ClusterCommand, Command, Component as Package, Id, Layout, Maintenance, MaintenanceCommand, Mode, Reply, Scope,
-    UpgradeCommand, World,
+    SdcCommand, SdsCommand, UpgradeCommand, World,
 };
 use crate::work::record::Effect;
 
@@ -36,6 +36,9 @@ pub enum Deed {
     Reactivated { step: StepId, node: NodeName, ours: bool },
     Switched { step: StepId },
     Executed { step: StepId, node: NodeName, action: Action, epoch: u64 },
+    Leaving { step: StepId, sds: Id },
+    Kept { step: StepId },
+    Parted { step: StepId },
     Refused { step: StepId, why: Box<str> },
 }
 
@@ -147,6 +150,19 @@ impl Site {
         }
     }
 
+    /// The last host can be taken out: it carries nothing else, and no volume is mapped to its client.
+    pub fn free_last(&mut self) {
+        let Some(host) = self.hosts.values_mut().next_back() else { return };
+        host.carries.clear();
+        let client = host.sdc;
+        for volume in self.world.volumes.values_mut() {
+            volume.mapped.retain(|mapped| *mapped != client);
+        }
+        if let Some(client) = self.world.sdcs.get_mut(&client) {
+            client.mapped.clear();
+        }
+    }
+
     /// The moment.
     pub fn now(&self) -> Timestamp {
         self.world.wall(self.world.now())
@@ -232,6 +248,22 @@ impl Site {
                 Ok(_) => Answer::Accepted,
                 Err(answer) => answer,
             },
+            Effect::RemoveSds { sds } => {
+                self.of_sds(sds, SdsCommand::Remove { force: false }, |sds| Deed::Leaving { step: step.clone(), sds })
+            }
+            Effect::KeepSds { sds } => self.of_sds(sds, SdsCommand::AbortRemove, |_| Deed::Kept { step: step.clone() }),
+            Effect::RemoveSdc { sdc } => {
+                let Some(at) = self.world.sdcs.keys().copied().find(|at| id::<SdcId>(*at) == *sdc) else {
+                    return refused("no such SDC");
+                };
+                match self.mdm(Command::Sdc(at, SdcCommand::Remove)) {
+                    Ok(_) => {
+                        self.deeds.push(Deed::Parted { step: step.clone() });
+                        Answer::Accepted
+                    }
+                    Err(answer) => answer,
+                }
+            }
             Effect::Drain { agent } => {
                 let stuck_for_ever = |host: &Host| host.drain_stuck;
                 let Some(host) = self.hosts.values_mut().find(|host| host.agent == *agent) else {
@@ -274,6 +306,19 @@ impl Site {
             return Err(Answer::Unknown { why: "the gateway does not answer".into() });
         }
         self.world.command(command).map_err(|error| Answer::Refused { why: error.to_string().into() })
+    }
+
+    fn of_sds(&mut self, sds: &SdsId, command: SdsCommand, deed: impl FnOnce(Id) -> Deed) -> Answer {
+        let Some(at) = self.world.sds.keys().copied().find(|at| id::<SdsId>(*at) == *sds) else {
+            return refused("no such SDS");
+        };
+        match self.mdm(Command::Sds(at, command)) {
+            Ok(_) => {
+                self.deeds.push(deed(at));
+                Answer::Accepted
+            }
+            Err(answer) => answer,
+        }
     }
 
     fn enter(&mut self, step: &StepId, sds: &SdsId, mode: MaintenanceMode, now: Timestamp) -> Answer {
@@ -354,7 +399,9 @@ impl Site {
         let Some(host) = self.hosts.get_mut(node) else { return };
         let all: Vec<Component> = host.installed.keys().copied().collect();
         let stopped = match action {
-            Action::Apply { components, .. } | Action::Rollback { components, .. } => components.clone(),
+            Action::Apply { components, .. }
+            | Action::Rollback { components, .. }
+            | Action::Uninstall { components } => components.clone(),
             Action::Reboot => {
                 host.up_at = until;
                 all
@@ -412,6 +459,7 @@ impl Site {
                 }
                 started.clone_from(components);
             }
+            Action::Uninstall { components } => host.installed.retain(|component, _| !components.contains(component)),
             Action::Reboot => {
                 host.boot += 1;
                 host.kernel.clone_from(&host.next_kernel);

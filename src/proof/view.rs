@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use crate::model::cluster::{
-    Device, MdmAlert, MdmCluster, MdmMember, MdmRole, ProtectionDomain, Sdc, Sds, SdsAddress, StoragePool, System,
+    Device, Mapping, MdmAlert, MdmCluster, MdmMember, MdmRole, ProtectionDomain, Sdc, Sds, SdsAddress, StoragePool,
+    System, Volume,
 };
 use crate::model::id::{ObjectId, SystemId};
 use crate::model::snapshot::{Keyed, Part, Snapshot, Table};
 use crate::model::state::{Connection, DeviceError, DomainState, Maintenance, Membership, SdsState, Seen};
 use crate::model::stats::{Columns, Stat, StatKind, StatTable, Statistics};
-use crate::model::unit::Timestamp;
+use crate::model::unit::{Ratio, Timestamp};
 use crate::model::version::{Generation, ProductVersion};
 use crate::sim::world::{self, Id, World};
 
@@ -67,6 +68,9 @@ pub(super) fn snapshot(
     snapshot.sdcs = table(at, before.and_then(|at| at.sdcs.as_ref()), &world.sdcs, sdc, |row, now| {
         row.connection == Some(sdc_connection(now))
             && row.version.as_ref().is_some_and(|version| version.as_str() == now.version)
+    });
+    snapshot.volumes = table(at, before.and_then(|at| at.volumes.as_ref()), &world.volumes, volume, |row, now| {
+        row.mappings.len() == now.mapped.len()
     });
     let alerts = || world.alerts().filter(|alert| alert.cleared.is_none());
     let same = |old: &Vec<MdmAlert>| old.iter().map(|alert| &*alert.id).eq(alerts().map(|alert| alert.uuid.as_str()));
@@ -225,7 +229,7 @@ fn pool(pool: &world::Pool) -> StoragePool {
         domain: Some(id(pool.domain)),
         media: None,
         layout: None,
-        spare: None,
+        spare: Some(Ratio::from_percent(pool.spare_percent as f64)),
         rebuild_enabled: Some(pool.rebuild_enabled),
         rebalance_enabled: Some(pool.rebalance_enabled),
         zero_padding: None,
@@ -311,6 +315,22 @@ fn device(device: &world::Device) -> Device {
         end_of_life: None,
         smart: None,
         long_operations: None,
+    }
+}
+
+fn volume(volume: &world::Volume) -> Volume {
+    let mapping = |sdc: &Id| Mapping { sdc: id(*sdc), limit_iops: None, limit_bandwidth: None, access_mode: None };
+    Volume {
+        id: id(volume.id),
+        name: None,
+        kind: Seen::read("ThickProvisioned"),
+        size: None,
+        pool: Some(id(volume.pool)),
+        vtree: None,
+        ancestor: None,
+        created: None,
+        mapped_to_all: false,
+        mappings: volume.mapped.iter().map(mapping).collect(),
     }
 }
 

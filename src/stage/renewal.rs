@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 use super::{Hosts, package};
 use crate::agent::recipes::os::Books;
 use crate::clock;
-use crate::config::{Config, Job, Login, Secret, Standing, StaticNode};
+use crate::config::{Asks, Config, Job, Login, Secret, Standing, StaticNode};
 use crate::enrol::ca::Authority;
 use crate::model::cron::CronLine;
 use crate::model::id::{NodeName, SystemId};
@@ -120,9 +120,10 @@ impl Renewal {
             until: now + TimeDelta::days(1),
             modes: [MaintenanceMode::Instant, MaintenanceMode::Protected].into(),
             max_risk: Risk::Medium,
+            accept: Default::default(),
         };
-        let request = Request::Upgrade { to: self.after.as_str().into(), only: Default::default() };
-        Ok(Job { system: Some(self.system.clone()), schedule, request, standing: Some(standing) })
+        let asks = Asks::Work(Request::Upgrade { to: self.after.as_str().into(), only: Default::default() });
+        Ok(Job { system: Some(self.system.clone()), schedule, asks, standing: Some(standing) })
     }
 
     /// Lets the agents of the hosts come to a controller that runs.

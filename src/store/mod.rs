@@ -34,6 +34,7 @@ pub use sqlite::{APPLICATION_ID, SqliteStore};
 pub use zookeeper::ZooKeeperStore;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Counts commits; each one raises it by one. A new store is at 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +85,12 @@ pub trait Store: Send {
     /// Makes all changes of a batch durable, or none. The answer is the new
     /// version; it comes only after the disk has it. An empty batch claims an epoch.
     fn commit(&mut self, epoch: Epoch, expected: Version, batch: &Batch) -> Result<Version, StoreError>;
+
+    /// A copy of everything, as of the last commit, in an SQLite file that is not there yet. No error of it leaves the
+    /// state in doubt.
+    fn backup(&mut self, to: &Path) -> Result<(), StoreError> {
+        sqlite::export(&self.load()?, to)
+    }
 }
 
 impl<S: Store + ?Sized> Store for Box<S> {
@@ -93,5 +100,9 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     fn commit(&mut self, epoch: Epoch, expected: Version, batch: &Batch) -> Result<Version, StoreError> {
         (**self).commit(epoch, expected, batch)
+    }
+
+    fn backup(&mut self, to: &Path) -> Result<(), StoreError> {
+        (**self).backup(to)
     }
 }

@@ -1,6 +1,8 @@
 //! The one task that owns the store: who wants to change state asks it, and
 //! hears when the disk has the change.
 
+use std::path::PathBuf;
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Batch, Epoch, State, Store, StoreError, Version};
@@ -14,8 +16,14 @@ pub struct Desk(mpsc::Sender<Request>);
 
 #[derive(Debug)]
 struct Request {
-    batch: Batch,
+    what: What,
     done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+#[derive(Debug)]
+enum What {
+    Commit(Batch),
+    Backup(PathBuf),
 }
 
 /// Owns the store until all desks are gone or an error leaves the disk in doubt.
@@ -29,8 +37,18 @@ pub struct Owner {
 impl Desk {
     /// Makes changes durable. An error that is fatal ends the owner, and with it the process.
     pub async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.ask(What::Commit(batch)).await
+    }
+
+    /// Makes a copy of everything that is durable now, in an SQLite file that is not there yet. An error of it is of the
+    /// copy alone.
+    pub async fn backup(&self, to: PathBuf) -> Result<(), StoreError> {
+        self.ask(What::Backup(to)).await
+    }
+
+    async fn ask(&self, what: What) -> Result<(), StoreError> {
         let (done, answer) = oneshot::channel();
-        self.0.send(Request { batch, done }).await.map_err(|_| StoreError::Closed)?;
+        self.0.send(Request { what, done }).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 }
@@ -44,15 +62,23 @@ impl Owner {
 
     /// The loop.
     pub async fn run(mut self) -> Result<(), StoreError> {
-        while let Some(Request { batch, done }) = self.requests.recv().await {
+        while let Some(Request { what, done }) = self.requests.recv().await {
             let (owner, answer) = tokio::task::spawn_blocking(move || {
-                let answer = self.store.commit(self.epoch, self.version, &batch);
-                (self, answer)
+                let answer = match what {
+                    What::Commit(batch) => self.store.commit(self.epoch, self.version, &batch),
+                    What::Backup(to) => {
+                        // Who asked may be gone; the copy is there all the same.
+                        let _ = done.send(self.store.backup(&to));
+                        return (self, None);
+                    }
+                };
+                (self, Some((answer, done)))
             })
             .await
             // The thread panicked or the runtime ends: what became of the commit is not known.
             .map_err(|_| StoreError::Closed)?;
             self = owner;
+            let Some((answer, done)) = answer else { continue };
             match answer {
                 Ok(version) => {
                     self.version = version;

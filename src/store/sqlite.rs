@@ -72,16 +72,6 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// A copy of the whole state in a file that is not there yet.
-    pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        // SQLite would make it readable for all.
-        let file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(to).map_err(io("make", to))?;
-        let name = to.to_str().ok_or_else(|| io("make", to)(std::io::Error::other("its path is not UTF-8")))?;
-        self.connection.execute("VACUUM INTO ?1", [name]).map_err(|error| from_sqlite("back up to", to, error))?;
-        file.sync_all().map_err(io("flush", to))?;
-        sync_folder(to)
-    }
-
     /// Writes everything into the one file and ends.
     pub fn close(self) -> Result<(), StoreError> {
         let fail = |error| from_sqlite("close", &self.path, error);
@@ -135,6 +125,40 @@ impl Store for SqliteStore {
         self.closed = done.as_ref().is_err_and(StoreError::is_fatal);
         done
     }
+
+    fn backup(&mut self, to: &Path) -> Result<(), StoreError> {
+        // SQLite would make it readable for all.
+        let file = new_file(to)?;
+        let name = to.to_str().ok_or_else(|| io("make", to)(std::io::Error::other("its path is not UTF-8")))?;
+        self.connection.execute("VACUUM INTO ?1", [name]).map_err(|error| from_sqlite("back up to", to, error))?;
+        file.sync_all().map_err(io("flush", to))?;
+        sync_folder(to)
+    }
+}
+
+fn new_file(path: &Path) -> Result<File, StoreError> {
+    OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path).map_err(io("make", path))
+}
+
+/// Writes state that lies elsewhere into a file that is not there yet.
+pub(super) fn export(state: &State, to: &Path) -> Result<(), StoreError> {
+    drop(new_file(to)?);
+    make(to)?;
+    let fail = |error| from_sqlite("back up to", to, error);
+    let mut connection = Connection::open_with_flags(to, flags()).map_err(fail)?;
+    let fill = |connection: &mut Connection| -> rusqlite::Result<()> {
+        let transaction = connection.transaction()?;
+        for (key, value) in &state.entries {
+            let row = (key.as_str(), value, entry_sum(key.as_str(), value));
+            transaction.execute("INSERT INTO entry (key, value, sum) VALUES (?1, ?2, ?3)", row)?;
+        }
+        write_meta(&transaction, state.version, state.epoch)?;
+        transaction.commit()
+    };
+    fill(&mut connection).map_err(fail)?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(fail)?;
+    connection.close().map_err(|(_, error)| fail(error))?;
+    sync_folder(to)
 }
 
 fn write(

@@ -69,6 +69,10 @@ pub fn tasks(action: &Action, boot_id: &str, site: &Site, choose: &Choose) -> Re
         Action::Rollback { version, components } => {
             Ok(packages(version, components)?.into_iter().map(install).map(Task::PutBack).collect())
         }
+        Action::Uninstall { components } => {
+            let all = components.iter().map(|component| Ok(Task::Remove { component: of_agents(*component, site)? }));
+            all.collect()
+        }
         Action::Reboot => Ok(vec![Task::Reboot { boot_id: boot_id.to_owned() }]),
         Action::Drain
         | Action::SwitchMdm
@@ -84,6 +88,8 @@ pub fn tasks(action: &Action, boot_id: &str, site: &Site, choose: &Choose) -> Re
         | Action::Reactivate
         | Action::Soak { .. }
         | Action::Evacuate
+        | Action::KeepSds
+        | Action::RemoveSdc { .. }
         | Action::Finalise => Err(format!("{} is nothing that the agent of a node does", action.kind())),
     }
 }
@@ -114,6 +120,7 @@ pub fn orders(permit: &Permit, tasks: Vec<Task>) -> Vec<Order> {
     let several = tasks.len() > 1;
     let id = |task: &Task| match task {
         Task::Install(install) | Task::PutBack(install) if several => format!("{}+{}", permit.step, install.component),
+        Task::Remove { component } if several => format!("{}+{component}", permit.step),
         _ => permit.step.to_string(),
     };
     let order = |task: Task| Order {
@@ -378,6 +385,12 @@ mod tests {
             ["run-0001/3/2/1+sds", "run-0001/3/2/1+sdc"]
         );
         assert!(made.iter().all(|order| StepId::read(order.id.as_str()) == Some(both.step.clone())));
+        let away = permit(Action::Uninstall { components: vec![Component::Sds, Component::Sdc] });
+        let made = orders(&away, tasks(&away.action, "b1", &site(), &choose()).unwrap());
+        assert_eq!(
+            made.iter().map(|order| order.id.as_str()).collect::<Vec<_>>(),
+            ["run-0001/3/2/1+sds", "run-0001/3/2/1+sdc"]
+        );
     }
 
     #[test]

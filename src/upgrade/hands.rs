@@ -85,7 +85,13 @@ impl Hands {
             Effect::Drain { .. } | Effect::Reactivate { .. } => {
                 pass(&self.others.mesos, errand, "no Mesos master is configured whose agents could be drained");
             }
-            Effect::Enter { .. } | Effect::Exit { .. } | Effect::SwitchMdm { .. } | Effect::Finalise => {
+            Effect::Enter { .. }
+            | Effect::Exit { .. }
+            | Effect::SwitchMdm { .. }
+            | Effect::RemoveSds { .. }
+            | Effect::KeepSds { .. }
+            | Effect::RemoveSdc { .. }
+            | Effect::Finalise => {
                 let Some(mdm) = self.mdm.clone() else {
                     let why =
                         format!("system {} has no login for changes; set `lifecycle` in its section", self.system);
@@ -112,6 +118,9 @@ async fn ask(mdm: &Gateway, array: &InstalledSystemId, effect: &Effect) -> Resul
         Effect::Enter { sds, mode } => mdm.enter_maintenance(array, sds, *mode).await,
         Effect::Exit { sds, mode } => mdm.exit_maintenance(array, sds, *mode).await,
         Effect::SwitchMdm { to } => mdm.change_mdm_ownership(to).await,
+        Effect::RemoveSds { sds } => mdm.remove_sds(sds).await,
+        Effect::KeepSds { sds } => mdm.keep_sds(sds).await,
+        Effect::RemoveSdc { sdc } => mdm.remove_sdc(sdc).await,
         Effect::Finalise => mdm.finalize_upgrade().await,
         Effect::Drain { .. } | Effect::Reactivate { .. } | Effect::Order { .. } => {
             Ok(Acted::No("not for the MDM".into()))

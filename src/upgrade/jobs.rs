@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
+use super::health;
 use super::orders::{self, Desk, Obeyed};
-use crate::config::{Job, Standing};
+use crate::config::{Asks, Job, Standing};
+use crate::model::chore::{Chore, Found};
 use crate::model::id::SystemId;
 use crate::model::lifecycle::{JobResult, JobShown, Mode};
 use crate::model::plan::{Approval, Plan, Request};
@@ -14,9 +17,13 @@ use crate::model::unit::Timestamp;
 use crate::model::version::as_reported;
 use crate::store::{Key, State, StoreError};
 use crate::work::check;
+use crate::work::facts::Policy;
 
 /// Times that are shown beforehand.
 const UPCOMING: usize = 3;
+
+/// Nobody waits longer for rules that are not judged.
+const PATIENCE: TimeDelta = TimeDelta::seconds(60);
 
 /// What is kept of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,17 +40,27 @@ pub struct Kept {
     /// The last firing of which something good came.
     #[serde(default)]
     pub good_at: Option<Timestamp>,
+    /// What was found, what is not well first.
+    #[serde(default)]
+    pub found: Vec<String>,
+    /// The firing for which it is being looked at, by this life or one that ended meanwhile.
+    #[serde(default)]
+    pub looking: Option<Timestamp>,
 }
 
 impl Kept {
     /// Of a job that is seen for the first time: it fires for nothing that was before.
     pub const fn first(until: Timestamp) -> Self {
-        Self { settled: Settled { until }, last: None, result: None, good_at: None }
+        Self { settled: Settled { until }, last: None, result: None, good_at: None, found: Vec::new(), looking: None }
     }
 
     fn then(&self, settled: Settled, due: Timestamp, says: String, result: JobResult) -> Self {
         let good_at = if result.is_good() { Some(due) } else { self.good_at };
-        Self { settled, last: Some((due, says)), result: Some(result), good_at }
+        Self { settled, last: Some((due, says)), result: Some(result), good_at, found: Vec::new(), looking: None }
+    }
+
+    fn with(self, found: Found) -> Self {
+        Self { found: found.lines, ..self }
     }
 }
 
@@ -62,31 +79,93 @@ pub fn load(state: &State, system: &SystemId) -> Memory {
     named.filter_map(|(name, value)| Some((name.into(), serde_json::from_slice(value).ok()?))).collect()
 }
 
-/// What comes of a look at a job that has something to do: what is written down, and what is kept of the job.
-pub fn look(job: &Job, kept: &Kept, desk: &Desk<'_>) -> Option<(Obeyed, Kept)> {
+/// What comes of a job that has something to do.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// What is written down.
+    pub obeyed: Obeyed,
+    /// What is kept of the job, in the same commit.
+    pub kept: Kept,
+    /// What is to be looked at once that is durable.
+    pub chore: Option<Chore>,
+}
+
+impl Looked {
+    const fn kept(kept: Kept) -> Self {
+        Self { obeyed: Obeyed { plan: None, forget: Vec::new(), records: Vec::new() }, kept, chore: None }
+    }
+}
+
+/// What comes of a look at a job that has something to do; nothing while it has not.
+pub fn look(job: &Job, kept: &Kept, desk: &Desk<'_>, policy: &Policy) -> Option<Looked> {
     let now = desk.facts.now;
-    // One run at a time: while any is open, a firing overlaps.
-    let open = desk.book.open_run().is_some();
+    let open = match &job.asks {
+        // One run at a time: while any is open, a firing overlaps.
+        Asks::Work(_) => desk.book.open_run().is_some(),
+        Asks::Chore(_) => kept.looking.is_some(),
+    };
     match job.schedule.look(kept.settled, open, now) {
         Verdict::Wait { .. } => None,
+        // What is not over yet is told when it is.
+        Verdict::Omit { settled, .. } if kept.looking.is_some() => Some(Looked::kept(Kept { settled, ..kept.clone() })),
         Verdict::Omit { due, why, settled } => {
+            let result = match why {
+                Omitted::Missed { .. } => JobResult::Missed,
+                Omitted::Overlapped | Omitted::Blackout { .. } => JobResult::LeftOut,
+            };
             let says = match why {
                 Omitted::Missed { times: 1 } => "missed: the controller was not there in time".to_owned(),
                 Omitted::Missed { times } => format!("missed {times} times: the controller was not there in time"),
                 Omitted::Overlapped => "left out: a run was open".to_owned(),
                 Omitted::Blackout { name } => format!("left out: {name}"),
             };
-            Some((Obeyed::default(), kept.then(settled, due, says, JobResult::LeftOut)))
+            Some(Looked::kept(kept.then(settled, due, says, result)))
         }
-        Verdict::Fire { due, settled } => {
-            let (obeyed, says, result) = fire(job, desk);
-            Some((obeyed, kept.then(settled, due, says, result)))
-        }
+        Verdict::Fire { due, settled } => match &job.asks {
+            Asks::Work(request) => {
+                let (obeyed, says, result) = fire(job, request, desk);
+                Some(Looked { obeyed, ..Looked::kept(kept.then(settled, due, says, result)) })
+            }
+            // Alerts are judged a moment after each poll; what they say of this one is waited for.
+            Asks::Chore(Chore::HealthCheck) if is_behind(desk) && now - due < PATIENCE => None,
+            Asks::Chore(Chore::HealthCheck) => {
+                let found = health::table(desk, policy);
+                let result = result(&found);
+                Some(Looked::kept(kept.then(settled, due, found.says.clone(), result).with(found)))
+            }
+            Asks::Chore(chore) => {
+                // What was found last stands until something else is.
+                let kept = Kept { settled, looking: Some(due), ..kept.clone() };
+                Some(Looked { chore: Some(chore.clone()), ..Looked::kept(kept) })
+            }
+        },
     }
 }
 
-fn fire(job: &Job, desk: &Desk<'_>) -> (Obeyed, String, JobResult) {
-    let (plan, shown) = match orders::propose(&job.request, desk) {
+/// Whether the rules were not yet judged by the newest snapshot.
+fn is_behind(desk: &Desk<'_>) -> bool {
+    desk.facts.snapshot().is_some_and(|snapshot| snapshot.seq != desk.facts.firing.seq)
+}
+
+const fn result(found: &Found) -> JobResult {
+    if found.is_well { JobResult::Well } else { JobResult::Unwell }
+}
+
+/// What follows from what was found. Packages that are whole here are asked for on the nodes.
+pub fn heard(job: &Job, kept: &Kept, found: Found, desk: &Desk<'_>) -> Looked {
+    let due = kept.looking.unwrap_or(desk.facts.now);
+    let (mut says, mut of, mut obeyed) = (found.says.clone(), result(&found), Obeyed::default());
+    if let (Asks::Chore(Chore::ArtefactPrefetch { to: Some(to), only }), true) = (&job.asks, found.is_well) {
+        let request = Request::Fetch { to: to.clone(), only: only.clone() };
+        let then;
+        (obeyed, then, of) = fire(job, &request, desk);
+        says = format!("{says}; {then}");
+    }
+    Looked { obeyed, ..Looked::kept(kept.then(kept.settled, due, says, of).with(found)) }
+}
+
+fn fire(job: &Job, request: &Request, desk: &Desk<'_>) -> (Obeyed, String, JobResult) {
+    let (plan, shown) = match orders::propose(request, desk) {
         Ok(proposed) => proposed,
         Err(refusal) => return (Obeyed::default(), format!("no plan: {refusal}"), JobResult::Refused),
     };
@@ -116,9 +195,10 @@ fn fire(job: &Job, desk: &Desk<'_>) -> (Obeyed, String, JobResult) {
     // As if it were on file already; the loop puts it there before the record.
     let mut book = desk.book.clone();
     book.plans.insert(id.clone(), std::sync::Arc::new(plan.clone()));
-    match orders::begin(&id, approval, &Desk { book: &book, ..*desk }) {
+    match orders::begin(&id, approval, &standing.accept, &Desk { book: &book, ..*desk }) {
         Ok((begun, _)) => {
-            let says = format!("began a run of plan {id}");
+            // As much of it as people type.
+            let says = format!("began a run of plan {:.12}", id.as_str());
             (Obeyed { records: begun.records, ..filed(plan) }, says, JobResult::Began)
         }
         Err(refusal) => {
@@ -131,9 +211,11 @@ fn fire(job: &Job, desk: &Desk<'_>) -> (Obeyed, String, JobResult) {
 fn approval(job: &Job, standing: &Standing, plan: &Plan) -> Approval {
     Approval::Policy {
         job: job.schedule.name.clone(),
-        to: match &job.request {
-            Request::Upgrade { to, .. } => as_reported(to),
-            _ => "".into(),
+        to: match &job.asks {
+            Asks::Work(Request::Upgrade { to, .. }) | Asks::Chore(Chore::ArtefactPrefetch { to: Some(to), .. }) => {
+                as_reported(to)
+            }
+            Asks::Work(_) | Asks::Chore(_) => "".into(),
         },
         selection: plan.tasks().map(|(_, _, task)| task.node.clone()).collect(),
         modes: standing.modes.clone(),
@@ -148,7 +230,8 @@ pub fn shown(job: &Job, kept: Option<&Kept>, now: Timestamp) -> JobShown {
     let last = kept.and_then(|kept| kept.last.clone());
     JobShown {
         name: job.schedule.name.to_string(),
-        what: crate::model::lifecycle::in_words(&job.request),
+        kind: job.asks.kind().to_owned(),
+        what: job.asks.in_words(),
         line: job.schedule.line.to_string(),
         next: job
             .schedule
@@ -158,6 +241,9 @@ pub fn shown(job: &Job, kept: Option<&Kept>, now: Timestamp) -> JobShown {
             .collect(),
         last_due: last.as_ref().map(|(due, _)| *due),
         last_result: last.map(|(_, says)| says),
+        result: kept.and_then(|kept| kept.result),
+        found: kept.map(|kept| kept.found.clone()).unwrap_or_default(),
+        looking: kept.and_then(|kept| kept.looking),
         last_success: kept.and_then(|kept| kept.good_at),
     }
 }

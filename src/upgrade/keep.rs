@@ -5,28 +5,44 @@
 //! | `work/SYSTEM/journal/NUMBER` | an entry of the journal |
 //! | `work/SYSTEM/journal/NUMBER/PART` | the rest of one that is longer than a value may be |
 //! | `work/SYSTEM/plan/HASH/PART` | a piece of a plan |
+//! | `work/SYSTEM/times` | how long steps took |
+//! | `work/SYSTEM/base/PART` | a piece of what the entries added up to that are not there any more |
 //!
 //! A plan is stored before the record that names its hash, in as many commits
 //! as it takes: half a plan has no hash that anybody could name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::times::Times;
 use crate::model::id::{PlanId, SystemId};
 use crate::model::plan::{FORM, Plan};
 use crate::store::{Batch, Key, MAX_BATCH, MAX_VALUE, OPERATION_COST, State, StoreError};
 use crate::work::book::Plans;
-use crate::work::journal::{Broken, Journal};
+use crate::work::journal::{Broken, FORM as JOURNAL_FORM, Journal, Replayed};
 
 /// Bytes of a piece. A batch of eight with its keys is well below the limit.
 const PIECE: usize = 60 * 1024;
+
+/// Pieces that what was put away may have: holds, quarantined versions and twenty lines.
+const MOST_PIECES: usize = 6;
+
+/// Entries that are taken away in one commit.
+const DELETED_AT_ONCE: usize = 1_000;
 
 /// What was found in the store.
 #[derive(Debug, Default)]
 pub struct Kept {
     /// The journal, with all plans that are whole.
     pub journal: Journal,
+    /// It before its newest run; none: no run is in it.
+    pub before: Option<Journal>,
+    /// Its entries, and the number of the first of them.
+    pub lines: Vec<Vec<u8>>,
+    /// The number of the first of them.
+    pub first: u64,
     /// Whether the last entry was torn, and was left out.
     pub torn: bool,
     /// Plans that are not whole, or not what their hash says. No run is of them, or the journal is refused.
@@ -52,19 +68,98 @@ pub enum KeepError {
 /// Reads the journal of a system.
 pub fn load(state: &State, system: &SystemId) -> Result<Kept, KeepError> {
     let (plans, broken) = plans(state, system);
+    let fail = |source| KeepError::Journal { system: system.clone(), source };
+    let base = base(state, system).map_err(fail)?;
+    let first = base.len();
     let prefix = format!("work/{system}/journal/");
     let mut lines: Vec<Vec<u8>> = Vec::new();
+    let mut left = false;
     for (key, value) in &state.entries {
         // In the order of keys an entry comes right before its parts.
         let Some(place) = key.as_str().strip_prefix(&prefix) else { continue };
-        match lines.last_mut().filter(|_| place.contains('/')) {
-            Some(line) => line.extend_from_slice(value),
-            None => lines.push(value.clone()),
+        match place.split_once('/') {
+            Some(_) if left => {}
+            Some(_) => lines.last_mut().into_iter().for_each(|line| line.extend_from_slice(value)),
+            None => {
+                // What was put away and not taken away any more, when the last life ended.
+                left = place.parse::<u64>().is_ok_and(|number| number < first);
+                if !left {
+                    lines.push(value.clone());
+                }
+            }
         }
     }
-    let replayed = Journal::replay(plans, lines.iter().map(Vec::as_slice));
-    let (journal, torn) = replayed.map_err(|source| KeepError::Journal { system: system.clone(), source })?;
-    Ok(Kept { journal, torn, broken })
+    let Replayed { journal, before, torn } = base.replay(plans, lines.iter().map(Vec::as_slice)).map_err(fail)?;
+    if torn {
+        lines.pop();
+    }
+    Ok(Kept { journal, before, lines, first, torn, broken })
+}
+
+/// What was put away; nothing, where nothing was.
+fn base(state: &State, system: &SystemId) -> Result<Journal, Broken> {
+    let prefix = format!("work/{system}/base/");
+    let pieces = state.entries.iter().filter(|(key, _)| key.as_str().starts_with(&prefix));
+    let text: Vec<u8> = pieces.flat_map(|(_, value)| value.iter().copied()).collect();
+    if text.is_empty() {
+        return Ok(Journal::default());
+    }
+    let read = serde_json::from_slice::<Base>(&text).map_err(|error| Broken::Base { why: error.to_string() })?;
+    if read.form > JOURNAL_FORM {
+        return Err(Broken::Newer { number: read.journal.len(), form: read.form });
+    }
+    Ok(read.journal)
+}
+
+/// What the entries of before add up to.
+#[derive(Debug, Serialize, Deserialize)]
+struct Base {
+    form: u16,
+    journal: Journal,
+}
+
+/// The commits that put away everything before a moment of the journal, in this order: the first one has all that must be
+/// together. The entries of that time have numbers from `first` on, and these are the numbers of pieces of those that have
+/// several; the plans are no others' any more.
+pub fn put_away(
+    system: &SystemId,
+    earlier: &Journal,
+    first: u64,
+    long: &BTreeMap<u64, usize>,
+    plans: &[Arc<Plan>],
+) -> Result<Vec<Batch>, StoreError> {
+    let base = Base { form: JOURNAL_FORM, journal: earlier.base() };
+    // Maps with text keys and numbers: writing it down cannot fail.
+    let text = serde_json::to_vec(&base).unwrap_or_default();
+    let mut batch = Batch::new();
+    for (part, piece) in text.chunks(PIECE).enumerate() {
+        batch = batch.put(Key::new(&format!("work/{system}/base/{part:04}"))?, piece);
+    }
+    // A base that was longer before leaves no piece behind.
+    for part in text.len().div_ceil(PIECE)..MOST_PIECES {
+        batch = batch.delete(Key::new(&format!("work/{system}/base/{part:04}"))?);
+    }
+    for plan in plans {
+        for (key, _) in forget(system, plan)?.changes() {
+            batch = batch.delete(key.clone());
+        }
+    }
+    let mut batches = vec![batch];
+    let mut gone = Vec::new();
+    for number in first..earlier.len() {
+        let name = format!("work/{system}/journal/{number:012}");
+        gone.push(Key::new(&name)?);
+        for part in 0..long.get(&number).map_or(0, |pieces| pieces.saturating_sub(1)) {
+            gone.push(Key::new(&format!("{name}/{part:04}"))?);
+        }
+    }
+    batches.extend(gone.chunks(DELETED_AT_ONCE).map(|keys| keys.iter().cloned().fold(Batch::new(), Batch::delete)));
+    Ok(batches)
+}
+
+/// How many pieces an entry has, when that is more than one.
+pub fn pieces(line: &[u8]) -> Option<usize> {
+    Some(line.len().div_ceil(PIECE)).filter(|pieces| *pieces > 1)
 }
 
 /// The highest epoch under which anything was ordered in any system. Journals of before are not read for it: one that
@@ -88,7 +183,7 @@ pub fn last_epoch(state: &State) -> u64 {
 
 fn plans(state: &State, system: &SystemId) -> (Plans, Vec<PlanId>) {
     let prefix = format!("work/{system}/plan/");
-    let mut texts: std::collections::BTreeMap<&str, Vec<u8>> = std::collections::BTreeMap::new();
+    let mut texts: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
     for (key, value) in &state.entries {
         let Some((id, _)) = key.as_str().strip_prefix(&prefix).and_then(|place| place.split_once('/')) else {
             continue;
@@ -142,6 +237,17 @@ pub fn plan(system: &SystemId, plan: &Plan) -> Result<Vec<Batch>, StoreError> {
 pub fn forget(system: &SystemId, plan: &Plan) -> Result<Batch, StoreError> {
     let (name, pieces) = (name(system, &plan.id()), text(plan).len().div_ceil(PIECE));
     (0..pieces).try_fold(Batch::new(), |batch, part| Ok(batch.delete(Key::new(&format!("{name}/{part:04}"))?)))
+}
+
+/// Where it is kept how long steps took.
+pub fn times_key(system: &SystemId) -> Result<Key, StoreError> {
+    Key::new(&format!("work/{system}/times"))
+}
+
+/// How long steps took; what cannot be read counts as nothing.
+pub fn times(state: &State, system: &SystemId) -> Times {
+    let value = times_key(system).ok().and_then(|key| state.entries.get(&key));
+    value.and_then(|value| serde_json::from_slice(value).ok()).unwrap_or_default()
 }
 
 fn name(system: &SystemId, id: &PlanId) -> String {
@@ -262,6 +368,7 @@ mod tests {
         let kept = load(&written.state, &system()).unwrap();
         assert_eq!(kept.journal, written.journal);
         assert!(!kept.torn && kept.broken.is_empty());
+        assert_eq!(kept.before.unwrap().len(), 1, "what was before the run");
         // Another system has a journal of its own.
         assert_eq!(load(&written.state, &SystemId::new("lab")).unwrap().journal, Journal::default());
     }
@@ -311,6 +418,51 @@ mod tests {
         let approval = Approval::Hash { plan: id.clone(), by: "me".into(), at: at(1) };
         written.write(Record::Opened { run: RunId::new("r"), plan: id, approval, baseline: BTreeSet::new() });
         assert!(load(&written.state, &system()).is_err());
+    }
+
+    #[test]
+    fn what_was_put_away_leaves_its_sum_also_when_taking_it_away_was_cut_off() {
+        let mut written = Written::new();
+        written.write(Written::held("kept"));
+        let mut marks = Vec::new();
+        for number in 0..3 {
+            let id = written.file(Plan { made_at: at(number), ..plan_of(300) });
+            marks.push(written.journal.clone());
+            let run = RunId::new(&format!("run-{number}"));
+            let approval = Approval::Hash { plan: id.clone(), by: "me".into(), at: at(1) };
+            let many =
+                (0..900).map(|n| (format!("Alert{n}").into(), "an object with a long name in it".into())).collect();
+            written.write(Record::Opened { run: run.clone(), plan: id, approval, baseline: many });
+            for task in 0..3 {
+                written.write(Record::Skipped { run: run.clone(), task, by: "me".into() });
+            }
+            written.write(Record::Closed { run, end: crate::work::record::End::Cancelled });
+        }
+        let before = load(&written.state, &system()).unwrap();
+        assert_eq!(before.before.as_ref().unwrap().len(), marks[2].len());
+        let long: BTreeMap<u64, usize> =
+            (before.first..).zip(&before.lines).filter_map(|(number, line)| Some((number, pieces(line)?))).collect();
+        assert!(!long.is_empty());
+        let plans: Vec<_> = marks[2].book().plans.values().cloned().collect();
+        let mine = marks[2].book().runs.values().map(|run| run.plan_id.clone()).collect::<BTreeSet<_>>();
+        let gone: Vec<_> = plans.into_iter().filter(|plan| mine.contains(&plan.id())).collect();
+        let entries = written.state.entries.len();
+        let batches = put_away(&system(), &marks[2], 0, &long, &gone).unwrap();
+        written.journal.put_away(&marks[2]);
+        for (number, batch) in batches.iter().enumerate() {
+            written.commit(batch);
+            // Whenever the life ends, the next one knows the same.
+            let again = load(&written.state, &system()).unwrap();
+            assert_eq!(again.journal, written.journal, "after commit {number}");
+            assert_eq!(again.first, marks[2].len());
+            assert!(again.broken.is_empty());
+        }
+        assert!(written.state.entries.len() < entries / 2);
+        let book = written.journal.book();
+        assert_eq!((book.put_away, book.runs.len(), book.past.len(), book.held.len()), (2, 1, 2, 1));
+        // It goes on as if nothing had been put away, and puts away again.
+        written.write(Written::held("later"));
+        assert_eq!(load(&written.state, &system()).unwrap().journal, written.journal);
     }
 
     #[test]

@@ -1,14 +1,21 @@
 //! Upgrades, restarts and maintenances of a system: planned ([`plan`]), asked for
 //! ([`orders`]) or by the calendar ([`jobs`]), carried out by the one engine of [`crate::work`] ([`run`], [`hands`], [`mesos`], and on
-//! nodes, which [`hosts`] describes to it, by [`foreman`]), kept in the store ([`keep`]), and told ([`show`]).
+//! nodes, which [`hosts`] describes to it, by [`foreman`]), kept in the store ([`keep`]), and told ([`show`]; [`recorder`] and [`syslog`] keep it for later, [`times`]
+//! lets plans learn from it). [`health`] asks the gates without a plan, and
+//! [`alertmanager`] brings what the site's own alerts say to them.
 
+pub mod alertmanager;
 pub mod foreman;
 pub mod hands;
+pub mod health;
 pub mod hosts;
 pub mod jobs;
 pub mod keep;
 pub mod mesos;
 pub mod orders;
 pub mod plan;
+pub mod recorder;
 pub mod run;
 pub mod show;
+pub mod syslog;
+pub mod times;

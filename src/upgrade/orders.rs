@@ -6,11 +6,13 @@ use chrono::TimeDelta;
 
 use super::plan::{Fleet, Habits, Verdict, plan};
 use super::show;
+use crate::model::command as evidence;
 use crate::model::hold::Override;
 use crate::model::id::{NodeName, PlanId, RunId};
 use crate::model::lifecycle::{Answer, Mode, Order, PlanShown, Refusal};
 use crate::model::plan::{Approval, Plan, Request};
 use crate::model::snapshot::Snapshot;
+use crate::model::step::StepKind;
 use crate::model::version;
 use crate::work::book::Book;
 use crate::work::check;
@@ -73,7 +75,7 @@ pub fn obey(order: &Order, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer)
     };
     match order {
         Order::Plan { request } => make(request, desk),
-        Order::Approve { plan } => approve(plan, by, desk),
+        Order::Approve { plan, accept } => approve(plan, accept, by, desk),
         Order::Pause => written(command::pause(book, &run()?, by)),
         Order::Resume => written(command::resume(book, &run()?, by)),
         Order::Cancel => written(command::cancel(book, &run()?, by)),
@@ -85,7 +87,7 @@ pub fn obey(order: &Order, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer)
             written(Ok(vec![Record::HeldNode { node: node.clone(), until: *until, by: by.into() }]))
         }
         Order::Release { node } => {
-            if !book.held.contains_key(node) {
+            if !book.held.contains_key(node) && !book.retired.contains(node) {
                 return Err(Refusal::Missing(format!("{node} is not held")));
             }
             written(Ok(vec![Record::Released { node: node.clone(), by: by.into() }]))
@@ -132,29 +134,23 @@ fn make(request: &Request, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal>
 /// Makes a plan for a request.
 pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), Refusal> {
     match request {
-        Request::Upgrade { .. } | Request::Reboot { .. } | Request::Maintain { .. } | Request::Finalise { .. } => {}
-        Request::Rollout
+        Request::Upgrade { .. }
+        | Request::Fetch { .. }
+        | Request::Reboot { .. }
+        | Request::Maintain { .. }
         | Request::Replace { .. }
         | Request::Remove { .. }
-        | Request::Expand { .. }
-        | Request::RotateSecrets => {
+        | Request::Finalise { .. } => {}
+        Request::Rollout | Request::Expand { .. } | Request::RotateSecrets => {
             return Err(Refusal::Wrong(
-                "this version plans upgrades, restarts, maintenances and the end of an upgrade; do the rest by hand, \
-                 with the node held"
+                "this version plans upgrades, restarts, maintenances, removals, replacements and the end of an upgrade; do \
+                 the rest by hand, with the node held"
                     .to_owned(),
             ));
         }
     }
-    let Some(snapshot) = desk.facts.snapshot() else {
+    let Some(fleet) = fleet(desk) else {
         return Err(Refusal::Unable("the system has not answered yet, so there is nothing to plan from".to_owned()));
-    };
-    let around = desk.around;
-    let fleet = Fleet {
-        snapshot,
-        nodes: &around.nodes,
-        agents: &around.agents,
-        addresses: &around.addresses,
-        packages: &around.packages,
     };
     let proposal = plan(as_reported(request), &fleet, desk.habits, None, desk.facts.now);
     if !proposal.lacking.is_empty() {
@@ -170,14 +166,28 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
         };
         shown.nodes.insert(node, says);
     }
+    shown.unproven = unproven(&proposal.plan, desk).iter().map(|step| step.as_str().to_owned()).collect();
     shown.unsafe_because = check::check(&proposal.plan, &desk.facts).iter().map(ToString::to_string).collect();
     Ok((proposal.plan, shown))
+}
+
+/// All that plans are made from; none before the system has answered.
+pub(super) fn fleet<'a>(desk: &Desk<'a>) -> Option<Fleet<'a>> {
+    let around = desk.around;
+    Some(Fleet {
+        snapshot: desk.facts.snapshot()?,
+        nodes: &around.nodes,
+        agents: &around.agents,
+        addresses: &around.addresses,
+        packages: &around.packages,
+    })
 }
 
 /// The request with its release as servers report it, whoever wrote it how.
 fn as_reported(request: &Request) -> Request {
     match request.clone() {
         Request::Upgrade { to, only } => Request::Upgrade { to: version::as_reported(&to), only },
+        Request::Fetch { to, only } => Request::Fetch { to: version::as_reported(&to), only },
         Request::Finalise { to } => Request::Finalise { to: version::as_reported(&to) },
         other => other,
     }
@@ -197,18 +207,30 @@ fn lacking(lacking: &BTreeMap<Box<str>, BTreeSet<NodeName>>) -> String {
     )
 }
 
-fn approve(name: &str, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal> {
+/// Steps that were only concluded, for the generation of the system.
+fn unproven(plan: &Plan, desk: &Desk<'_>) -> BTreeSet<StepKind> {
+    let Some(generation) = desk.facts.snapshot().map(|snapshot| snapshot.generation) else { return BTreeSet::new() };
+    let steps = plan.tasks().flat_map(|(_, _, task)| task.steps.iter().map(|step| step.action.kind()));
+    steps.filter(|step| evidence::of_step(*step, generation).is_unproven()).collect()
+}
+
+fn approve(name: &str, accept: &BTreeSet<StepKind>, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal> {
     if desk.mode == Mode::Observe {
         let text = "lifecycle.mode is \"observe\", so nothing is ever done; set it to \"propose\" to have approved plans carried out";
         return Err(Refusal::Conflict(text.to_owned()));
     }
     let id = find(name, desk.book)?;
     let approval = Approval::Hash { plan: id.clone(), by: by.into(), at: desk.facts.now };
-    begin(&id, approval, desk)
+    begin(&id, approval, accept, desk)
 }
 
 /// A run of a plan that is on file.
-pub fn begin(id: &PlanId, approval: Approval, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal> {
+pub fn begin(
+    id: &PlanId,
+    approval: Approval,
+    accept: &BTreeSet<StepKind>,
+    desk: &Desk<'_>,
+) -> Result<(Obeyed, Answer), Refusal> {
     let (book, facts) = (desk.book, &desk.facts);
     if let (Some(plan), Some(snapshot)) = (book.plans.get(id), facts.snapshot()) {
         let changed = changed(plan, snapshot);
@@ -217,8 +239,25 @@ pub fn begin(id: &PlanId, approval: Approval, desk: &Desk<'_>) -> Result<(Obeyed
             return Err(Refusal::Conflict(text));
         }
     }
-    let run = RunId::new(&format!("run-{:04}", book.runs.len() + 1));
-    let records = command::open(book, facts, run.clone(), id, approval, baseline(facts)).map_err(|error| no(&error))?;
+    let unproven = book.plans.get(id).map(|plan| unproven(plan, desk)).unwrap_or_default();
+    let missing: Vec<&str> = unproven.difference(accept).map(|step| step.as_str()).collect();
+    if !missing.is_empty() {
+        let each: Vec<String> = missing.iter().map(|step| format!("--accept-unproven {step}")).collect();
+        return Err(Refusal::Conflict(format!(
+            "in this generation some steps were only concluded, and never seen in use: {}; who accepts them says so: {}",
+            missing.join(", "),
+            each.join(" ")
+        )));
+    }
+    let by: Box<str> = match &approval {
+        Approval::Hash { by, .. } | Approval::Policy { by, .. } => by.clone(),
+    };
+    let run = RunId::new(&format!("run-{:04}", book.runs_ever() + 1));
+    let opened = command::open(book, facts, run.clone(), id, approval, baseline(facts));
+    let mut records = opened.map_err(|error| no(&error))?;
+    if !unproven.is_empty() {
+        records.push(Record::Accepted { run: run.clone(), steps: unproven, by });
+    }
     Ok((Obeyed { records, ..Obeyed::default() }, Answer::Run { run }))
 }
 
@@ -257,13 +296,14 @@ fn changed(plan: &Plan, snapshot: &Snapshot) -> Vec<String> {
 }
 
 /// The alerts that are there when a run is approved.
-fn baseline(facts: &Facts<'_>) -> BTreeSet<AlertName> {
+pub(super) fn baseline(facts: &Facts<'_>) -> BTreeSet<AlertName> {
     let alerts = facts.snapshot().into_iter().flat_map(|snapshot| snapshot.alerts.iter());
     let of_mdm = alerts.flat_map(|part| part.value.iter()).map(|alert| {
         let object = alert.resource_name.clone().or_else(|| alert.resource_id.clone()).unwrap_or_default();
         (alert.name.clone(), object)
     });
-    of_mdm.chain(facts.firing.mild.iter().cloned()).collect()
+    let others = facts.firing.others.iter().flat_map(|others| others.mild.iter().cloned());
+    of_mdm.chain(facts.firing.mild.iter().cloned()).chain(others).collect()
 }
 
 /// Plans that make room for one more.

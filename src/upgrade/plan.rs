@@ -8,19 +8,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::cluster::{MdmMember, MdmRole, Sds};
+use super::times::Times;
+use crate::model::cluster::{MdmMember, MdmRole, Sdc, Sds};
 use crate::model::id::{AgentId, NodeName, PlanId};
 use crate::model::node::{AgentFacts, Carries, NodeFacts};
 use crate::model::plan::{Basis, FORM, Limits, Parallel, Plan, Request, Risk, Stage, Step, Task};
 use crate::model::snapshot::Snapshot;
+use crate::model::state::{Connection, Membership};
+use crate::model::stats::{Stat, StatKind};
 use crate::model::step::{Action, Component, MaintenanceMode};
-use crate::model::unit::Timestamp;
+use crate::model::unit::{Bytes, Timestamp};
 use crate::model::version::Generation;
 use crate::work::seam::Packages;
 
 /// What a plan brings to another release. A gateway serves no data and keeps settings of the site's own: a person does that.
 const DRIVEN: [Component; 6] =
     [Component::Lia, Component::Mdm, Component::Sds, Component::Sdr, Component::Sdt, Component::Sdc];
+
+/// The stage that has the packages on the nodes.
+const PACKAGES: &str = "packages";
 
 /// How long things take and how careful to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,11 +45,22 @@ pub struct Habits {
     /// Nodes of one fault set at once.
     pub at_once: u32,
     pub limits: Limits,
+    /// How long steps took here, which says more than the guesses above.
+    pub times: Times,
+}
+
+impl Habits {
+    /// How long a step takes in all likelihood.
+    fn predicted(&self, step: &Step, generation: Generation) -> u32 {
+        let learned =
+            self.times.predict(&step.action, generation).map(|seconds| seconds.clamp(1, step.deadline_seconds));
+        learned.unwrap_or(step.predicted_seconds)
+    }
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        // First guesses, until the history of phases knows better.
+        // First guesses, until enough steps of a kind were seen.
         Self {
             apply: 180,
             reboot: 300,
@@ -53,6 +70,7 @@ impl Default for Habits {
             reboots: false,
             at_once: 1,
             limits: Limits::default(),
+            times: Times::default(),
         }
     }
 }
@@ -109,8 +127,14 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
     let mut report = BTreeMap::new();
     let servers = servers(fleet);
     let hosts: Vec<Host<'_>> = fleet.nodes.iter().map(|(name, facts)| host(name, facts, fleet, &servers)).collect();
-    let stages = match &request {
+    let generation = fleet.snapshot.generation;
+    let mut stages = match &request {
         Request::Upgrade { to, only } => upgrade(to, only, &hosts, fleet, habits, &mut report),
+        Request::Fetch { to, only } => {
+            let mut stages = upgrade(to, only, &hosts, fleet, habits, &mut report);
+            stages.retain(|stage| &*stage.name == PACKAGES);
+            stages
+        }
         Request::Reboot { node } => one(&hosts, node, &mut report, |host| {
             let mut steps = vec![];
             around(host, fleet, habits, MaintenanceMode::Instant, vec![reboot(habits)], None, &mut steps);
@@ -125,6 +149,8 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
             around(host, fleet, habits, mode, vec![work], None, &mut steps);
             steps
         }),
+        Request::Remove { node } => removal(&hosts, node, None, fleet, habits, &mut report),
+        Request::Replace { node, by } => removal(&hosts, node, Some(by), fleet, habits, &mut report),
         Request::Finalise { .. } => {
             let owner = hosts.iter().find(|host| host.mdm.is_some_and(|mdm| mdm.role == MdmRole::Primary));
             let steps = vec![step(Action::Finalise, 3600, 60, Risk::Irreversible)];
@@ -132,12 +158,11 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
                 .map(|host| vec![stage("finalise", Parallel::One, 1, false, vec![task(host, steps)])])
                 .unwrap_or_default()
         }
-        Request::Rollout
-        | Request::Replace { .. }
-        | Request::Remove { .. }
-        | Request::Expand { .. }
-        | Request::RotateSecrets => Vec::new(),
+        Request::Rollout | Request::Expand { .. } | Request::RotateSecrets => Vec::new(),
     };
+    for step in stages.iter_mut().flat_map(|stage| &mut stage.tasks).flat_map(|task| &mut task.steps) {
+        step.predicted_seconds = habits.predicted(step, generation);
+    }
     for (_, task) in stages.iter().flat_map(|stage| stage.tasks.iter().map(move |task| (stage, task))) {
         let seconds: u32 = task.steps.iter().map(|step| step.predicted_seconds).sum();
         match report.entry(task.node.clone()).or_insert(Verdict::Planned(0)) {
@@ -270,7 +295,7 @@ fn upgrade(
     let verify =
         |components: Vec<Component>| step(Action::Verify { version: Some(to.into()), components }, 600, 30, Risk::None);
     let staging = wanted.iter().map(|host| task(host, vec![get(host)])).collect();
-    let mut stages = vec![stage("packages", Parallel::All, 16, false, staging)];
+    let mut stages = vec![stage(PACKAGES, Parallel::All, 16, false, staging)];
     let lia = vec![Component::Lia];
     let lias = wanted.iter().filter(|host| old(host, Component::Lia)).map(|host| {
         task(host, vec![get(host), step(apply(lia.clone()), 600, habits.apply, Risk::None), verify(lia.clone())])
@@ -347,7 +372,8 @@ fn around(
     steps: &mut Vec<Step>,
 ) {
     let reboots = work.iter().any(|step| step.action == Action::Reboot);
-    let seconds: u32 = work.iter().map(|step| step.predicted_seconds).sum::<u32>() + 120;
+    let generation = fleet.snapshot.generation;
+    let seconds: u32 = work.iter().map(|step| habits.predicted(step, generation)).sum::<u32>() + 120;
     let mode = match mode {
         // Instant mode is made for less than half an hour.
         MaintenanceMode::Instant if seconds >= 1800 && fleet.snapshot.generation >= Generation::V3_5 => {
@@ -393,6 +419,89 @@ fn one(
         return Vec::new();
     };
     vec![stage("work", Parallel::One, 1, false, vec![task(host, steps(host))])]
+}
+
+/// A node leaves for good: its data first, then what serves, then what is installed. Who takes its place serves already.
+fn removal(
+    hosts: &[Host<'_>],
+    node: &NodeName,
+    by: Option<&NodeName>,
+    fleet: &Fleet<'_>,
+    habits: &Habits,
+    report: &mut BTreeMap<NodeName, Verdict>,
+) -> Vec<Stage> {
+    let mut cannot = |node: &NodeName, why: &str| {
+        report.insert(node.clone(), Verdict::Cannot(why.into()));
+        Vec::new()
+    };
+    let Some(host) = hosts.iter().find(|host| host.name == node) else {
+        return cannot(node, "there is no node of that name");
+    };
+    if let Some(by) = by {
+        let serves = |host: &&Host<'_>| {
+            host.name == by
+                && host.sds.is_some_and(|sds| {
+                    sds.connection.is(Connection::Connected) && sds.membership.is(Membership::Joined)
+                })
+        };
+        let Some(other) = hosts.iter().find(serves) else {
+            return cannot(by, "it does not serve yet; the rollout must have made it ready first, see `sio nodes`");
+        };
+        if by == node || other.sds.and_then(|sds| sds.domain.clone()) != host.sds.and_then(|sds| sds.domain.clone()) {
+            return cannot(by, "it is no other node of the same protection domain");
+        }
+    }
+    if host.facts.carries.contains(&Carries::Controller) {
+        return cannot(node, "it carries this controller; move that to another host first");
+    }
+    if !host.facts.carries.is_empty() {
+        return cannot(node, "it carries a gateway, a Mesos master or a server of ZooKeeper; move that first");
+    }
+    if host.mdm.is_some() || host.facts.installed.contains_key(&Component::Mdm) {
+        return cannot(node, "it carries an MDM; give its seat to another host first (docs/rollout.md)");
+    }
+    if host.facts.installed.contains_key(&Component::Sds) && host.sds.is_none() {
+        return cannot(node, "an SDS is installed, and no SDS of the system has an address that we know of this node");
+    }
+    let mut steps = Vec::new();
+    if host.agent.is_some() {
+        steps.push(step(Action::Drain, 1800, habits.drain, Risk::Low));
+    }
+    if let Some(sds) = host.sds {
+        steps.push(step(Action::Evacuate, 86_400, moving(sds, fleet), Risk::Irreversible));
+    }
+    let removable = [Component::Sdr, Component::Sdt, Component::Sds, Component::Sdc];
+    let components: Vec<Component> =
+        removable.into_iter().filter(|component| host.facts.installed.contains_key(component)).collect();
+    if !components.is_empty() {
+        steps.push(step(Action::Uninstall { components }, 1800, habits.apply, Risk::Irreversible));
+    }
+    let own = fleet.addresses.get(node);
+    let clients = fleet.snapshot.sdcs.iter().flat_map(|part| part.iter());
+    let here = |sdc: &&Sdc| {
+        let ips = host.sds.iter().flat_map(|sds| sds.addresses.iter().map(|at| &*at.ip));
+        let known: BTreeSet<&str> = own.into_iter().flatten().map(|ip| &**ip).chain(ips).collect();
+        sdc.addresses.iter().any(|ip| known.contains(&**ip))
+    };
+    if let Some(sdc) = clients.into_iter().find(here) {
+        steps.push(step(Action::RemoveSdc { sdc: sdc.id.clone() }, 1800, 120, Risk::Irreversible));
+    }
+    if host.agent.is_some() {
+        steps.push(step(Action::Reactivate, 600, 10, Risk::None));
+    }
+    vec![stage("remove", Parallel::One, 1, false, vec![task(host, steps)])]
+}
+
+/// Seconds for what lies on a server to move away: a first guess, at the pace of one disk.
+fn moving(sds: &Sds, fleet: &Fleet<'_>) -> u32 {
+    const PACE: u64 = 100 << 20;
+    let devices = fleet.snapshot.devices.iter().flat_map(|part| part.iter());
+    let used = devices.filter(|device| device.sds.as_ref() == Some(&sds.id)).filter_map(|device| {
+        let row = fleet.snapshot.statistics.as_ref()?.row(StatKind::Device, device.id.object())?;
+        row.bytes(Stat::CapacityInUseInKb)
+    });
+    let seconds = used.map(Bytes::get).sum::<u64>() / PACE;
+    u32::try_from(seconds).unwrap_or(u32::MAX).clamp(60, 80_000)
 }
 
 /// Whoever owns the MDM cluster by then hands over; for others there is nothing to do.

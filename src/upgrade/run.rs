@@ -4,6 +4,11 @@
 //! Whatever cannot be made durable ends the loop with an error, and the process
 //! with it: what the store holds is then read again.
 
+mod calendar;
+mod past;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +23,14 @@ use super::keep::{self, KeepError};
 use super::mesos::Agents;
 use super::orders::{self, Obeyed};
 use super::plan::Habits;
+use super::recorder::{self, Pen, Recorder, Stored};
 use super::show::{self, Since};
+use super::syslog::Sink;
 use crate::clock;
 use crate::config::Job;
 use crate::metrics::Own;
+use crate::model::chore::Found;
+use crate::model::hold::ReasonKind;
 use crate::model::id::{PlanId, RunId, SystemId};
 use crate::model::lifecycle::{Answer, Lifecycle, Mode, Order, Refusal};
 use crate::model::picture::Picture;
@@ -35,7 +44,7 @@ use crate::work::engine;
 use crate::work::facts::{Facts, Policy};
 use crate::work::journal::{Broken, Journal};
 use crate::work::record::{Effect, Record};
-use crate::work::seam::{Answers, Call, Errand, FiringNow, Line, Surroundings, UnderwayNow};
+use crate::work::seam::{Answers, Call, Errand, FiringNow, Line, LookAt, Surroundings, UnderwayNow};
 
 /// Deadlines and windows end between two polls too.
 const TICK: Duration = Duration::from_secs(1);
@@ -58,6 +67,10 @@ pub struct Settings {
     pub policy: Policy,
     pub habits: Habits,
     pub jobs: Vec<Job>,
+    /// The folder of the history.
+    pub history: PathBuf,
+    /// Where it goes too.
+    pub syslog: Option<Sink>,
 }
 
 /// What the loop is joined to.
@@ -71,6 +84,8 @@ pub struct Joints {
     pub firing: FiringNow,
     pub underway: watch::Sender<UnderwayNow>,
     pub errands: mpsc::UnboundedSender<Errand>,
+    /// Who looks at what the calendar asks for.
+    pub looks: mpsc::UnboundedSender<LookAt>,
     pub own: Arc<Own>,
 }
 
@@ -84,6 +99,18 @@ pub enum WorkError {
     Broken(#[from] Broken),
     #[error("the journal cannot be written")]
     Store(#[from] StoreError),
+    #[error("the history in {} cannot be opened", folder.display())]
+    History {
+        folder: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The ways back.
+struct Ways {
+    orders: Answers,
+    found: mpsc::UnboundedSender<(Box<str>, Found)>,
 }
 
 /// The work on one system.
@@ -96,9 +123,22 @@ pub struct Work {
     shown: watch::Sender<Arc<Lifecycle>>,
     waits: Vec<Wait>,
     since: Since,
-    answers: Answers,
+    answers: Ways,
     answered: mpsc::UnboundedReceiver<(StepId, step::Answer)>,
+    found: mpsc::UnboundedReceiver<(Box<str>, Found)>,
     memory: Memory,
+    /// Jobs that are being looked at in this life, and since when.
+    looking: BTreeMap<Box<str>, Timestamp>,
+    /// The journal before its newest run.
+    before: Option<Journal>,
+    /// The number of the first entry in the store, and of how many pieces those are that have several.
+    first: u64,
+    long: BTreeMap<u64, usize>,
+    pen: Pen,
+    /// Waits that are written down already.
+    noted: BTreeSet<(RunId, u32, ReasonKind)>,
+    /// Whether more is known of times than is stored.
+    learned: bool,
     /// What was shown: the end of the journal, plans on file, waits, and when.
     published: Option<(u64, usize, Vec<Wait>, Timestamp)>,
 }
@@ -108,7 +148,7 @@ impl Work {
     ///
     /// # Errors
     /// A journal that cannot be read.
-    pub fn new(settings: Settings, joints: Joints, state: &State) -> Result<(Self, Line), WorkError> {
+    pub fn new(mut settings: Settings, joints: Joints, state: &State) -> Result<(Self, Line, Recorder), WorkError> {
         let kept = keep::load(state, &settings.system)?;
         if kept.torn {
             warn!(system = %settings.system, "the last entry of the journal was torn; nothing was done for it, and it is left out");
@@ -118,10 +158,19 @@ impl Work {
         }
         let shown =
             watch::Sender::new(Arc::new(Lifecycle::nothing(settings.system.clone(), settings.mode, clock::now())));
-        let (line, calls) = Line::new(shown.subscribe());
+        let stored = Stored { first: kept.first, lines: kept.lines };
+        let (folder, syslog) = (settings.history.clone(), settings.syslog.clone());
+        let (recorder, pen, reader) = recorder::open(&folder, &settings.system, &stored, clock::now(), syslog)
+            .map_err(|source| WorkError::History { folder, source })?;
+        let long = (stored.first..).zip(&stored.lines).filter_map(|(number, line)| Some((number, keep::pieces(line)?)));
+        let long = long.collect();
+        settings.habits.times = keep::times(state, &settings.system);
+        let (line, calls) = Line::new(shown.subscribe(), reader);
         // Claimed when the store was opened: nothing that an earlier life ordered is obeyed after the first order of this one.
         let epoch = state.epoch.0;
-        let (answers, answered) = mpsc::unbounded_channel();
+        let (orders, answered) = mpsc::unbounded_channel();
+        let (sender, found) = mpsc::unbounded_channel();
+        let answers = Ways { orders, found: sender };
         let (waits, since) = (Vec::new(), Since::new());
         let memory = jobs::load(state, &settings.system);
         let mut work = Self {
@@ -135,11 +184,19 @@ impl Work {
             since,
             answers,
             answered,
+            found,
             memory,
+            looking: BTreeMap::new(),
+            before: kept.before,
+            first: stored.first,
+            long,
+            pen,
+            noted: BTreeSet::new(),
+            learned: false,
             published: None,
         };
         work.publish();
-        Ok((work, line))
+        Ok((work, line, recorder))
     }
 
     /// The loop.
@@ -160,6 +217,7 @@ impl Work {
                 changed = self.joints.around.changed() => if changed.is_err() { return Ok(()) },
                 _ = tick.tick() => {}
                 Some((step, answer)) = self.answered.recv() => self.hear(step, answer).await?,
+                Some((job, found)) = self.found.recv() => self.found(&job, found).await?,
                 Some(call) = self.calls.recv() => self.obey(call).await?,
             }
             pictures.borrow_and_update();
@@ -195,11 +253,14 @@ impl Work {
                 firing: &firing,
             };
             let first = self.journal.len();
+            let generation = facts.snapshot().map(|snapshot| snapshot.generation);
+            let before = self.journal.book().open_run().is_some().then(|| self.journal.book().clone());
             let decided = engine::turn(&mut self.journal, facts, &self.settings.policy, self.epoch)?;
             if decided.entries.is_empty() {
                 self.waits = engine::waits(&self.journal, facts, &self.settings.policy, self.epoch);
-                return Ok(());
+                return self.note_waits().await;
             }
+            self.learn(before.as_ref(), &decided.turn.records, generation);
             self.commit(first, &decided.entries).await?;
             for record in &decided.turn.records {
                 self.say(record);
@@ -214,35 +275,10 @@ impl Work {
                     self.joints.own.reboot_ordered(&self.settings.system, run.plan.request.as_str());
                 }
                 // Nobody has it when the program is ending; the next life looks whether it happened.
-                let _ = self.joints.errands.send(Errand { step, effect, answers: self.answers.clone() });
+                let _ = self.joints.errands.send(Errand { step, effect, answers: self.answers.orders.clone() });
             }
         }
         warn!(system = %self.settings.system, "decisions follow each other without end; the next look goes on");
-        Ok(())
-    }
-
-    /// Begins what the calendar says. What a firing asks for and that it is settled are one commit.
-    async fn jobs(&mut self) -> Result<(), WorkError> {
-        for number in 0..self.settings.jobs.len() {
-            let Some(job) = self.settings.jobs.get(number).cloned() else { continue };
-            let name = job.schedule.name.clone();
-            let Some(kept) = self.memory.get(&name).cloned() else {
-                self.keep(&name, jobs::Kept::first(clock::now()), Batch::new()).await?;
-                continue;
-            };
-            let Some((obeyed, kept)) = self.with_desk(|desk| jobs::look(&job, &kept, desk)).flatten() else { continue };
-            let says = kept.last.as_ref().map_or("", |(_, says)| says);
-            info!(system = %self.settings.system, job = %name, says, "a job was due");
-            self.file(obeyed.forget, obeyed.plan).await?;
-            let first = self.journal.len();
-            let entries = self.journal.append(&obeyed.records, clock::now())?;
-            let batch = keep::entries(&self.settings.system, first, &entries)?;
-            let result = kept.result;
-            self.keep(&name, kept, batch).await?;
-            if let Some(result) = result {
-                self.joints.own.job_fired(&self.settings.system, &name, result);
-            }
-        }
         Ok(())
     }
 
@@ -314,9 +350,18 @@ impl Work {
     /// A plan first, then the records that may name it.
     async fn write(&mut self, obeyed: Obeyed) -> Result<(), WorkError> {
         self.file(obeyed.forget, obeyed.plan).await?;
-        let first = self.journal.len();
+        let (before, first) = (self.opening(&obeyed.records), self.journal.len());
         let entries = self.journal.append(&obeyed.records, clock::now())?;
-        self.commit(first, &entries).await
+        self.commit(first, &entries).await?;
+        match before {
+            Some(before) => self.put_away(before).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The journal as it is, when a run is about to be opened.
+    fn opening(&self, records: &[Record]) -> Option<Journal> {
+        records.iter().any(|record| matches!(record, Record::Opened { .. })).then(|| self.journal.clone())
     }
 
     async fn file(&mut self, forget: Vec<PlanId>, plan: Option<Plan>) -> Result<(), WorkError> {
@@ -337,12 +382,19 @@ impl Work {
         Ok(())
     }
 
-    async fn commit(&self, first: u64, entries: &[Vec<u8>]) -> Result<(), WorkError> {
+    async fn commit(&mut self, first: u64, entries: &[Vec<u8>]) -> Result<(), WorkError> {
         if entries.is_empty() {
             return Ok(());
         }
-        let batch: Batch = keep::entries(&self.settings.system, first, entries)?;
-        self.durable(batch).await
+        let mut batch: Batch = keep::entries(&self.settings.system, first, entries)?;
+        if std::mem::take(&mut self.learned) {
+            // Numbers and words cannot fail to be written.
+            let value = serde_json::to_vec(&self.settings.habits.times).unwrap_or_default();
+            batch = batch.put(keep::times_key(&self.settings.system)?, value);
+        }
+        self.durable(batch).await?;
+        self.stored(first, entries);
+        Ok(())
     }
 
     /// Nothing is done for what is not durable; a disk in doubt ends the process.
@@ -394,7 +446,13 @@ impl Work {
         let Settings { system, mode, .. } = &self.settings;
         let shown = show::lifecycle(system, *mode, book, &self.waits, &self.since, now);
         let jobs = self.settings.jobs.iter().map(|job| jobs::shown(job, self.memory.get(&job.schedule.name), now));
-        let shown = Lifecycle { jobs: jobs.collect(), ..shown };
+        let shown = Lifecycle {
+            jobs: jobs.collect(),
+            times: self.settings.habits.times.shown(),
+            entries: self.journal.len(),
+            head: self.journal.head().to_owned(),
+            ..shown
+        };
         self.joints.own.work(&shown);
         self.shown.send_replace(Arc::new(shown));
         let picture = self.picture();

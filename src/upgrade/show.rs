@@ -7,21 +7,21 @@ use chrono::TimeDelta;
 
 use crate::model::alerting::{Touched, Underway};
 use crate::model::hold::ReasonKind;
-use crate::model::id::{PlanId, SystemId};
+use crate::model::id::{PlanId, RunId, SystemId};
 use crate::model::lifecycle::{
-    HoldShown, Lifecycle, Mode, ObligationShown, PlanShown, RunPast, RunReport, RunShown, StageShown, TaskPlanned,
-    TaskReport, TaskShown, UpgradeShown, in_words,
+    HoldShown, Lifecycle, Mode, ObligationShown, PlanShown, RunReport, RunShown, StageShown, TaskPlanned, TaskReport,
+    TaskShown, UpgradeShown, in_words,
 };
 use crate::model::plan::{Approval, Plan, Request, Step, Task};
 use crate::model::snapshot::Snapshot;
 use crate::model::step::{Action, StepKind};
 use crate::model::unit::Timestamp;
 use crate::work::advance::{self, Wait};
-use crate::work::book::{Book, Run, Standing, TaskState};
-use crate::work::record::{Duty, End};
+use crate::work::book::{Book, PAST, Run, Standing, TaskState};
+use crate::work::record::{Duty, End, Record};
 
-/// Runs that are over and still shown.
-const PAST: usize = 20;
+/// What comes and goes with every poll is no part of the history.
+const LASTING: TimeDelta = TimeDelta::seconds(60);
 
 /// Tasks that a report names: what fits into a mail.
 const REPORTED: usize = 100;
@@ -47,6 +47,7 @@ pub fn brief(id: &PlanId, plan: &Plan) -> PlanShown {
         stages: Vec::new(),
         nodes: BTreeMap::new(),
         unsafe_because: Vec::new(),
+        unproven: Vec::new(),
     }
 }
 
@@ -85,6 +86,8 @@ fn step(step: &Step) -> String {
         Action::Rollback { version, components: all } => format!("put back {} {version}", components(all)),
         Action::EnterMaintenance { mode } => format!("enter {mode} maintenance"),
         Action::Soak { seconds } => format!("watch for {seconds} s"),
+        Action::Uninstall { components: all } => format!("take away {}", components(all)),
+        Action::Evacuate => "move its data away and take it out".to_owned(),
         Action::Handwork => "work by hand".to_owned(),
         action => action.kind().as_str().replace('_', " "),
     }
@@ -111,9 +114,10 @@ pub fn lifecycle(
         mode,
         at: now,
         run: book.open_run().map(|open| run(open, waits, since, now)),
-        past: over.into_iter().take(PAST).map(past).collect(),
+        past: over.into_iter().map(Run::past).chain(book.past.iter().rev().cloned()).take(PAST).collect(),
         plans,
         held: book.held.clone(),
+        retired: book.retired.clone(),
         quarantined: book.quarantined.clone(),
         obligations: book
             .obligations
@@ -131,6 +135,9 @@ pub fn lifecycle(
             })
             .collect(),
         jobs: Vec::new(),
+        times: Vec::new(),
+        entries: 0,
+        head: String::new(),
         last,
         upgrade: upgrade(book),
         problems: advance::overdue(book, now).into_iter().map(|(node, why)| format!("{node}: {why}")).collect(),
@@ -183,25 +190,23 @@ fn most_had(plan: &Plan) -> Box<str> {
     had.into_iter().max_by_key(|(_, count)| *count).map_or_else(Box::default, |(version, _)| version.into())
 }
 
-/// How a run ended, in a word, and why.
-fn end(run: &Run) -> (&'static str, Option<Box<str>>) {
-    match &run.end {
-        Some(End::Done) | None => ("done", None),
-        Some(End::Cancelled) => ("cancelled", run.cancelled.clone().map(|by| format!("by {by}").into())),
-        Some(End::Halted { why }) => ("halted", Some(why.clone())),
-    }
-}
-
 /// All that came of a run that is over.
 fn report(system: &SystemId, run: &Run) -> Option<RunReport> {
     let ended_at = run.ended_at?;
-    let (end, why) = end(run);
+    let (end, why) = run.ending();
     let mut tasks: Vec<TaskReport> = run
         .each()
         .map(|(number, _, planned, state)| {
             let shown = task(run, number, planned, state, &[], &Since::new());
             let seconds = state.began_at.map(|began| (state.since - began).num_seconds());
-            TaskReport { stage: shown.stage, node: shown.node, standing: shown.standing, seconds, why: shown.why }
+            TaskReport {
+                stage: shown.stage,
+                node: shown.node,
+                standing: shown.standing,
+                seconds,
+                single_copy_seconds: state.single_seconds,
+                why: shown.why,
+            }
         })
         .collect();
     let more = tasks.len().saturating_sub(REPORTED);
@@ -218,6 +223,7 @@ fn report(system: &SystemId, run: &Run) -> Option<RunReport> {
         ended_at,
         end: end.to_owned(),
         why,
+        single_copy_seconds: run.tasks.iter().map(|task| task.single_seconds).sum(),
         tasks,
         more,
     })
@@ -227,17 +233,6 @@ fn approved_by(approval: &Approval) -> String {
     match approval {
         Approval::Hash { by, .. } => by.to_string(),
         Approval::Policy { by, job, .. } => format!("{by}, by the policy of job {job}"),
-    }
-}
-
-fn past(run: &Run) -> RunPast {
-    let (end, why) = end(run);
-    RunPast {
-        id: run.id.clone(),
-        what: in_words(&run.plan.request),
-        opened_at: run.opened_at,
-        end: end.to_owned(),
-        why,
     }
 }
 
@@ -299,6 +294,29 @@ fn task(run: &Run, number: u32, task: &Task, state: &TaskState, waits: &[Wait], 
         why,
         holds: holds.collect(),
     }
+}
+
+/// What has been waited for so long that it is written down, each once.
+pub fn lasting(
+    since: &Since,
+    waits: &[Wait],
+    noted: &BTreeSet<(RunId, u32, ReasonKind)>,
+    now: Timestamp,
+) -> Vec<((RunId, u32, ReasonKind), Record)> {
+    let mut found = Vec::new();
+    for wait in waits {
+        for hold in &wait.holds {
+            let kind = hold.reason.kind();
+            let key = (wait.run.clone(), wait.task, kind);
+            let lasts = since.get(&(wait.task, kind)).is_some_and(|since| now - *since >= LASTING);
+            // That one task comes after the other is the plan itself.
+            if lasts && kind != ReasonKind::InWork && !noted.contains(&key) {
+                let why = hold.reason.to_string().into();
+                found.push((key, Record::Waited { run: wait.run.clone(), task: wait.task, why }));
+            }
+        }
+    }
+    found
 }
 
 /// The steps under way, as far as they may explain alerts.

@@ -16,7 +16,7 @@ use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::access::Access;
+use super::access::{Access, BySession};
 use super::actions::FormKey;
 use super::discover;
 use super::etag;
@@ -32,6 +32,7 @@ use crate::model::alerting::{Answer, Fingerprint, FiringSet, Handled, Order, Rec
 use crate::model::hurt::{self as hurts, NotOne, Suspect};
 use crate::model::id::SystemId;
 use crate::model::overview::{Forecast, Works};
+use crate::model::person::Person;
 use crate::model::picture::Picture;
 use crate::model::snapshot::{Part, Snapshot};
 use crate::model::status::{ReceiverStatus, Status};
@@ -167,7 +168,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/", Page, "How everything is, for people.", home)
             .query(&[Param { name: "system", what: "this system only, with all its charts" }])
             .refuses(&[404]),
-        Route::get("/style.css", Text("text/css"), "The style sheet of the pages.", style),
+        Route::get("/style.css", Text("text/css"), "The style sheet of the pages.", style).open(),
         Route::get("/live.js", Text("text/javascript"), "The script that keeps the page live.", script),
         Route::get("/metrics", Text("text/plain"), "Everything, for Prometheus.", metrics)
             .query(COLLECT)
@@ -270,8 +271,14 @@ async fn readyz(State(shown): State<Shown>) -> Response {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("not asked yet: {}", waiting.join(", "))).into_response()
 }
 
-async fn home(State(shown): State<Shown>, Query(query): Query<Vec<(String, String)>>) -> Response {
-    match whole_page(&shown, query).await {
+async fn home(
+    State(shown): State<Shown>,
+    Extension(person): Extension<Person>,
+    by_session: Option<Extension<BySession>>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Response {
+    let reader = page::Reader { name: person.name.map(|name| (name, person.role)), by_session: by_session.is_some() };
+    match whole_page(&shown, query, reader).await {
         Ok(page) => html(StatusCode::OK, page),
         Err(problem) => html(problem.code(), page::sheet::missing("", problem.detail()).into_string()),
     }
@@ -282,7 +289,7 @@ pub(super) fn html(status: StatusCode, page: String) -> Response {
     (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
 
-async fn whole_page(shown: &Shown, query: Vec<(String, String)>) -> Result<String, Problem> {
+async fn whole_page(shown: &Shown, query: Vec<(String, String)>, reader: page::Reader) -> Result<String, Problem> {
     let only = query.into_iter().find(|(key, value)| key == "system" && !value.is_empty()).map(|(_, system)| system);
     if let Some(system) = &only {
         find(shown, system)?;
@@ -292,7 +299,7 @@ async fn whole_page(shown: &Shown, query: Vec<(String, String)>) -> Result<Strin
     let made = tokio::task::spawn_blocking(move || {
         let overview = overview(&sources, only.as_deref());
         let known = live.show(only.clone(), page::parts(&overview));
-        page::page(&overview, only.as_deref(), &known).into_string()
+        page::page(&overview, only.as_deref(), &known, &reader).into_string()
     });
     made.await.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be put together"))
 }

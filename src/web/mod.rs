@@ -10,6 +10,7 @@ mod figures;
 mod handling;
 pub mod listener;
 pub mod live;
+mod login;
 pub mod mesos;
 pub mod nodes;
 pub mod openapi;

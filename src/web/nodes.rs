@@ -5,15 +5,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json as Answer;
-use axum::extract::{Json, State};
+use axum::extract::{Json, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::api::Shown;
+use super::api::{Shown, html};
+use super::overview;
+use super::page::nodes::{Asked, Known, list, one};
+use super::page::sheet;
 use super::problem::Problem;
-use super::routes::{Answers, Body, Route, Served};
+use super::routes::{Answers, Body, Param, Route, Served};
 use super::schema;
 use crate::clock;
 use crate::enrol::ca::Authority;
@@ -182,10 +185,54 @@ async fn nodes(State(shown): State<Shown>) -> Result<Response, Problem> {
     Ok(Answer(all).into_response())
 }
 
+/// The list of nodes, for people.
+async fn list_page(State(shown): State<Shown>, Query(query): Query<Vec<(String, String)>>) -> Response {
+    let said = |key: &str| {
+        let found = query.iter().find(|(known, _)| known == key).map(|(_, value)| value.trim());
+        found.filter(|value| !value.is_empty()).map(str::to_owned)
+    };
+    let page: usize = said("page").and_then(|page| page.parse().ok()).unwrap_or(1);
+    let asked = Asked { phase: said("phase"), text: said("q"), page: page.saturating_sub(1) };
+    let nodes = overview::nodes(&shown.sources(Vec::new(), Vec::new()));
+    html(StatusCode::OK, list(&nodes, &asked, clock::now()).into_string())
+}
+
+/// One node, for people.
+async fn node_page(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
+    let all = overview::nodes(&shown.sources(Vec::new(), Vec::new()));
+    let Some(found) = all.iter().find(|node| node.name == name) else {
+        let why = format!("There is no node {name:?}. The list of nodes has those that are known.");
+        return html(StatusCode::NOT_FOUND, sheet::missing("../", &why).into_string());
+    };
+    let name = NodeName::new(&name);
+    let (status, member, renewal) = match &shown.nodes {
+        Some(nodes) => {
+            let member = nodes.members.borrow().get(&name).cloned();
+            (nodes.status(), member, nodes.renewal.borrow().of(&name))
+        }
+        None => (Arc::default(), None, None),
+    };
+    let known = Known {
+        shown: found,
+        rollout: status.nodes.get(&name),
+        member: member.as_deref(),
+        renewal: renewal.as_deref(),
+    };
+    html(StatusCode::OK, one(&known, clock::now()).into_string())
+}
+
 /// What is looked at, and what only this host may order.
 pub(super) fn routes() -> Vec<Route> {
-    use Answers::{List, Object, Text};
+    use Answers::{List, Object, Page, Text};
+    const WHICH: &[Param] = &[
+        Param { name: "phase", what: "only nodes in this phase" },
+        Param { name: "q", what: "only nodes whose name or system has this text" },
+        Param { name: "page", what: "which page of the list, from 1" },
+    ];
     vec![
+        Route::get("/nodes", Page, "How far each node is, for people.", list_page).query(WHICH),
+        Route::get("/node/{node}", Page, "One node: why it is no further, what was found of it, its agent.", node_page)
+            .refuses(&[404]),
         Route::get(
             "/api/v1/nodes",
             List,

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::access::{Access, Needs};
 use super::api::{self, Shown};
-use super::{actions, etag, handling, live, mesos, nodes, openapi, work};
+use super::{actions, etag, handling, live, login, mesos, nodes, openapi, work};
 use crate::model::person::{Door, Person, Role};
 
 /// Where a route is served.
@@ -177,6 +177,7 @@ impl Route {
 pub fn all(act_without_login: bool) -> Vec<Route> {
     let mut routes = api::routes();
     routes.extend(live::routes());
+    routes.extend(login::routes());
     routes.extend(actions::routes());
     routes.extend(handling::routes());
     routes.extend(handling::act().into_iter().map(|route| if act_without_login { route.open() } else { route }));

@@ -228,6 +228,10 @@ impl<'a> Look<'a> {
             | Action::Rollback { .. }
             | Action::SwitchMdm
             | Action::ExitMaintenance
+            | Action::Evacuate
+            | Action::KeepSds
+            | Action::Uninstall { .. }
+            | Action::RemoveSdc { .. }
             | Action::Reactivate => shown(&self.facts, ask.task, state, action, state.since) == Shown::Done,
             _ => false,
         }
@@ -330,6 +334,9 @@ impl<'a> Look<'a> {
             Action::Drain => Effect::Drain { agent: task.agent.clone()? },
             Action::Reactivate => Effect::Reactivate { agent: task.agent.clone()? },
             Action::Finalise => Effect::Finalise,
+            Action::Evacuate => Effect::RemoveSds { sds: task.sds.clone()? },
+            Action::KeepSds => Effect::KeepSds { sds: task.sds.clone()? },
+            Action::RemoveSdc { sdc } => Effect::RemoveSdc { sdc: sdc.clone() },
             Action::SwitchMdm => {
                 let (cluster, _) = self.facts.mdm()?;
                 let fit = cluster.members.iter().filter(|member| {

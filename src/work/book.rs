@@ -1,5 +1,7 @@
 //! All that is known of runs, tasks and obligations: the sum of the records.
 
+mod bounds;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,9 +12,12 @@ use super::facts::AlertName;
 use super::record::{Duty, Effect, End, Obligation, Record};
 use crate::model::hold::Override;
 use crate::model::id::{NodeName, PlanId, RunId};
-use crate::model::plan::{Approval, Plan, Step, Task};
-use crate::model::step::{Answer, StepKind, StepState};
+use crate::model::lifecycle::RunPast;
+use crate::model::plan::{Approval, Plan, Request, Step, Task};
+use crate::model::step::{Action, Answer, MaintenanceMode, StepKind, StepState};
 use crate::model::unit::Timestamp;
+
+pub use bounds::PAST;
 
 /// How long after an order it may still arrive: our requests give up after
 /// 30 s, and what is in a gateway's or master's queue then is done within as
@@ -73,6 +78,12 @@ pub struct TaskState {
     pub refused: Option<(Timestamp, Answer)>,
     /// Orders given for the step at hand.
     pub attempts: u32,
+    /// Since when data of the node has had one copy, while that is so by our doing.
+    #[serde(default)]
+    pub single_since: Option<Timestamp>,
+    /// Seconds for which it had.
+    #[serde(default)]
+    pub single_seconds: i64,
 }
 
 /// One execution of a plan.
@@ -128,6 +139,9 @@ pub struct Book {
     pub runs: BTreeMap<RunId, Arc<Run>>,
     pub obligations: Vec<Obligation>,
     pub held: BTreeMap<NodeName, Option<Timestamp>>,
+    /// Nodes that were taken out for good.
+    #[serde(default)]
+    pub retired: BTreeSet<NodeName>,
     pub quarantined: BTreeMap<Box<str>, Box<str>>,
     /// When the last order may have changed something: what was seen before says nothing of now.
     pub changed_at: Option<Timestamp>,
@@ -135,6 +149,12 @@ pub struct Book {
     pub epoch: u64,
     /// When the last record was written.
     pub at: Option<Timestamp>,
+    /// Runs that are over and of which only the history has all.
+    #[serde(default)]
+    pub put_away: u64,
+    /// The newest of them, the newest last.
+    #[serde(default)]
+    pub past: Vec<RunPast>,
 }
 
 /// Why a record does not fit what is written before it: the journal is damaged, or we have a bug.
@@ -207,6 +227,11 @@ impl Book {
         }
     }
 
+    fn action_at_hand(&self, id: &RunId, task: u32) -> Option<Action> {
+        let (_, _, task, state) = self.runs.get(id)?.each().nth(task as usize)?;
+        Some(Run::step_at_hand(task, state)?.action.clone())
+    }
+
     fn kind_at_hand(&self, id: &RunId, task: u32) -> Option<StepKind> {
         let (_, _, task, state) = self.runs.get(id)?.each().nth(task as usize)?;
         Some(Run::step_at_hand(task, state)?.action.kind())
@@ -221,39 +246,10 @@ impl Book {
                 }
                 let plan_id = plan.clone();
                 let plan = self.plans.get(plan).ok_or_else(|| Misfit::NoPlan(plan_id.clone()))?;
-                let fresh = TaskState {
-                    standing: Standing::Waiting,
-                    place: 0,
-                    step: StepState::Pending,
-                    since: at,
-                    began_at: None,
-                    undo: Vec::new(),
-                    touched: BTreeMap::new(),
-                    adrift: BTreeMap::new(),
-                    boot_id: None,
-                    well_since: None,
-                    overdue: None,
-                    refused: None,
-                    attempts: 0,
-                };
-                let opened = Run {
-                    id: run.clone(),
-                    tasks: plan.tasks().map(|_| fresh.clone()).collect(),
-                    plan: Arc::clone(plan),
-                    plan_id,
-                    approval: approval.clone(),
-                    baseline: baseline.clone(),
-                    opened_at: at,
-                    paused: None,
-                    cancelled: None,
-                    halted: None,
-                    failures: 0,
-                    overrides: Vec::new(),
-                    end: None,
-                    ended_at: None,
-                };
+                let opened = Run::of(run.clone(), Arc::clone(plan), plan_id, approval.clone(), baseline.clone(), at);
                 self.runs.insert(run.clone(), Arc::new(opened));
             }
+            Record::Accepted { run, .. } => drop(self.run(run)?.id.clone()),
             Record::Began { run, task } => {
                 let (_, state) = self.task(run, *task, "a beginning", |at| *at == Standing::Waiting)?;
                 state.standing = Standing::Working;
@@ -324,6 +320,7 @@ impl Book {
                 }
             }
             Record::Confirmed { run, task, place } => {
+                let action = self.action_at_hand(run, *task);
                 let (planned, state) = self.task(run, *task, "a confirmation", Standing::in_work)?;
                 if state.place != *place {
                     return Err(Misfit::NotSo {
@@ -332,6 +329,19 @@ impl Book {
                         standing: state.standing.clone(),
                         what: "a confirmation of another step",
                     });
+                }
+                match action {
+                    // In instant maintenance what lies on the node is frozen, until it was copied back.
+                    Some(Action::EnterMaintenance { mode: MaintenanceMode::Instant }) => {
+                        // The order may have been obeyed as soon as it was given.
+                        state.single_since = state.touched.get(&StepKind::EnterMaintenance).copied();
+                    }
+                    Some(Action::AwaitResync) => {
+                        if let Some(since) = state.single_since.take() {
+                            state.single_seconds += (at - since).num_seconds();
+                        }
+                    }
+                    _ => {}
                 }
                 state.place += 1;
                 state.step = StepState::Pending;
@@ -370,6 +380,9 @@ impl Book {
                     self.run(run)?.failures += 1;
                 }
             }
+            Record::Waited { run, task, .. } => {
+                self.task(run, *task, "a wait", |_| true)?;
+            }
             Record::Overdue { run, task, why } => {
                 self.task(run, *task, "a delay", Standing::in_work)?.1.overdue = Some(why.clone());
             }
@@ -383,6 +396,12 @@ impl Book {
                 }
                 run.end = Some(end.clone());
                 run.ended_at = Some(at);
+                // Nobody makes it ready again until a person lets it come back.
+                if let (End::Done, Request::Remove { node } | Request::Replace { node, .. }) = (end, &run.plan.request)
+                {
+                    let node = node.clone();
+                    self.retired.insert(node);
+                }
             }
             Record::Paused { run, by } => self.run(run)?.paused = Some(by.clone()),
             Record::Resumed { run, .. } => self.run(run)?.paused = None,
@@ -395,6 +414,7 @@ impl Book {
             }
             Record::Released { node, .. } => {
                 self.held.remove(node);
+                self.retired.remove(node);
             }
             Record::Overridden { run, given } => self.run(run)?.overrides.push(given.clone()),
             Record::Quarantined { version, why } => {
@@ -414,6 +434,9 @@ const fn touched_by(effect: &Effect) -> StepKind {
         Effect::Enter { .. } => StepKind::EnterMaintenance,
         Effect::Exit { .. } => StepKind::ExitMaintenance,
         Effect::SwitchMdm { .. } => StepKind::SwitchMdm,
+        Effect::RemoveSds { .. } => StepKind::Evacuate,
+        Effect::KeepSds { .. } => StepKind::KeepSds,
+        Effect::RemoveSdc { .. } => StepKind::RemoveSdc,
         Effect::Finalise => StepKind::Finalise,
         Effect::Drain { .. } => StepKind::Drain,
         Effect::Reactivate { .. } => StepKind::Reactivate,

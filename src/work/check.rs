@@ -52,6 +52,10 @@ pub enum Unsafe {
     Controller(NodeName),
     #[error("{node}: {step} has no deadline, or one of more than a day")]
     Deadline { node: NodeName, step: StepKind },
+    #[error("{node}: {step} is only for a plan that takes the node out")]
+    NotAsked { node: NodeName, step: StepKind },
+    #[error("{node} carries a part of the MDM cluster; give its seat to another host first")]
+    SeatLost { node: NodeName },
     #[error("finalising needs a plan of its own")]
     FinaliseBeside,
     #[error("the system was not seen")]
@@ -95,6 +99,7 @@ pub fn check(plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
         steps(task, &mut wrong);
         place(task, facts, &mut wrong);
         versions(plan, task, &mut wrong);
+        removal(plan, task, &mut wrong);
         mode(task, facts, &mut wrong);
     }
     order(plan, &mut wrong);
@@ -142,6 +147,12 @@ fn steps(task: &Task, wrong: &mut BTreeSet<Unsafe>) {
             Action::Reactivate => need(at, &[StepKind::Drain], &[]),
             Action::Apply { .. } => need(at, &[StepKind::Stage], &[StepKind::Verify]),
             Action::Reboot => need(at, &[], &[StepKind::Verify, StepKind::Soak]),
+            Action::Uninstall { components } if task.sds.is_some() && components.contains(&Component::Sds) => {
+                need(at, &[StepKind::Evacuate], &[]);
+            }
+            Action::Uninstall { components } if task.agent.is_some() && components.contains(&Component::Sdc) => {
+                need(at, &[StepKind::Drain], &[StepKind::Reactivate]);
+            }
             _ => {}
         }
         if task.sds.is_some() && touches(&step.action, Component::Sds) {
@@ -199,6 +210,23 @@ fn versions(plan: &Plan, task: &Task, wrong: &mut BTreeSet<Unsafe>) {
         if task.from.is_none() {
             wrong.insert(Unsafe::NoWayBack { node: task.node.clone() });
         }
+    }
+}
+
+/// Only who is asked to go goes, and nobody who sits in the MDM cluster.
+fn removal(plan: &Plan, task: &Task, wrong: &mut BTreeSet<Unsafe>) {
+    const LEAVES: [StepKind; 3] = [StepKind::Evacuate, StepKind::Uninstall, StepKind::RemoveSdc];
+    let leaves: Vec<StepKind> =
+        task.steps.iter().map(|step| step.action.kind()).filter(|kind| LEAVES.contains(kind)).collect();
+    let asked = match &plan.request {
+        Request::Remove { node } | Request::Replace { node, .. } => *node == task.node,
+        _ => false,
+    };
+    for step in leaves.iter().copied().filter(|_| !asked) {
+        wrong.insert(Unsafe::NotAsked { node: task.node.clone(), step });
+    }
+    if !leaves.is_empty() && task.mdm.is_some() {
+        wrong.insert(Unsafe::SeatLost { node: task.node.clone() });
     }
 }
 
@@ -294,7 +322,18 @@ pub fn covers(approval: &Approval, plan: &Plan, facts: &Facts<'_>) -> BTreeSet<U
             if facts.now >= *until {
                 not("this moment: it has run out");
             }
-            if !matches!(&plan.request, Request::Upgrade { to: wanted, .. } if wanted == to) {
+            let is_asked = match &plan.request {
+                Request::Upgrade { to: wanted, .. } | Request::Fetch { to: wanted, .. } => wanted == to,
+                // The node is in the selection.
+                Request::Reboot { .. } | Request::Maintain { .. } => to.is_empty() && !selection.is_empty(),
+                Request::Rollout
+                | Request::Finalise { .. }
+                | Request::Replace { .. }
+                | Request::Remove { .. }
+                | Request::Expand { .. }
+                | Request::RotateSecrets => false,
+            };
+            if !is_asked {
                 not("this request");
             }
             if plan.risk() > *max_risk || plan.risk() == Risk::Irreversible {
@@ -307,7 +346,12 @@ pub fn covers(approval: &Approval, plan: &Plan, facts: &Facts<'_>) -> BTreeSet<U
                 for step in &task.steps {
                     match &step.action {
                         Action::EnterMaintenance { mode } if !modes.contains(mode) => not(mode.as_str()),
-                        Action::Finalise | Action::Evacuate | Action::AddMember | Action::SwitchClusterMode { .. } => {
+                        Action::Finalise
+                        | Action::Evacuate
+                        | Action::Uninstall { .. }
+                        | Action::RemoveSdc { .. }
+                        | Action::AddMember
+                        | Action::SwitchClusterMode { .. } => {
                             not(step.action.kind().as_str());
                         }
                         _ => {}

@@ -15,12 +15,25 @@ use crate::model::window::Calendar;
 /// Name of an alert and the object it is about.
 pub type AlertName = (Box<str>, Box<str>);
 
-/// What our rules, and those of a configured Alertmanager, say. What the work
-/// under way explains is not in it.
+/// What our rules say, and a configured Alertmanager. What the work under way
+/// explains is not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Firing {
     /// The snapshot that the rules were last evaluated on.
     pub seq: u64,
+    /// Critical alerts that fire.
+    pub critical: BTreeSet<AlertName>,
+    /// Others that fire.
+    pub mild: BTreeSet<AlertName>,
+    /// What the site's own Alertmanager says; none: none is asked.
+    pub others: Option<Others>,
+}
+
+/// What fires at an Alertmanager that is not ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// When it was asked; none: it never answered.
+    pub begun_at: Option<Timestamp>,
     /// Critical alerts that fire.
     pub critical: BTreeSet<AlertName>,
     /// Others that fire.

@@ -13,7 +13,7 @@ use crate::model::plan::{Plan, hex};
 use crate::model::unit::Timestamp;
 
 /// The form of an entry that this version writes.
-pub const FORM: u16 = 1;
+pub const FORM: u16 = 2;
 
 /// A record at its place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,11 +28,22 @@ pub struct Entry {
 }
 
 /// The book with the end of the chain that it came from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journal {
     book: Book,
     next: u64,
     head: Box<str>,
+}
+
+/// What entries added up to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// All of them.
+    pub journal: Journal,
+    /// Those before the newest run; none: there is no run among them.
+    pub before: Option<Journal>,
+    /// Whether the last one was torn, and is left out.
+    pub torn: bool,
 }
 
 /// Why entries are no journal.
@@ -49,6 +60,8 @@ pub enum Broken {
     Number { number: u64, found: u64 },
     #[error("entry {number} of the journal does not follow the one before it: something was changed")]
     Chain { number: u64 },
+    #[error("what was put away of the journal cannot be read: {why}")]
+    Base { why: String },
     #[error("entry {number} of the journal: {misfit}")]
     Misfit { number: u64, misfit: Misfit },
 }
@@ -113,10 +126,11 @@ impl Journal {
         Ok(line)
     }
 
-    /// Reads all entries. The last one may be torn: it was not acknowledged, so
+    /// Reads all entries that follow what was put away. The last one may be torn: it was not acknowledged, so
     /// nothing was done for it; it is left out, and the answer says so.
-    pub fn replay<'a>(plans: Plans, lines: impl IntoIterator<Item = &'a [u8]>) -> Result<(Self, bool), Broken> {
-        let mut journal = Self { book: Book { plans, ..Book::default() }, ..Self::default() };
+    pub fn replay<'a>(self, plans: Plans, lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Replayed, Broken> {
+        let mut journal = Self { book: Book { plans, ..self.book }, ..self };
+        let mut before = None;
         let mut lines = lines.into_iter().peekable();
         while let Some(line) = lines.next() {
             let number = journal.next;
@@ -127,14 +141,31 @@ impl Journal {
             match serde_json::from_slice::<Form>(line) {
                 Ok(Form { form }) if form > FORM => return Err(Broken::Newer { number, form }),
                 Ok(_) => {}
-                Err(_) if lines.peek().is_none() => return Ok((journal, true)),
+                Err(_) if lines.peek().is_none() => return Ok(Replayed { journal, before, torn: true }),
                 Err(error) => return Err(Broken::Unreadable { number, why: error.to_string() }),
             }
             let entry: Entry =
                 serde_json::from_slice(line).map_err(|error| Broken::Unreadable { number, why: error.to_string() })?;
+            if matches!(entry.record, Record::Opened { .. }) {
+                before = Some(journal.clone());
+            }
             journal.take(&entry, line)?;
         }
-        Ok((journal, false))
+        Ok(Replayed { journal, before, torn: false })
+    }
+
+    /// Without the runs that were over at an earlier moment of it; of each a line is left.
+    pub fn put_away(&mut self, earlier: &Self) -> Vec<PlanId> {
+        self.book.put_away(&earlier.book.runs.keys().cloned().collect())
+    }
+
+    /// What the entries up to here add up to, as it is kept in their place.
+    #[must_use]
+    pub fn base(&self) -> Self {
+        let mut base = self.clone();
+        base.put_away(self);
+        base.book.plans = Plans::new();
+        base
     }
 
     fn take(&mut self, entry: &Entry, line: &[u8]) -> Result<(), Broken> {
@@ -172,7 +203,8 @@ mod tests {
     }
 
     fn read(lines: &[Vec<u8>]) -> Result<(Journal, bool), Broken> {
-        Journal::replay(Plans::new(), lines.iter().map(Vec::as_slice))
+        let replayed = Journal::default().replay(Plans::new(), lines.iter().map(Vec::as_slice))?;
+        Ok((replayed.journal, replayed.torn))
     }
 
     #[test]
@@ -206,6 +238,13 @@ mod tests {
         let (_, mut lines) = three();
         lines[2] = br#"{"form":7,"what":"ever"}"#.to_vec();
         assert!(matches!(read(&lines), Err(Broken::Newer { number: 2, form: 7 })));
+    }
+
+    #[test]
+    fn an_entry_of_an_older_version_is_read() {
+        let line = br#"{"form":1,"number":0,"at":"1970-01-01T00:00:05Z","before":"","record":{"record":"held_node","node":"a","until":null,"by":"me"}}"#;
+        let (journal, torn) = read(&[line.to_vec()]).unwrap();
+        assert!(!torn && journal.book().held.len() == 1);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! 2. [`gate`] says whether a step may be taken now, and if not, why.
 //! 3. [`advance`] is the one step function: what is written down next, and what
 //!    is done after that was made durable.
-//! 4. [`check`] judges plans, and knows neither gate nor planner.
+//! 4. [`history`] tells it, and says whether all of it is there.
+//! 5. [`check`] judges plans, and knows neither gate nor planner.
 //!
 //! Whoever runs it commits the records of a turn first and has the effects after.
 
@@ -17,6 +18,7 @@ pub mod command;
 pub mod engine;
 pub mod facts;
 pub mod gate;
+pub mod history;
 pub mod journal;
 pub mod observe;
 pub mod record;

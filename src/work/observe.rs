@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use super::book::{SETTLE, TaskState};
 use super::facts::{Facts, begun};
 use super::mutant;
-use crate::model::cluster::Sdc;
+use crate::model::cluster::{Sdc, Sds};
 use crate::model::node::{AgentState, NodeFacts};
 use crate::model::plan::Task;
-use crate::model::state::{ClusterState, Connection, Maintenance, MdmStatus, Membership, Seen, State, UpgradeState};
+use crate::model::state::{
+    ClusterState, Connection, Maintenance, MdmStatus, Membership, SdsState, Seen, State, UpgradeState,
+};
 use crate::model::step::{Action, Component, StepKind};
 use crate::model::unit::Timestamp;
 use crate::model::version::ProductVersion;
@@ -60,7 +62,8 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
         Action::Handwork => Shown::NotSeen,
         Action::Reboot => host(&|host| {
             let restarted = state.boot_id.as_ref().is_some_and(|before| *before != host.boot_id);
-            restarted && host.kernel == host.next_kernel
+            // Where nobody can tell which kernel comes next, that it came up again is all that can be seen.
+            restarted && (host.next_kernel.is_empty() || host.kernel == host.next_kernel)
         }),
         Action::Drain => match facts.agents.get(&task.node) {
             None => Shown::NotSeen,
@@ -81,6 +84,8 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
             }
         },
         Action::EnterMaintenance { .. } => maintenance(facts, task, since, Maintenance::In, Maintenance::Entering),
+        // Whoever was taken out of the system is in no maintenance any more.
+        Action::ExitMaintenance if is_gone(facts, task, since) => Shown::Done,
         Action::ExitMaintenance => {
             let since = after(state, StepKind::EnterMaintenance, since);
             maintenance(facts, task, since, Maintenance::None, Maintenance::Exiting)
@@ -104,8 +109,52 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
         | Action::AddMember
         | Action::SwitchClusterMode { .. }
         | Action::AddSds
-        | Action::AddDevice { .. }
-        | Action::Evacuate => Shown::NotSeen,
+        | Action::AddDevice { .. } => Shown::NotSeen,
+        Action::Evacuate => leaving(facts, task, since, &|sds| match sds {
+            None => Leaving::Over,
+            Some(sds) if sds.state.is(SdsState::RemovePending) => Leaving::UnderWay,
+            Some(_) => Leaving::Not,
+        }),
+        // An order to leave that may still arrive is waited for.
+        Action::KeepSds => leaving(facts, task, after(state, StepKind::Evacuate, since), &|sds| match sds {
+            Some(sds) if !sds.state.is(SdsState::Normal) => Leaving::Not,
+            None | Some(_) => Leaving::Over,
+        }),
+        Action::Uninstall { components } => host(&|host| {
+            let gone =
+                |component: &Component| !host.installed.contains_key(component) && !host.running.contains(component);
+            components.iter().all(gone)
+        }),
+        Action::RemoveSdc { sdc } => match facts.snapshot().and_then(|snapshot| snapshot.sdcs.as_ref()) {
+            None => Shown::NotSeen,
+            Some(part) => told(part.begun_at, since, part.value.get(sdc).is_none()),
+        },
+    }
+}
+
+/// Whether a list that was asked for after a moment lacks the SDS of a task.
+pub(super) fn is_gone(facts: &Facts<'_>, task: &Task, since: Timestamp) -> bool {
+    let list = facts.snapshot().and_then(|snapshot| snapshot.sds.as_ref());
+    let (Some(list), Some(id)) = (list, &task.sds) else { return false };
+    list.begun_at > since && list.value.get(id).is_none()
+}
+
+/// How far an SDS is from where it shall be.
+enum Leaving {
+    Over,
+    UnderWay,
+    Not,
+}
+
+/// What the list of SDSs shows of the one of a task.
+fn leaving(facts: &Facts<'_>, task: &Task, since: Timestamp, judge: &dyn Fn(Option<&Sds>) -> Leaving) -> Shown {
+    let list = facts.snapshot().and_then(|snapshot| snapshot.sds.as_ref());
+    let (Some(list), Some(id)) = (list, &task.sds) else { return Shown::NotSeen };
+    match judge(list.value.get(id)) {
+        Leaving::UnderWay if list.begun_at > since => Shown::Doing,
+        Leaving::UnderWay => Shown::NotSeen,
+        Leaving::Over => told(list.begun_at, since, true),
+        Leaving::Not => told(list.begun_at, since, false),
     }
 }
 

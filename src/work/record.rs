@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::AlertName;
 use crate::model::hold::Override;
-use crate::model::id::{AgentId, MdmId, NodeName, PlanId, RunId, SdsId};
+use crate::model::id::{AgentId, MdmId, NodeName, PlanId, RunId, SdcId, SdsId};
 use crate::model::permit::Permit;
 use crate::model::plan::{Approval, Step};
-use crate::model::step::{Answer, MaintenanceMode, StepId};
+use crate::model::step::{Answer, MaintenanceMode, StepId, StepKind};
 use crate::model::unit::Timestamp;
 
 /// What is done to the world. Nothing else is: this list is what tests kill
@@ -25,6 +25,12 @@ pub enum Effect {
     Exit { sds: SdsId, mode: MaintenanceMode },
     /// To the MDM: another member owns the cluster.
     SwitchMdm { to: MdmId },
+    /// To the MDM: the data of an SDS moves elsewhere, and the SDS is gone then.
+    RemoveSds { sds: SdsId },
+    /// To the MDM: an SDS that is about to leave stays.
+    KeepSds { sds: SdsId },
+    /// To the MDM: a client is gone.
+    RemoveSdc { sdc: SdcId },
     /// To the MDM: the upgrade is final.
     Finalise,
     /// To Mesos: the agent ends its tasks and gets no more.
@@ -42,6 +48,9 @@ impl Effect {
             Self::Enter { .. } => "enter",
             Self::Exit { .. } => "exit",
             Self::SwitchMdm { .. } => "switch_mdm",
+            Self::RemoveSds { .. } => "remove_sds",
+            Self::KeepSds { .. } => "keep_sds",
+            Self::RemoveSdc { .. } => "remove_sdc",
             Self::Finalise => "finalise",
             Self::Drain { .. } => "drain",
             Self::Reactivate { .. } => "reactivate",
@@ -101,6 +110,12 @@ pub enum Record {
         approval: Approval,
         baseline: BTreeSet<AlertName>,
     },
+    /// Who approved it knows that these steps were only concluded, and never seen.
+    Accepted {
+        run: RunId,
+        steps: BTreeSet<StepKind>,
+        by: Box<str>,
+    },
     /// A task is in work.
     Began {
         run: RunId,
@@ -137,6 +152,12 @@ pub enum Record {
         run: RunId,
         task: u32,
         since: Option<Timestamp>,
+    },
+    /// A task has waited for this for a while.
+    Waited {
+        run: RunId,
+        task: u32,
+        why: Box<str>,
     },
     /// A task is given up, and these steps lead back.
     Failed {

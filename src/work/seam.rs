@@ -7,12 +7,15 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::facts::Firing;
+use super::history::Reader;
 use super::record::Effect;
 use crate::model::alerting::Underway;
+use crate::model::chore::{Chore, Found};
 use crate::model::id::{NodeName, SystemId};
 use crate::model::lifecycle::{Answer, Lifecycle, Order, Refusal};
 use crate::model::node::{AgentFacts, NodeFacts};
 use crate::model::step::{self, Component, StepId};
+use crate::model::unit::Timestamp;
 use crate::model::version::as_packaged;
 
 /// What is seen besides what the MDM says.
@@ -73,6 +76,28 @@ impl Errand {
     }
 }
 
+/// Something to be looked at, or kept, for a job.
+#[derive(Clone, Debug)]
+pub struct LookAt {
+    /// Of which system.
+    pub system: SystemId,
+    /// The job.
+    pub job: Box<str>,
+    /// The firing that it is for.
+    pub due: Timestamp,
+    /// What.
+    pub chore: Chore,
+    /// Who hears what was found.
+    pub answer: mpsc::UnboundedSender<(Box<str>, Found)>,
+}
+
+impl LookAt {
+    /// Says what was found. Nobody hears it when the program is ending.
+    pub fn answer(&self, found: Found) {
+        let _ = self.answer.send((self.job.clone(), found));
+    }
+}
+
 /// What came of errands.
 pub type Answers = mpsc::UnboundedSender<(StepId, step::Answer)>;
 
@@ -102,13 +127,15 @@ pub struct Line {
     calls: mpsc::Sender<Call>,
     /// All work on the system.
     pub shown: watch::Receiver<Arc<Lifecycle>>,
+    /// All that was ever done.
+    pub history: Reader,
 }
 
 impl Line {
     /// Both ends.
-    pub fn new(shown: watch::Receiver<Arc<Lifecycle>>) -> (Self, mpsc::Receiver<Call>) {
+    pub fn new(shown: watch::Receiver<Arc<Lifecycle>>, history: Reader) -> (Self, mpsc::Receiver<Call>) {
         let (calls, receiver) = mpsc::channel(WAITING);
-        (Self { calls, shown }, receiver)
+        (Self { calls, shown, history }, receiver)
     }
 
     /// Asks, and waits for the answer.

@@ -43,6 +43,10 @@ pub fn undo(book: &Book, task: &Task, state: &TaskState, cause: Cause) -> Vec<St
     {
         steps.push(step(Action::Rollback { version: version.clone(), components: components.clone() }));
     }
+    // Data that has not left yet stays; an SDS that is gone is gone.
+    if state.touched.contains_key(&StepKind::Evacuate) {
+        steps.push(step(Action::KeepSds));
+    }
     if in_maintenance {
         steps.push(step(Action::ExitMaintenance));
         steps.push(step(Action::AwaitResync));

@@ -114,7 +114,7 @@ const SCLI: [&str; 9] = [
     "--set_license",
 ];
 const DRV_CFG: [&str; 4] = ["--query_mdms", "--query_vols", "--query_tgts", "--rescan"];
-const SIO: [&str; 3] = ["status", "check", "version"];
+const SIO: [&str; 4] = ["status", "check", "jobs", "version"];
 
 #[test]
 fn runbooks_and_descriptions_name_only_commands_that_exist() {

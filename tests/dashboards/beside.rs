@@ -1,5 +1,5 @@
 //! What the controller did beside watching, for the past of `past.rs`: it stood in a Mesos cluster that grew by two
-//! agents, and told people of what failed.
+//! agents, which it made nodes of, told people of what failed, and began an upgrade that a failure holds at the end.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,8 +7,14 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use scaleio_framework::metrics::Own;
 use scaleio_framework::model::framework::{FrameworkStatus, Registration};
-use scaleio_framework::model::id::{AgentId, ExecutorId, TaskId};
+use scaleio_framework::model::hold::ReasonKind;
+use scaleio_framework::model::id::{AgentId, ExecutorId, NodeName, PlanId, RunId, SystemId, TaskId};
+use scaleio_framework::model::lifecycle::{
+    HoldShown, JobResult, JobShown, Lifecycle, Mode, RunShown, TaskShown, UpgradeShown,
+};
 use scaleio_framework::model::mesos::{NodeTask, TaskPhase, TaskState};
+use scaleio_framework::model::node::{NodePhase, Role};
+use scaleio_framework::model::rollout::{NodeRollout, RolloutStatus};
 
 const CLUSTER: &str = "main";
 
@@ -85,7 +91,138 @@ pub(crate) fn tell(own: &Own, at: DateTime<Utc>, minutes: i64) {
         .collect();
     let oldest = waiting.iter().max().map(|since| at - TimeDelta::minutes(since - minutes));
     own.spool("mail", waiting.len(), oldest, 0, 0);
+    work(own, at, minutes);
     own.handling(&BTreeMap::from([("explained".to_owned(), 1), ("acknowledged".to_owned(), 1)]), 1);
+}
+
+/// When the calendar asked for an upgrade of `prod`, in minutes before the end, and what held it from when to when.
+const ASKED: i64 = 345;
+const HELD: [(i64, i64, ReasonKind); 3] =
+    [(330, 288, ReasonKind::DeviceError), (330, 326, ReasonKind::DataUnprotected), (12, -1, ReasonKind::SdsAway)];
+/// When each of its nodes was done.
+const DONE: [i64; 4] = [250, 205, 150, 90];
+const NODES: usize = 6;
+
+/// The work on `prod`, and its nodes.
+fn work(own: &Own, at: DateTime<Utc>, minutes: i64) {
+    let system = SystemId::new("prod");
+    let before = |then: i64| at - TimeDelta::minutes(then - minutes);
+    let mut shown = Lifecycle::nothing(system.clone(), Mode::Act, at);
+    let last = if minutes <= ASKED { ASKED } else { ASKED + 7 * 24 * 60 };
+    shown.jobs = vec![JobShown {
+        name: "next-release".to_owned(),
+        what: "upgrade to R3_6.1".to_owned(),
+        line: "0 12 * * 7".to_owned(),
+        next: [1, 2].map(|week| (before(last) + TimeDelta::weeks(week), None)).to_vec(),
+        last_due: Some(before(last)),
+        last_result: None,
+        last_success: Some(before(last)),
+    }];
+    if minutes <= ASKED {
+        let done = DONE.iter().filter(|done| **done >= minutes).count();
+        let holds: Vec<HoldShown> = HELD
+            .into_iter()
+            .filter(|(from, until, _)| (*until + 1..=*from).contains(&minutes))
+            .map(|(from, _, reason)| HoldShown {
+                reason,
+                hardness: reason.hardness(),
+                text: String::new(),
+                clears: reason.clears().to_owned(),
+                since: before(from),
+                seen_at: None,
+            })
+            .collect();
+        let task = |number: usize| {
+            let standing = match number {
+                number if number < done => "done",
+                number if number == done && holds.is_empty() => "working",
+                _ => "waiting",
+            };
+            TaskShown {
+                number: u32::try_from(number).unwrap(),
+                stage: "sds".to_owned(),
+                node: NodeName::new(&format!("node-{number}")),
+                standing: standing.to_owned(),
+                step: None,
+                since: at,
+                attempts: 0,
+                why: None,
+                holds: if standing == "waiting" { holds.clone() } else { Vec::new() },
+            }
+        };
+        let tasks: Vec<TaskShown> = (0..NODES).map(task).collect();
+        let count = |standing: &str| tasks.iter().filter(|task| task.standing == standing).count();
+        shown.upgrade = Some(UpgradeShown {
+            from: "R3_6.0.0".into(),
+            to: "R3_6.1.0".into(),
+            state: "running".to_owned(),
+            active: true,
+            pending: count("waiting"),
+            running: count("working"),
+            done,
+            failed: 0,
+        });
+        let left = i64::try_from(NODES - done).unwrap();
+        shown.run = Some(RunShown {
+            id: RunId::new("run-0001"),
+            plan: PlanId::new("p"),
+            what: "upgrade to R3_6.1.0".to_owned(),
+            approved_by: "ada".to_owned(),
+            opened_at: before(ASKED),
+            paused_by: None,
+            cancelled_by: None,
+            halted: None,
+            failures: 0,
+            tasks_done: done,
+            tasks_total: NODES,
+            predicted_end: at + TimeDelta::minutes(50 * left),
+            tasks,
+        });
+    }
+    own.work(&shown);
+    if minutes == ASKED || minutes == ASKED + 1 {
+        own.job_fired(&system, "next-release", JobResult::Began);
+    }
+    own.rollout_status(&nodes(&system, before, minutes), std::iter::empty());
+    for joined in JOINED {
+        for (later, step) in [(1, "preflight"), (2, "install"), (4, "connect_sdc")] {
+            // The past is looked at every other minute.
+            if (joined - later..=joined - later + 1).contains(&minutes) {
+                own.step_ended(step, true, Duration::from_secs(40));
+            }
+        }
+    }
+}
+
+/// Those that were there, and two that joined, of which the last one failed.
+fn nodes(system: &SystemId, before: impl Fn(i64) -> DateTime<Utc>, minutes: i64) -> RolloutStatus {
+    let node = |name: String, phase: NodePhase, since: DateTime<Utc>| {
+        let rollout = NodeRollout {
+            system: system.clone(),
+            node: NodeName::new(&name),
+            agent: None,
+            roles: [Role::Sds, Role::Sdc].into(),
+            phase,
+            since,
+            why: Vec::new(),
+            disks: Vec::new(),
+            preflight: Vec::new(),
+        };
+        (rollout.node.clone(), rollout)
+    };
+    let mut all: BTreeMap<_, _> =
+        (0..NODES).map(|number| node(format!("node-{number}"), NodePhase::Ready, before(ASKED * 9))).collect();
+    for (number, joined) in (NODES..).zip(JOINED).filter(|(_, joined)| *joined >= minutes) {
+        let (phase, since) = match joined - minutes {
+            passed if passed < 8 => (NodePhase::Installing { step: "install".into() }, joined),
+            _ if number > NODES => {
+                (NodePhase::Failed { why: "a disk answers no more".into(), tries: 5, retry_at: None }, joined - 8)
+            }
+            _ => (NodePhase::Ready, joined - 8),
+        };
+        all.extend([node(format!("node-{number}"), phase, before(since))]);
+    }
+    RolloutStatus { nodes: all, systems: BTreeMap::new() }
 }
 
 fn task(agent: u32, state: TaskState, at: DateTime<Utc>) -> (AgentId, NodeTask) {

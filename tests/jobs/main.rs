@@ -9,7 +9,8 @@ mod scene;
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
-use scaleio_framework::config::{Job, Standing};
+use scaleio_framework::config::{Asks, Job, Standing};
+use scaleio_framework::model::chore::Chore;
 use scaleio_framework::model::cron::CronLine;
 use scaleio_framework::model::id::NodeName;
 use scaleio_framework::model::lifecycle::Mode;
@@ -21,6 +22,7 @@ use scaleio_framework::upgrade::jobs::{Kept, look};
 use scaleio_framework::upgrade::orders::{Desk, Obeyed};
 use scaleio_framework::upgrade::plan::Habits;
 use scaleio_framework::work::book::Book;
+use scaleio_framework::work::facts::Policy;
 use scaleio_framework::work::record::Record;
 use scaleio_framework::work::seam::Surroundings;
 
@@ -40,12 +42,19 @@ fn job(scene: &Scene, standing: Option<Standing>) -> Job {
         overlap: Overlap::Skip,
         calendar: Calendar::default(),
     };
-    Job { system: None, schedule, request: Request::Upgrade { to: to.unwrap(), only: BTreeSet::new() }, standing }
+    let asks = Asks::Work(Request::Upgrade { to: to.unwrap(), only: BTreeSet::new() });
+    Job { system: None, schedule, asks, standing }
 }
 
 fn standing(scene: &Scene, modes: &[MaintenanceMode], hours: i64) -> Standing {
     let until = scene.now + TimeDelta::hours(hours);
-    Standing { by: "ada".into(), until, modes: modes.iter().copied().collect(), max_risk: Risk::Medium }
+    Standing {
+        by: "ada".into(),
+        until,
+        modes: modes.iter().copied().collect(),
+        max_risk: Risk::Medium,
+        accept: BTreeSet::new(),
+    }
 }
 
 /// Lets a job of this scene fire.
@@ -59,8 +68,8 @@ fn fire(scene: &Scene, job: &Job, book: &Book, mode: Mode) -> (Obeyed, String) {
     let facts = scene.facts();
     let desk = Desk { book, facts, around: &around, habits: &Habits::default(), mode };
     let kept = Kept::first(scene.now - TimeDelta::minutes(2));
-    let (obeyed, kept) = look(job, &kept, &desk).unwrap();
-    (obeyed, kept.last.unwrap().1)
+    let looked = look(job, &kept, &desk, &Policy::default()).unwrap();
+    (looked.obeyed, looked.kept.last.unwrap().1)
 }
 
 #[test]
@@ -109,10 +118,39 @@ fn while_a_run_is_open_or_nothing_is_to_be_done_nothing_is_begun() {
     let (obeyed, says) = fire(&scene, &asked, &scene.book, Mode::Act);
     assert_eq!((obeyed, says.as_str()), (Obeyed::default(), "left out: a run was open"));
 
-    let nothing = Job { request: Request::Reboot { node: NodeName::new("nobody") }, ..asked };
+    let nothing = Job { asks: Asks::Work(Request::Reboot { node: NodeName::new("nobody") }), ..asked };
     let (obeyed, says) = fire(&scene, &nothing, &Book::default(), Mode::Act);
     assert_eq!(
         (obeyed, says.as_str()),
         (Obeyed::default(), "no plan: nobody cannot be planned: there is no node of that name")
     );
+}
+
+#[test]
+fn a_health_check_says_of_each_node_whether_it_could_be_worked_on_and_what_holds_it() {
+    let mut scene = Scene::waiting();
+    let asked = Job { asks: Asks::Chore(Chore::HealthCheck), ..job(&scene, None) };
+    let (obeyed, says) = fire(&scene, &asked, &Book::default(), Mode::Observe);
+    assert_eq!(obeyed, Obeyed::default());
+    let all = scene.nodes.len();
+    assert_eq!(says, format!("each of {all} nodes could be worked on now"));
+    // Windows say when work is wanted, not whether it is safe; a node that is not heard is held alone.
+    let first = scene.nodes.keys().next().unwrap().clone();
+    scene.nodes.get_mut(&first).unwrap().seen_at = scene.now - TimeDelta::hours(1);
+    let (_, says) = fire(&scene, &asked, &Book::default(), Mode::Observe);
+    assert_eq!(says, format!("{} of {all} nodes could be worked on now", all - 1));
+}
+
+#[test]
+fn a_standing_approval_of_a_restart_is_for_its_node_alone_and_none_covers_what_cannot_be_taken_back() {
+    let scene = Scene::waiting();
+    let both = [MaintenanceMode::Instant, MaintenanceMode::Protected];
+    let node = scene.task().node;
+    let asked = Job { asks: Asks::Work(Request::Reboot { node }), ..job(&scene, Some(standing(&scene, &both, 5))) };
+    let (obeyed, says) = fire(&scene, &asked, &Book::default(), Mode::Act);
+    assert!(matches!(obeyed.records[..], [Record::Opened { .. }]), "{says}");
+    let to = "R9_9.9.9".into();
+    let last = Job { asks: Asks::Work(Request::Finalise { to }), ..asked };
+    let (obeyed, says) = fire(&scene, &last, &Book::default(), Mode::Act);
+    assert!(obeyed.records.is_empty(), "{says}");
 }

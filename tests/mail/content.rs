@@ -50,6 +50,7 @@ fn run_over() -> Notification {
         node: NodeName::new(node),
         standing: standing.to_owned(),
         seconds,
+        single_copy_seconds: if stage == "sds" { seconds.unwrap_or_default() / 2 } else { 0 },
         why: why.map(Into::into),
     };
     let report = RunReport {
@@ -61,6 +62,7 @@ fn run_over() -> Notification {
         ended_at: at("13:00"),
         end: "halted".to_owned(),
         why: Some("node-2: the service did not start".into()),
+        single_copy_seconds: 420,
         tasks: vec![
             task("packages", "node-1", "done", Some(20), None),
             task("packages", "node-2", "done", Some(21), None),

@@ -15,6 +15,7 @@ mod calls;
 mod cluster;
 mod controller;
 mod crash;
+mod doctor;
 mod failover;
 mod login;
 mod masters;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod agent_binary;
+mod container;
 mod host;
 mod manual;
 mod marathon;

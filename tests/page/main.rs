@@ -6,9 +6,14 @@
 mod act;
 mod api;
 mod browser;
+mod login;
 mod look;
+mod nodes;
 mod rights;
 mod scene;
+
+#[path = "../support/port.rs"]
+mod port;
 
 #[path = "../support/exposition.rs"]
 mod exposition;

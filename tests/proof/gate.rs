@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use chrono::TimeDelta;
+use scaleio_framework::model::cluster::Mapping;
 use scaleio_framework::model::hold::{Hardness, ReasonKind};
 use scaleio_framework::model::id::AgentId;
 use scaleio_framework::model::node::{AgentState, Carries};
@@ -11,6 +12,7 @@ use scaleio_framework::model::plan::{Approval, Limits, Plan, Risk};
 use scaleio_framework::model::state::Seen;
 use scaleio_framework::model::stats::Stat;
 use scaleio_framework::model::step::{Action, Component, MaintenanceMode, StepKind};
+use scaleio_framework::model::unit::Ratio;
 use scaleio_framework::model::version::{Generation, ProductVersion};
 use scaleio_framework::model::window::{Blackout, Window, Zone};
 use scaleio_framework::work::make_mistake;
@@ -320,7 +322,46 @@ fn cases() -> Vec<Case> {
         case(R::WaitsForEffect, Asked::Soak, waiting(), |s| {
             s.host().running.remove(&Component::Sds);
         }),
-        case(R::WaitsForEffect, Step(K::Evacuate), drained(), |_| ()),
+        case(R::WaitsForEffect, Step(K::AddSds), drained(), |_| ()),
+        case(R::NoRoomLeft, Step(K::Evacuate), Scene::leaving(), |s| {
+            each(&mut s.snapshot().pools, |pool| pool.spare = Some(Ratio::from_percent(95.0)));
+        }),
+        case(R::TooFewFaultUnits, Step(K::Evacuate), Scene::leaving(), |s| {
+            let own = s.task().sds;
+            let mut left = 2;
+            let stays: Vec<_> = s.snapshot().sds.as_ref().unwrap().iter().map(|sds| sds.id.clone()).collect();
+            let stays: Vec<_> = stays
+                .into_iter()
+                .filter(|id| {
+                    let is_own = Some(id) == own.as_ref();
+                    let stays = is_own || left > 0;
+                    left -= i32::from(stays && !is_own);
+                    stays
+                })
+                .collect();
+            each(&mut s.snapshot().devices, |device| {
+                if !device.sds.as_ref().is_some_and(|sds| stays.contains(sds)) {
+                    device.pool = None;
+                }
+            });
+        }),
+        case(R::DataUnprotected, Step(K::Evacuate), Scene::leaving(), |s| {
+            s.pool_statistic(Stat::DegradedFailedCapacityInKb, 1024.0);
+        }),
+        case(R::NotDrained, Step(K::Evacuate), Scene::leaving(), |s| s.agent().state = AgentState::Active),
+        case(R::OwnSdsAway, Step(K::Uninstall), Scene::leaving(), |_| ()),
+        case(R::ClientConnected, Step(K::RemoveSdc), Scene::leaving(), |_| ()),
+        case(R::VolumesMapped, Step(K::RemoveSdc), Scene::leaving(), |s| {
+            let client = s.task().steps.iter().find_map(|step| match &step.action {
+                Action::RemoveSdc { sdc } => Some(sdc.clone()),
+                _ => None,
+            });
+            let client = client.unwrap();
+            each(&mut s.snapshot().volumes, |volume| {
+                let (limit_iops, limit_bandwidth, access_mode) = (None, None, None);
+                volume.mappings.push(Mapping { sdc: client.clone(), limit_iops, limit_bandwidth, access_mode });
+            });
+        }),
     ]
 }
 
@@ -344,6 +385,8 @@ fn a_healthy_node_is_let_through_at_each_step() {
     assert_eq!(Scene::drained().ask(&Asked::Resynced), []);
     assert_eq!(Scene::drained().ask(&Asked::Step(StepKind::Reactivate)), []);
     assert_eq!(Scene::drained().ask(&Asked::Soak), []);
+    assert_eq!(Scene::leaving().ask(&Asked::Step(StepKind::Evacuate)), []);
+    assert_eq!(Scene::leaving().ask(&Asked::Step(StepKind::KeepSds)), []);
 }
 
 #[test]

@@ -8,10 +8,12 @@
 // The tests know it by the product's name.
 extern crate engine as scaleio_framework;
 
+mod cancels;
 mod crashes;
 mod gate;
 mod kept;
 mod mistakes;
+mod removal;
 #[allow(dead_code, reason = "tests/jobs asks for more of it")]
 mod scene;
 mod seeds;

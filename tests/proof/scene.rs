@@ -60,9 +60,28 @@ impl Scene {
             }
             host.staged = [(Component::Sds, [to.clone()].into())].into();
         }
+        let mut scene = Self::of(&site, Request::Upgrade { to, only: BTreeSet::new() });
+        // Not the host that owns the MDM cluster: that one is asked for more.
+        let owner = scene.owner();
+        let found = scene.run().each().find(|(_, _, task, _)| task.mdm.as_ref() != Some(&owner)).map(|at| at.0);
+        scene.number = found.unwrap();
+        scene
+    }
+
+    /// A healthy system with a plan that takes its last host out, which is drained.
+    pub(crate) fn leaving() -> Self {
+        let mut site = Site::new(5, Release::V3_6, ChaCha8Rng::seed_from_u64(1), 1);
+        site.free_last();
+        let node = site.hosts.keys().next_back().unwrap().clone();
+        let mut scene = Self::of(&site, Request::Remove { node });
+        scene.begin_and_drain();
+        scene
+    }
+
+    fn of(site: &Site, request: Request) -> Self {
         let now = site.now();
         let (mut controller, _) = Controller::start(Plans::new(), &mut Vec::new(), 1, Policy::default(), now).unwrap();
-        controller.poll(&site);
+        controller.poll(site);
         let addresses = site.addresses();
         let facts = controller.facts(now);
         let fleet = Fleet {
@@ -73,8 +92,8 @@ impl Scene {
             packages: &BTreeMap::new(),
         };
         let habits = Habits { reboots: true, ..Habits::default() };
-        let mut plan = plan(Request::Upgrade { to, only: BTreeSet::new() }, &fleet, &habits, None, now).plan;
-        plan.stages.retain(|stage| &*stage.name == "sds");
+        let mut plan = plan(request, &fleet, &habits, None, now).plan;
+        plan.stages.retain(|stage| matches!(&*stage.name, "sds" | "remove"));
         plan.stages[0].canary = false;
         let mut scene = Self {
             picture: facts.picture.clone(),
@@ -89,10 +108,6 @@ impl Scene {
         };
         let approval = Approval::Hash { plan: plan.id(), by: "a person".into(), at: now };
         scene.open(plan, approval);
-        // Not the host that owns the MDM cluster: that one is asked for more.
-        let owner = scene.owner();
-        let found = scene.run().each().find(|(_, _, task, _)| task.mdm.as_ref() != Some(&owner)).map(|at| at.0);
-        scene.number = found.unwrap();
         scene
     }
 
@@ -277,6 +292,10 @@ fn action(task: &Task, kind: StepKind) -> Action {
     match kind {
         StepKind::Finalise => Action::Finalise,
         StepKind::Evacuate => Action::Evacuate,
+        StepKind::AddSds => Action::AddSds,
+        StepKind::KeepSds => Action::KeepSds,
+        StepKind::Uninstall => Action::Uninstall { components: vec![Component::Sds, Component::Sdc] },
+        StepKind::RemoveSdc => task.steps.iter().find(|step| step.action.kind() == kind).unwrap().action.clone(),
         StepKind::Rollback => {
             Action::Rollback { version: task.from.clone().unwrap(), components: vec![Component::Sds] }
         }

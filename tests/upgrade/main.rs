@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod asked;
+mod history;
+mod jobs;
 #[path = "../support/port.rs"]
 mod port;
+mod removal;
 mod runs;
 mod site;

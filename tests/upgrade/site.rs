@@ -40,7 +40,7 @@ pub(crate) struct Site {
     /// The new release, as the MDM writes it.
     pub(crate) to: String,
     config: Config,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     controller: Option<(tokio::runtime::Runtime, String)>,
     client: reqwest::Client,
 }
@@ -51,7 +51,16 @@ impl Site {
         Self::with(mode, New::Good).await
     }
 
+    /// With these jobs, written as in the configuration; `DIR` is a folder of the site's.
+    pub(crate) async fn with_jobs(mode: &str, jobs: &str) -> Self {
+        Self::of(mode, New::Good, jobs).await
+    }
+
     pub(crate) async fn with(mode: &str, new: New) -> Self {
+        Self::of(mode, new, "").await
+    }
+
+    async fn of(mode: &str, new: New, jobs: &str) -> Self {
         let layout = Layout {
             racks_per_domain: 4,
             nodes_per_rack: 1,
@@ -77,10 +86,10 @@ impl Site {
         hosts.show();
         packages(&folder.path().join("packages"), new);
         let agents = free_port();
-        let config = config(folder.path(), &world, mode, agents);
+        let config = config(folder.path(), &world, mode, agents, jobs);
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        let mut site = Self { world, hosts, to, config, _folder: folder, controller: None, client };
+        let mut site = Self { world, hosts, to, config, folder, controller: None, client };
         site.start().await;
         let authority = Authority::open(&site.config.agents.as_ref().unwrap().folder, clock::now()).unwrap();
         for host in site.hosts.all() {
@@ -112,6 +121,11 @@ impl Site {
     pub(crate) async fn kill(&mut self) {
         let (runtime, _) = self.controller.take().unwrap();
         tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(20))).await.unwrap();
+    }
+
+    /// A file of the site's.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     fn url(&self, path: &str) -> String {
@@ -222,7 +236,7 @@ fn packages(folder: &Path, new: New) {
     }
 }
 
-fn config(folder: &Path, world: &Running, mode: &str, agents: u16) -> Config {
+fn config(folder: &Path, world: &Running, mode: &str, agents: u16, jobs: &str) -> Config {
     use std::os::unix::fs::PermissionsExt as _;
     let path = |name: &str| -> PathBuf { folder.join(name) };
     std::fs::write(path("gateway.pem"), world.certificate_pem()).unwrap();
@@ -251,7 +265,9 @@ fn config(folder: &Path, world: &Running, mode: &str, agents: u16) -> Config {
         monitor = {{ user = "{monitor}", password_file = "monitor" }}
         lifecycle = {{ user = "{admin}", password_file = "admin" }}
         {hosts}
+        {jobs}
         "#,
+        jobs = jobs.replace("DIR", &folder.display().to_string()),
         socket = path("sock").display(),
         store = path("state.db").display(),
         ca = path("ca").display(),

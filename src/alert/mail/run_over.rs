@@ -40,8 +40,12 @@ pub(super) fn lead(report: &RunReport, zone: Tz) -> (Tag, String, Vec<String>) {
             _ => format!("It halted: {text}. Nothing more was begun, and what was in work was undone."),
         }
     });
+    let single = (report.single_copy_seconds > 0).then(|| {
+        let span = show::span(TimeDelta::seconds(report.single_copy_seconds));
+        format!("Data of a node had one copy for {span} in all.")
+    });
     let tag = Tag { word: word.to_owned(), tone };
-    (tag, title, why.into_iter().chain([span, yes]).collect())
+    (tag, title, why.into_iter().chain([span, yes]).chain(single).collect())
 }
 
 /// What was done.
@@ -86,7 +90,10 @@ fn nodes(tasks: &[TaskReport]) -> Vec<Fact> {
     let mut nodes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for task in tasks {
         let time = task.seconds.map(|seconds| format!(" ({})", show::span(TimeDelta::seconds(seconds))));
-        let told = format!("{} {}{}", task.stage, task.standing, time.unwrap_or_default());
+        let single = (task.single_copy_seconds > 0)
+            .then(|| format!(", one copy for {}", show::span(TimeDelta::seconds(task.single_copy_seconds))));
+        let told =
+            format!("{} {}{}{}", task.stage, task.standing, time.unwrap_or_default(), single.unwrap_or_default());
         nodes.entry(task.node.as_str()).or_default().push(told);
     }
     nodes.into_iter().map(|(node, told)| fact(node, told.join(", "))).collect()

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::outcome::{Outcome, Reply, Scope, Stage, Trouble};
 use super::wire::Dialer;
 use crate::config::{self, MailHost};
+use crate::model::unit::Timestamp;
 use crate::tls::{self, TlsError};
 
 /// Servers close what idles; asking anew costs less than finding out.
@@ -102,6 +103,19 @@ impl Mailer {
             }
         }
         answers
+    }
+
+    /// Until when the certificate of each server is good; those that are spoken to in the clear have none.
+    pub async fn certificates(&self) -> Vec<(String, Result<Timestamp, String>)> {
+        let mut all = Vec::new();
+        for host in self.hosts.iter().filter(|_| self.dialer.tls != config::MailTls::None) {
+            let until = match self.dialer.open(host).await {
+                Ok(wire) => wire.good_until().ok_or_else(|| "its certificate cannot be read".to_owned()),
+                Err(trouble) => Err(trouble.what),
+            };
+            all.push((host.to_string(), until));
+        }
+        all
     }
 
     /// Tries each server in turn until one takes the mail, or says for good that nobody gets it.

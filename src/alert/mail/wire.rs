@@ -27,6 +27,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::outcome::{Reply, Scope, Stage, Trouble};
 use crate::config::{MailHost, MailTls};
+use crate::model::unit::Timestamp;
 use crate::tls;
 
 /// A greeting and a list of extensions are a few hundred bytes.
@@ -188,6 +189,14 @@ enum Inner {
 }
 
 impl Wire {
+    /// Until when the server's certificate is good; none where it is not encrypted or cannot be read.
+    pub(super) fn good_until(&self) -> Option<Timestamp> {
+        match &self.inner {
+            Inner::Plain(_) => None,
+            Inner::Tls(stream) => tls::good_until(stream.get_ref().1.peer_certificates()?.first()?),
+        }
+    }
+
     /// Whether nobody in between can read along.
     pub(super) const fn is_encrypted(&self) -> bool {
         matches!(self.inner, Inner::Tls(_))

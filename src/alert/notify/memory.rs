@@ -65,6 +65,9 @@ pub struct Head {
     /// The last run of each system of which the end was told; empty: there was none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub runs: BTreeMap<String, String>,
+    /// When each job was due, `SYSTEM/JOB`, of which the report was sent last.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reports: BTreeMap<String, Timestamp>,
 }
 
 /// How busy a route is, and what it holds back.

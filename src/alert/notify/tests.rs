@@ -515,6 +515,7 @@ fn the_end_of_a_run_is_told_once_with_what_its_steps_kept_quiet_and_none_of_befo
             ended_at: at(90),
             end: "done".to_owned(),
             why: None,
+            single_copy_seconds: 0,
             tasks: Vec::new(),
             more: 0,
         }))

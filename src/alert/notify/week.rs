@@ -11,8 +11,8 @@ use super::mute::{Seen, View};
 use super::policy::Policy;
 use super::write;
 use crate::model::alerting::{
-    Alert, AlertState, Fingerprint, GroupKey, Incident, Kind, Notification, Number, PoolReport, RebuildReport, Report,
-    Severity,
+    Alert, AlertState, Fingerprint, GroupKey, Incident, Kind, Notification, Number, PoolReport, RebuildReport, Refusal,
+    Report, Severity,
 };
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
@@ -172,6 +172,34 @@ pub fn report(
     let report = write(now, &week, picture, firing.copied(), memory);
     let key = GroupKey::new(Some(system.clone()), "report");
     Some(write::empty(now, Kind::Report(Box::new(report)), key, route, memory))
+}
+
+/// The report of one system because a job asks for it; its books go on. None when it was sent for that time.
+///
+/// # Errors
+/// There is nothing to report of.
+pub fn asked(
+    now: Timestamp,
+    (system, job, due): (&SystemId, &str, Timestamp),
+    view: &View<'_>,
+    pictures: &Pictures,
+    policy: &Policy,
+    memory: &mut Memory,
+) -> Result<Option<Notification>, Refusal> {
+    let name = format!("{system}/{job}");
+    if memory.head.reports.get(&name).is_some_and(|sent| *sent >= due) {
+        return Ok(None);
+    }
+    let unseen = || Refusal::Unable(format!("system {system} has not answered yet, so there is nothing to report"));
+    let picture = pictures.get(system).filter(|picture| picture.snapshot.is_some()).ok_or_else(unseen)?;
+    let nobody = || Refusal::Unable("no route says who gets the report; see [notify]".to_owned());
+    let route = policy.notify.routes.last().ok_or_else(nobody)?;
+    let week = memory.weeks.get(system.as_str()).cloned().unwrap_or_else(|| Week::new(now));
+    let firing = view.firing.values().filter(|alert| alert.system.as_ref() == Some(system));
+    let report = write(now, &week, picture, firing.copied(), memory);
+    memory.head.reports.insert(name, due);
+    let key = GroupKey::new(Some(system.clone()), "report");
+    Ok(Some(write::empty(now, Kind::Report(Box::new(report)), key, route, memory)))
 }
 
 /// Days until the first pool of a system is full, at its growth since its book was begun.

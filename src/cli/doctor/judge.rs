@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::DateTime;
+use serde::Deserialize;
 
 use super::finding::Finding;
 use crate::model::unit::{Bytes, Timestamp};
@@ -78,8 +79,63 @@ pub(super) fn secret(path: &str, guard: Guard) -> Finding {
     }
 }
 
+/// How the framework stands at Mesos, as a controller that runs tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Framework {
+    cluster: String,
+    registration: Registration,
+    /// What a person must do, where only a person can.
+    mend: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+enum Registration {
+    Disconnected {
+        error: Option<String>,
+        failures: u32,
+    },
+    Registered {
+        master: String,
+    },
+    Removed {
+        error: String,
+    },
+    Superseded,
+    /// Of another release.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Whether the framework is registered.
+pub(super) fn framework(standing: &Framework) -> Finding {
+    let (what, cluster) = ("controller: Mesos", &standing.cluster);
+    let mend = standing.mend.as_deref().unwrap_or_default();
+    match &standing.registration {
+        Registration::Registered { master } => Finding::ok(what, format!("registered at {master} ({cluster})")),
+        Registration::Disconnected { error: None, .. } => {
+            Finding::warn(what, format!("not registered yet at {cluster}"), "look again in half a minute")
+        }
+        Registration::Disconnected { error: Some(error), failures } => {
+            let says = format!("not registered at {cluster}, failures in a row: {failures}; the last: {error}");
+            Finding::fail(what, says, "see what is said of mesos in the other lines")
+        }
+        Registration::Removed { error } => {
+            Finding::fail(what, format!("its framework was removed by the masters of {cluster}: {error}"), mend)
+        }
+        Registration::Superseded => {
+            Finding::fail(what, format!("another controller took its place at {cluster}"), mend)
+        }
+        Registration::Unknown => {
+            Finding::warn(what, "it tells of a state that this release does not know", "use the sio of its release")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::finding::Level;
     use super::*;
 
@@ -114,5 +170,35 @@ mod tests {
         assert_eq!(level(Guard { folder_mode: 0o40_777, ..good }), Level::Fail);
         assert_eq!(level(Guard { folder_mode: 0o41_777, ..good }), Level::Ok, "as /tmp");
         assert_eq!(level(Guard { owner: 1000, ..good }), Level::Warn);
+    }
+
+    #[test]
+    fn a_framework_that_is_not_registered_says_what_to_do() {
+        use crate::model::framework::{FrameworkStatus, Registration as Ours};
+        let seen = |registration: Ours| {
+            let status = FrameworkStatus {
+                cluster: "lab".into(),
+                framework: None,
+                mend: registration.mend(),
+                registration,
+                is_suppressed: false,
+                unanswered: 0,
+                tasks: BTreeMap::new(),
+                agents: BTreeMap::new(),
+            };
+            let finding = framework(&serde_json::from_value(serde_json::to_value(status).unwrap()).unwrap());
+            (finding.level, format!("{} -> {}", finding.says, finding.mend.unwrap_or_default()))
+        };
+        let registered = Ours::Registered { master: "http://m:5050".into(), heard_at: Timestamp::default() };
+        assert_eq!(seen(registered), (Level::Ok, "registered at http://m:5050 (lab) -> ".to_owned()));
+        let (level, says) = seen(Ours::Removed { error: "Framework has been removed".into() });
+        assert!(level == Level::Fail && says.contains("sio framework register-anew"), "{says}");
+        let (level, says) = seen(Ours::Superseded);
+        assert!(level == Level::Fail && says.contains("stop one of the two"), "{says}");
+        let (level, says) = seen(Ours::Disconnected { error: Some("refused".into()), failures: 3 });
+        assert!(level == Level::Fail && says.contains("failures in a row: 3; the last: refused"), "{says}");
+        assert_eq!(seen(Ours::Disconnected { error: None, failures: 0 }).0, Level::Warn);
+        let newer = serde_json::json!({ "cluster": "lab", "registration": { "state": "dreaming" }, "more": 1 });
+        assert_eq!(framework(&serde_json::from_value(newer).unwrap()).level, Level::Warn);
     }
 }

@@ -8,6 +8,8 @@ use super::judge::{self, Guard};
 use crate::alert::rules;
 use crate::cli::controller::{AskError, Question, Where, ask};
 use crate::config::{self, Config, MailTls, Trust};
+use crate::enrol::artefacts::Shelf;
+use crate::enrol::ca::Authority;
 use crate::model::status::Status;
 use crate::store::StoreError;
 use crate::store::look::{self, Seen};
@@ -170,8 +172,41 @@ pub(super) async fn store(config: &Config) -> Vec<Finding> {
     }]
 }
 
-/// Whether a controller runs, and how it is.
-pub(super) async fn controller(whom: &Where, file: Option<&Path>, variables: &[(String, String)]) -> Vec<Finding> {
+/// What nodes are given, and by whom they know us.
+pub(super) fn for_nodes(config: &Config) -> Vec<Finding> {
+    let Some(agents) = &config.agents else { return Vec::new() };
+    let what = format!("authority in {}", agents.folder.display());
+    let authority = match Authority::look(&agents.folder) {
+        Ok(Some(_)) => Finding::ok(what, "its certificate and key are there"),
+        Ok(None) => Finding::ok(what, "nothing there yet; the first start makes it"),
+        Err(error) => {
+            let why = std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
+            let mend = "run this as the user that runs the controller, or bring the folder back from a backup: agents know us by it";
+            Finding::fail(what, format!("{error}{why}"), mend)
+        }
+    };
+    let packages = match (&config.artefacts.folder, Shelf::of(&config.artefacts)) {
+        (None, Ok(_)) => Finding::warn(
+            "packages",
+            "artefacts.folder is not set",
+            "name the folder with ScaleIO's packages, or nodes are given none",
+        ),
+        (Some(folder), Ok(shelf)) => match shelf.files().count() {
+            0 => Finding::warn("packages", format!("{} is empty", folder.display()), "put ScaleIO's packages there"),
+            count => Finding::ok("packages", format!("{count} in {}", folder.display())),
+        },
+        (_, Err(why)) => Finding::fail("packages", why, "mend artefacts.folder or artefacts.checksums"),
+    };
+    vec![authority, packages]
+}
+
+/// Whether a controller runs, and how it is. `mesos`: it is to be a framework.
+pub(super) async fn controller(
+    whom: &Where,
+    mesos: bool,
+    file: Option<&Path>,
+    variables: &[(String, String)],
+) -> Vec<Finding> {
     const WHAT: &str = "controller";
     let status = match ask(whom, &Question::get("/api/v1/status"), file, variables).await {
         Ok((_, body)) => serde_json::from_slice::<Status>(&body),
@@ -203,5 +238,18 @@ pub(super) async fn controller(whom: &Where, file: Option<&Path>, variables: &[(
     findings.extend(of("itself", &status.problems));
     findings.extend(status.receivers.iter().flat_map(|to| of(&to.name, &to.problems)));
     findings.extend(status.systems.iter().flat_map(|system| of(&system.system, &system.problems)));
+    if mesos {
+        let asked = ask(whom, &Question::get("/api/v1/framework"), file, variables).await;
+        findings.push(match asked.map(|(_, body)| serde_json::from_slice(&body)) {
+            Ok(Ok(standing)) => judge::framework(&standing),
+            Ok(Err(error)) => {
+                let says = format!("its answer on Mesos cannot be read: {error}");
+                Finding::fail(WHAT, says, "use the sio of its release")
+            }
+            Err(error) => {
+                Finding::fail(WHAT, error.to_string(), "restart it with this configuration: systemctl restart sio")
+            }
+        });
+    }
     findings
 }

@@ -73,10 +73,14 @@ async fn examine(whom: &Where, file: Option<&Path>, variables: &[(String, String
     findings.extend(local::settings(&config));
     findings.extend(local::secrets(&config, file, variables));
     findings.extend(local::space(&config));
+    findings.extend(local::for_nodes(&config));
 
     // Whoever does not answer must not hold up the others.
-    let mut looks: Vec<LocalBoxFuture<'_, Vec<Finding>>> =
-        vec![local::controller(whom, file, variables).boxed_local(), local::store(&config).boxed_local()];
+    let mut looks: Vec<LocalBoxFuture<'_, Vec<Finding>>> = vec![
+        local::controller(whom, config.mesos.is_some(), file, variables).boxed_local(),
+        local::store(&config).boxed_local(),
+    ];
+    looks.extend(config.agents.iter().map(|agents| remote::for_nodes(agents, &config).boxed_local()));
     looks.extend(config.systems.iter().map(|(name, system)| remote::system(name, system).boxed_local()));
     looks.extend(config.mesos.iter().map(|mesos| remote::mesos(mesos).boxed_local()));
     looks.extend(config.mail.iter().map(|mail| remote::mail(mail).boxed_local()));

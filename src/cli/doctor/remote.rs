@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use reqwest::header::{DATE, HeaderName, LOCATION};
 use reqwest::{Client, RequestBuilder, redirect};
+use tokio::net::TcpStream;
 
 use super::finding::Finding;
 use super::judge;
 use crate::alert::mail::Mailer;
 use crate::config::{
-    Alertmanager, Credentials, GatewayUrl, HttpWay, Login, Mail, MasterUrl, Masters, Mesos, System, Trust, Webhook,
+    Agents, Alertmanager, Config, Credentials, GatewayUrl, HttpWay, Login, Mail, MasterUrl, Masters, Mesos, System,
+    Trust, Webhook,
 };
 use crate::gateway::{Gateway, Role};
 use crate::mesos::master::Finder;
@@ -202,6 +204,39 @@ async fn principal(client: &Client, leader: &MasterUrl, login: Option<&Login>) -
         ),
         Ok(heard) => Finding::warn(what, format!("{leader} answers {}", heard.status), "it may be electing; try again"),
         Err(why) => Finding::fail(what, format!("{leader}: {why}"), REACH),
+    }
+}
+
+/// Where nodes come to: whether something answers there, seen from this host.
+pub(super) async fn for_nodes(agents: &Agents, config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let fetched = config.mesos.iter().map(|_| ("program for agents", "artefacts.url", &config.artefacts.url));
+    let places = agents.addresses.iter().map(|address| ("agents", "agents.addresses", address)).chain(fetched);
+    for (what, key, address) in places {
+        let what = format!("{what} {address}");
+        findings.push(match knock(address).await {
+            Ok(()) => Finding::ok(what, "answers"),
+            // Without a controller there is nobody who could.
+            Err(why) if !config.control.socket.exists() => {
+                Finding::warn(what, why, "start the controller, then look again")
+            }
+            Err(why) => {
+                let mend = format!("see that {key} leads to this host, and that a firewall lets nodes through");
+                Finding::fail(what, why, &mend)
+            }
+        });
+    }
+    findings
+}
+
+async fn knock(address: &str) -> Result<(), String> {
+    let url = url::Url::parse(address).map_err(|error| error.to_string())?;
+    let (host, port) = url.host_str().zip(url.port_or_known_default()).ok_or("it names no host")?;
+    let host = host.trim_matches(['[', ']']);
+    match tokio::time::timeout(PATIENCE, TcpStream::connect((host, port))).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("no answer in time".to_owned()),
     }
 }
 

@@ -44,6 +44,8 @@ pub struct View<'a> {
     pub start: Option<Why>,
     /// The run that works on it: nothing is done beside that.
     pub in_run: Option<RunId>,
+    /// Whether it was taken out for good.
+    pub is_retired: bool,
     /// What its agent tells.
     pub member: Option<&'a Member>,
     /// Whether an order is on its way to the crew.
@@ -270,6 +272,10 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
     }
     if let Some(run) = &view.in_run {
         return (NodePhase::InMaintenance { run: run.clone() }, vec![Why::InRun { run: run.clone() }], None);
+    }
+    if view.is_retired {
+        let because = format!("was taken out for good; `sio release {}` lets it come back", member.node).into();
+        return (NodePhase::Retired, vec![Why::LeftOut { because }], None);
     }
     if is_silent {
         return (NodePhase::Lost, silent(), None);

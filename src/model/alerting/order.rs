@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Acknowledgement, Fingerprint, GroupKey, Labels, Matcher, Severity, Silence, SilenceId, Via};
+use crate::model::id::SystemId;
 use crate::model::unit::Timestamp;
 
 /// What is acted on.
@@ -82,6 +83,15 @@ pub enum Order {
         /// Who asked.
         by: String,
     },
+    /// Send the report of a system now; once for each time that a job is due, however often it is asked.
+    Report {
+        /// Of which system.
+        system: SystemId,
+        /// The job.
+        job: String,
+        /// When it was due.
+        due: Timestamp,
+    },
     /// Show the mail of a group that fires, or of an example.
     Preview {
         /// Which group, as the API shows it; an example when none.
@@ -111,6 +121,11 @@ pub enum Answer {
     Flushed {
         /// How many.
         tried: usize,
+    },
+    /// The report is stored, and on its way.
+    Reported {
+        /// Of which system.
+        reported: SystemId,
     },
     /// How a mail went.
     Test {

@@ -42,8 +42,14 @@ pub enum StepKind {
     Reactivate,
     /// Nothing is done; the system is watched for a while.
     Soak,
-    /// Data leaves the SDS for good.
+    /// Data leaves the SDS, and the SDS the system, for good.
     Evacuate,
+    /// An SDS that was about to leave stays.
+    KeepSds,
+    /// What was installed is taken away.
+    Uninstall,
+    /// The client leaves the system for good.
+    RemoveSdc,
     /// The upgrade is made final.
     Finalise,
     /// What was changed is changed back: what runs there may be away.
@@ -52,7 +58,7 @@ pub enum StepKind {
 
 impl StepKind {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Stage,
         Self::Drain,
         Self::SwitchMdm,
@@ -69,6 +75,9 @@ impl StepKind {
         Self::Reactivate,
         Self::Soak,
         Self::Evacuate,
+        Self::KeepSds,
+        Self::Uninstall,
+        Self::RemoveSdc,
         Self::Finalise,
         Self::Rollback,
     ];
@@ -92,6 +101,9 @@ impl StepKind {
             Self::Reactivate => "reactivate",
             Self::Soak => "soak",
             Self::Evacuate => "evacuate",
+            Self::KeepSds => "keep_sds",
+            Self::Uninstall => "uninstall",
+            Self::RemoveSdc => "remove_sdc",
             Self::Finalise => "finalise",
             Self::Rollback => "rollback",
         }

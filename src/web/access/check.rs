@@ -68,6 +68,16 @@ impl Word {
     }
 }
 
+/// What a user may do, and the hash of the password; users of the configuration come before those of the
+/// exporter-toolkit's file.
+pub(super) fn known(user: &str, web: Option<&Web>, toolkit: &BTreeMap<String, String>) -> Option<(Role, String)> {
+    match (web.and_then(|web| web.users.get(user)), toolkit.get(user)) {
+        (Some(known), _) => Some((known.role, known.password_hash.clone())),
+        (None, Some(hash)) => Some((web.map_or(Role::Admin, |web| web.config_file_role), hash.clone())),
+        (None, None) => None,
+    }
+}
+
 /// Who somebody says they are, and what would show it.
 pub(super) struct Claim {
     person: Person,
@@ -115,15 +125,13 @@ impl Checker {
             }
             Word::Login { user, password } => {
                 let password = password.clone();
-                match (web.and_then(|web| web.users.get(user)), toolkit.get(user)) {
-                    (Some(known), _) => {
-                        (user.clone(), known.role, Proof::Argon2 { password, hash: known.password_hash.clone() })
+                match known(user, web, toolkit) {
+                    // Users of the configuration come first.
+                    Some((role, hash)) if web.is_some_and(|web| web.users.contains_key(user)) => {
+                        (user.clone(), role, Proof::Argon2 { password, hash })
                     }
-                    (None, Some(hash)) => {
-                        let role = web.map_or(Role::Admin, |web| web.config_file_role);
-                        (user.clone(), role, Proof::Bcrypt { password, hash: hash.clone(), is_somebody: true })
-                    }
-                    (None, None) => {
+                    Some((role, hash)) => (user.clone(), role, Proof::Bcrypt { password, hash, is_somebody: true }),
+                    None => {
                         let hash = NOBODY.to_owned();
                         (user.clone(), Role::Viewer, Proof::Bcrypt { password, hash, is_somebody: false })
                     }

@@ -4,26 +4,33 @@
 mod check;
 mod limit;
 mod origin;
+mod session;
 mod toolkit;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
 use rustls::ServerConfig;
 
+use super::api::html;
 use super::listener::Peer;
+use super::login;
+use super::page::sheet;
 use super::problem::Problem;
 use crate::config::Web;
 use crate::model::person::{Door, Person, Role};
 use check::{Checker, Word};
 pub use check::{HashError, digest_of, hash};
 use limit::Limits;
+use session::{Session, Sessions};
 pub use toolkit::AccessError;
 use toolkit::Toolkit;
 
@@ -53,12 +60,32 @@ pub struct Access {
     web: Option<Web>,
     checker: Checker,
     limits: Limits,
+    sessions: Sessions,
+}
+
+/// That somebody came by logging in on the page, and may log out there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BySession;
+
+/// Why somebody is not logged in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotIn {
+    /// The user or the password is wrong; which of them is not told.
+    Wrong,
+    /// Too many wrong ones came from the address; wait so long.
+    Wait(Duration),
 }
 
 impl Access {
     /// Everybody, without TLS.
     pub fn open() -> Self {
-        Self { toolkit: Toolkit::none(), web: None, checker: Checker::new(), limits: Limits::new(60) }
+        Self {
+            toolkit: Toolkit::none(),
+            web: None,
+            checker: Checker::new(),
+            limits: Limits::new(60),
+            sessions: Sessions::default(),
+        }
     }
 
     /// As a file in the exporter-toolkit's format says.
@@ -104,6 +131,49 @@ impl Access {
         ours || !self.toolkit.users().is_empty()
     }
 
+    /// Whether there is anybody who could log in on the page.
+    pub(super) fn has_users(&self) -> bool {
+        !self.demands().users.is_empty()
+    }
+
+    /// Opens a session; gives the header that the browser keeps.
+    pub(super) async fn log_in(&self, user: &str, password: &str, peer: Option<Peer>) -> Result<String, NotIn> {
+        let word = Word::Login { user: user.to_owned(), password: password.to_owned() };
+        let claim = self.checker.claim(&word, self.web.as_ref(), &self.toolkit.users());
+        if self.checker.remembers(&claim).is_none() {
+            if self.checker.knows_as_wrong(&claim) {
+                return Err(NotIn::Wrong);
+            }
+            self.limits.may_try(peer, Instant::now()).map_err(NotIn::Wait)?;
+            if self.checker.check(claim).await.is_none() {
+                self.limits.failed(peer, Instant::now());
+                return Err(NotIn::Wrong);
+            }
+        }
+        let Some((_, hash)) = check::known(user, self.web.as_ref(), &self.toolkit.users()) else {
+            return Err(NotIn::Wrong);
+        };
+        let word = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+        self.sessions.open(&word, Session { user: user.to_owned(), hash }, Instant::now());
+        tracing::info!(user, "somebody logged in on the page");
+        Ok(session::cookie(Some(&word), self.tls().is_some()))
+    }
+
+    /// Ends the session of a request, if it has one; gives the header by which the browser forgets it.
+    pub(super) fn log_out(&self, headers: &HeaderMap) -> String {
+        if let Some(word) = session::word_in(cookies(headers)) {
+            self.sessions.end(word);
+        }
+        session::cookie(None, self.tls().is_some())
+    }
+
+    /// Who has a session.
+    fn by_session(&self, headers: &HeaderMap) -> Option<Person> {
+        let Session { user, hash } = self.sessions.of(session::word_in(cookies(headers))?, Instant::now())?;
+        let (role, now) = check::known(&user, self.web.as_ref(), &self.toolkit.users())?;
+        (now == hash).then_some(Person { name: Some(user), role, door: Door::Network })
+    }
+
     /// Lets a request through to its route, with the person who sent it, or tells why not.
     pub(super) async fn guard(&self, needs: Needs, request: Request, next: Next) -> Response {
         // The body cannot be shared while a password is checked.
@@ -116,7 +186,7 @@ impl Access {
         let person = match needs {
             Needs::Nothing => Person::unnamed(Role::Operator, Door::Network),
             Needs::Role(_) if !self.asks() => Person::unnamed(Role::Admin, Door::Network),
-            Needs::Role(needed) => match self.who(&parts.headers, peer).await {
+            Needs::Role(needed) => match self.who(&mut parts, peer).await {
                 Err(refusal) => return refusal,
                 Ok(person) if person.role < needed => {
                     let name = person.name.unwrap_or_default();
@@ -133,12 +203,16 @@ impl Access {
         next.run(Request::from_parts(parts, body)).await
     }
 
-    async fn who(&self, headers: &HeaderMap, peer: Option<Peer>) -> Result<Person, Response> {
-        if let Some(person) = self.by_proxy(headers, peer) {
+    async fn who(&self, parts: &mut Parts, peer: Option<Peer>) -> Result<Person, Response> {
+        if let Some(person) = self.by_proxy(&parts.headers, peer) {
             return Ok(person);
         }
-        let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let Some(word) = authorization.and_then(Word::read) else { return Err(log_in()) };
+        let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let Some(word) = authorization.and_then(Word::read) else {
+            let Some(person) = self.by_session(&parts.headers) else { return Err(self.turned_away(parts)) };
+            parts.extensions.insert(BySession);
+            return Ok(person);
+        };
         let claim = self.checker.claim(&word, self.web.as_ref(), &self.toolkit.users());
         if let Some(person) = self.checker.remembers(&claim) {
             return Ok(person);
@@ -178,8 +252,41 @@ impl Access {
     }
 }
 
+impl Access {
+    /// What somebody is told who has not said who they are: people are led to the page on which they do, and programs
+    /// hear by which ways they may.
+    fn turned_away(&self, parts: &Parts) -> Response {
+        let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let (mode, site) = (text("sec-fetch-mode"), text("sec-fetch-site"));
+        if !self.has_users() {
+            return log_in();
+        }
+        if parts.method == Method::GET && text("accept").contains("text/html") {
+            // A link of a mail: the browser keeps the cookie back, and sends it when the page itself asks once more.
+            if site == "cross-site" && session::word_in(cookies(&parts.headers)).is_none() {
+                return html(StatusCode::UNAUTHORIZED, sheet::again().into_string());
+            }
+            let to = login::to_login(&parts.uri);
+            return match HeaderValue::try_from(to) {
+                Ok(to) => (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response(),
+                Err(_) => log_in(),
+            };
+        }
+        let mut refusal = log_in();
+        // Our own script asks: the browser shall not put its own question before the page.
+        if !mode.is_empty() {
+            refusal.headers_mut().remove(header::WWW_AUTHENTICATE);
+        }
+        refusal
+    }
+}
+
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok())
+}
+
 fn log_in() -> Response {
-    let detail = "log in with a user (Basic) or a token (Bearer) of the configuration";
+    let detail = "log in with a user (Basic, or on /login) or a token (Bearer) of the configuration";
     let mut refusal = Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
     refusal.headers_mut().insert(
         header::WWW_AUTHENTICATE,
@@ -188,7 +295,7 @@ fn log_in() -> Response {
     refusal
 }
 
-fn too_many(wait: std::time::Duration, why: &str) -> Response {
+fn too_many(wait: Duration, why: &str) -> Response {
     let seconds = wait.as_secs() + 1;
     let mut refusal = Problem::new(StatusCode::TOO_MANY_REQUESTS, format!("{why}; wait {seconds} s")).into_response();
     refusal.headers_mut().insert(header::RETRY_AFTER, seconds.into());

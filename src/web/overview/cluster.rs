@@ -83,7 +83,7 @@ pub(in crate::web) fn domains(snapshot: &Snapshot) -> Vec<Domain> {
 
 fn server(sds: &Sds, failed_devices: usize) -> Server {
     let (tone, word) = if !sds.maintenance.is(Maintenance::None) {
-        (Tone::Busy, Some(format!("maintenance: {}", sds.maintenance)))
+        (Tone::Busy, Some(sds.maintenance.says()))
     } else if !sds.connection.is(Connection::Connected) {
         (Tone::Bad, Some(sds.connection.to_string()))
     } else if failed_devices > 0 {

@@ -17,9 +17,10 @@ use crate::model::glance;
 use crate::model::mesos::{TaskFate, TaskPhase};
 use crate::model::notice::named;
 use crate::model::offer::Verdict;
-use crate::model::overview::{Forecast, NodeShown, Tone, Works};
+use crate::model::overview::{Forecast, NodeShown, RunShown, Tone, Works};
 use crate::model::picture::Picture;
 use crate::model::snapshot::Snapshot;
+use crate::model::state::Maintenance;
 use crate::model::stats::{Stat, StatKind};
 use crate::model::status::{ReceiverStatus, SystemStatus};
 use crate::model::unit::Timestamp;
@@ -89,6 +90,8 @@ pub(super) struct SystemShown {
     pub(super) rebuild_ends: Option<Timestamp>,
     /// What could not be asked: each question with its reason.
     pub(super) unanswered: Vec<String>,
+    /// The run that is the reason of all its problems: servers are in maintenance by its will.
+    pub(super) wanted_by: Option<RunShown>,
 }
 
 /// A storage pool.
@@ -137,13 +140,7 @@ pub(super) fn overview(sources: &Sources, only: Option<&str>) -> Overview {
         sources.pictures.values().filter(chosen).map(|picture| system(sources, picture)).collect();
     let (alerts, more_alerts) = alerts(sources, only);
     let framework = sources.framework.as_deref().map(registration);
-    let mut works = Works::clone(&sources.works);
-    // Whoever rolls out says more of a node than Mesos does.
-    if works.nodes.is_empty()
-        && let Some(status) = sources.framework.as_deref()
-    {
-        works.nodes = nodes(status);
-    }
+    let works = Works { nodes: nodes(sources), ..Works::clone(&sources.works) };
     let (tone, sentence) = sentence::of(&systems, &alerts, sources, framework.as_ref());
     let mut silences: Vec<Silence> =
         sources.silences.iter().filter(|silence| silence.is_active(sources.now)).cloned().collect();
@@ -170,6 +167,10 @@ fn system(sources: &Sources, picture: &Picture) -> SystemShown {
     let status = glance::system(picture, sources.now);
     let snapshot = picture.snapshot.as_deref();
     let data = status.data.as_ref();
+    let servers = snapshot.iter().filter_map(|snapshot| snapshot.sds.as_ref()).flat_map(|part| part.iter());
+    let in_maintenance = servers.filter(|sds| !sds.maintenance.is(Maintenance::None)).count();
+    let run = sources.works.runs.iter().find(|run| run.system.as_deref() == Some(picture.system.as_str()));
+    let wanted_by = run.filter(|_| in_maintenance > 0 && status.problems.len() == in_maintenance);
     let (tone, word) = match (snapshot.is_some(), status.up) {
         (false, _) => (Tone::Bad, "not heard yet"),
         (true, false) => (Tone::Bad, "does not answer in full"),
@@ -178,6 +179,7 @@ fn system(sources: &Sources, picture: &Picture) -> SystemShown {
             let moves = status.rebuild.as_ref().is_some_and(|rebuild| rebuild.left_bytes > 0);
             (Tone::Warn, if moves { "data is being rebuilt" } else { "data has one copy only" })
         }
+        (true, true) if wanted_by.is_some() => (Tone::Busy, "in maintenance, as planned"),
         (true, true) if !status.problems.is_empty() => (Tone::Warn, "needs attention"),
         (true, true) => (Tone::Good, "healthy"),
     };
@@ -201,6 +203,7 @@ fn system(sources: &Sources, picture: &Picture) -> SystemShown {
             .iter()
             .filter_map(|(collector, health)| Some(format!("{collector}: {}", health.error.as_ref()?.message)))
             .collect(),
+        wanted_by: wanted_by.cloned(),
         status,
     }
 }
@@ -355,8 +358,16 @@ fn registration(status: &FrameworkStatus) -> (Tone, String) {
     }
 }
 
+/// Nodes; those that are unwell come first. Whoever rolls out says more of a node than Mesos does.
+pub(super) fn nodes(sources: &Sources) -> Vec<NodeShown> {
+    match sources.framework.as_deref() {
+        Some(status) if sources.works.nodes.is_empty() => in_mesos(status),
+        _ => sources.works.nodes.clone(),
+    }
+}
+
 /// Agents as Mesos tells of them.
-fn nodes(status: &FrameworkStatus) -> Vec<NodeShown> {
+fn in_mesos(status: &FrameworkStatus) -> Vec<NodeShown> {
     let ids = status.agents.keys().chain(status.tasks.keys()).collect::<std::collections::BTreeSet<_>>();
     let mut nodes: Vec<NodeShown> = ids
         .into_iter()
@@ -376,6 +387,7 @@ fn nodes(status: &FrameworkStatus) -> Vec<NodeShown> {
                 }
                 TaskPhase::Told { .. } | TaskPhase::Intended => None,
             });
+            let why = why.into_iter().collect();
             let offer = seen.map(|seen| match &seen.verdict {
                 Verdict::Accept => "accepted".to_owned(),
                 Verdict::Decline { reason } => {

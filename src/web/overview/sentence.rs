@@ -2,7 +2,7 @@
 
 use super::{AlertShown, Sources, SystemShown, counted};
 use crate::model::alerting::Severity;
-use crate::model::overview::Tone;
+use crate::model::overview::{RunShown, Tone};
 use crate::model::unit::{Bytes, Timestamp};
 
 /// The sentence and its tone.
@@ -42,7 +42,8 @@ pub(super) fn of(
             format!("All data can be read, but {data} of it has one copy only{}.", rebuilt(ends, sources.now)),
         );
     }
-    let problems: Vec<&String> = systems.iter().flat_map(|system| &system.status.problems).collect();
+    let unwanted = systems.iter().filter(|system| system.wanted_by.is_none());
+    let problems: Vec<&String> = unwanted.flat_map(|system| &system.status.problems).collect();
     if let Some(first) = problems.first() {
         let more = match problems.len() - 1 {
             0 => String::new(),
@@ -71,7 +72,18 @@ pub(super) fn of(
         all => format!("All {} systems are healthy", all.len()),
     };
     let known = systems.iter().all(|system| system.status.data.is_some());
-    (Tone::Good, if known { format!("{who}: all data has all its copies.") } else { format!("{who}.") })
+    let healthy = if known { format!("{who}: all data has all its copies") } else { who };
+    let is_shown = |run: &&RunShown| systems.iter().any(|system| run.system.as_deref() == Some(&system.status.system));
+    match sources.works.runs.iter().find(is_shown) {
+        None => (Tone::Good, format!("{healthy}.")),
+        Some(run) => (run.tone.max(Tone::Busy), format!("{healthy}; {}.", under_way(run, systems.len() > 1))),
+    }
+}
+
+/// `the upgrade to R3_6.1 goes on, 3 of 36 steps are done`.
+fn under_way(run: &RunShown, several: bool) -> String {
+    let of = run.system.as_ref().filter(|_| several).map(|system| format!(" of {system}")).unwrap_or_default();
+    format!("{}{of} {}, {} of {} are done", run.what, run.state, run.done, counted(run.total, "step"))
 }
 
 /// Whether people may not know of it yet.

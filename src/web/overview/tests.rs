@@ -168,7 +168,7 @@ fn the_page_of_a_thousand_servers_that_are_all_away_is_small() {
     let overview = overview(&sources, None);
     let servers: Vec<&Server> = overview.systems[0].domains[0].sets[0].servers.iter().collect();
     assert_eq!((servers.len(), servers[1].name.as_str(), servers[1].tone), (1024, "sds-2", Tone::Bad));
-    let page = crate::web::page::page(&overview, None, "x.1").into_string();
+    let page = crate::web::page::page(&overview, None, "x.1", &crate::web::page::Reader::default()).into_string();
     assert!(page.len() < 300_000, "{} bytes", page.len());
 }
 
@@ -182,10 +182,66 @@ fn a_pool_that_grows_has_its_date_and_nobody_is_told_of_the_next_century() {
 }
 
 #[test]
+fn a_server_in_maintenance_by_a_run_is_no_problem_and_one_without_is() {
+    use crate::model::overview::RunShown;
+    let mut shown = snapshot(&[(Stat::DegradedFailedCapacityInKb, 0.0), (Stat::FailedCapacityInKb, 0.0)]);
+    let away = Sds { maintenance: Seen::Is(Maintenance::In), ..server(1, Connection::Connected) };
+    shown.sds = part(Table::new(vec![away, server(2, Connection::Connected)]));
+    // Of its MDM cluster nothing is told here.
+    shown.array = None;
+    let mut sources = sources(Some(shown));
+    let attention = "All data has all its copies, but SDS sds-1 is in maintenance.";
+    assert_eq!(says(&sources), (Tone::Warn, attention.to_owned()));
+    let run = |system: &str| RunShown {
+        what: "upgrade to 3.6.1".to_owned(),
+        system: Some(system.to_owned()),
+        state: "goes on".to_owned(),
+        tone: Tone::Busy,
+        done: 3,
+        total: 12,
+        ..RunShown::default()
+    };
+    sources.works = Arc::new(Works { runs: vec![run("prod")], ..Works::default() });
+    let planned = "prod is healthy: all data has all its copies; upgrade to 3.6.1 goes on, 3 of 12 steps are done.";
+    assert_eq!(says(&sources), (Tone::Busy, planned.to_owned()));
+    assert_eq!(overview(&sources, None).systems[0].word, "in maintenance, as planned");
+    sources.works = Arc::new(Works { runs: vec![run("other")], ..Works::default() });
+    assert_eq!(says(&sources).1, attention, "a run of another system explains nothing");
+}
+
+#[test]
+fn a_thousand_nodes_are_a_short_list_and_a_way_to_all() {
+    let mut sources = sources(Some(snapshot(&[(Stat::FailedCapacityInKb, 0.0)])));
+    let node = |number: usize, tone, phase: &str| NodeShown {
+        name: format!("node-{number:04}.storage.example.test"),
+        system: Some("prod".to_owned()),
+        tone,
+        phase: phase.to_owned(),
+        why: vec!["it waits for the MDM cluster: MDM n-1 is OutOfSync".to_owned(); 3],
+        offer: Some("went back: nothing is to be done there".to_owned()),
+        ..NodeShown::default()
+    };
+    let written = |sources: &Sources| {
+        let parts = crate::web::page::parts(&overview(sources, None));
+        parts.into_iter().find(|part| part.id == "nodes").map(|part| part.inner).unwrap_or_default()
+    };
+    for (tone, phase) in [(Tone::Good, "ready"), (Tone::Bad, "failed")] {
+        sources.works =
+            Arc::new(Works { nodes: (0..1024).map(|number| node(number, tone, phase)).collect(), ..Works::default() });
+        let part = written(&sources);
+        assert!(part.contains(&format!("1024 {phase}")) && part.contains("href=\"nodes\""), "{part}");
+        assert!(part.len() < 12_000, "{} bytes go to each open page when one node changes", part.len());
+    }
+}
+
+#[test]
 fn what_is_worked_on_is_shown_with_its_reasons_as_text() {
     use crate::model::overview::{HoldShown, JobShown, RunShown, WaveShown};
     let mut sources = sources(Some(snapshot(&[(Stat::FailedCapacityInKb, 0.0)])));
-    let written = |sources: &Sources| crate::web::page::page(&overview(sources, None), None, "x.1").into_string();
+    let written = |sources: &Sources| {
+        crate::web::page::page(&overview(sources, None), None, "x.1", &crate::web::page::Reader::default())
+            .into_string()
+    };
     let empty = written(&sources);
     for absent in ["Work under way", "h-nodes", "h-jobs"] {
         assert!(!empty.contains(absent), "{absent} without any");
@@ -195,7 +251,7 @@ fn what_is_worked_on_is_shown_with_its_reasons_as_text() {
             name: "<b>node</b>".to_owned(),
             tone: Tone::Warn,
             phase: "waits".to_owned(),
-            why: Some("a disk has data on it".to_owned()),
+            why: vec!["a disk has data on it".to_owned(), "its clock is off".to_owned()],
             ..NodeShown::default()
         }],
         runs: vec![RunShown {
@@ -207,11 +263,15 @@ fn what_is_worked_on_is_shown_with_its_reasons_as_text() {
             total: 12,
             waves: vec![WaveShown { name: "canary".to_owned(), done: 1, total: 1, ..WaveShown::default() }],
             ends_at: Some(now() + TimeDelta::hours(2)),
-            holds: vec![HoldShown {
-                why: "a rebuild runs".to_owned(),
-                clears: Some("its end".to_owned()),
-                since: Some(now()),
-            }],
+            holds: vec![
+                HoldShown {
+                    why: "a rebuild runs".to_owned(),
+                    whom: "12 nodes".to_owned(),
+                    clears: Some("its end".to_owned()),
+                    since: Some(now()),
+                };
+                3
+            ],
             ..RunShown::default()
         }],
         jobs: vec![JobShown {
@@ -228,9 +288,9 @@ fn what_is_worked_on_is_shown_with_its_reasons_as_text() {
         "Work under way",
         "upgrade to 3.6.1",
         "3 of 12 steps",
-        "over about",
-        "waits: a rebuild runs",
-        "its end",
+        "and 1 more reason",
+        ": a rebuild runs</b> (12 nodes). To go on it takes its end.",
+        "2 more reasons</summary>",
         "canary",
         "0 3 * * *",
     ] {

@@ -29,7 +29,7 @@ fn row(shown: &AlertShown, overview: &Overview) -> Markup {
         li class={ (tone(alert.severity)) @if quiet { " quiet" } } id={ "a" (shown.fingerprint) } {
             div.what {
                 span.chip { (alert.severity.as_str()) } " "
-                @if let Some(system) = alert.system.as_ref().filter(|_| overview.systems.len() > 1) { b { (system) } " " }
+                @if let Some(system) = alert.system.as_ref().filter(|_| overview.systems.len() > 1) { b { (system) ":" } " " }
                 (alert.annotations.summary)
             }
             @if let Some(hurt) = &shown.hurt { p.hurt { b { "Depends on it: " } (hurt) } }

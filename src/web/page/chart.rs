@@ -57,9 +57,17 @@ const FRAMES: [Frame; 3] = [
     },
 ];
 
-/// The charts of a system.
+/// The charts of a system; where nothing was done at all, that is said in a line.
 pub(super) fn charts(past: &Past, now: Timestamp) -> Markup {
-    html! { div.charts { @for frame in &FRAMES { (draw(frame, past, now)) } } }
+    let is_idle =
+        past.values.len() > 1 && !past.values.iter().flat_map(|(_, values)| values).flatten().any(|value| *value > 0.0);
+    html! {
+        @if is_idle {
+            p.idle { "No reads, no writes, and no data moved in the last hour." }
+        } @else {
+            div.charts { @for frame in &FRAMES { (draw(frame, past, now)) } }
+        }
+    }
 }
 
 fn draw(frame: &Frame, past: &Past, now: Timestamp) -> Markup {

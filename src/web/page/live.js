@@ -14,7 +14,7 @@
       const seconds = /\d:\d\d:\d\d/.test(time.textContent);
       const clock = at.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: seconds ? "2-digit" : undefined });
       time.title = time.getAttribute("datetime");
-      time.textContent = day(at) === today ? clock : `${day(at)}, ${clock}`;
+      time.textContent = day(at) === today || "clock" in time.dataset ? clock : `${day(at)}, ${clock}`;
     }
   }
 
@@ -24,11 +24,12 @@
     if (!part) return location.reload();
     const active = document.activeElement;
     const focused = active && part.contains(active) ? active.id : "";
-    const slid = [...part.querySelectorAll(".wide")].map((wide) => wide.scrollLeft);
+    // What the reader unfolded stays so.
+    const unfolded = [...part.querySelectorAll("details[open][id]")].map((details) => details.id);
     const made = new DOMParser().parseFromString(html, "text/html");
     part.replaceChildren(...made.body.childNodes);
     moments(part);
-    [...part.querySelectorAll(".wide")].forEach((wide, number) => { wide.scrollLeft = slid[number] || 0; });
+    for (const details of unfolded) document.getElementById(details)?.setAttribute("open", "");
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
     if (id === "head") {
       const sentence = part.querySelector("h1").textContent;

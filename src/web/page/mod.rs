@@ -3,6 +3,7 @@
 mod alerts;
 mod chart;
 mod cluster;
+pub(super) mod nodes;
 pub(super) mod sheet;
 mod show;
 mod system;
@@ -12,6 +13,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::overview::Overview;
 use crate::model::overview::Tone;
+use crate::model::person::Role;
 use show::moment;
 
 /// The style sheet of the page.
@@ -53,15 +55,24 @@ pub(super) fn parts(overview: &Overview) -> Vec<Part> {
             parts.push(part(&format!("s{number}m"), cluster::map(shown)));
         }
     }
-    parts.push(part("nodes", work::nodes(overview)));
+    parts.push(part("nodes", nodes::part(overview)));
     parts.push(part("jobs", work::jobs(overview)));
     parts.push(part("events", work::events(overview)));
     parts.push(part("health", work::health(overview)));
     parts
 }
 
+/// Who reads the page.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reader {
+    /// Their name, and what they may do; none where nobody logs in.
+    pub(super) name: Option<(String, Role)>,
+    /// Whether they can log out here.
+    pub(super) by_session: bool,
+}
+
 /// The page. `live` says which changes it knows, so that the script asks for later ones.
-pub(super) fn page(overview: &Overview, only: Option<&str>, live: &str) -> Markup {
+pub(super) fn page(overview: &Overview, only: Option<&str>, live: &str, reader: &Reader) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -86,9 +97,16 @@ pub(super) fn page(overview: &Overview, only: Option<&str>, live: &str) -> Marku
                 footer {
                     nav aria-label="More" {
                         @if only.is_some() { a href="." { "All systems" } }
+                        @if !overview.works.nodes.is_empty() { a href="nodes" { "Nodes" } }
                         a href="metrics" { "Metrics" }
                         a href="api/v1/status" { "Status as JSON" }
                         a href="api/v1/openapi.json" { "API" }
+                    }
+                    @if let Some((name, role)) = &reader.name {
+                        form.out method="post" action="logout" {
+                            span { "You are " b { (name) } ", " (role) "." }
+                            @if reader.by_session { button type="submit" { "Log out" } }
+                        }
                     }
                     p { "scaleio-framework " (crate::VERSION) ", running since " (moment(overview.started_at, overview.now)) }
                 }

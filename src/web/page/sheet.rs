@@ -65,6 +65,7 @@ pub(in crate::web) fn alert(shown: &AlertShown, reader: &Reader<'_>, did: Option
     sheet(
         "../",
         &alert.annotations.summary,
+        Width::Narrow,
         &html! {
             @if let Some(did) = did { p.done role="status" { (did.sentence()) } }
             section.card {
@@ -121,6 +122,7 @@ pub(in crate::web) fn silence(silence: &Silence, reader: &Reader<'_>, now: Times
     sheet(
         "../",
         "End a silence",
+        Width::Narrow,
         &html! {
             section.card {
                 dl {
@@ -179,12 +181,49 @@ fn measured(reading: &Reading) -> String {
     text
 }
 
+/// Where people log in. `to` is where they go on.
+pub(in crate::web) fn log_in(to: &str, why_not: Option<&str>) -> Markup {
+    sheet(
+        "",
+        "Log in",
+        Width::Narrow,
+        &html! {
+            section.card {
+                @if let Some(why) = why_not { p role="alert" { strong { (why) } } }
+                form method="post" action="login" {
+                    input type="hidden" name="to" value=(to);
+                    label { "User" input type="text" name="user" maxlength="200" required autocomplete="username" autocapitalize="none" autofocus; }
+                    label { "Password" input type="password" name="password" maxlength="1000" required autocomplete="current-password"; }
+                    button type="submit" { "Log in" }
+                }
+                p { small { "It is good for 12 hours, or until you log out." } }
+            }
+        },
+    )
+}
+
+/// Asks once more, from a page of ours: where another site leads here, the browser keeps our cookie back.
+pub(in crate::web) fn again() -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="refresh" content="0";
+                title { "ScaleIO" }
+            }
+            body { p { "One moment." } }
+        }
+    }
+}
+
 /// What the link of a mail does, and the button that does it.
 pub(in crate::web) fn confirm(link: &LinkShown, token: &str) -> Markup {
     let gone = link.alerts.is_empty() && link.done.is_none();
     sheet(
         "",
         "Alert",
+        Width::Narrow,
         &html! {
             section.card {
                 p { (link.what) }
@@ -209,25 +248,34 @@ pub(in crate::web) fn confirm(link: &LinkShown, token: &str) -> Markup {
 /// What the link of a mail did.
 pub(in crate::web) fn done(link: &LinkShown) -> Markup {
     let done = link.done.as_deref().unwrap_or("Done.");
-    sheet("", "Done", &html! { section.card { p.done { (done) } (meant(link)) } })
+    sheet("", "Done", Width::Narrow, &html! { section.card { p.done { (done) } (meant(link)) } })
 }
 
 /// Why there is nothing to be seen. `root` leads to the first page.
 pub(in crate::web) fn missing(root: &str, why: &str) -> Markup {
-    sheet(root, "Nothing is there", &html! { section.card.warn { p { (why) } } })
+    sheet(root, "Nothing is there", Width::Narrow, &html! { section.card.warn { p { (why) } } })
 }
 
 /// Why nothing is done. `root` leads to the first page.
 pub(in crate::web) fn refused(root: &str, why: &str) -> Markup {
-    sheet(root, "Nothing was done", &html! { section.card.warn { p { (why) } } })
+    sheet(root, "Nothing was done", Width::Narrow, &html! { section.card.warn { p { (why) } } })
 }
 
 fn meant(link: &LinkShown) -> Markup {
     html! { @if !link.alerts.is_empty() { ul.plain { @for alert in &link.alerts { li { (alert) } } } } }
 }
 
+/// How much of a screen a small page takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Width {
+    /// What is read as text.
+    Narrow,
+    /// A list.
+    Broad,
+}
+
 /// A small page.
-fn sheet(root: &str, title: &str, inner: &Markup) -> Markup {
+pub(super) fn sheet(root: &str, title: &str, width: Width, inner: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -240,7 +288,7 @@ fn sheet(root: &str, title: &str, inner: &Markup) -> Markup {
                 link rel="stylesheet" href={ (root) "style.css" };
             }
             body {
-                main.sheet {
+                main.sheet.broad[width == Width::Broad] {
                     nav aria-label="Back" { a href=(if root.is_empty() { "." } else { root }) { "← All systems" } }
                     h1 { (title) }
                     (inner)

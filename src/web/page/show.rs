@@ -31,10 +31,10 @@ pub(super) fn per_second(value: f64) -> String {
     }
 }
 
-/// The time of day of a second since 1970.
+/// The time of day of a second since 1970, also in the reader's zone without the day.
 pub(super) fn clock_time(second: i64) -> Markup {
     let at = DateTime::from_timestamp(second, 0).unwrap_or_default();
-    html! { time datetime=(at.format("%Y-%m-%dT%H:%M:%SZ")) { (at.format("%H:%M UTC")) } }
+    html! { time data-clock="" datetime=(at.format("%Y-%m-%dT%H:%M:%SZ")) { (at.format("%H:%M UTC")) } }
 }
 
 /// A moment; the day only when it is another one than now. The script writes it in the reader's zone.
@@ -66,6 +66,16 @@ pub(super) fn spaced(word: &str) -> String {
     text
 }
 
+/// A text as the value of a query.
+pub(super) fn query(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// A text as one piece of a path.
+pub(super) fn path(text: &str) -> String {
+    query(text).replace('+', "%20")
+}
+
 /// A part of a whole in percent, with a decimal where it matters.
 pub(super) fn percent(ratio: f64) -> String {
     let percent = ratio * 100.0;
@@ -86,6 +96,7 @@ mod tests {
         assert_eq!(per_second(120_000.0), "120 k/s");
         assert_eq!(rate(-1.0), "0 B/s");
         assert_eq!((spaced("ClusteredNormal").as_str(), spaced("MDM").as_str()), ("Clustered Normal", "MDM"));
+        assert_eq!((query("a b/c"), path("a b/+c")), ("a+b%2Fc".to_owned(), "a%20b%2F%2Bc".to_owned()));
         assert_eq!(percent(0.004), "0.4 %");
         assert_eq!(percent(0.81), "81 %");
     }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::chart;
-use super::show::{day, moment, per_second, percent, rate, seconds, spaced};
+use super::show::{day, moment, per_second, percent, query, rate, seconds, spaced};
 use crate::model::overview::Tone;
 use crate::model::status::{Connected, SystemStatus};
 use crate::model::unit::{Bytes, Timestamp};
@@ -99,7 +99,7 @@ fn io(figures: &Figures) -> Markup {
     html! {
         @if let Some(both) = sum(figures.read, figures.write) {
             (tile("Applications now", Tone::Good, &html! { (rate(both)) }, &html! {
-                @if let Some(operations) = sum(figures.reads, figures.writes) { (per_second(operations)) " I/O" }
+                @if let Some(operations) = sum(figures.reads, figures.writes) { (per_second(operations).trim_end_matches("/s")) " IOPS" }
                 @if let Some(latency) = latency { br; "latency " (seconds(latency)) }
             }))
         }
@@ -160,9 +160,4 @@ fn pools(pools: &[Pool], now: Timestamp) -> Markup {
             @if pools.len() > POOLS { li { "and " (pools.len() - POOLS) " more" } }
         }
     }
-}
-
-/// A name as the value of a query.
-fn query(name: &str) -> String {
-    url::form_urlencoded::byte_serialize(name.as_bytes()).collect()
 }

@@ -3,14 +3,14 @@
 use maud::{Markup, html};
 
 use super::show::moment;
-use crate::model::overview::{RunShown, Tone};
+use crate::model::overview::{HoldShown, RunShown, Tone};
 use crate::web::overview::{Overview, counted};
-
-/// Nodes that are listed; those that are unwell come first.
-const NODES: usize = 200;
 
 /// Reasons that are listed.
 const REASONS: usize = 20;
+
+/// Steps under way that are told one by one.
+const AT_ONCE: usize = 4;
 
 /// What is wrong with the controller.
 pub(super) fn own_problems(overview: &Overview) -> Markup {
@@ -45,59 +45,26 @@ pub(super) fn runs(overview: &Overview) -> Markup {
 fn one_run(run: &RunShown, overview: &Overview) -> Markup {
     html! {
         article.run {
-            h3 { (run.what) span class={ "chip " (run.tone.as_str()) } { (run.state) } small { (run.id) } }
+            h3 { (run.what) @if let Some(system) = run.system.as_ref().filter(|_| overview.systems.len() > 1) { " of " (system) } span class={ "chip " (run.tone.as_str()) } { (run.state) } small { (run.id) } }
+            @if let Some(first) = run.holds.first() { (holds(run, first, overview)) }
             @if run.total > 0 {
                 p {
                     progress max=(run.total) value=(run.done) aria-label={ "Steps of " (run.what) } {}
                     " " (run.done) " of " (counted(run.total, "step"))
-                    @if let Some(ends) = run.ends_at { ", over about " (moment(ends, overview.now)) }
+                    @if let Some(ends) = run.ends_at.filter(|_| run.holds.is_empty()) { ", over about " (moment(ends, overview.now)) " as far as can be told" }
                 }
             }
-            @if !run.holds.is_empty() {
-                ul.problems {
-                    @for hold in run.holds.iter().take(REASONS) {
-                        li {
-                            "waits: " (hold.why)
-                            @if let Some(since) = hold.since { ", since " (moment(since, overview.now)) }
-                            @if let Some(clears) = &hold.clears { small { " " (clears) } }
-                        }
-                    }
+            @match &run.under_way[..] {
+                [] => {}
+                some if some.len() <= AT_ONCE => {
+                    ul.plain { @for work in some { li { b { (work.node) } ": " (work.step) } } }
                 }
+                more => { p { "At work on " (more.len()) " nodes: " (more[0].step) } }
             }
             @if !run.waves.is_empty() {
                 ol.waves {
                     @for wave in &run.waves { li class=(wave.tone.as_str()) { (wave.name) " " small { (wave.done) " of " (wave.total) } } }
                 }
-            }
-        }
-    }
-}
-
-/// Nodes, and what became of their offers.
-pub(super) fn nodes(overview: &Overview) -> Markup {
-    let nodes = &overview.works.nodes;
-    let is_in_mesos = nodes.iter().any(|node| node.offer.is_some());
-    html! {
-        @if !nodes.is_empty() {
-            section.card aria-labelledby="h-nodes" {
-                h2 #h-nodes { "Nodes" small { (nodes.iter().filter(|node| node.tone == Tone::Good).count()) " of " (nodes.len()) " well" } }
-                div.wide tabindex="0" role="region" aria-labelledby="h-nodes" {
-                    table {
-                        thead { tr { th scope="col" { "Node" } th scope="col" { "Phase" } th scope="col" { "Since" } th scope="col" { "Why" } @if is_in_mesos { th scope="col" { "Last offer" } } } }
-                        tbody {
-                            @for node in nodes.iter().take(NODES) {
-                                tr {
-                                    th scope="row" { (node.name) @if let Some(system) = &node.system { " " small { (system) } } }
-                                    td { span class={ "chip " (node.tone.as_str()) } { (node.phase) } }
-                                    td { @if let Some(since) = node.since { (moment(since, overview.now)) } }
-                                    td { (node.why.as_deref().unwrap_or_default()) }
-                                    @if is_in_mesos { td { (node.offer.as_deref().unwrap_or_default()) } }
-                                }
-                            }
-                        }
-                    }
-                }
-                @if nodes.len() > NODES { p { "and " (nodes.len() - NODES) " more: " a href="api/v1/agents" { "all of them" } } }
             }
         }
     }
@@ -109,23 +76,51 @@ pub(super) fn jobs(overview: &Overview) -> Markup {
         @if !overview.works.jobs.is_empty() {
             section.card aria-labelledby="h-jobs" {
                 h2 #h-jobs { "Jobs" }
-                div.wide tabindex="0" role="region" aria-labelledby="h-jobs" {
-                    table {
-                        thead { tr { th scope="col" { "Job" } th scope="col" { "When" } th scope="col" { "Next run" } th scope="col" { "Last run" } } }
-                        tbody {
-                            @for job in &overview.works.jobs {
-                                tr {
-                                    th scope="row" { (job.name) " " small { (job.what) } }
-                                    td { code { (job.schedule) } }
-                                    td { @match job.next { Some(next) => (moment(next, overview.now)), None => "never" } }
-                                    td {
-                                        @if let Some(last) = job.last { (moment(last, overview.now)) " " }
-                                        @if let Some(outcome) = &job.outcome { span class={ "chip " (job.tone.as_str()) } { (outcome) } }
+                ul.rows {
+                    @for job in &overview.works.jobs {
+                        li {
+                            span.who { b { (job.name) } " " small { (job.what) } }
+                            span { @match job.next { Some(next) => { "next " (moment(next, overview.now)) } None => "never again" } small.line { code { (job.schedule) } } }
+                            span {
+                                @if let Some(last) = job.last { "last " (moment(last, overview.now)) " " }
+                                @if let Some(outcome) = &job.outcome { span class={ "chip " (job.tone.as_str()) } { (outcome) } }
+                                @if !job.found.is_empty() {
+                                    details id={ "found-" (job.name) } {
+                                        summary id={ "found-s-" (job.name) } { "What was found" }
+                                        ul { @for line in &job.found { li { (line) } } }
                                     }
                                 }
                             }
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Why it waits: one sentence, and the rest on demand.
+fn holds(run: &RunShown, first: &HoldShown, overview: &Overview) -> Markup {
+    let rest = &run.holds[1..];
+    html! {
+        p.holds {
+            b { @if run.under_way.is_empty() { "Waits" } @else { "Other nodes wait" } @if let Some(since) = first.since { " since " (moment(since, overview.now)) } ": " (first.why) }
+            @if !first.whom.is_empty() { " (" (first.whom) ")" } ". "
+            @if let Some(clears) = &first.clears { "To go on it takes " (clears) "." }
+        }
+        @if !rest.is_empty() {
+            details id={ "why-" (run.id) } {
+                summary id={ "why-s-" (run.id) } { (counted(rest.len(), "more reason")) }
+                ul.problems {
+                    @for hold in rest.iter().take(REASONS) {
+                        li {
+                            (hold.why)
+                            @if !hold.whom.is_empty() { " (" (hold.whom) ")" }
+                            @if let Some(since) = hold.since { ", since " (moment(since, overview.now)) }
+                            @if let Some(clears) = &hold.clears { small { "; it takes " (clears) } }
+                        }
+                    }
+                    @if rest.len() > REASONS { li { "and " (rest.len() - REASONS) " more" } }
                 }
             }
         }
@@ -143,7 +138,7 @@ pub(super) fn events(overview: &Overview) -> Markup {
                 @for event in &overview.events {
                     li class=(event.tone.as_str()) {
                         (moment(event.at, overview.now)) " "
-                        span { @if let Some(system) = event.system.as_ref().filter(|_| several) { b { (system) } " " } (event.what) }
+                        span { @if let Some(system) = event.system.as_ref().filter(|_| several) { b { (system) ":" } " " } (event.what) }
                     }
                 }
             }

@@ -120,6 +120,10 @@ impl Ask<'_> {
         if self.stops_sds() {
             storage::may_enter(self, &mut holds);
         }
+        if self.task.steps.iter().any(|step| step.action == Action::Evacuate) {
+            storage::may_leave(self, &mut holds);
+            storage::nothing_is_mapped(self, &mut holds);
+        }
         if self.stops_mdm() {
             mdm::may_stop_soon(self, &mut holds);
         }
@@ -178,14 +182,36 @@ impl Ask<'_> {
                 storage::all_is_well(self, &mut holds);
                 work::alerts(self, &mut holds);
             }
+            Action::Evacuate => {
+                mdm::is_well(self, &mut holds);
+                storage::may_leave(self, &mut holds);
+                work::alerts(self, &mut holds);
+                if self.task.agent.is_some() {
+                    node::is_drained(self, &mut holds);
+                }
+            }
+            // That data stays where it is harms nothing.
+            Action::KeepSds => storage::is_listed(self, &mut holds),
+            Action::Uninstall { components } => {
+                if components.contains(&Component::Sds) {
+                    storage::is_gone(self, &mut holds);
+                }
+                if components.contains(&Component::Sdc) {
+                    node::is_drained(self, &mut holds);
+                    node::volumes_are_closed(self, &mut holds);
+                    storage::nothing_is_mapped(self, &mut holds);
+                }
+                node::is_heard(self, &mut holds);
+            }
+            Action::RemoveSdc { .. } => {
+                storage::nothing_is_mapped(self, &mut holds);
+                storage::client_is_away(self, &mut holds);
+            }
             Action::Verify { .. } | Action::AwaitResync | Action::Soak { .. } => {}
-            Action::AddMember
-            | Action::SwitchClusterMode { .. }
-            | Action::AddSds
-            | Action::AddDevice { .. }
-            | Action::Evacuate => holds.push(Reason::WaitsForEffect {
-                what: format!("a driver for {}: this version has none", action.kind()).into(),
-            }),
+            Action::AddMember | Action::SwitchClusterMode { .. } | Action::AddSds | Action::AddDevice { .. } => holds
+                .push(Reason::WaitsForEffect {
+                    what: format!("a driver for {}: this version has none", action.kind()).into(),
+                }),
         }
         holds.gate(self)
     }
@@ -203,7 +229,7 @@ impl Ask<'_> {
     /// Whether the data of the pools is all protected.
     pub fn resynced(&self) -> Gate {
         let mut holds = Holds::new();
-        storage::is_protected(self, &mut holds);
+        storage::is_resynced(self, &mut holds);
         holds.gate(self)
     }
 

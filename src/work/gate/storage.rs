@@ -1,17 +1,18 @@
 //! Can the servers and their data spare this one?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::facts::{begun, fault_unit};
 use super::super::record::Duty;
 use super::{Ask, Holds};
-use crate::model::cluster::{Sds, StoragePool};
+use crate::model::cluster::{Sdc, Sds, StoragePool};
 use crate::model::hold::Reason;
 use crate::model::id::{SdsId, StoragePoolId};
 use crate::model::snapshot::Snapshot;
 use crate::model::state::{Connection, DeviceState, DomainState, Maintenance, Membership, SdsState, Seen};
 use crate::model::stats::{Stat, StatKind};
-use crate::model::step::MaintenanceMode;
+use crate::model::step::{Action, MaintenanceMode};
+use crate::model::unit::Bytes;
 use crate::model::version::Generation;
 
 /// Healthy SDSs that must be left besides the one in maintenance. The MDM asks for as many.
@@ -276,6 +277,107 @@ fn spread(ask: &Ask<'_>, snapshot: &Snapshot, id: &StoragePoolId, own: &Sds, hol
     }
 }
 
+/// The rest of its pools holds what they have, with the spare kept, and nothing else is on its way.
+pub(super) fn may_leave(ask: &Ask<'_>, holds: &mut Holds) {
+    let Some(snapshot) = ask.known(holds) else { return };
+    let Some((id, own)) = own(ask, holds) else { return };
+    servers(ask, snapshot, own, holds);
+    let pools = ask.facts.pools_of(id);
+    data(ask, snapshot, &pools, holds);
+    devices(snapshot, own, holds);
+    for pool in &pools {
+        room_without(ask, snapshot, pool, own, holds);
+    }
+}
+
+fn room_without(ask: &Ask<'_>, snapshot: &Snapshot, id: &StoragePoolId, own: &Sds, holds: &mut Holds) {
+    let (Some(devices), Some(sds), Some(pools)) = (&snapshot.devices, &snapshot.sds, &snapshot.pools) else { return };
+    let Some(pool) = pools.get(id) else { return };
+    let unseen = |what: &str| Reason::Unseen { what: format!("{what} of pool {}", pool_name(pool)).into() };
+    let Some(spare) = pool.spare else { return holds.push(unseen("the spare capacity")) };
+    let (mut units, mut rest, mut largest, mut used) = (BTreeSet::new(), 0_u64, BTreeMap::<_, u64>::new(), 0_u64);
+    for device in devices.iter().filter(|device| device.pool.as_ref() == Some(id)) {
+        let Some(server) = device.sds.as_ref().and_then(|id| sds.get(id)) else { continue };
+        let row = snapshot.statistics.as_ref().and_then(|part| part.value.row(StatKind::Device, device.id.object()));
+        let bytes = |stat| row.and_then(|row| row.bytes(stat)).map(Bytes::get);
+        let (Some(in_use), Some(size)) = (bytes(Stat::CapacityInUseInKb), bytes(Stat::MaxCapacityInKb)) else {
+            return holds.push(unseen("capacity of a device"));
+        };
+        used += in_use;
+        if server.id != own.id && ailment(server).is_none() {
+            rest += size;
+            units.insert(fault_unit(server));
+            *largest.entry(fault_unit(server)).or_default() += size;
+        }
+    }
+    holds.seen(begun(&snapshot.devices));
+    if units.len() < UNITS {
+        holds.push(Reason::TooFewFaultUnits { pool: pool_name(pool), units: units.len() as u32 });
+    }
+    // The spare is what the pool says, and never less than what another loss would need.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let percent = (rest as f64 * spare.get()).ceil() as u64;
+    let spare = percent.max(largest.into_values().max().unwrap_or_default());
+    let usable = rest.saturating_sub(spare).saturating_sub(ask.policy.margin);
+    if used > usable {
+        holds.push(Reason::NoRoomLeft { pool: pool_name(pool), usable, used });
+    }
+}
+
+/// The list of SDSs is new enough to tell whether it is there.
+pub(super) fn is_listed(ask: &Ask<'_>, holds: &mut Holds) {
+    let begun_at = ask.facts.snapshot().and_then(|snapshot| begun(&snapshot.sds));
+    ask.fresh("the list of SDSs", begun_at, ask.policy.fresh, holds);
+}
+
+/// Its SDS is no part of the system any more.
+pub(super) fn is_gone(ask: &Ask<'_>, holds: &mut Holds) {
+    is_listed(ask, holds);
+    if let Some((sds, _)) = ask.task.sds.as_ref().and_then(|id| ask.facts.sds(id)) {
+        let state = format!("still there, {}", sds.state.word()).into();
+        holds.push(Reason::OwnSdsAway { sds: name(sds), state });
+    }
+}
+
+/// Volumes are asked for at the slowest beat; the MDM refuses what changed since.
+const MAPPINGS_MINUTES: i64 = 15;
+
+/// The client that a task takes away, as the list shows it; none: it takes none, or it is gone.
+fn client<'a>(ask: &'a Ask<'_>) -> Option<&'a Sdc> {
+    let sdc = ask.task.steps.iter().find_map(|step| match &step.action {
+        Action::RemoveSdc { sdc } => Some(sdc),
+        _ => None,
+    })?;
+    ask.facts.snapshot()?.sdcs.as_ref()?.value.get(sdc)
+}
+
+/// No volume is mapped to the client of the node.
+pub(super) fn nothing_is_mapped(ask: &Ask<'_>, holds: &mut Holds) {
+    let Some(client) = client(ask) else { return };
+    let Some(volumes) = ask.facts.snapshot().and_then(|snapshot| snapshot.volumes.as_ref()) else {
+        return holds.push(Reason::Unseen { what: "the list of volumes".into() });
+    };
+    holds.seen(Some(volumes.begun_at));
+    if ask.facts.now - volumes.begun_at > chrono::TimeDelta::minutes(MAPPINGS_MINUTES) {
+        holds.push(Reason::Stale { what: "the list of volumes".into(), taken_at: volumes.begun_at });
+    }
+    let mapped = volumes.iter().filter(|volume| volume.mappings.iter().any(|mapping| mapping.sdc == client.id)).count();
+    if mapped > 0 {
+        holds.push(Reason::VolumesMapped { count: mapped as u32 });
+    }
+}
+
+/// The client is disconnected, or the MDM would refuse.
+pub(super) fn client_is_away(ask: &Ask<'_>, holds: &mut Holds) {
+    let begun_at = ask.facts.snapshot().and_then(|snapshot| begun(&snapshot.sdcs));
+    ask.fresh("the list of SDCs", begun_at, ask.policy.fresh_middle, holds);
+    let Some(client) = client(ask) else { return };
+    if !client.connection.as_ref().is_some_and(|seen| seen.is(Connection::Disconnected)) {
+        let sdc = client.name.clone().unwrap_or_else(|| client.id.to_string().into());
+        holds.push(Reason::ClientConnected { sdc });
+    }
+}
+
 /// The mode is one of the generation, and meant for so long.
 pub(super) fn mode_fits(ask: &Ask<'_>, mode: MaintenanceMode, holds: &mut Holds) {
     let generation = ask.facts.snapshot().map(|snapshot| snapshot.generation);
@@ -327,6 +429,18 @@ pub(super) fn may_exit(ask: &Ask<'_>, holds: &mut Holds) {
     if let Seen::Other(word) = &own.maintenance {
         holds.push(Reason::UnknownState { what: format!("SDS {}", name(own)).into(), word: word.clone() });
     }
+}
+
+/// The same for the end of a maintenance. Of a server that somebody took out meanwhile the pools are not known any more: then
+/// all pools count.
+pub(super) fn is_resynced(ask: &Ask<'_>, holds: &mut Holds) {
+    let since = ask.book.changed_at.unwrap_or(chrono::DateTime::UNIX_EPOCH);
+    if !super::super::observe::is_gone(&ask.facts, ask.task, since) {
+        return is_protected(ask, holds);
+    }
+    let Some(snapshot) = ask.known(holds) else { return };
+    let pools = snapshot.pools.iter().flat_map(|part| part.iter().map(|pool| pool.id.clone())).collect();
+    data(ask, snapshot, &pools, holds);
 }
 
 /// All data of the pools that it serves, or of all pools, is protected, and no

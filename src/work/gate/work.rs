@@ -1,5 +1,7 @@
 //! Is it this task's turn: approval, window, limits, and alerts?
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 
 use super::super::book::Standing;
@@ -8,7 +10,9 @@ use super::super::record::Duty;
 use super::{Ask, Holds};
 use crate::model::cluster::MdmAlert;
 use crate::model::hold::Reason;
+use crate::model::id::ObjectId;
 use crate::model::plan::{Approval, Parallel};
+use crate::model::snapshot::Snapshot;
 use crate::model::window::Opening;
 
 /// Alerts of the MDM that nobody may override.
@@ -182,25 +186,53 @@ pub(super) fn alerts(ask: &Ask<'_>, holds: &mut Holds) {
         let name = alert.name.clone();
         if GRAVE.contains(&&*name) {
             if !by_our_work(ask, alert) {
-                holds.push(Reason::MdmAlert { name, object });
+                holds.push(Reason::MdmAlert { name, object: called(snapshot, alert) });
             }
         } else if MILD.contains(&&*name)
             && !by_our_work(ask, alert)
             && !ask.run.baseline.contains(&(name.clone(), object.clone()))
         {
-            holds.push(Reason::MdmAlertMild { name, object });
+            holds.push(Reason::MdmAlertMild { name, object: called(snapshot, alert) });
         }
     }
     let firing = ask.facts.firing;
     if firing.seq != snapshot.seq {
         holds.push(Reason::AlertsBehind { seq: snapshot.seq });
     }
-    for (name, object) in &firing.critical {
+    let mut others = None;
+    if let Some(seen) = &firing.others {
+        if !ask.fresh("the site's Alertmanager", seen.begun_at, ask.policy.fresh_middle, holds) {
+            return;
+        }
+        others = Some(seen);
+    }
+    let critical = firing.critical.iter().chain(others.iter().flat_map(|others| &others.critical));
+    for (name, object) in critical {
         holds.push(Reason::Firing { name: name.clone(), object: object.clone() });
     }
-    for alert in firing.mild.difference(&ask.run.baseline) {
+    let mild: BTreeSet<_> = firing.mild.iter().chain(others.iter().flat_map(|others| &others.mild)).cloned().collect();
+    for alert in mild.difference(&ask.run.baseline) {
         holds.push(Reason::FiringMild { name: alert.0.clone(), object: alert.1.clone() });
     }
+}
+
+/// What an alert of the MDM is about, by its name: older releases tell its id alone.
+fn called(snapshot: &Snapshot, alert: &MdmAlert) -> Box<str> {
+    let id = alert.resource_id.as_deref().unwrap_or_default();
+    if let Some(name) = &alert.resource_name {
+        return name.clone();
+    }
+    let object = ObjectId::new(id);
+    let names = [
+        snapshot.sds.as_ref().and_then(|part| part.get(&object.clone().into())?.name.clone()),
+        snapshot.devices.as_ref().and_then(|part| part.get(&object.clone().into())?.name.clone()),
+        snapshot.pools.as_ref().and_then(|part| part.get(&object.clone().into())?.name.clone()),
+        snapshot.domains.as_ref().and_then(|part| part.get(&object.clone().into())?.name.clone()),
+        snapshot.fault_sets.as_ref().and_then(|part| part.get(&object.clone().into())?.name.clone()),
+        snapshot.sdcs.as_ref().and_then(|part| part.get(&object.clone().into())?.name.clone()),
+        snapshot.volumes.as_ref().and_then(|part| part.get(&object.into())?.name.clone()),
+    ];
+    names.into_iter().flatten().next().unwrap_or_else(|| id.into())
 }
 
 /// That a server or client is away is no news while its host is in work, nor

@@ -2,3 +2,6 @@
 
 #[path = "../../../src/upgrade/plan.rs"]
 pub mod plan;
+
+#[path = "../../../src/upgrade/times.rs"]
+pub mod times;

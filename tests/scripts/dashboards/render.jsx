@@ -161,7 +161,7 @@ class Board {
 
 function Body({ board, panel, frames, width, height }) {
   const options = panel.options;
-  if (!frames.some((frame) => frame.length)) return <div style={{ padding: 16, color: theme.colors.text.secondary, textAlign: 'center' }}>No data</div>;
+  if (!frames.some((frame) => frame.length)) return <div style={{ padding: 16, color: theme.colors.text.secondary, textAlign: 'center' }}>{panel.fieldConfig.defaults.noValue ?? 'No data'}</div>;
   if (panel.type === 'timeseries') {
     return <ui.TimeSeries frames={frames} width={width} height={height} timeRange={board.time} timeZone="utc" legend={options.legend} options={{}} tweakScale={(scale) => scale} tweakAxis={(axis) => axis} />;
   }

@@ -53,6 +53,7 @@ fn view(now: i64, member: Option<&Member>) -> View<'_> {
         is_adding: false,
         held: None,
         asked: Some(asked()),
+        is_retired: false,
         left_out: Vec::new(),
         notes: Vec::new(),
         steps: Ok(plan()),
@@ -362,4 +363,14 @@ fn a_node_that_a_run_works_on_is_left_to_it_and_an_order_that_is_open_is_ended_f
     let ordered = decide(&judged(record(), 10), &view(10, Some(&heard))).record;
     let laying = View { is_laying: true, in_run: Some(run), ..view(11, Some(&heard)) };
     assert!(matches!(decide(&ordered, &laying).record.phase, NodePhase::Installing { .. }));
+}
+
+#[test]
+fn a_node_that_was_taken_out_for_good_is_not_made_ready_again() {
+    let heard = member(10);
+    for before in [judged(record(), 10), installed(10)] {
+        let decision = decide(&before, &View { is_retired: true, ..view(10, Some(&heard)) });
+        assert_eq!((decision.record.phase, decision.act), (NodePhase::Retired, None));
+        assert!(decision.why[0].to_string().contains("sio release"), "{:?}", decision.why);
+    }
 }

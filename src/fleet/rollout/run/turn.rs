@@ -201,6 +201,7 @@ impl Rollout {
             held: None,
             asked: asked(record, part, wished, snapshot),
             is_adding: self.adding.get(system).is_some_and(|nodes| nodes.contains(node)),
+            is_retired: self.is_retired(node),
             left_out,
             notes,
             steps: self.steps(part, member, snapshot, server.is_some()),
@@ -242,6 +243,11 @@ impl Rollout {
     /// The run that has a node in work.
     pub(super) fn in_run(&self, node: &NodeName) -> Option<RunId> {
         self.watched.works.values().find_map(|work| work.borrow().in_work(node).cloned())
+    }
+
+    /// Whether a node was taken out for good.
+    fn is_retired(&self, node: &NodeName) -> bool {
+        self.watched.works.values().any(|work| work.borrow().retired.contains(node))
     }
 
     /// The run that works on a system.

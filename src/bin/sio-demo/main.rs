@@ -1,7 +1,9 @@
 //! The product at work on a simulated ScaleIO system: `cargo demo`.
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
-use std::collections::{BTreeMap, BTreeSet};
+mod told;
+
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -16,12 +18,10 @@ use scaleio_framework::config::{
     Agents, Alerts, Config, Control, GatewayUrl, Lifecycle, LinkKey, Log, LogFormat, Login, Mail, MailHost, Metrics,
     Mode, Notify, Override, Place, Poll, Secret, Store, System, Trust, Web,
 };
-use scaleio_framework::model::id::{NodeName, SystemId};
+use scaleio_framework::model::id::SystemId;
 use scaleio_framework::model::node::NodePhase;
 use scaleio_framework::model::overview::Works;
 use scaleio_framework::model::rollout::RolloutStatus;
-use scaleio_framework::model::status::SystemStatus;
-use scaleio_framework::model::unit::Bytes;
 use scaleio_framework::proof::simulate::Play;
 use scaleio_framework::sim::world::Layout;
 use scaleio_framework::sim::{Inbox, MailSink, Options, Release, Running, Scenario, Simulation};
@@ -33,7 +33,7 @@ use scaleio_framework::web::view;
 use tokio::sync::watch;
 
 /// What the demo plays when no other scenario is given.
-const DEVICE_FAILURE: &str = include_str!("../../config/scenarios/device-failure.toml");
+const DEVICE_FAILURE: &str = include_str!("../../../config/scenarios/device-failure.toml");
 
 /// Alerts about what the scenarios do; nobody wants to watch for the minutes that they wait.
 const QUICK: [&str; 2] = ["ScaleioDeviceError", "ScaleioSdsDisconnected"];
@@ -55,9 +55,6 @@ const MAX_ANSWER_BYTES: u64 = 512 << 20;
 
 /// After so long the calendar asks for the next release: by then a device has failed, and the upgrade waits for it.
 const UPGRADE: Duration = Duration::from_secs(45);
-
-/// A line about a rebuild under way at most this often.
-const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Watches a simulated ScaleIO system: metrics, page and API are those of the product.
 #[derive(Parser)]
@@ -381,14 +378,17 @@ fn introduce(arguments: &Arguments, world: &Running, mails: &MailSink, web: Sock
             println!("Port {wanted} is busy, so another one was taken.\n");
         }
     }
-    println!("  page      http://{web}/");
-    println!("  mails     http://{}/", mails.web());
-    println!("  metrics   http://{web}/metrics");
-    println!("  API       http://{web}/api/v1/status");
-    println!("  command   cargo run --quiet -- status --url http://{web}");
-    for url in world.urls() {
-        println!("  gateway   {url} (simulated; user {}, password {})", user.user, user.password);
+    let gateways = world.urls().join(", ");
+    for (what, place, says) in [
+        ("page", format!("http://{web}/"), "begin here: is the data safe, and who is hurt?"),
+        ("mails", format!("http://{}/", mails.web()), "what an operator is told"),
+        ("metrics", format!("http://{web}/metrics"), "what Prometheus scrapes; dashboards/ shows it"),
+        ("API", format!("http://{web}/api/v1/openapi.json"), "what programs may ask"),
+        ("command", format!("cargo run --quiet -- status --url http://{web}"), ""),
+    ] {
+        println!("  {what:<9} {place:<44} {says}");
     }
+    println!("  gateway   {gateways} (simulated; user {}, password {})", user.user, user.password);
     println!("\nWhat happens (Ctrl-C ends it):");
     let _ = std::io::stdout().flush();
 }
@@ -405,13 +405,13 @@ async fn make(scene: Arc<Scene>, mut rollout: watch::Receiver<Arc<RolloutStatus>
     if let Err(error) = scene.begin().await {
         return say(&format!("they cannot join: {error}"));
     }
-    let (mut told, mut changes, mut late) = (BTreeMap::new(), 0, None);
+    let (mut told, mut changes, mut late) = (told::Nodes::default(), 0, None);
     loop {
         let status = Arc::clone(&rollout.borrow_and_update());
         let made = scene.hosts.mdm_changes();
         made.iter().skip(changes).for_each(|change| say(&format!("MDM cluster of new: {change}")));
         changes = made.len();
-        for line in nodes(&mut told, &status) {
+        for line in told.news(&status) {
             say(&line);
         }
         let are_ready = status.nodes.len() == 3 && status.nodes.values().all(|node| node.phase == NodePhase::Ready);
@@ -432,46 +432,6 @@ async fn make(scene: Arc<Scene>, mut rollout: watch::Receiver<Arc<RolloutStatus>
     }
 }
 
-/// What was told of nodes: how far each had come, and its disks that are left alone.
-type ToldOfNodes = BTreeMap<NodeName, (Option<u8>, BTreeSet<String>)>;
-
-/// How far a node has come; none: something is wrong there.
-const fn stage(phase: &NodePhase) -> Option<u8> {
-    Some(match phase {
-        NodePhase::Wanted => 0,
-        NodePhase::Launching => 1,
-        NodePhase::Installing { .. } => 2,
-        NodePhase::Joining => 3,
-        NodePhase::Ready => 4,
-        _ => return None,
-    })
-}
-
-/// What is new of nodes, in short lines.
-fn nodes(told: &mut ToldOfNodes, status: &RolloutStatus) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (name, node) in &status.nodes {
-        let (before, alone) = told.entry(name.clone()).or_default();
-        let now = stage(&node.phase);
-        // Between two steps it waits for a moment; that is no news.
-        if (now > *before && now > Some(0)) || (now.is_none() && before.is_some()) {
-            *before = now;
-            lines.push(match &node.phase {
-                NodePhase::Ready => format!("{name} is ready: its disks and its client are in {}", node.system),
-                NodePhase::Failed { why, .. } => format!("{name} has failed: {why}"),
-                other => format!("{name} is {}", other.as_str()),
-            });
-        }
-        let taken = status.systems.get(&node.system).and_then(|preview| preview.left_alone.get(name));
-        for disk in taken.into_iter().flatten() {
-            if alone.insert(disk.clone()) {
-                lines.push(format!("{name}: a disk is left alone, {disk}"));
-            }
-        }
-    }
-    lines
-}
-
 /// One line, with the time.
 fn say(line: &str) {
     // Nobody reads any more: the demo goes on, its page too.
@@ -479,43 +439,23 @@ fn say(line: &str) {
     let _ = std::io::stdout().flush();
 }
 
-/// Says how upgrades go: why one waits, and how far it is.
+/// Says how upgrades go.
 async fn tell_work(mut works: watch::Receiver<Arc<Works>>) {
-    let mut told: BTreeMap<String, String> = BTreeMap::new();
-    while works.changed().await.is_ok() {
-        let now = Arc::clone(&works.borrow_and_update());
-        for run in &now.runs {
-            let line = match run.holds.first().filter(|_| run.state != "goes on") {
-                Some(hold) => format!("{} waits: {}", run.what, hold.why),
-                None => format!("{} {}: {} of {} tasks are done", run.what, run.state, run.done / 6 * 6, run.total),
-            };
-            // An amount that changes is no other reason.
-            let reason: String = line.chars().filter(|c| run.holds.is_empty() || !c.is_ascii_digit()).collect();
-            if told.insert(run.id.clone(), reason.clone()).as_ref() != Some(&reason) {
-                let at = clock::now().format("%H:%M:%S");
-                // Nobody reads any more: the demo goes on, its page too.
-                if writeln!(std::io::stdout(), "  {at}  {line}").is_err() {
-                    return;
-                }
-                let _ = std::io::stdout().flush();
-            }
+    let mut told = told::Runs::default();
+    loop {
+        // What holds only becomes news by lasting.
+        if let Ok(Err(_)) = tokio::time::timeout(Duration::from_secs(1), works.changed()).await {
+            return;
         }
+        let now = Arc::clone(&works.borrow_and_update());
+        told.news(&now.runs, Instant::now()).iter().for_each(|line| say(line));
     }
-}
-
-/// What the teller said already.
-#[derive(Default)]
-struct Told {
-    heard: bool,
-    faults: BTreeSet<String>,
-    degraded: bool,
-    progress: Option<Instant>,
 }
 
 /// Says what changes, as a person would who looks at the page and reads the mails.
 async fn tell(gallery: Gallery, inbox: Arc<Inbox>) {
     let (mut pictures, mut taken) = (gallery.subscribe(), inbox.taken());
-    let mut told: BTreeMap<SystemId, Told> = BTreeMap::new();
+    let mut told: BTreeMap<SystemId, told::System> = BTreeMap::new();
     // The number of the newest mail that was told of.
     let mut mails = 0;
     loop {
@@ -531,11 +471,11 @@ async fn tell(gallery: Gallery, inbox: Arc<Inbox>) {
                     let told = told.entry(system.clone()).or_default();
                     // Nothing is to be said of a system that was not asked, or is not made yet.
                     let is_new = system.as_str() == NEW;
-                    if picture.health.last_poll.is_none() || (is_new && !told.heard && status.mdm.is_none()) {
+                    if picture.health.last_poll.is_none() || (is_new && !told.was_heard() && status.mdm.is_none()) {
                         continue;
                     }
                     let prefix = if is_new { "new: " } else { "" };
-                    lines.extend(news(told, &status, Instant::now()).into_iter().map(|line| format!("{prefix}{line}")));
+                    lines.extend(told.news(&status, Instant::now()).into_iter().map(|line| format!("{prefix}{line}")));
                 }
                 lines
             }
@@ -547,39 +487,4 @@ async fn tell(gallery: Gallery, inbox: Arc<Inbox>) {
         };
         lines.iter().for_each(|line| say(line));
     }
-}
-
-fn news(told: &mut Told, status: &SystemStatus, now: Instant) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let (false, Some(sds), Some(mdm)) = (told.heard, &status.sds, &status.mdm) {
-        told.heard = true;
-        lines.push(format!(
-            "the system is heard: MDM cluster {}, {} of {} SDS connected",
-            mdm.state, sds.connected, sds.total
-        ));
-    }
-    let data = status.data.as_ref();
-    let degraded = data.is_some_and(|data| data.degraded_bytes > 0);
-    let is_amount = |problem: &&String| problem.contains(" of data ");
-    let faults: BTreeSet<String> = status.problems.iter().filter(|problem| !is_amount(problem)).cloned().collect();
-    lines.extend(faults.difference(&told.faults).cloned());
-    lines.extend(told.faults.difference(&faults).map(|fault| format!("over: {fault}")));
-    if degraded && !told.degraded {
-        let bytes = data.map_or(Bytes::ZERO, |data| Bytes::new(data.degraded_bytes));
-        lines.push(format!("{bytes} of data has one copy only; the rebuild begins"));
-        told.progress = Some(now);
-    }
-    if !degraded && told.degraded {
-        lines.push("all data has two copies again".to_owned());
-    }
-    if let Some(rebuild) = status.rebuild.as_ref().filter(|rebuild| degraded && rebuild.left_bytes > 0)
-        && told.progress.is_none_or(|last| now - last >= PROGRESS)
-    {
-        told.progress = Some(now);
-        let rate = Bytes::new(rebuild.bytes_per_second.unwrap_or(0.0) as u64);
-        lines.push(format!("{} is left to rebuild, at {rate}/s", Bytes::new(rebuild.left_bytes)));
-    }
-    told.faults = faults;
-    told.degraded = degraded;
-    lines
 }
