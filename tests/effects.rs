@@ -39,14 +39,11 @@ const NONE: &[(&str, &str, &str)] = &[
     ("agent", "judge_disks", "it only looks"),
     ("agent", "mdm_look", "it only looks"),
     ("agent", "unknown", "it is refused"),
-    ("controller", "TEARDOWN", "nobody asks for it"),
-    ("controller", "SUPPRESS", "nobody asks for it"),
     (
         "controller",
         "keep_sds",
         "it is ordered after a cancel only, which tests/upgrade/removal.rs gives while data moves",
     ),
-    ("controller", "finalise", "no simulated system is in the middle of an upgrade of its MDM, so none can be final"),
 ];
 
 /// All effects of the code.
@@ -95,7 +92,17 @@ fn died_at(story: &[String]) -> BTreeSet<String> {
 #[test]
 fn a_death_before_or_after_any_effect_of_the_work_is_only_a_pause() {
     let play = || Play { only: Some(Vec::new()), ..Play::of(2, 3, 150) };
-    let wanted = effects::of("a_death_before_or_after_any_effect_of_the_work_is_only_a_pause");
+    dies_at(&effects::of("a_death_before_or_after_any_effect_of_the_work_is_only_a_pause"), play);
+}
+
+#[test]
+fn a_death_before_or_after_the_end_of_an_upgrade_ends_it_once() {
+    let play = || Play { finalises: true, only: Some(Vec::new()), ..Play::of(2, 3, 60) };
+    dies_at(&effects::of("a_death_before_or_after_the_end_of_an_upgrade_ends_it_once"), play);
+}
+
+/// Dies at each decision, until each effect was died at from both sides.
+fn dies_at(wanted: &BTreeSet<String>, play: impl Fn() -> Play) {
     let mut sides = [BTreeSet::new(), BTreeSet::new()];
     // Each effect once from both sides; `tests/proof` dies at every decision, and takes its time for it.
     for at in 0..play().run().decisions {
@@ -106,11 +113,12 @@ fn a_death_before_or_after_any_effect_of_the_work_is_only_a_pause() {
             assert!(outcome.counts.contains_key("end: done"), "{death:?} at decision {at}\n{}", told());
             killed.extend(died_at(&outcome.story));
         }
-        if sides.iter().all(|killed| *killed == wanted) {
+        if sides.iter().all(|killed| killed == wanted) {
             return;
         }
     }
-    panic!("it did not die at {wanted:?} from both sides, but at {sides:?}");
+    let told = play().run().story.join("\n");
+    panic!("it did not die at {wanted:?} from both sides, but at {sides:?}\n{told}");
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! `sio framework`: what only a person may decide about our framework at Mesos.
 
-use std::io::Write;
-use std::path::Path;
-
 use clap::Subcommand;
-use reqwest::Method;
 
-use super::controller::{AskError, Question, Where, ask};
+use super::controller::{Asker, Question, Where};
+use crate::model::framework::FrameworkAsked;
+use crate::model::id::FrameworkId;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Framework {
@@ -15,19 +13,38 @@ pub(super) enum Framework {
         #[command(flatten)]
         whom: Where,
     },
+    /// Has offers held back at the masters: no executor is launched, what runs goes on
+    Hold {
+        #[command(flatten)]
+        whom: Where,
+    },
+    /// Asks for offers again
+    GoOn {
+        #[command(flatten)]
+        whom: Where,
+    },
+    /// Ends the framework for good: the masters kill its tasks. Node agents and ScaleIO go on
+    TearDown {
+        /// Its id, as /api/v1/framework tells it
+        framework: String,
+        /// Who says so [default: the user that runs this]
+        #[arg(long)]
+        by: Option<String>,
+        #[command(flatten)]
+        whom: Where,
+    },
 }
 
-pub(super) async fn framework(
-    what: &Framework,
-    file: Option<&Path>,
-    variables: &[(String, String)],
-    out: &mut dyn Write,
-) -> Result<(), AskError> {
-    let Framework::RegisterAnew { whom } = what;
-    let question = Question { method: Method::POST, ..Question::get("/api/v1/framework/register-anew") };
-    let (_, answer) = ask(whom, &question, file, variables).await?;
-    match out.write_all(&answer).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(AskError::Output(error)),
-        _ => Ok(()),
-    }
+pub(super) async fn framework(what: Framework, asker: &mut Asker<'_>) -> u8 {
+    let (asked, whom) = match what {
+        Framework::RegisterAnew { whom } => (FrameworkAsked::RegisterAnew, whom),
+        Framework::Hold { whom } => (FrameworkAsked::Hold, whom),
+        Framework::GoOn { whom } => (FrameworkAsked::GoOn, whom),
+        Framework::TearDown { framework, by, whom } => {
+            let by = asker.name(by).into();
+            (FrameworkAsked::TearDown { framework: FrameworkId::new(&framework), by }, whom)
+        }
+    };
+    asker.json = true;
+    asker.show(&whom, &Question::post("/api/v1/framework/orders", &asked), |(): ()| String::new()).await
 }

@@ -246,13 +246,8 @@ where
             on_one_thread(bundle::bundle(&arguments, file, variables, &mut out)).unwrap_or_else(|error| fail(&error))
         }
         Command::Framework(what) => {
-            let done =
-                on_one_thread(framework::framework(&what, file, variables, &mut out)).map(|done| done.map(|()| true));
-            // That it refuses is an answer.
-            match done {
-                Ok(Err(error @ controller::AskError::Refused { .. })) => fail(&anyhow::Error::new(error)),
-                done => settle(done),
-            }
+            let mut asker = Asker { file, variables, out: &mut out, json: false };
+            on_one_thread(framework::framework(what, &mut asker)).unwrap_or_else(|error| fail(&error))
         }
         Command::Status(arguments) => settle(on_one_thread(status::status(arguments, file, variables, &mut out))),
     };

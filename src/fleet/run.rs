@@ -281,7 +281,12 @@ impl Framework {
                 }
                 Some(FrameworkOrder::MayGo(agents)) => self.may_go = agents,
                 // Nobody is there to take a message.
-                Some(FrameworkOrder::Message { .. } | FrameworkOrder::RegisterAnew) => {}
+                Some(
+                    FrameworkOrder::Message { .. }
+                    | FrameworkOrder::RegisterAnew
+                    | FrameworkOrder::Hold(_)
+                    | FrameworkOrder::TearDown { .. },
+                ) => {}
                 None => {
                     stop.cancelled().await;
                     return Ok(false);
@@ -350,6 +355,14 @@ impl Framework {
                         Vec::new()
                     }
                     Some(FrameworkOrder::RegisterAnew) => Vec::new(),
+                    Some(FrameworkOrder::Hold(hold)) => {
+                        info!(hold, "offers are held back, or asked for again, as a person said");
+                        self.scheduler.hold(hold)
+                    }
+                    Some(FrameworkOrder::TearDown { by }) => {
+                        warn!(by, "the framework is torn down; its tasks end, and node agents go on");
+                        self.scheduler.tear_down(&by)
+                    }
                     None => {
                         orders_open = false;
                         Vec::new()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::id::{AgentId, ExecutorId, FrameworkId};
 use super::mesos::NodeTask;
@@ -107,6 +107,28 @@ pub enum FrameworkOrder {
     MayGo(BTreeSet<AgentId>),
     /// After a removal: register under a new id.
     RegisterAnew,
+    /// Offers are held back at the masters, or asked for again.
+    Hold(bool),
+    /// It ends for good, and its tasks with it.
+    TearDown {
+        /// Who says so.
+        by: Box<str>,
+    },
+}
+
+/// What a person asks of the framework.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum FrameworkAsked {
+    /// After a removal: register under a new id.
+    RegisterAnew,
+    /// Offers are held back: no executor is launched.
+    Hold,
+    /// Offers are asked for again.
+    GoOn,
+    /// The framework of this id ends for good, and its tasks with it.
+    TearDown { framework: FrameworkId, by: Box<str> },
 }
 
 /// A message from an executor.

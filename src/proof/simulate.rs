@@ -20,6 +20,7 @@ use crate::model::plan::{Approval, Limits, Request, hex};
 use crate::model::step::StepKind;
 use crate::model::unit::Timestamp;
 use crate::sim::Release;
+use crate::sim::world::Upgrade;
 use crate::upgrade::plan::{Fleet, Habits, plan};
 use crate::work::book::{Plans, Run};
 use crate::work::command;
@@ -38,6 +39,8 @@ pub struct Play {
     /// The process dies at each of these turns that decide something.
     pub die_at: BTreeMap<u32, Death>,
     pub release: Release,
+    /// The MDM waits for the end of an upgrade whose packages are all there; nothing else is asked for.
+    pub finalises: bool,
     /// The last host is taken out for good, before anything else is asked for.
     pub removes: bool,
     /// At this turn that decides something a person cancels.
@@ -51,14 +54,14 @@ impl Play {
     pub fn of(seed: u64, nodes: u32, events: u32) -> Self {
         let releases = [Release::V2_0, Release::V2_6, Release::V3_0, Release::V3_6];
         let release = releases[seed as usize % releases.len()];
-        let died = BTreeMap::new();
         Self {
             seed,
             nodes,
             events,
             only: None,
-            die_at: died,
+            die_at: BTreeMap::new(),
             release,
+            finalises: false,
             removes: false,
             cancel_at: None,
             upgrades: u32::MAX,
@@ -138,6 +141,10 @@ impl Stage {
             && let Some(host) = site.hosts.values_mut().rev().find(|host| host.mdm.is_none())
         {
             host.carries.insert(Carries::Controller);
+        }
+        if play.finalises {
+            let from = site.from.to_string();
+            site.world.upgrade = Upgrade::Running { from, commands_allowed: false };
         }
         let mut disk = Vec::new();
         let (controller, _) = Controller::start(Plans::new(), &mut disk, 1, Policy::default(), site.now())?;
@@ -321,13 +328,19 @@ impl Stage {
         };
         let leaves = self.site.hosts.values().next_back().map(|host| host.name.clone());
         let removal = leaves.filter(|_| self.play.removes && self.controller.journal.book().retired.is_empty());
+        let waits = matches!(self.site.world.upgrade, Upgrade::Running { .. });
+        if self.play.finalises && !waits {
+            return;
+        }
         let request = match removal {
+            _ if self.play.finalises => Request::Finalise { to: self.site.from.clone() },
             Some(node) => Request::Remove { node },
             None => Request::Upgrade { to: to.clone(), only: BTreeSet::new() },
         };
         let asked = in_words(&request);
         let proposal = plan(request, &fleet, &habits, None, now);
-        if !proposal.plan.has(StepKind::Apply) && !proposal.plan.has(StepKind::Evacuate) {
+        let wanted = [StepKind::Apply, StepKind::Evacuate, StepKind::Finalise];
+        if !wanted.into_iter().any(|kind| proposal.plan.has(kind)) {
             return;
         }
         let run = RunId::new(&format!("run-{}", self.runs + 1));

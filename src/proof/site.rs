@@ -15,7 +15,7 @@ use crate::model::unit::Timestamp;
 use crate::sim::Release;
 use crate::sim::world::{
     ClusterCommand, Command, Component as Package, Id, Layout, Maintenance, MaintenanceCommand, Mode, Reply, Scope,
-    SdcCommand, SdsCommand, World,
+    SdcCommand, SdsCommand, UpgradeCommand, World,
 };
 use crate::work::record::Effect;
 
@@ -244,7 +244,10 @@ impl Site {
                     Err(answer) => answer,
                 }
             }
-            Effect::Finalise => Answer::Accepted,
+            Effect::Finalise => match self.mdm(Command::Upgrade(UpgradeCommand::Finalize)) {
+                Ok(_) => Answer::Accepted,
+                Err(answer) => answer,
+            },
             Effect::RemoveSds { sds } => {
                 self.of_sds(sds, SdsCommand::Remove { force: false }, |sds| Deed::Leaving { step: step.clone(), sds })
             }

@@ -149,7 +149,7 @@ fn array(world: &World) -> System {
         version: ProductVersion::read(&world.system.version_name),
         install_id: None,
         performance_profile: None,
-        upgrade_state: Some(Seen::read("NoUpgrade")),
+        upgrade_state: Some(Seen::read(upgrade_state(world))),
         licensed_capacity: None,
         license_days_left: None,
         connectivity: Vec::new(),
@@ -171,6 +171,15 @@ fn mdm_role(world: &World, mdm: &world::Mdm) -> MdmRole {
     }
 }
 
+fn upgrade_state(world: &World) -> &'static str {
+    match world.upgrade {
+        world::Upgrade::None => "NoUpgrade",
+        world::Upgrade::Running { .. } => "UpgradeInProgress",
+        world::Upgrade::PostProcessing { .. } => "UpgradePostProcessingInProgress",
+        world::Upgrade::Finished => "UpgradePostProcessingDone",
+    }
+}
+
 fn mdm_status(world: &World, mdm: &world::Mdm) -> &'static str {
     match (mdm.up, mdm.in_sync(world.now())) {
         (false, _) => "Disconnected",
@@ -184,7 +193,8 @@ fn shows_array(shown: &System, world: &World) -> bool {
     let Some(cluster) = &shown.mdm else { return false };
     let now = world.now();
     // State, mode and what is good of the cluster follow from its members.
-    cluster.good_nodes == u32::try_from(world.mdm.good_nodes()).ok()
+    shown.upgrade_state.as_ref().is_some_and(|state| state.word() == upgrade_state(world))
+        && cluster.good_nodes == u32::try_from(world.mdm.good_nodes()).ok()
         && cluster.good_replicas == u32::try_from(world.mdm.good_replicas(now)).ok()
         && cluster.members.len() == world.mdm.members.len()
         && cluster.members.iter().zip(&world.mdm.members).all(|(member, mdm)| {

@@ -12,8 +12,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::api::Shown;
 use super::problem::Problem;
-use super::routes::{Answers, Route, Served};
-use crate::model::framework::{FrameworkOrder, FrameworkStatus, Registration, SeenAgent};
+use super::routes::{Answers, Body, Route, Served};
+use super::schema;
+use crate::model::framework::{FrameworkAsked, FrameworkOrder, FrameworkStatus, Registration, SeenAgent};
 use crate::model::id::SystemId;
 use crate::model::mesos::NodeTask;
 use crate::model::person::Role;
@@ -49,14 +50,15 @@ pub(super) fn routes() -> Vec<Route> {
             .refuses(&[404]),
         Route::get("/api/v1/systems/{system}/rollout", Object, "What a rollout would do now.", rollout).refuses(&[404]),
         Route::post(
-            "/api/v1/framework/register-anew",
+            "/api/v1/framework/orders",
             Role::Admin,
             text,
-            "Register under a new id, after the masters removed the framework.",
-            register_anew,
+            "Hold offers back or ask for them again, end the framework, or register it anew after its end.",
+            order,
         )
+        .takes(Body::Json(schema::framework))
         .served(Served::HostOnly)
-        .refuses(&[404, 409, 503]),
+        .refuses(&[400, 404, 409, 413, 415, 422, 503]),
     ]
 }
 
@@ -122,19 +124,32 @@ async fn rollout(State(shown): State<Shown>, Path(system): Path<String>) -> Resu
     Ok(Json(preview).into_response())
 }
 
-/// Lets a framework that the masters have removed register under a new id.
-async fn register_anew(State(shown): State<Shown>) -> Result<Response, Problem> {
+/// What only a person may decide about the framework.
+async fn order(State(shown): State<Shown>, Json(asked): Json<FrameworkAsked>) -> Result<Response, Problem> {
     let status = status(&shown)?;
-    if !matches!(status.registration, Registration::Removed { .. }) {
-        let detail = "the masters have not removed this framework, so it keeps its id";
-        return Err(Problem::new(StatusCode::CONFLICT, detail));
-    }
-    let sent = match &shown.mesos {
-        Some(cluster) => cluster.orders.try_send(FrameworkOrder::RegisterAnew).is_ok(),
-        None => false,
+    let refuse = |detail: String| Problem::new(StatusCode::CONFLICT, detail);
+    let is_over = matches!(status.registration, Registration::Removed { .. });
+    let (order, told) = match asked {
+        FrameworkAsked::RegisterAnew if !is_over => {
+            return Err(refuse("the masters have not removed this framework, so it keeps its id".to_owned()));
+        }
+        FrameworkAsked::RegisterAnew => (FrameworkOrder::RegisterAnew, "it registers under a new id\n"),
+        _ if !matches!(status.registration, Registration::Registered { .. }) => {
+            return Err(refuse("the framework is not registered with a master now; see /api/v1/framework".to_owned()));
+        }
+        FrameworkAsked::Hold => (FrameworkOrder::Hold(true), "offers are held back; no executor is launched\n"),
+        FrameworkAsked::GoOn => (FrameworkOrder::Hold(false), "offers are asked for again\n"),
+        FrameworkAsked::TearDown { framework, by } => {
+            if status.framework.as_ref() != Some(&framework) {
+                let ours = status.framework.as_ref().map(ToString::to_string).unwrap_or_default();
+                return Err(refuse(format!("this framework's id is {ours}, not {framework}; nothing was done")));
+            }
+            (FrameworkOrder::TearDown { by }, "the framework ends, and its tasks with it; node agents go on\n")
+        }
     };
+    let sent = shown.mesos.as_ref().is_some_and(|cluster| cluster.orders.try_send(order).is_ok());
     if sent {
-        Ok((StatusCode::ACCEPTED, "it registers under a new id\n").into_response())
+        Ok((StatusCode::ACCEPTED, told).into_response())
     } else {
         Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too much is asked of the framework; try again"))
     }

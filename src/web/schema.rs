@@ -66,10 +66,22 @@ pub(super) fn joining() -> Value {
 pub(super) fn rolling_out() -> Value {
     object(
         &json!({
-            "order": { "enum": ["approve", "withdraw", "retry"] },
+            "order": { "enum": ["approve", "withdraw", "retry", "give_up"] },
             "system": { "type": "string", "description": "of approve and withdraw" },
-            "by": { "type": "string", "description": "who says so, of approve and withdraw" },
-            "node": { "type": "string", "description": "of retry" },
+            "by": { "type": "string", "description": "who says so, of all but retry" },
+            "node": { "type": "string", "description": "of retry and give_up" },
+        }),
+        &["order"],
+    )
+}
+
+/// What people tell the framework.
+pub(super) fn framework() -> Value {
+    object(
+        &json!({
+            "order": { "enum": ["register_anew", "hold", "go_on", "tear_down"] },
+            "framework": { "type": "string", "description": "its id, of tear_down" },
+            "by": { "type": "string", "description": "who says so, of tear_down" },
         }),
         &["order"],
     )

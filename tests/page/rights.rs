@@ -114,12 +114,12 @@ async fn the_two_listeners_never_serve_each_others_routes() {
     };
     let mut local = only(&here, &there);
     local.sort();
-    let acts = ["agents/adopt", "framework/register-anew", "rollout/orders", "tokens"];
+    let acts = ["agents/adopt", "framework/orders", "rollout/orders", "tokens"];
     assert_eq!(local, acts.map(|act| format!("POST /api/v1/{act}")));
     let mut network = only(&there, &here);
     network.sort();
     assert_eq!(network, ["GET /api/v1/sd", "GET /login", "POST /login", "POST /logout"]);
-    let missing = client().post(format!("{base}/api/v1/framework/register-anew")).bearer_auth("admin-t0ken");
+    let missing = client().post(format!("{base}/api/v1/framework/orders")).bearer_auth("admin-t0ken");
     assert_eq!(missing.send().await.unwrap().status(), StatusCode::NOT_FOUND);
     let missing = socket.get("http://localhost/api/v1/sd").send().await.unwrap();
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);

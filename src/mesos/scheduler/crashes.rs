@@ -24,6 +24,10 @@ struct Master {
     /// To be said to the controller.
     says: Vec<Event>,
     updates: u32,
+    /// Offers are held back.
+    suppressed: bool,
+    /// The framework was torn down.
+    removed: bool,
 }
 
 impl Master {
@@ -58,13 +62,14 @@ impl Master {
                     self.update(task, &agent, "TASK_KILLED");
                 }
             }
-            Call::Decline { .. }
-            | Call::AcceptInverse { .. }
-            | Call::DeclineInverse { .. }
-            | Call::Message { .. }
-            | Call::Suppress
-            | Call::Revive
-            | Call::Teardown => {}
+            Call::Decline { .. } | Call::AcceptInverse { .. } | Call::DeclineInverse { .. } | Call::Message { .. } => {}
+            Call::Suppress => self.suppressed = true,
+            Call::Revive => self.suppressed = false,
+            Call::Teardown => {
+                self.alive.clear();
+                self.unacknowledged.clear();
+                self.removed = true;
+            }
         }
     }
 }
@@ -160,6 +165,10 @@ impl Play {
     }
 
     fn subscribe(&mut self) -> Result<(), Dead> {
+        if self.master.removed {
+            return self.event(Event::Error("Framework has been removed".into()));
+        }
+        self.master.suppressed = self.scheduler.is_suppressed();
         self.master.says = self.master.unacknowledged.values().cloned().map(Event::Update).collect();
         let framework = FrameworkId::new("F");
         self.event(Event::Subscribed { framework, heartbeat: Duration::from_secs(15), master: None })?;
@@ -170,6 +179,9 @@ impl Play {
     fn offer(&mut self) -> Result<(), Dead> {
         self.now += 60;
         self.quiet()?;
+        if self.master.suppressed {
+            return Ok(());
+        }
         self.offers += 1;
         let number = self.offers;
         let offers = AGENTS.map(|agent| offer(&format!("O{number}-{agent}"), agent, agent)).into();
@@ -216,6 +228,11 @@ impl Play {
                 self.event(Event::InverseOffers { offers: AGENTS.map(inverse).into() })?;
                 self.quiet()
             }
+            8 | 9 => {
+                let effects = self.scheduler.hold(step == 8);
+                self.perform(&effects)?;
+                self.quiet()
+            }
             _ => {
                 let (agent, executor, data) = (free, ExecutorId::new("e"), b"hello".to_vec());
                 self.perform(&[Effect::Call(Call::Message { agent, executor, data })])?;
@@ -227,12 +244,17 @@ impl Play {
     /// All steps; tells where it was killed, when it was.
     fn run(&mut self) -> bool {
         let mut is_killed = false;
-        for step in 0..8 {
+        for step in 0..10 {
             if self.happens(step).is_err() {
                 is_killed = true;
                 self.kill_at = usize::MAX;
                 self.restart();
+                if step >= 8 {
+                    // The person had no answer, and says it again.
+                    self.happens(step).unwrap();
+                }
             }
+            assert_eq!(self.master.suppressed, step == 8, "after step {step}");
         }
         // Whatever was lost is made up for when all agents have offered anew.
         self.reached = self.points;
@@ -260,5 +282,55 @@ fn a_kill_before_or_after_any_effect_leaves_every_agent_with_one_task() {
             assert_eq!(kept.get(agent).map(|kept| &kept.task), Some(task), "point {kill_at}");
         }
         assert!(play.master.unacknowledged.is_empty(), "point {kill_at}: all was acknowledged");
+    }
+}
+
+impl Play {
+    /// A person lets it end; the master ends the stream, and says why at the next try.
+    fn ends(&mut self) -> Result<(), Dead> {
+        let effects = self.scheduler.tear_down("ada");
+        self.perform(&effects)?;
+        self.scheduler.disconnected();
+        self.subscribe()
+    }
+
+    /// At work, then torn down; tells whether it was killed at that.
+    fn is_torn_down(kill_at: usize) -> (Self, bool) {
+        let mut play = Self::new(usize::MAX);
+        for step in 0..3 {
+            play.happens(step).unwrap();
+        }
+        (play.points, play.kill_at) = (0, kill_at);
+        play.passed.clear();
+        let is_killed = play.ends().is_err();
+        play.reached = play.points;
+        if is_killed {
+            play.kill_at = usize::MAX;
+            play.restart();
+            match (play.scheduler.over().is_some(), play.master.removed) {
+                (true, _) => {}
+                (false, true) => {
+                    play.scheduler.disconnected();
+                    play.subscribe().unwrap();
+                }
+                // The person had no answer, and says it again.
+                (false, false) => play.ends().unwrap(),
+            }
+        }
+        (play, is_killed)
+    }
+}
+
+#[test]
+fn a_kill_before_or_after_a_teardown_still_ends_everything() {
+    let (mut whole, _) = Play::is_torn_down(usize::MAX);
+    whole.passed.remove("SAVE");
+    assert_eq!(whole.passed, effects::of("a_kill_before_or_after_a_teardown_still_ends_everything"));
+    for kill_at in 1..=whole.reached {
+        let (play, is_killed) = Play::is_torn_down(kill_at);
+        assert!(is_killed, "point {kill_at} is not reached");
+        assert!(play.master.removed && play.master.alive.is_empty(), "point {kill_at}: {:?}", play.master.alive);
+        let next = Scheduler::new(play.memory(), false);
+        assert!(matches!(next.over(), Some(End::Removed { .. })), "point {kill_at}: {:?}", next.over());
     }
 }

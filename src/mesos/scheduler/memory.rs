@@ -25,6 +25,12 @@ pub struct FrameworkRecord {
     /// What a master said when it ended this framework for good.
     #[serde(default)]
     pub removed: Option<Box<str>>,
+    /// Whether a person has offers held back.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub held: bool,
+    /// Who lets it end for good. It is torn down at the next chance, and then `removed` says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Box<str>>,
 }
 
 /// What an earlier life knew.

@@ -150,18 +150,26 @@ pub struct Scheduler {
     ask_at: Option<Timestamp>,
     ask_all_at: Option<Timestamp>,
     revived_at: Option<Timestamp>,
-    is_suppressed: bool,
+    /// Nothing is wanted of any agent.
+    wants_nothing: bool,
+    /// A person has offers held back.
+    held: bool,
+    /// Who lets the framework end.
+    ending: Option<Box<str>>,
 }
 
 /// Tasks of ours are named so.
 const PREFIX: &str = "sio-";
 
 impl Scheduler {
-    /// Takes up what an earlier life left.
-    pub fn new(memory: Memory, is_suppressed: bool) -> Self {
-        let removed = memory.framework.as_ref().and_then(|record| record.removed.clone());
+    /// Takes up what an earlier life left. Who wants nothing gets no offers.
+    pub fn new(memory: Memory, wants_nothing: bool) -> Self {
+        let (id, removed, held, ending) = match memory.framework {
+            Some(FrameworkRecord { id, removed, held, ending }) => (Some(id), removed, held, ending),
+            None => (None, None, false, None),
+        };
         Self {
-            framework: memory.framework.map(|record| record.id),
+            framework: id,
             over: removed.map(|message| End::Removed { message }),
             tasks: memory.tasks,
             offers: BTreeMap::new(),
@@ -171,7 +179,9 @@ impl Scheduler {
             ask_at: None,
             ask_all_at: None,
             revived_at: None,
-            is_suppressed,
+            wants_nothing,
+            held,
+            ending,
         }
     }
 
@@ -187,7 +197,7 @@ impl Scheduler {
 
     /// Whether offers are held back at the master.
     pub const fn is_suppressed(&self) -> bool {
-        self.is_suppressed
+        self.wants_nothing || self.held
     }
 
     /// The task of each agent.
@@ -216,18 +226,41 @@ impl Scheduler {
         writes.extend(std::mem::take(&mut self.tasks).into_keys().map(Write::ForgetTask));
         self.framework = None;
         self.over = None;
+        self.held = false;
+        self.ending = None;
         self.disconnected();
         vec![Effect::Save(writes)]
     }
 
-    /// Holds offers back at the master, or asks for them again.
-    pub fn suppress(&mut self, hold: bool) -> Vec<Effect> {
-        let changes = self.is_suppressed != hold;
-        self.is_suppressed = hold;
-        if !changes || !self.is_subscribed {
+    /// A person has offers held back at the masters, or asked for again. It lasts over restarts.
+    pub fn hold(&mut self, hold: bool) -> Vec<Effect> {
+        if self.held == hold {
             return Vec::new();
         }
-        vec![Effect::Call(if hold { Call::Suppress } else { Call::Revive })]
+        self.held = hold;
+        let mut effects = self.remember();
+        if self.is_subscribed && !self.wants_nothing {
+            effects.push(Effect::Call(if hold { Call::Suppress } else { Call::Revive }));
+        }
+        effects
+    }
+
+    /// A person lets the framework end for good: the masters kill its tasks. Node agents go on. That it is over is known
+    /// when a master says so.
+    pub fn tear_down(&mut self, by: &str) -> Vec<Effect> {
+        self.ending = Some(by.into());
+        let mut effects = self.remember();
+        if self.is_subscribed {
+            effects.push(Effect::Call(Call::Teardown));
+        }
+        effects
+    }
+
+    /// Who we are, to be stored; nothing before the first registration.
+    fn remember(&self) -> Vec<Effect> {
+        let id = self.framework.clone();
+        let record = |id| FrameworkRecord { id, removed: None, held: self.held, ending: self.ending.clone() };
+        id.map(|id| Effect::Save(vec![Write::Framework(record(id))])).into_iter().collect()
     }
 
     /// What follows from an event.
@@ -264,9 +297,12 @@ impl Scheduler {
         let mut effects = Vec::new();
         if self.framework.as_ref() != Some(&framework) {
             // Before anything else: without it, the next life would be another framework.
-            let record = FrameworkRecord { id: framework.clone(), removed: None };
-            effects.push(Effect::Save(vec![Write::Framework(record)]));
             self.framework = Some(framework);
+            effects.extend(self.remember());
+        }
+        if self.ending.is_some() {
+            effects.push(Effect::Call(Call::Teardown));
+            return effects;
         }
         self.unanswered = self
             .tasks
@@ -328,7 +364,7 @@ impl Scheduler {
     /// Whether a task may be launched again whose agent's offers we sent away for long.
     fn is_revival_due(&self, now: Timestamp) -> bool {
         let last = self.revived_at;
-        !self.is_suppressed
+        !self.is_suppressed()
             && last.is_none_or(|last| last + REVIVE_PAUSE <= now)
             && self
                 .tasks
@@ -432,7 +468,12 @@ impl Scheduler {
         };
         let mut effects = Vec::new();
         if let (End::Removed { .. }, Some(id)) = (&end, &self.framework) {
-            let record = FrameworkRecord { id: id.clone(), removed: Some(message) };
+            let record = FrameworkRecord {
+                id: id.clone(),
+                removed: Some(message),
+                held: self.held,
+                ending: self.ending.clone(),
+            };
             effects.push(Effect::Save(vec![Write::Framework(record)]));
         }
         self.over = Some(end.clone());

@@ -127,7 +127,7 @@ fn responses(route: &Route) -> Value {
         Answers::Text(media) => content(media, json!({ "type": "string" })),
         Answers::Events => content("text/event-stream", json!({ "type": "string" })),
     };
-    let is_order = route.path == "/api/v1/framework/register-anew";
+    let is_order = route.path == "/api/v1/framework/orders";
     add(if is_order { 202 } else { 200 }, Some(well), "As asked.");
     for status in route.refusals {
         match (status, route.answers) {

@@ -41,7 +41,7 @@ fn who_acts_needs_a_role_and_only_health_and_the_login_need_none() {
         all.iter().filter(|route| !route.is_behind(Door::Network)).map(|route| route.path).collect();
     assert_eq!(
         host_only,
-        ["/api/v1/framework/register-anew", "/api/v1/tokens", "/api/v1/rollout/orders", "/api/v1/agents/adopt"]
+        ["/api/v1/framework/orders", "/api/v1/tokens", "/api/v1/rollout/orders", "/api/v1/agents/adopt"]
     );
 }
 

@@ -5,16 +5,26 @@ use crate::model::cluster::MdmRole;
 use crate::model::hold::Reason;
 use crate::model::state::{ClusterState, MdmStatus, Seen, UpgradeState};
 
-/// All members and replicas are good.
+/// All members and replicas are good, and no upgrade is under way.
 pub(super) fn is_well(ask: &Ask<'_>, holds: &mut Holds) {
+    is_well_in(ask, holds, &[UpgradeState::NoUpgrade, UpgradeState::PostProcessingDone]);
+}
+
+/// All members and replicas are good, and all of an upgrade is done but its end.
+pub(super) fn may_finalise(ask: &Ask<'_>, holds: &mut Holds) {
+    is_well_in(ask, holds, &[UpgradeState::MdmUpgradeInProgress, UpgradeState::UpgradeInProgress]);
+}
+
+fn is_well_in(ask: &Ask<'_>, holds: &mut Holds, states: &[UpgradeState]) {
     let array = ask.facts.snapshot().and_then(|snapshot| snapshot.array.as_ref());
     if !ask.fresh("the system", array.map(|part| part.begun_at), ask.policy.fresh, holds) {
         return;
     }
     let Some(array) = array else { return };
     match &array.upgrade_state {
-        // A finished upgrade is shown until the next one begins.
-        None | Some(Seen::Is(UpgradeState::NoUpgrade | UpgradeState::PostProcessingDone)) => {}
+        // A finished upgrade is shown until the next one begins. Of one that is not told the MDM says no by itself.
+        None => {}
+        Some(Seen::Is(state)) if states.contains(state) => {}
         Some(Seen::Is(state)) => {
             holds.push(Reason::UpgradeState { state: crate::model::state::State::word(*state).into() });
         }

@@ -106,7 +106,12 @@ impl Ask<'_> {
         }
         if self.disturbs() {
             work::alerts(self, &mut holds);
-            mdm::is_well(self, &mut holds);
+            // Its end is what an upgrade that is under way waits for.
+            if self.task.steps.iter().any(|step| step.action == Action::Finalise) {
+                mdm::may_finalise(self, &mut holds);
+            } else {
+                mdm::is_well(self, &mut holds);
+            }
             mdm::is_quiet(self, &mut holds);
         }
         if holds.enough(self) {
@@ -173,7 +178,7 @@ impl Ask<'_> {
             Action::ExitMaintenance => storage::may_exit(self, &mut holds),
             Action::Reactivate => node::may_reactivate(self, &mut holds),
             Action::Finalise => {
-                mdm::is_well(self, &mut holds);
+                mdm::may_finalise(self, &mut holds);
                 storage::all_is_well(self, &mut holds);
                 work::alerts(self, &mut holds);
             }
