@@ -62,7 +62,7 @@ pub(super) fn open(
     if parts.is_empty() {
         return Ok(None);
     }
-    let programs = Programs::among(agents.shelf.files().collect::<Vec<_>>());
+    let programs = Programs::among(agents.shelf.files());
     let (shelf, counted) = (agents.shelf.clone(), Arc::clone(own));
     let on_settled: OnSettled = Arc::new(move |step: &str, is_good, took| counted.step_ended(step, is_good, took));
     let mdms = shelf.clone();

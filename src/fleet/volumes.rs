@@ -21,14 +21,15 @@ pub struct Programs {
 
 impl Programs {
     /// Of many files, those that are these programs.
-    pub fn among<'a>(files: impl IntoIterator<Item = &'a Artefact> + Clone) -> Self {
+    pub fn among<'a>(files: impl IntoIterator<Item = &'a Artefact>) -> Self {
+        let files: Vec<&Artefact> = files.into_iter().collect();
         let program = |name: &str| {
-            let chosen = newest(files.clone().into_iter().map(|file| file.name.as_str()), name)?;
-            files.clone().into_iter().find(|file| file.name == chosen).cloned()
+            let chosen = newest(files.iter().map(|file| file.name.as_str()), name)?;
+            files.iter().find(|file| file.name == chosen).copied().cloned()
         };
         let is_module =
             |file: &&Artefact| file.name.starts_with("libmesos_dvdi_isolator-") && file.name.ends_with(".so");
-        let modules = files.clone().into_iter().filter(is_module).cloned().collect();
+        let modules = files.iter().copied().filter(is_module).cloned().collect();
         Self { rexray: program("rexray"), dvdcli: program("dvdcli"), modules }
     }
 }

@@ -266,7 +266,6 @@ impl ReasonKind {
             | Self::NotStaged
             | Self::NoModule
             | Self::VolumesOpen
-            | Self::VolumesMapped
             | Self::ClientConnected
             | Self::OrderOfComponents
             | Self::HostsController
@@ -291,7 +290,6 @@ impl ReasonKind {
             | Self::DrainWaits
             | Self::InWork
             | Self::QuorumInWork
-            | Self::ClientConnected
             | Self::WaitsForEffect => Matter::Underway,
         }
     }

@@ -97,8 +97,9 @@ pub(super) fn act(id: &OrderId, wanted: &MesosVolumes, host: &mut dyn Host) -> R
                 Some(note) => note,
                 None => before(id, &plan, host)?,
             };
-            for path in plan.files.iter().filter(|(path, _)| !note.before.iter().any(|(before, _)| before == path)) {
-                return Err(Trouble::Lasting(format!("{} was changed by somebody else meanwhile", path.0)));
+            let known = |path: &str| note.before.iter().any(|(before, _)| before == path);
+            if let Some((path, _)) = plan.files.iter().find(|(path, _)| !known(path)) {
+                return Err(Trouble::Lasting(format!("{path} was changed by somebody else meanwhile")));
             }
             if let Some(module) = &wanted.module {
                 bring(module, host)?;
