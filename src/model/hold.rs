@@ -266,8 +266,6 @@ impl ReasonKind {
             | Self::NotStaged
             | Self::NoModule
             | Self::VolumesOpen
-            | Self::VolumesMapped
-            | Self::ClientConnected
             | Self::OrderOfComponents
             | Self::HostsController
             | Self::TooLong
