@@ -266,7 +266,6 @@ impl ReasonKind {
             | Self::NotStaged
             | Self::NoModule
             | Self::VolumesOpen
-            | Self::ClientConnected
             | Self::OrderOfComponents
             | Self::HostsController
             | Self::TooLong
@@ -290,6 +289,7 @@ impl ReasonKind {
             | Self::DrainWaits
             | Self::InWork
             | Self::QuorumInWork
+            | Self::ClientConnected
             | Self::WaitsForEffect => Matter::Underway,
         }
     }

@@ -111,11 +111,15 @@ fn work(own: &Own, at: DateTime<Utc>, minutes: i64) {
     let last = if minutes <= ASKED { ASKED } else { ASKED + 7 * 24 * 60 };
     shown.jobs = vec![JobShown {
         name: "next-release".to_owned(),
+        kind: "upgrade".to_owned(),
         what: "upgrade to R3_6.1".to_owned(),
         line: "0 12 * * 7".to_owned(),
         next: [1, 2].map(|week| (before(last) + TimeDelta::weeks(week), None)).to_vec(),
         last_due: Some(before(last)),
         last_result: None,
+        result: None,
+        found: Vec::new(),
+        looking: None,
         last_success: Some(before(last)),
     }];
     if minutes <= ASKED {
