@@ -135,7 +135,10 @@ pub(crate) async fn tasks_are_named_with_their_application_and_their_volumes<S: 
     events.call(&master, json!({ "type": "ACCEPT", "accept": accept })).await;
     events.until_running(&master, infos.len()).await;
 
-    let tasks = Census::new(&mesos(addresses(&[&master]), None)).unwrap().tasks().await.unwrap();
+    let taken = Census::new(&mesos(addresses(&[&master]), None)).unwrap().take().await.unwrap();
+    let agents: Vec<String> = taken.agents.keys().map(ToString::to_string).collect();
+    assert_eq!(agents, std::slice::from_ref(&agent));
+    let tasks = taken.tasks;
     assert!(tasks.iter().all(|task| task.state == TaskState::Running), "{tasks:?}");
     let seen = |task: &RunningTask| {
         let volumes: Vec<String> = task.volumes.iter().map(ToString::to_string).collect();
@@ -167,7 +170,7 @@ pub(crate) async fn tasks_are_named_with_their_application_and_their_volumes<S: 
     }
     let picture = world.picture("prod", 1);
     let snapshot = picture.snapshot.as_ref().unwrap();
-    let workloads = Workloads { taken_at: Some(Timestamp::default()), problem: None, tasks };
+    let workloads = Workloads { taken_at: Some(Timestamp::default()), tasks, ..Workloads::default() };
     let by = |number| {
         let mut found = hurt(snapshot, Suspect::Volume(id(7, number)));
         add_workloads(&mut found, snapshot, &workloads);
