@@ -431,7 +431,7 @@ mod tests {
             let run = RunId::new(&format!("run-{number}"));
             let approval = Approval::Hash { plan: id.clone(), by: "me".into(), at: at(1) };
             let many =
-                (0..900).map(|n| (format!("Alert{n}").into(), "an object with a long name in it".into())).collect();
+                (0..1500).map(|n| (format!("Alert{n}").into(), "an object with a long name in it".into())).collect();
             written.write(Record::Opened { run: run.clone(), plan: id, approval, baseline: many });
             for task in 0..3 {
                 written.write(Record::Skipped { run: run.clone(), task, by: "me".into() });

@@ -94,7 +94,7 @@ fn attributes_are_obeyed_and_consumers_never_become_servers() {
             "3 default/- /dev/sdb>default",
             "4 refused: names /dev/sdc, which it does not have or which is not free; `sio check node` tells which",
             "5 refused: provides to the domains d1, d2, but one server serves one domain; keep one of them",
-            "6 refused: attribute scaleio-persona is \"king\"; write primary, secondary, tiebreaker or data",
+            "6 refused: has wrong attributes: attribute scaleio-persona is \"king\"; write primary, secondary, tiebreaker or data",
         ]
     );
     let clients: Vec<&str> = desired.clients.iter().map(NodeName::as_str).collect();
