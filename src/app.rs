@@ -4,6 +4,7 @@ mod agents;
 mod hosts;
 mod jobs;
 mod rollout;
+mod telling;
 mod work;
 mod works;
 
@@ -17,15 +18,8 @@ use anyhow::{Context, anyhow};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
-use crate::alert::mail::run::{Carrier, Post, Postman};
-use crate::alert::mail::{Mailer, Settings};
-use crate::alert::notify::Policy;
-use crate::alert::orders::Desktop;
-use crate::alert::outbox::{Limits, Outbox};
-use crate::alert::receiver::alertmanager::Caller;
-use crate::alert::receiver::webhook::Webhook;
 use crate::alert::reload::Reloader;
 use crate::alert::rules;
 use crate::alert::run::Evaluator;
@@ -44,8 +38,6 @@ use crate::model::id::SystemId;
 use crate::model::overview::Works;
 use crate::model::picture::Picture;
 use crate::model::rollout::RolloutStatus;
-use crate::model::status::ReceiverStatus;
-use crate::model::unit::Timestamp;
 use crate::model::workload::Workloads;
 use crate::poll::run::Poller;
 use crate::store::{Batch, Desk, Epoch, Owner, SqliteStore, State, Store, StoreError, ZooKeeperStore};
@@ -60,6 +52,7 @@ use crate::web::live::{self, Live};
 use crate::web::mesos::{Cluster, LookAhead};
 use crate::web::nodes::{Nodes, RolloutDesk};
 use crate::{BUILD, VERSION, clock};
+use telling::{Told, telling};
 
 /// Tasks get this long to end by themselves: a logout and the last answers.
 const GRACE: Duration = Duration::from_secs(10);
@@ -261,75 +254,6 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     info!(version = VERSION, web = %web_address, systems = config.systems.len(), "started");
     let (rollout, works) = (rolled_out, works_seen);
     Ok(Running { web: web_address, gallery, rollout, works, stop, reloader, tasks })
-}
-
-/// Everybody who is told of alerts.
-#[derive(Default)]
-struct Told {
-    postmen: Vec<Postman>,
-    teller: Option<Teller>,
-    callers: Vec<Caller>,
-    statuses: Vec<Box<dyn Fn(Timestamp) -> ReceiverStatus + Send + Sync>>,
-}
-
-/// The ways from alerts to people and programs.
-fn telling(
-    config: &Config,
-    state: &State,
-    desk: &Desk,
-    gallery: &Gallery,
-    calls: mpsc::Receiver<crate::switchboard::Call>,
-    own: &Arc<Own>,
-    now: Timestamp,
-) -> anyhow::Result<Told> {
-    let mut told = Told::default();
-    let page = config.mail.as_ref().and_then(|mail| mail.base_url.as_ref());
-    let open = |limits: Limits, carrier: Carrier, checker: Option<Mailer>, told: &mut Told| {
-        let (outbox, unreadable) = Outbox::load(limits, state, now);
-        for entry in unreadable {
-            warn!(key = entry.key, error = %entry.source, "a stored message cannot be read and stays where it is");
-        }
-        let (postman, post, health) = Postman::new(outbox, desk.clone(), carrier, checker);
-        let name = postman.channel();
-        told.postmen.push(postman.counted_by(Arc::clone(own)));
-        told.statuses.push(Box::new(move |now| health.borrow().status(name, now)));
-        post
-    };
-    let mut post: Option<Post> = None;
-    if let Some(mail) = &config.mail {
-        let mailer = || Mailer::new(mail).context("mail cannot be sent");
-        let carrier = Carrier::Mail(Box::new(mailer()?), Box::new(settings(mail)));
-        post = Some(open(Limits::new(mail), carrier, Some(mailer()?), &mut told));
-    }
-    if let Some(webhook) = &config.webhook {
-        if config.mail.is_none() {
-            anyhow::bail!("[webhook] posts what people are told by mail, so it needs a section [mail] too");
-        }
-        let carrier = Carrier::Webhook(Webhook::new(webhook, page).context("the webhook cannot be used")?);
-        let other = open(Limits::posts(), carrier, None, &mut told);
-        post = Some(match post {
-            Some(post) => post.and(other),
-            None => other,
-        });
-    }
-    if let (Some(post), Some(mail)) = (post, &config.mail) {
-        let desktop = Desktop { settings: settings(mail), mail: mail.clone() };
-        let policy = Policy::new(config.notify.clone(), &mail.domain);
-        told.teller =
-            Some(Teller::new(policy, post, desk.clone(), desktop, gallery.clone(), calls, Arc::clone(own), state));
-    }
-    if let Some(alertmanager) = &config.alertmanager {
-        let callers = Caller::all(alertmanager, page, own).context("the Alertmanager cannot be told")?;
-        for (caller, status) in callers {
-            told.callers.push(caller);
-            told.statuses.push(Box::new(move |_| status.borrow().clone()));
-        }
-    }
-    Ok(told)
-}
-
-fn settings(mail: &config::Mail) -> Settings {
-    Settings::new(mail, mail.hello.as_deref().unwrap_or(&mail.domain))
 }
 
 /// Opens the store where the configuration says, reads all of it, and claims the next epoch: the store refuses whoever led
