@@ -43,7 +43,8 @@ async fn the_demo_makes_a_system_of_bare_hosts_and_leaves_a_disk_with_data_alone
     ] {
         assert!(told.contains(line), "{line} is not in\n{told}");
     }
-    let page = told.lines().find_map(|line| line.trim().strip_prefix("page ")).unwrap().trim().to_owned();
+    let page = told.lines().find_map(|line| line.trim().strip_prefix("page ")).unwrap();
+    let page = page.split_whitespace().next().unwrap().to_owned();
     let nodes: Value = serde_json::from_str(&get(&format!("{page}api/v1/nodes")).await.unwrap()).unwrap();
     let late = nodes.as_array().unwrap().iter().find(|node| node["node"] == "new-4").unwrap();
     assert_eq!((&late["phase"], &late["system"]), (&"ready".into(), &"new".into()), "{late}");
