@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 use super::controller::Controller;
 use super::host::Mesos;
 use super::site::{Deed, Site};
+use super::view::id;
 use crate::model::id::{NodeName, RunId, SdsId};
 use crate::model::node::Carries;
 use crate::model::step::{Action, Component, StepId};
@@ -302,8 +303,11 @@ impl Judge {
         self.never_controller(site, Some(node), now);
         let stops = |component| components.contains(&component);
         if stops(Component::Sds) {
-            let kept = site.ours.contains_key(&host.sds)
-                && site.world.sds.get(&host.sds).is_some_and(|sds| sds.maintenance == Maintenance::In);
+            // Where our order or its answer was lost, a maintenance that somebody else began cannot be told from ours.
+            let duty = Duty::Maintenance { sds: id(host.sds) };
+            let ours = site.ours.contains_key(&host.sds)
+                || (self.book.obligation(&duty).is_some() && !site.told_no.contains(&host.sds));
+            let kept = ours && site.world.sds.get(&host.sds).is_some_and(|sds| sds.maintenance == Maintenance::In);
             if !kept {
                 self.wrong("I5", now, format!("the SDS of {node} is stopped outside of our maintenance"));
             }

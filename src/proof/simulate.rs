@@ -190,10 +190,12 @@ impl Stage {
         self.judge.planted(self.controller.planted, now);
         if let Some(until) = self.dead_until {
             if now < until {
+                self.site.tell_again(answers);
                 return self.judged(false);
             }
             self.restart();
         }
+        self.site.heard(&answers);
         let heard = self.controller.hear(answers, &mut self.disk, now);
         if let Err(error) = heard {
             self.bad(format_args!("I19: {error}"));
@@ -401,7 +403,9 @@ impl Stage {
             if self.dead_until.is_none()
                 && self.controller.journal.book().open_run().is_some_and(|run| run.paused.is_some())
             {
+                // What follows from that is decided at the next look.
                 self.person(Fault::Resume);
+                continue;
             }
             // While something is open, either something is ordered or there is a reason why not.
             let book = self.controller.journal.book();

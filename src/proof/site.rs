@@ -49,6 +49,8 @@ pub struct Site {
     pub hosts: BTreeMap<NodeName, Host>,
     /// SDSs in maintenance by us, since when.
     pub ours: BTreeMap<Id, Timestamp>,
+    /// Servers of which the controller was told that they were not put into maintenance by its order.
+    pub told_no: BTreeSet<Id>,
     pub from: Box<str>,
     pub to: Box<str>,
     pub deeds: Vec<Deed>,
@@ -60,6 +62,8 @@ pub struct Site {
     /// Parts of orders, and of answers, that are lost, in percent.
     pub loss: u32,
     parcels: Vec<(Timestamp, u64, Parcel)>,
+    /// Orders to enter maintenance that the MDM refused.
+    refused_enters: BTreeMap<StepId, Id>,
     sent: u64,
 }
 
@@ -138,6 +142,7 @@ impl Site {
             world,
             hosts,
             ours: BTreeMap::new(),
+            told_no: BTreeSet::new(),
             from,
             to,
             deeds: Vec::new(),
@@ -146,6 +151,7 @@ impl Site {
             mesos_deaf_until: start,
             loss: 0,
             parcels: Vec::new(),
+            refused_enters: BTreeMap::new(),
             sent: 0,
         }
     }
@@ -186,6 +192,19 @@ impl Site {
         self.post(delay, Parcel::Order(step, effect));
     }
 
+    /// Nobody hears these. What came of a step on its host is told until somebody does; what a gateway answers is lost.
+    pub(super) fn tell_again(&mut self, answers: Vec<(StepId, Answer)>) {
+        for (step, answer) in answers.into_iter().filter(|(_, answer)| matches!(answer, Answer::Failed { .. })) {
+            self.post(1, Parcel::Answer(step, answer));
+        }
+    }
+
+    /// The controller, which is alive, hears these.
+    pub(super) fn heard(&mut self, answers: &[(StepId, Answer)]) {
+        let no = answers.iter().filter(|(_, answer)| matches!(answer, Answer::Refused { .. }));
+        self.told_no.extend(no.filter_map(|(step, _)| self.refused_enters.get(step)));
+    }
+
     fn post(&mut self, delay: i64, parcel: Parcel) {
         self.sent += 1;
         self.parcels.push((self.now() + TimeDelta::seconds(delay), self.sent, parcel));
@@ -210,6 +229,10 @@ impl Site {
                     Parcel::Order(step, effect) => {
                         let answer = self.obey(&step, &effect, now);
                         if let Answer::Refused { why } = &answer {
+                            if let Effect::Enter { sds, .. } = &effect {
+                                let at = self.world.sds.keys().find(|at| id::<SdsId>(**at) == *sds);
+                                self.refused_enters.extend(at.map(|at| (step.clone(), *at)));
+                            }
                             self.deeds.push(Deed::Refused { step: step.clone(), why: why.clone() });
                         }
                         if self.rng.random_range(0..100) >= self.loss {
@@ -220,7 +243,9 @@ impl Site {
                 }
             }
             let here = &self.world.sds;
-            self.ours.retain(|id, _| here.get(id).is_some_and(|sds| sds.maintenance != Maintenance::None));
+            let inside = |id: &Id| here.get(id).is_some_and(|sds| sds.maintenance != Maintenance::None);
+            self.ours.retain(|id, _| inside(id));
+            self.told_no.retain(inside);
         }
         answers
     }

@@ -377,8 +377,9 @@ impl<'a> Look<'a> {
     /// After its time a step is given up and undone. What leads back is never given up: a person is told.
     fn deadline(&mut self, ask: &Ask<'_>, state: &TaskState, step: &Step) {
         let limit = state.since + TimeDelta::seconds(i64::from(step.deadline_seconds));
-        let ordered =
-            !self.turn.effects.is_empty() || self.turn.records.iter().any(|at| matches!(at, Record::Failed { .. }));
+        // Whoever came to the end of the step in this very look, or gave it up, is not late.
+        let decided = |at: &Record| matches!(at, Record::Failed { .. } | Record::Confirmed { .. });
+        let ordered = !self.turn.effects.is_empty() || self.turn.records.iter().any(decided);
         if self.facts.now < limit || ordered {
             return;
         }
