@@ -63,7 +63,10 @@ async fn a_master_that_does_not_lead_names_the_one_that_does() {
     controller.task("agent1", "TASK_RUNNING").await;
     controller.end().await;
 
-    let agents = ask(&masters[0], json!({ "type": "GET_AGENTS" })).await;
-    assert_eq!(agents["get_agents"]["agents"].as_array().unwrap().len(), 1);
+    until("the agent to be registered", async || {
+        let agents = ask(&masters[0], json!({ "type": "GET_AGENTS" })).await;
+        (agents["get_agents"]["agents"].as_array().unwrap().len() == 1).then_some(())
+    })
+    .await;
     tokio::time::timeout(Duration::from_secs(5), simulated.stop()).await.expect("it ends");
 }
