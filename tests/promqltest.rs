@@ -29,9 +29,18 @@ fn main() -> Result<ExitCode> {
         TESTS.iter().for_each(|test| println!("{test}: test"));
         return Ok(ExitCode::SUCCESS);
     }
-    // Of cargo's arguments only the name to look for matters here.
-    let wanted: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
-    let chosen = |test: &str| wanted.is_empty() || wanted.iter().any(|name| test.contains(name.as_str()));
+    // Of cargo's arguments only the names to look for and to skip matter here.
+    let (mut wanted, mut skipped): (Vec<&String>, Vec<&String>) = Default::default();
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        match arg.as_str() {
+            "--skip" => skipped.extend(rest.next()),
+            option if option.starts_with('-') => {}
+            _ => wanted.push(arg),
+        }
+    }
+    let named = |names: &[&String], test: &str| names.iter().any(|name| test.contains(name.as_str()));
+    let chosen = |test: &str| !named(&skipped, test) && (wanted.is_empty() || named(&wanted, test));
 
     let mut folders = Vec::new();
     if chosen(TESTS[0]) {
