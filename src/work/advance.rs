@@ -196,7 +196,12 @@ impl<'a> Look<'a> {
             }
         }
         match &step.action {
-            Action::Soak { seconds } => self.soak(ask, state, step, *seconds),
+            Action::Soak { seconds } => {
+                // Whoever comes to the end of it in the look in which it is late is not late.
+                if self.soak(ask, state, step, *seconds) {
+                    return self.confirm(ask, state, step);
+                }
+            }
             Action::AwaitResync => match ask.resynced() {
                 Gate::Go => return self.confirm(ask, state, step),
                 Gate::Hold(holds) => self.wait(ask, Some(step), || holds),
@@ -237,7 +242,8 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn soak(&mut self, ask: &Ask<'a>, state: &TaskState, step: &Step, seconds: u32) {
+    /// Whether all was well for long enough.
+    fn soak(&mut self, ask: &Ask<'a>, state: &TaskState, step: &Step, seconds: u32) -> bool {
         let (run, task) = (ask.run.id.clone(), ask.number);
         match (ask.soak(), state.well_since) {
             (Gate::Go, None) => {
@@ -245,9 +251,7 @@ impl<'a> Look<'a> {
             }
             (Gate::Go, Some(since)) => {
                 let enough = TimeDelta::seconds(i64::from(seconds));
-                if self.facts.now - since >= enough || mutant::is("soak short") {
-                    self.confirm(ask, state, step);
-                }
+                return self.facts.now - since >= enough || mutant::is("soak short");
             }
             // What was not seen breaks no soak by itself, but none ends without having been seen.
             (Gate::Hold(holds), Some(_)) if holds.iter().any(|hold| !is_ignorance(hold.reason.kind())) => {
@@ -256,6 +260,7 @@ impl<'a> Look<'a> {
             }
             (Gate::Hold(holds), _) => self.wait(ask, Some(step), || holds),
         }
+        false
     }
 
     /// Asks the gate, writes down what shall happen, and lets it happen after that.
@@ -377,9 +382,8 @@ impl<'a> Look<'a> {
     /// After its time a step is given up and undone. What leads back is never given up: a person is told.
     fn deadline(&mut self, ask: &Ask<'_>, state: &TaskState, step: &Step) {
         let limit = state.since + TimeDelta::seconds(i64::from(step.deadline_seconds));
-        // Whoever came to the end of the step in this very look, or gave it up, is not late.
-        let decided = |at: &Record| matches!(at, Record::Failed { .. } | Record::Confirmed { .. });
-        let ordered = !self.turn.effects.is_empty() || self.turn.records.iter().any(decided);
+        let ordered =
+            !self.turn.effects.is_empty() || self.turn.records.iter().any(|at| matches!(at, Record::Failed { .. }));
         if self.facts.now < limit || ordered {
             return;
         }
