@@ -92,14 +92,20 @@ impl Ask<'_> {
     }
 }
 
-/// All of facts 2.6 that is about servers and data.
-pub(super) fn may_enter(ask: &Ask<'_>, holds: &mut Holds) {
-    let Some(snapshot) = ask.known(holds) else { return };
-    let Some((id, own)) = own(ask, holds) else { return };
+/// What holds whoever takes a server out, for a while or for good; with what is known of it and its pools.
+fn can_be_spared<'a>(ask: &'a Ask<'_>, holds: &mut Holds) -> Option<(&'a Snapshot, &'a Sds, BTreeSet<StoragePoolId>)> {
+    let snapshot = ask.known(holds)?;
+    let (id, own) = own(ask, holds)?;
     servers(ask, snapshot, own, holds);
     let pools = ask.facts.pools_of(id);
     data(ask, snapshot, &pools, holds);
     devices(snapshot, own, holds);
+    Some((snapshot, own, pools))
+}
+
+/// All of facts 2.6 that is about servers and data.
+pub(super) fn may_enter(ask: &Ask<'_>, holds: &mut Holds) {
+    let Some((snapshot, own, pools)) = can_be_spared(ask, holds) else { return };
     if let Some(domain) = own.domain.as_ref().and_then(|id| snapshot.domains.as_ref()?.get(id)) {
         if !domain.state.is(DomainState::Active) {
             let name = domain.name.clone().unwrap_or_else(|| domain.id.to_string().into());
@@ -279,12 +285,7 @@ fn spread(ask: &Ask<'_>, snapshot: &Snapshot, id: &StoragePoolId, own: &Sds, hol
 
 /// The rest of its pools holds what they have, with the spare kept, and nothing else is on its way.
 pub(super) fn may_leave(ask: &Ask<'_>, holds: &mut Holds) {
-    let Some(snapshot) = ask.known(holds) else { return };
-    let Some((id, own)) = own(ask, holds) else { return };
-    servers(ask, snapshot, own, holds);
-    let pools = ask.facts.pools_of(id);
-    data(ask, snapshot, &pools, holds);
-    devices(snapshot, own, holds);
+    let Some((snapshot, own, pools)) = can_be_spared(ask, holds) else { return };
     for pool in &pools {
         room_without(ask, snapshot, pool, own, holds);
     }
