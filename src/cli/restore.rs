@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 
 use crate::config::Config;
-use crate::jobs::backup;
+use crate::jobs::backup::{self, beside};
 use crate::model::id::SystemId;
 use crate::store::{Batch, MAX_BATCH, OPERATION_COST, SqliteStore, State, Store, StoreError, Version, ZooKeeperStore};
 use crate::upgrade::keep;
@@ -184,12 +184,6 @@ fn into_zookeeper(state: &State, mut store: impl Store) -> anyhow::Result<()> {
     }
     store.commit(state.epoch, version, &batch)?;
     Ok(())
-}
-
-fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
 }
 
 #[cfg(test)]

@@ -162,7 +162,8 @@ pub fn noted(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+/// The file beside another one whose name goes on like this.
+pub fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()

@@ -4,7 +4,7 @@ use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{RequestBuilder, StatusCode};
 use scaleio_framework::config::{Config, WebUser};
 use scaleio_framework::model::person::Role;
-use scaleio_framework::sim::Release;
+use scaleio_framework::sim::{MailSink, Release, Running};
 use scaleio_framework::web::access::hash;
 
 use crate::browser::{Browser, ENTER};
@@ -22,14 +22,20 @@ fn users(config: &mut Config) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_logs_in_goes_on_where_they_wanted_to_acts_by_their_name_and_logs_out() {
+/// A system that is watched, and people who may look or act.
+async fn watched() -> (Running, MailSink, Site) {
     let (world, sink) = (still(Release::V3_6).await, sink().await);
     let site = Site::watching(&[("prod", &world)], |config| {
         alerting(config, &sink);
         users(config);
     })
     .await;
+    (world, sink, site)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_logs_in_goes_on_where_they_wanted_to_acts_by_their_name_and_logs_out() {
+    let (world, _sink, site) = watched().await;
     world.world(|world| world.fail_sds("sds-2-1").unwrap());
     let home = format!("http://{}/", site.controller.web);
     let browser = Browser::start(390, 844).await;
@@ -83,12 +89,7 @@ async fn a_person_logs_in_goes_on_where_they_wanted_to_acts_by_their_name_and_lo
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_is_a_secret_of_one_browser_and_ends_when_it_is_logged_out() {
-    let (world, sink) = (still(Release::V3_6).await, sink().await);
-    let site = Site::watching(&[("prod", &world)], |config| {
-        alerting(config, &sink);
-        users(config);
-    })
-    .await;
+    let (world, _sink, site) = watched().await;
     world.world(|world| world.fail_sds("sds-2-1").unwrap());
     let client = builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let url = |path: &str| format!("http://{}{path}", site.controller.web);
