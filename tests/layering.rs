@@ -293,7 +293,7 @@ fn what_is_allowed_is_let_through() {
         ("poll.rs", "/// See crate::app::run.\nfn f() -> &'static str { \"crate::app and Utc::now()\" }"),
         ("clock.rs", "use crate::model::unit::Timestamp; fn f() { chrono::Utc::now(); }"),
         ("main.rs", "fn main() { scaleio_framework::cli::main(std::env::args_os()); }"),
-        ("bin/sio-demo.rs", "use scaleio_framework::{sim::World, app};"),
+        ("bin/sio-demo/main.rs", "use scaleio_framework::{sim::World, app};"),
         ("store/mod.rs", "const A: &str = env!(\"CARGO_PKG_VERSION\");"),
         ("lib.rs", "pub mod model;"),
     ] {
