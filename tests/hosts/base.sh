@@ -9,6 +9,11 @@ include+=,libsvn1,libapr1,libsasl2-2,libsasl2-modules,libcurl4
 # Another list or another script makes another base.
 key=$(cat "$0" | sha256sum | cut -c1-16)
 [[ -e $folder/$key.done ]] && exit 0
+# Several tests of one program ask at the same time: one makes them, the others wait for that.
+mkdir -p "$(dirname "$folder")"
+exec 9>"$folder.lock"
+flock 9
+[[ -e $folder/$key.done ]] && exit 0
 rm -rf "$folder" && mkdir -p "$folder" && cd "$folder"
 mmdebstrap --quiet --variant=minbase --aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
