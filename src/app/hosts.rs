@@ -15,7 +15,7 @@ use super::work::Joined;
 use crate::agent::recipes::os::{Books, Family, Os};
 use crate::agent::recipes::package::{PackageFile, choose};
 use crate::clock;
-use crate::config::{Config, Masters, StaticNode};
+use crate::config::{Config, Masters, Secret, StaticNode, System};
 use crate::enrol::artefacts::Shelf;
 use crate::enrol::crew::Crew;
 use crate::fleet::rollout::record::Source;
@@ -45,6 +45,9 @@ const SHORTEST_REST: Duration = Duration::from_millis(50);
 /// A node in work is asked for its word when the last one is older than this.
 const WORD: TimeDelta = TimeDelta::seconds(2);
 
+/// What can be had, by os-release and whether the token of LIA is there.
+type Known = BTreeMap<(String, bool), Option<Arc<Packages>>>;
+
 /// The hosts of all systems, before anybody looks.
 pub(super) struct Hosts {
     crew: Crew,
@@ -54,6 +57,8 @@ pub(super) struct Hosts {
     places: Places,
     seen: BTreeMap<SystemId, watch::Sender<Arc<Surroundings>>>,
     in_hand: watch::Sender<InHand>,
+    /// Systems whose token of LIA we have.
+    with_token: BTreeSet<SystemId>,
     foremen: Vec<(Foreman, mpsc::UnboundedReceiver<Errand>)>,
 }
 
@@ -63,7 +68,7 @@ pub(super) fn open(config: &Config, agents: &Agents, gallery: &Gallery) -> (Host
     let choose: Choose = Arc::new(move |os, component, version| exactly(&shelf, os, component, version));
     let (mut seen, mut foremen, mut joined) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
     let in_hand = watch::Sender::new(InHand::new());
-    for system in config.systems.keys() {
+    for (system, configured) in &config.systems {
         let around = watch::Sender::new(Arc::new(Surroundings::default()));
         let (errands, received) = mpsc::unbounded_channel();
         let foreman = Foreman {
@@ -73,6 +78,7 @@ pub(super) fn open(config: &Config, agents: &Agents, gallery: &Gallery) -> (Host
             around: around.subscribe(),
             choose: Arc::clone(&choose),
             managers: steps::managers,
+            lia: token_of_lia(configured),
             in_hand: in_hand.clone(),
         };
         foremen.push((foreman, received));
@@ -88,6 +94,7 @@ pub(super) fn open(config: &Config, agents: &Agents, gallery: &Gallery) -> (Host
         places: places(config),
         seen,
         in_hand,
+        with_token: config.systems.iter().filter(|(_, of)| token_of_lia(of).is_some()).map(|(name, _)| name.clone()).collect(),
         foremen,
     };
     (hosts, joined)
@@ -117,7 +124,7 @@ impl Hosts {
         stop: CancellationToken,
     ) {
         let (mut members, mut in_hand) = (self.crew.members(), self.in_hand.subscribe());
-        let mut known: BTreeMap<String, Option<Arc<Packages>>> = BTreeMap::new();
+        let mut known = Known::new();
         loop {
             let begun = Instant::now();
             members.mark_unchanged();
@@ -157,7 +164,7 @@ impl Hosts {
         &self,
         framework: Option<&FrameworkStatus>,
         rollout: &RolloutStatus,
-        known: &mut BTreeMap<String, Option<Arc<Packages>>>,
+        known: &mut Known,
     ) {
         // Before what agents say, which is newer then.
         let in_hand = self.in_hand.borrow().clone();
@@ -183,7 +190,9 @@ impl Hosts {
             };
             let os = member.host.as_ref().map(|host| host.os.as_str()).filter(|os| !os.is_empty());
             let packages = os.and_then(|os| {
-                known.entry(os.to_owned()).or_insert_with(|| packages(&self.shelf, os).map(Arc::new)).clone()
+                let has_token = self.with_token.contains(&system);
+                let all = known.entry((os.to_owned(), has_token));
+                all.or_insert_with(|| packages(&self.shelf, os, has_token).map(Arc::new)).clone()
             });
             let phase = shown.map(|shown| shown.phase.clone());
             let placed = Placed { addresses, phase, packages, in_hand: in_hand.get(name).cloned() };
@@ -282,8 +291,8 @@ fn exactly(shelf: &Shelf, os: &str, component: Component, version: &str) -> Resu
     })
 }
 
-/// What there is for an operating system; none where that is not one we know.
-fn packages(shelf: &Shelf, os: &str) -> Option<Packages> {
+/// What there is for an operating system; none where that is not one we know. Without its token LIA cannot be installed.
+fn packages(shelf: &Shelf, os: &str, has_token: bool) -> Option<Packages> {
     let os = Os::read(os).ok()?;
     let mut versions: BTreeMap<step::Component, BTreeSet<Box<str>>> = BTreeMap::new();
     for file in shelf.files().filter_map(|file| PackageFile::read(&file.name).ok()) {
@@ -293,10 +302,15 @@ fn packages(shelf: &Shelf, os: &str) -> Option<Packages> {
             versions.entry(component).or_default().insert(as_reported(&file.release.to_string()));
         }
     }
-    let token = "lia: its installation asks for the token of LIA, which this release does not give; bring LIA to the \
-                 release by hand first";
-    let cannot = [(step::Component::Lia, token.into())].into();
+    let token = "lia: its installation asks for the token of LIA; write it into a file and name that as token_file in \
+                 [systems.NAME.rollout.lia], or bring LIA to the release by hand first";
+    let cannot = (!has_token).then(|| (step::Component::Lia, token.into())).into_iter().collect();
     Some(Packages { os: os.pretty.as_str().into(), versions, pattern: pattern(&os).into(), cannot })
+}
+
+/// What the installation of LIA asks for on nodes of a system.
+fn token_of_lia(system: &System) -> Option<Secret> {
+    Some(system.rollout.as_ref()?.lia.as_ref()?.token.0.clone())
 }
 
 /// How the vendor names the files for an operating system.
@@ -340,13 +354,13 @@ mod tests {
         assert_eq!(file.name, "EMC-ScaleIO-sds-3.6-700.103.el7.x86_64.rpm");
         let told = exactly(&shelf, EL7, Component::Sds, "R3_6.700.104").unwrap_err();
         assert!(told.contains("CentOS Linux 7") && told.contains("sds-3.6-700.104.el7.x86_64.rpm"), "{told}");
-        let all = packages(&shelf, EL7).unwrap();
+        let all = packages(&shelf, EL7, false).unwrap();
         assert_eq!(all.lack(step::Component::Sds, "R3_6.900.1"), None);
         let told = all.lack(step::Component::Mdm, "R3_6.900.1").unwrap();
         assert!(told.contains("CentOS Linux 7") && told.contains("EMC-ScaleIO-mdm-3.6-900.1.el7.x86_64.rpm"), "{told}");
-        let ubuntu = packages(&shelf, "ID=ubuntu\nVERSION_ID=18.04").unwrap();
+        let ubuntu = packages(&shelf, "ID=ubuntu\nVERSION_ID=18.04", true).unwrap();
         assert!(ubuntu.lack(step::Component::Sds, "R3_6.900.1").unwrap().contains(".Ubuntu.18.04.x86_64.deb"));
-        assert_eq!(packages(&shelf, "ID=plan9"), None);
+        assert_eq!(packages(&shelf, "ID=plan9", true), None);
     }
 
     #[test]

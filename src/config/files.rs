@@ -9,7 +9,8 @@ use super::problem::ConfigErrors;
 use super::source;
 
 /// Keys that name such a file, and keys that hold a secret themselves.
-const FILES: [&str; 5] = ["password_file", "token_file", "key_file", "link_key_file", "zookeeper_auth_file"];
+const FILES: [&str; 6] =
+    ["password_file", "token_file", "key_file", "link_key_file", "zookeeper_auth_file", "licence_file"];
 const SECRETS: [&str; 3] = ["password", "secret", "token"];
 
 /// What of a configuration must not be seen.

@@ -1,8 +1,9 @@
 //! How `[systems.NAME.rollout]` is read: what the storage of a system shall look like.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
+use super::lia::{self, WantedLia};
+pub use super::mdm::{Licence, Members, VirtualIps, WantedMdm};
 use super::section::{Complaint, Found, Section, complain};
 use crate::model::command::Command;
 use crate::model::id::NodeName;
@@ -10,9 +11,6 @@ use crate::model::unit::Bytes;
 
 /// Smaller devices are refused by the MDM.
 const SMALLEST_DISK: Bytes = Bytes::from_gib(100);
-
-/// An agent reports every 30 s, and within a minute of a restart of either side.
-const SILENT: Duration = Duration::from_secs(120);
 
 /// Longer names are refused by the MDM.
 const LONGEST_NAME: usize = 31;
@@ -32,6 +30,8 @@ pub struct Rollout {
     pub mdm: Option<WantedMdm>,
     /// The gateway that is installed on a node of ours; none: it comes by another hand.
     pub gateway: Option<WantedGateway>,
+    /// The product's own agent on its nodes; none: it is not brought there.
+    pub lia: Option<WantedLia>,
     /// The release of packages; none: the newest that is not newer than the MDM.
     pub release: Option<Box<str>>,
     /// Words of commands on nodes that were never seen in use and that a person has accepted.
@@ -45,87 +45,6 @@ pub struct WantedGateway {
     pub node: NodeName,
     /// Whether it takes the MDM's certificate without looking at it.
     pub trusts_any: bool,
-}
-
-/// `[systems.NAME.rollout.mdm]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WantedMdm {
-    /// Members that vote.
-    pub members: Members,
-    /// Managers that stand by.
-    pub standby_managers: usize,
-    /// Tie-breakers that stand by.
-    pub standby_tie_breakers: usize,
-    /// Cores that the host of a manager has at least.
-    pub cores: u32,
-    /// Memory that the host of a manager has at least.
-    pub memory: Bytes,
-    /// The attribute of agents that names what fails together.
-    pub rack_attribute: Option<Box<str>>,
-    /// The name of the system; none: it gets none.
-    pub name: Option<Box<str>>,
-    /// How long the agent of a member must have been silent before it may be given up.
-    pub lost_after: Duration,
-    /// Words of commands that were never seen in use and that a person has accepted.
-    pub accept: BTreeSet<String>,
-    /// Whether the administrator's password may be among the arguments of a program on a node.
-    pub password_in_sight: bool,
-}
-
-impl Default for WantedMdm {
-    fn default() -> Self {
-        Self {
-            members: Members::Three,
-            standby_managers: 0,
-            standby_tie_breakers: 0,
-            // What the original asked of the host of a manager, rounded up.
-            cores: 2,
-            memory: Bytes::from_gib(3),
-            rack_attribute: None,
-            name: None,
-            // Longer than the start of a large server.
-            lost_after: Duration::from_secs(15 * 60),
-            accept: BTreeSet::new(),
-            password_in_sight: false,
-        }
-    }
-}
-
-/// How many members vote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Members {
-    /// One manager: for trials, nothing survives its loss.
-    One,
-    /// Two managers and a tie-breaker: survives one loss.
-    Three,
-    /// Three managers and two tie-breakers: survives two losses.
-    Five,
-}
-
-impl Members {
-    /// The cluster of that many members; the MDM knows no other sizes.
-    pub const fn of(count: u64) -> Option<Self> {
-        match count {
-            1 => Some(Self::One),
-            3 => Some(Self::Three),
-            5 => Some(Self::Five),
-            _ => None,
-        }
-    }
-
-    /// Members that keep the repository, the owner among them.
-    pub const fn managers(self) -> usize {
-        match self {
-            Self::One => 1,
-            Self::Three => 2,
-            Self::Five => 3,
-        }
-    }
-
-    /// Members that only vote.
-    pub const fn tie_breakers(self) -> usize {
-        self.managers() - 1
-    }
 }
 
 /// Who decides which disk goes where.
@@ -224,6 +143,7 @@ impl Default for Rollout {
             disks: DiskFilter::default(),
             mdm: None,
             gateway: None,
+            lia: None,
             release: None,
             accept: BTreeSet::new(),
         }
@@ -242,8 +162,9 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
     let domain = section.take("domain", name);
     let pool = section.take("pool", name);
     let disks = disks(section.section("disks"));
-    let mdm = section.optional_section("mdm").map(mdm);
+    let mdm = section.optional_section("mdm").map(super::mdm::read);
     let gateway = section.optional_section("gateway").and_then(gateway);
+    let lia = section.optional_section("lia").and_then(lia::read);
     let release = section.take("release", |found| match found.text()? {
         text if text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('.') => Ok(text.into()),
         other => Err(complain(format!("{other:?} is no release"), "write it as package files do: \"3.6-700.103\"")),
@@ -283,6 +204,7 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         disks,
         mdm,
         gateway,
+        lia,
         release,
         accept,
     }
@@ -299,7 +221,7 @@ fn gateway(mut section: Section<'_>) -> Option<WantedGateway> {
 }
 
 /// A command that may be accepted, by its word.
-fn accepted(found: &Found<'_>) -> Result<BTreeSet<String>, Complaint> {
+pub(super) fn accepted(found: &Found<'_>) -> Result<BTreeSet<String>, Complaint> {
     let one = |word: &str| {
         let known = Command::ALL.iter().map(|command| command.as_str()).collect::<Vec<_>>().join(", ");
         Command::of(word).map(|command| command.to_string()).ok_or_else(|| {
@@ -307,44 +229,6 @@ fn accepted(found: &Found<'_>) -> Result<BTreeSet<String>, Complaint> {
         })
     };
     found.list()?.into_iter().map(one).collect()
-}
-
-fn mdm(mut section: Section<'_>) -> WantedMdm {
-    let default = WantedMdm::default();
-    let few = |found: &Found<'_>| match found.number()? {
-        few @ 0..=10 => Ok(few as usize),
-        other => Err(complain(format!("{other} members stand by"), "write a number from 0 to 10")),
-    };
-    let mdm = WantedMdm {
-        members: section
-            .take("members", |found| {
-                let count = found.number()?;
-                Members::of(count)
-                    .ok_or_else(|| complain(format!("an MDM cluster of {count} does not exist"), "write 1, 3 or 5"))
-            })
-            .unwrap_or(default.members),
-        standby_managers: section.take("standby_managers", few).unwrap_or_default(),
-        standby_tie_breakers: section.take("standby_tie_breakers", few).unwrap_or_default(),
-        cores: section
-            .take("cores", |found| {
-                u32::try_from(found.number()?)
-                    .map_err(|_| complain("no host has so many cores", "write a number such as 2"))
-            })
-            .unwrap_or(default.cores),
-        memory: section.take("memory", size).unwrap_or(default.memory),
-        rack_attribute: section.take("rack_attribute", |found| Ok(found.text()?.into())),
-        name: section.take("name", name),
-        lost_after: section
-            .take("lost_after", |found| match found.duration()? {
-                span if span >= SILENT => Ok(span),
-                _ => Err(complain("an agent that is silent for so short may be well", "write \"2m\" or more")),
-            })
-            .unwrap_or(default.lost_after),
-        accept: section.take("accept", accepted).unwrap_or_default(),
-        password_in_sight: section.take("password_in_sight", |found| found.flag()).unwrap_or_default(),
-    };
-    section.finish();
-    mdm
 }
 
 fn declared_domain((called, mut section): (String, Section<'_>)) -> Option<(Box<str>, DeclaredDomain)> {
@@ -457,7 +341,7 @@ fn media(found: &Found<'_>) -> Result<DiskMedia, Complaint> {
 }
 
 /// `100GiB`, `2TiB`.
-fn size(found: &Found<'_>) -> Result<Bytes, Complaint> {
+pub(super) fn size(found: &Found<'_>) -> Result<Bytes, Complaint> {
     let text = found.text()?;
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
     let unit = match text[digits.len()..].trim_start() {
@@ -472,7 +356,7 @@ fn size(found: &Found<'_>) -> Result<Bytes, Complaint> {
     }
 }
 
-fn name(found: &Found<'_>) -> Result<Box<str>, Complaint> {
+pub(super) fn name(found: &Found<'_>) -> Result<Box<str>, Complaint> {
     let text = found.text()?;
     judge_name(text)?;
     Ok(text.into())

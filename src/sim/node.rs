@@ -9,6 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Where an MDM keeps whether it is a manager. An upgrade leaves it as it is.
 pub const MDM_ROLE: &str = "/opt/emc/scaleio/mdm/cfg/conf.txt";
 
+/// Where LIA's package keeps what its tools must show, and of which system it is told that it belongs to it.
+pub const LIA_TOKEN: &str = "/opt/emc/scaleio/lia/cfg/conf.txt";
+/// See [`LIA_TOKEN`].
+pub const LIA_ID: &str = "/opt/emc/scaleio/lia/cfg/installation_id.txt";
+
 /// How a program ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -349,6 +354,10 @@ impl SimNode {
             let text = format!("actor_role_is_manager={role}\n");
             self.files.entry(MDM_ROLE.to_owned()).or_insert_with(|| text.into_bytes());
         }
+        if name.ends_with("lia") {
+            let token = env.get("TOKEN").map(String::as_str).unwrap_or_default();
+            self.files.insert(LIA_TOKEN.to_owned(), format!("lia_token={token}\n").into_bytes());
+        }
         if fails {
             return ended(0, "", format!("warning: %post({name}) scriptlet failed, exit status 3"));
         }
@@ -364,8 +373,12 @@ impl SimNode {
         match self.packages.remove(name) {
             Some(package) => {
                 self.running.remove(&package.unit);
-                if package.unit == "mdm" {
-                    self.files.remove(MDM_ROLE);
+                for path in match &*package.unit {
+                    "mdm" => &[MDM_ROLE][..],
+                    "lia" => &[LIA_TOKEN, LIA_ID],
+                    _ => &[],
+                } {
+                    self.files.remove(*path);
                 }
                 ended(0, "", "")
             }

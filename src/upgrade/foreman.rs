@@ -16,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::clock;
+use crate::config::Secret;
 use crate::enrol::crew::{Crew, NotTaken};
 use crate::model::cluster::{MdmCluster, MdmRole};
 use crate::model::id::{NodeName, SystemId};
-use crate::model::order::{self, Artefact, Finished, Install, Order, OrderId, Outcome, Secrets, Task};
+use crate::model::order::{self, Artefact, Finished, Hidden, Install, Order, OrderId, Outcome, Secrets, Task};
 use crate::model::permit::Permit;
 use crate::model::step::{Action, Answer, Component, StepId};
 use crate::model::unit::Timestamp;
@@ -116,7 +117,7 @@ const fn within_s(action: &Action) -> u32 {
 }
 
 /// The orders for a permit. An action that takes several is numbered by what each is about.
-pub fn orders(permit: &Permit, tasks: Vec<Task>) -> Vec<Order> {
+pub fn orders(permit: &Permit, tasks: Vec<Task>, lia: Option<&Secret>) -> Vec<Order> {
     let several = tasks.len() > 1;
     let id = |task: &Task| match task {
         Task::Install(install) | Task::PutBack(install) if several => format!("{}+{}", permit.step, install.component),
@@ -128,10 +129,20 @@ pub fn orders(permit: &Permit, tasks: Vec<Task>) -> Vec<Order> {
         epoch: permit.epoch,
         expires: permit.expires,
         within_s: within_s(&permit.action),
+        secrets: secrets(&task, lia),
         task,
-        secrets: Secrets::default(),
     };
     tasks.into_iter().map(order).collect()
+}
+
+/// What only the agent may read: the installation of LIA asks for its token.
+fn secrets(task: &Task, lia: Option<&Secret>) -> Secrets {
+    let asks = match task {
+        Task::Install(install) | Task::PutBack(install) => install.component == order::Component::Lia,
+        _ => false,
+    };
+    let lia_token = lia.filter(|_| asks).map(|token| Hidden::new(token.reveal()));
+    Secrets { lia_token, ..Secrets::default() }
 }
 
 /// What an agent's end of an order says of the effect.
@@ -156,6 +167,8 @@ pub struct Foreman {
     pub choose: Choose,
     /// Where clients find an MDM cluster.
     pub managers: fn(&MdmCluster) -> Vec<IpAddr>,
+    /// The token of LIA; none: it was not told to us.
+    pub lia: Option<Secret>,
     /// Who has what in hand.
     pub in_hand: watch::Sender<InHand>,
 }
@@ -169,9 +182,12 @@ impl Foreman {
     pub async fn run(self, mut errands: mpsc::UnboundedReceiver<Errand>, stop: CancellationToken) {
         let this = Arc::new(self);
         let mut at_work = JoinSet::new();
+        let mut around = this.around.clone();
+        let mut told = BTreeSet::new();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
+                Ok(()) = around.changed(), if this.lia.is_some() => this.tell_secrets(&mut told).await,
                 Some(_) = at_work.join_next() => {}
                 errand = errands.recv() => match errand {
                     Some(errand) => {
@@ -192,6 +208,21 @@ impl Foreman {
         }
     }
 
+    /// Orders that lie without their secrets since a restart, which nobody has stored, are laid out once more.
+    async fn tell_secrets(&self, told: &mut BTreeSet<OrderId>) {
+        let members = Arc::clone(&self.crew.members().borrow());
+        let own: Vec<NodeName> = self.around.borrow().addresses.keys().cloned().collect();
+        for member in own.iter().filter_map(|node| members.get(node)) {
+            let lies = member.order.as_ref().filter(|order| member.has_secrets && is_ours(&order.id));
+            let Some(order) = lies.filter(|order| told.insert(order.id.clone())) else { continue };
+            let order = Order { secrets: secrets(&order.task, self.lia.as_ref()), ..order.clone() };
+            // One that was given in this life has them; it is the same order then.
+            if let Err(why) = self.crew.lay_out(&member.node, order).await {
+                info!(node = %member.node, %why, "an order was not told its secrets");
+            }
+        }
+    }
+
     fn take_in_hand(&self, errand: &Errand) -> Option<NodeName> {
         let Effect::Order { permit, .. } = &errand.effect else { return None };
         self.in_hand.send_modify(|all| drop(all.insert(permit.node.clone(), errand.step.clone())));
@@ -203,7 +234,7 @@ impl Foreman {
             return Answer::Refused { why: "not for the agent of a node".into() };
         };
         let orders = match tasks(&permit.action, boot_id, &self.site(&permit.node), &self.choose) {
-            Ok(tasks) => orders(permit, tasks),
+            Ok(tasks) => orders(permit, tasks, self.lia.as_ref()),
             Err(why) => return Answer::Refused { why: why.into() },
         };
         let mut all = Answer::AlreadySo;
@@ -374,23 +405,34 @@ mod tests {
     #[test]
     fn an_order_has_the_permit_s_step_epoch_and_end_and_several_have_names_of_one_step() {
         let one = permit(Action::Reboot);
-        let made = orders(&one, tasks(&one.action, "b1", &site(), &choose()).unwrap());
+        let made = orders(&one, tasks(&one.action, "b1", &site(), &choose()).unwrap(), None);
         let [order] = &made[..] else { panic!("{made:?}") };
         assert_eq!((order.id.as_str(), order.epoch, order.expires), ("run-0001/3/2/1", 7, one.expires));
         assert_eq!(StepId::read(order.id.as_str()), Some(one.step));
         let both = permit(Action::Apply { version: "1.2".into(), components: vec![Component::Sds, Component::Sdc] });
-        let made = orders(&both, tasks(&both.action, "b1", &site(), &choose()).unwrap());
+        let made = orders(&both, tasks(&both.action, "b1", &site(), &choose()).unwrap(), None);
         assert_eq!(
             made.iter().map(|order| order.id.as_str()).collect::<Vec<_>>(),
             ["run-0001/3/2/1+sds", "run-0001/3/2/1+sdc"]
         );
         assert!(made.iter().all(|order| StepId::read(order.id.as_str()) == Some(both.step.clone())));
         let away = permit(Action::Uninstall { components: vec![Component::Sds, Component::Sdc] });
-        let made = orders(&away, tasks(&away.action, "b1", &site(), &choose()).unwrap());
+        let made = orders(&away, tasks(&away.action, "b1", &site(), &choose()).unwrap(), None);
         assert_eq!(
             made.iter().map(|order| order.id.as_str()).collect::<Vec<_>>(),
             ["run-0001/3/2/1+sds", "run-0001/3/2/1+sdc"]
         );
+    }
+
+    #[test]
+    fn the_token_of_lia_goes_with_lia_alone() {
+        let both = permit(Action::Apply { version: "1.2".into(), components: vec![Component::Lia, Component::Sds] });
+        let tasks = || tasks(&both.action, "b1", &site(), &choose()).unwrap();
+        let token = Secret::new("token-1");
+        let told: Vec<bool> =
+            orders(&both, tasks(), Some(&token)).iter().map(|order| !order.secrets.is_empty()).collect();
+        assert_eq!(told, [true, false]);
+        assert!(orders(&both, tasks(), None).iter().all(|order| order.secrets.is_empty()));
     }
 
     #[test]

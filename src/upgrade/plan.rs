@@ -477,7 +477,7 @@ fn removal(
     if let Some(sds) = host.sds {
         steps.push(step(Action::Evacuate, 86_400, moving(sds, fleet), Risk::Irreversible));
     }
-    let removable = [Component::Sdr, Component::Sdt, Component::Sds, Component::Sdc];
+    let removable = [Component::Sdr, Component::Sdt, Component::Sds, Component::Sdc, Component::Lia];
     let components: Vec<Component> =
         removable.into_iter().filter(|component| host.facts.installed.contains_key(component)).collect();
     if !components.is_empty() {

@@ -10,6 +10,7 @@ mod bare;
 mod cluster;
 mod demo;
 mod joining;
+mod lia;
 #[path = "../support/port.rs"]
 mod port;
 mod ready;

@@ -11,7 +11,7 @@ use crate::fleet::diff::Addition;
 use crate::model::findings::Disk;
 use crate::model::id::RunId;
 use crate::model::node::NodePhase;
-use crate::model::order::{Finished, OrderId, Outcome, Preflight, Task};
+use crate::model::order::{Component, Finished, OrderId, Outcome, Preflight, Task};
 use crate::model::preflight::{FOUND, Row, Verdict, read, worst};
 use crate::model::rollout::Why;
 use crate::model::unit::Timestamp;
@@ -470,12 +470,15 @@ fn failed(failures: &Failures) -> Next {
     (phase, vec![Why::Failed { step, because, tries, retry_at }], None)
 }
 
-/// Whether a component that was installed is there no more, as the agent sees it.
+/// Whether a component that was installed is there no more, as the agent sees it, or is down and nobody else would
+/// tell: the MDM shows its servers and clients, and nothing of LIA.
 fn lacks(member: &Member, steps: &[Step]) -> bool {
     let Some(host) = &member.host else { return false };
     steps.iter().any(|step| match &step.task {
         Task::Install(install) | Task::InstallBare { install, .. } => {
-            !host.installed.contains_key(install.component.as_str())
+            let word = install.component.as_str();
+            let is_down = install.component == Component::Lia && !host.running.contains(word);
+            is_down || !host.installed.contains_key(word)
         }
         _ => false,
     })

@@ -25,6 +25,8 @@ pub enum StepName {
     InstallSds,
     InstallSdc,
     ConnectSdc,
+    InstallLia,
+    LinkLia,
     ConsumeVolumes,
     MesosVolumes,
     MesosPutBack,
@@ -44,6 +46,8 @@ impl StepName {
             Self::InstallSds => "install_sds",
             Self::InstallSdc => "install_sdc",
             Self::ConnectSdc => "connect_sdc",
+            Self::InstallLia => "install_lia",
+            Self::LinkLia => "link_lia",
             Self::ConsumeVolumes => "consume_volumes",
             Self::MesosVolumes => "mesos_volumes",
             Self::MesosPutBack => "mesos_put_back",
@@ -57,8 +61,8 @@ impl StepName {
         match self {
             Self::Preflight | Self::JudgeDisks => 120,
             Self::Stage => 15 * 60,
-            Self::Prerequisites | Self::InstallSds | Self::InstallSdc => 30 * 60,
-            Self::ConnectSdc | Self::ConsumeVolumes | Self::Other => 5 * 60,
+            Self::Prerequisites | Self::InstallSds | Self::InstallSdc | Self::InstallLia => 30 * 60,
+            Self::ConnectSdc | Self::LinkLia | Self::ConsumeVolumes | Self::Other => 5 * 60,
             // While it lasts the Mesos agent may be down, and after a minute or so the master gives it up.
             Self::MesosVolumes | Self::MesosPutBack => 60,
         }
@@ -110,8 +114,35 @@ pub struct Goal<'a> {
     pub generation: Generation,
     /// Where the MDM's managers are.
     pub managers: &'a [IpAddr],
+    /// The product's own agent; none: the node shall not have it.
+    pub lia: Option<Lia<'a>>,
     /// Words of commands that were never seen in use and that a person has accepted.
     pub accept: &'a BTreeSet<String>,
+}
+
+/// What LIA is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Lia<'a> {
+    /// The installation id of the system; none: the gateway does not tell it.
+    pub installation: Option<&'a str>,
+}
+
+/// Why LIA does not come to nodes of a system, though it is asked for. None: it does.
+pub fn no_lia(generation: Generation) -> Option<&'static str> {
+    (generation >= Generation::V4).then_some(
+        "LIA does not come to it: since release 4 it is brought by PowerFlex Manager, with certificates and a message broker",
+    )
+}
+
+/// Why LIA is not told to which system it belongs. None: it is, or it is not there.
+pub fn lia_is_not_told(goal: &Goal<'_>) -> Option<String> {
+    let Lia { installation } = goal.lia?;
+    let Some(_) = installation else {
+        return Some("LIA is not told to which system it belongs: the gateway does not tell the installation id".to_owned());
+    };
+    let word = Command::LinkLia.as_str();
+    let why = command::may(Command::LinkLia, goal.generation, goal.accept.contains(word)).err()?;
+    Some(format!("LIA is not told to which system it belongs: {why}, in rollout.accept"))
 }
 
 /// The steps, or everything that stands against them.
@@ -120,22 +151,28 @@ pub fn steps(goal: &Goal<'_>, choose: Choose<'_>) -> Result<Vec<Step>, Vec<Why>>
     if goal.managers.is_empty() {
         against.push(Why::NoManagers);
     }
-    let components: Vec<Component> =
+    let mut components: Vec<Component> =
         if goal.serves { vec![Component::Sds, Component::Sdc] } else { vec![Component::Sdc] };
+    components.extend(goal.lia.map(|_| Component::Lia));
     let mut packages: Vec<(Component, Package)> = Vec::new();
-    for component in &components {
+    for component in components.clone() {
+        // The vendor's agent asks for a package manager, so it does not come to a host without one.
+        if component == Component::Lia && packages.iter().any(|(_, package)| package.is_bare) {
+            components.retain(|one| *one != Component::Lia);
+            continue;
+        }
         // Another version of what serves is the business of an upgrade, with its gates and a maintenance around it.
         if let Some(version) = only(goal.installed.get(component.as_str())) {
             let same = Wanted { pinned: Some(version), ..goal.wanted };
-            packages.extend(choose(&same, *component).ok().map(|package| (*component, package)));
+            packages.extend(choose(&same, component).ok().map(|package| (component, package)));
             continue;
         }
-        match choose(&goal.wanted, *component) {
+        match choose(&goal.wanted, component) {
             Ok(package) => {
-                if let Err(because) = unproven(&package, *component, goal) {
+                if let Err(because) = unproven(&package, component, goal) {
                     against.push(Why::Unfit { because: because.into() });
                 }
-                packages.push((*component, package));
+                packages.push((component, package));
             }
             Err(because) => against.push(Why::NoPackage { because: because.into() }),
         }
@@ -143,6 +180,7 @@ pub fn steps(goal: &Goal<'_>, choose: Choose<'_>) -> Result<Vec<Step>, Vec<Why>>
     if !against.is_empty() {
         return Err(against);
     }
+    let has_lia = components.contains(&Component::Lia);
     let artefacts = packages.iter().map(|(_, package)| package.artefact.clone()).collect();
     let mut steps = vec![Step { name: StepName::Stage, task: Task::Stage { artefacts } }];
     // A host without a package manager has no packages to be installed before.
@@ -150,15 +188,32 @@ pub fn steps(goal: &Goal<'_>, choose: Choose<'_>) -> Result<Vec<Step>, Vec<Why>>
         let task = Task::Prerequisites { components, generation: goal.generation };
         steps.push(Step { name: StepName::Prerequisites, task });
     }
-    for (component, Package { artefact, is_bare }) in packages {
-        let name = if component == Component::Sds { StepName::InstallSds } else { StepName::InstallSdc };
+    // Who is reached by the vendor's tools comes last: what they would look at is there then.
+    let (lia, packages): (Vec<_>, Vec<_>) = packages.into_iter().partition(|(one, _)| *one == Component::Lia);
+    let install = |(component, Package { artefact, is_bare }): (Component, Package)| {
+        let name = match component {
+            Component::Sds => StepName::InstallSds,
+            Component::Lia => StepName::InstallLia,
+            _ => StepName::InstallSdc,
+        };
         let install = Install { component, artefact, mdms: goal.managers.to_vec() };
         // What stands against it was told above.
         let task = if is_bare { Task::InstallBare { install, accepted: true } } else { Task::Install(install) };
-        steps.push(Step { name, task });
-    }
+        Step { name, task }
+    };
+    steps.extend(packages.into_iter().map(install));
     let systems = vec![goal.managers.to_vec()];
     steps.push(Step { name: StepName::ConnectSdc, task: Task::ConnectSdc { systems } });
+    steps.extend(lia.into_iter().map(install));
+    if let Some(installation) = goal.lia.and_then(|lia| lia.installation)
+        && has_lia
+        && lia_is_not_told(goal).is_none()
+    {
+        // Without an acceptance where one is needed there is no such step.
+        let (installation, generation) = (installation.to_owned(), goal.generation);
+        let task = Task::LinkLia { installation, generation, accepted: true };
+        steps.push(Step { name: StepName::LinkLia, task });
+    }
     Ok(steps)
 }
 
@@ -235,7 +290,50 @@ mod tests {
 
     fn goal(serves: bool, managers: &[IpAddr]) -> Goal<'_> {
         let wanted = Wanted { os: "ID=centos", mdm: "R3_6.1.2", pinned: None };
-        Goal { serves, wanted, installed: &NOTHING, generation: Generation::V3_5, managers, accept: &NONE }
+        let (generation, lia) = (Generation::V3_5, None);
+        Goal { serves, wanted, installed: &NOTHING, generation, managers, lia, accept: &NONE }
+    }
+
+    #[test]
+    fn lia_comes_last_and_is_told_its_system_where_that_is_known_to_work_or_accepted() {
+        let managers = ["10.0.0.1".parse().unwrap()];
+        let choose = |_: &Wanted<'_>, component: Component| Ok(package(component.as_str()));
+        let accept = ["lia_installation_id".to_owned()].into();
+        let names = |goal: &Goal<'_>| {
+            let steps = steps(goal, &choose).unwrap();
+            steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        let lia = Some(Lia { installation: Some("44d2f0a1b7c6e359") });
+        let wanted = Goal { lia, ..goal(false, &managers) };
+        assert_eq!(names(&wanted), "stage prerequisites install_sdc connect_sdc install_lia");
+        assert!(lia_is_not_told(&wanted).unwrap().contains("accept it by its name, in rollout.accept"));
+        for told in [Goal { accept: &accept, ..wanted.clone() }, Goal { generation: Generation::V2_0, ..wanted }] {
+            assert_eq!(names(&told), "stage prerequisites install_sdc connect_sdc install_lia link_lia");
+            assert_eq!(lia_is_not_told(&told), None);
+        }
+        let silent = Goal { lia: Some(Lia { installation: None }), accept: &accept, ..goal(true, &managers) };
+        assert!(!names(&silent).contains("link_lia"));
+        assert!(lia_is_not_told(&silent).unwrap().contains("installation id"));
+        assert_eq!((no_lia(Generation::V3_5), no_lia(Generation::V4).is_some()), (None, true));
+    }
+
+    #[test]
+    fn lia_does_not_come_to_a_host_without_a_package_manager_and_a_missing_package_is_told() {
+        let managers = ["10.0.0.1".parse().unwrap()];
+        let lia = Some(Lia { installation: None });
+        let accept = ["bare_sds", "bare_sdc"].map(str::to_owned).into();
+        let bare = |_: &Wanted<'_>, component: Component| match component {
+            Component::Lia => Err("none".to_owned()),
+            other => Ok(Package { is_bare: true, ..package(other.as_str()) }),
+        };
+        let there = steps(&Goal { lia, accept: &accept, ..goal(true, &managers) }, &bare).unwrap();
+        assert!(there.iter().all(|step| step.name != StepName::InstallLia));
+        let lacks = |_: &Wanted<'_>, component: Component| match component {
+            Component::Lia => Err("no file of lia".to_owned()),
+            other => Ok(package(other.as_str())),
+        };
+        let against = steps(&Goal { lia, ..goal(true, &managers) }, &lacks).unwrap_err();
+        assert_eq!(against, [Why::NoPackage { because: "no file of lia".into() }]);
     }
 
     #[test]

@@ -201,10 +201,14 @@ impl Rollout {
     }
 }
 
-/// What an order for the MDM cluster needs.
+/// What an order needs that only its agent may read.
 fn cluster_secrets(part: &Part, task: &Task) -> Secrets {
     let password = part.admin.as_ref().map(|password| Hidden::new(password.reveal()));
     match task {
+        Task::Install(install) if install.component == Component::Lia => {
+            let lia_token = part.rollout.lia.as_ref().map(|lia| Hidden::new(lia.token.0.reveal()));
+            Secrets { lia_token, ..Secrets::default() }
+        }
         task if !needs_password(task) => Secrets::default(),
         Task::Install(_) => Secrets { gateway_admin: password, ..Secrets::default() },
         _ => Secrets { mdm_admin: password, ..Secrets::default() },

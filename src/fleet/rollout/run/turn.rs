@@ -11,10 +11,11 @@ use super::super::cluster::ClusterDecision;
 use super::super::consume::{self, AtMaster};
 use super::super::decide::{Act, View, decide};
 use super::super::record::{Flags, Record};
-use super::super::steps::{self, Goal, Wanted};
+use super::super::steps::{self, Goal, Lia, StepName, Wanted};
 use super::super::view;
 use super::{Part, Rollout};
 use crate::config::Mode;
+use crate::config::lia::LiaNodes;
 use crate::enrol::crew::{Member, Members};
 use crate::fleet::desired::{Desired, Host, Refusal, desired};
 use crate::fleet::diff::{Addition, Difference, Drift, Unseen, difference};
@@ -210,6 +211,7 @@ impl Rollout {
             Some(snapshot) => view::not_shown(record, server, snapshot),
             None => vec![unseen("the system has not answered yet")],
         };
+        let steps = self.steps(part, record, member, snapshot, server.is_some(), &mut notes);
         View {
             now,
             random: rand::random(),
@@ -228,7 +230,7 @@ impl Rollout {
             is_retired: self.is_retired(node),
             left_out,
             notes,
-            steps: self.steps(part, member, snapshot, server.is_some()),
+            steps,
             additions,
             can_add: match part.gateway {
                 None => Err(Why::NoLogin { system: system.clone() }),
@@ -265,12 +267,15 @@ impl Rollout {
         }))
     }
 
+    /// What a node's agent shall make so. What is to be known of it and does not hold it is noted.
     fn steps(
         &self,
         part: &Part,
+        record: &Record,
         member: Option<&Member>,
         snapshot: Option<&Snapshot>,
         serves: bool,
+        notes: &mut Vec<Why>,
     ) -> Result<Vec<steps::Step>, Vec<Why>> {
         let Some(snapshot) = snapshot else { return Err(vec![unseen("the system has not answered yet")]) };
         let Some(array) = &snapshot.array else {
@@ -283,15 +288,28 @@ impl Rollout {
         };
         let version = array.version.as_str();
         let wanted = Wanted { os: &host.os, mdm: version, pinned: part.rollout.release.as_deref() };
+        let lia = wants_lia(record, part, snapshot).then(|| Lia { installation: array.install_id.as_deref() });
+        if part.rollout.lia.is_some() {
+            let note = |because: &str| Why::Doubtful { because: because.into() };
+            notes.extend(steps::no_lia(snapshot.generation).map(note));
+            if lia.is_none() && host.installed.contains_key(Component::Lia.as_str()) {
+                notes.push(Why::Drift { what: "LIA is installed, and the configuration does not want it there".into() });
+            }
+        }
         let goal = Goal {
             serves,
             wanted,
             installed: &host.installed,
             generation: snapshot.generation,
             managers: &managers,
+            lia,
             accept: &part.rollout.accept,
         };
-        steps::steps(&goal, &*self.settings.choose)
+        let steps = steps::steps(&goal, &*self.settings.choose)?;
+        if steps.iter().any(|step| step.name == StepName::InstallLia) {
+            notes.extend(steps::lia_is_not_told(&goal).map(|because| Why::Doubtful { because: because.into() }));
+        }
+        Ok(steps)
     }
 
     /// The run that has a node in work.
@@ -342,6 +360,22 @@ fn no_cluster(cluster: &ClusterDecision) -> Why {
     Why::NoCluster { because: because.into() }
 }
 
+/// Whether a node shall have LIA.
+fn wants_lia(record: &Record, part: &Part, snapshot: &Snapshot) -> bool {
+    let Some(wanted) = &part.rollout.lia else { return false };
+    if steps::no_lia(snapshot.generation).is_some() {
+        return false;
+    }
+    match wanted.nodes {
+        LiaNodes::All => true,
+        LiaNodes::Mdm => {
+            let mdm = snapshot.array.as_ref().and_then(|array| array.mdm.as_ref());
+            let mut members = mdm.into_iter().flat_map(|mdm| &mdm.members);
+            members.any(|member| member.ips.iter().any(|ip| record.source.address.as_ref() == Some(ip)))
+        }
+    }
+}
+
 /// What a node is to be good for. What the system would have to say is left out until it answers, and then asked once.
 fn asked(record: &Record, part: &Part, wished: &Desired, snapshot: Option<&Snapshot>) -> Option<Preflight> {
     let array = snapshot.and_then(|snapshot| snapshot.array.as_ref());
@@ -354,6 +388,10 @@ fn asked(record: &Record, part: &Part, wished: &Desired, snapshot: Option<&Snaps
         components.push(Component::Sds);
     }
     components.push(Component::Sdc);
+    // Who will have a seat of the MDM cluster is not known before there is one.
+    if part.rollout.lia.is_some() && snapshot.is_some_and(|snapshot| wants_lia(record, part, snapshot)) {
+        components.push(Component::Lia);
+    }
     let generation = snapshot.map(|snapshot| snapshot.generation);
     // Where clients find the MDM changed with 4.x.
     let port = if generation.is_some_and(|generation| generation >= Generation::V4) { 8611 } else { 6611 };
