@@ -250,12 +250,14 @@ fn known_keys() -> BTreeSet<String> {
                 | "systems.prod.rollout.disks"
                 | "systems.prod.rollout.mdm"
                 | "systems.prod.rollout.gateway"
+                | "systems.prod.rollout.lia"
                 | "systems.prod.rollout.nodes.storage.disks" => sections.push(full),
                 "web.users" => sections.push("web.users.anna".to_owned()),
                 "web.tokens" => sections.push("web.tokens.prometheus".to_owned()),
                 "systems" => sections.push("systems.prod".to_owned()),
                 "fleet.static" => sections.push(full + ".storage9"),
                 "fleet.static.storage9.attributes" => assert!(known.insert(full + ".scaleio-system")),
+                "systems.prod.rollout.mdm.virtual_ip_interfaces_of" => assert!(known.insert(full + ".storage1")),
                 "systems.prod.rollout.domains" => sections.push(full + ".d1"),
                 "systems.prod.rollout.domains.d1.pools" => sections.push(full + ".ssd"),
                 "systems.prod.rollout.nodes" => sections.push(full + ".storage"),

@@ -107,6 +107,10 @@ commands! {
     CreateCluster "create_mdm_cluster"
         "scli --create_mdm_cluster --master_mdm_ip .. --master_mdm_name .. --accept_license --approve_certificate"
         SEEN, "the original framework, Puppet modules, the vendor's Ansible roles";
+    /// Gives a new cluster addresses that move with the leadership, and each manager interfaces for them.
+    VirtualIps "cluster_virtual_ip"
+        "scli --create_mdm_cluster .. --master_mdm_virtual_ip_interface .. --cluster_virtual_ip .., --add_standby_mdm .. --new_mdm_virtual_ip_interface .."
+        SEEN, "Puppet modules, the vendor's Ansible roles, scripts for 2.x";
     /// Logs in with the password among the arguments, where everybody on the node can read it.
     Login "login" "scli --login --username admin --password .."
         SEEN, "the original framework, Puppet modules, the vendor's Ansible roles";

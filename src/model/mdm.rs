@@ -38,8 +38,14 @@ impl MdmTask {
         };
         let more = match &self.change {
             Change::Look | Change::Unknown => Vec::new(),
+            Change::Create { virtual_ips, .. } if !virtual_ips.is_empty() => {
+                vec![Command::CreateCluster, Command::VirtualIps]
+            }
             Change::Create { .. } => vec![Command::CreateCluster],
             Change::Password => vec![login, set_password],
+            Change::AddStandby { member } if !member.interfaces.is_empty() => {
+                vec![Command::AddStandby, Command::VirtualIps, login]
+            }
             Change::AddStandby { .. } => vec![Command::AddStandby, login],
             Change::SwitchMode { .. } => vec![Command::SwitchMode, login],
             Change::Replace { .. } => vec![Command::ReplaceMember, login],
@@ -237,6 +243,9 @@ pub struct Cluster {
     pub mode: Option<Mode>,
     /// `Normal`, or in its words what is wrong.
     pub state: String,
+    /// Addresses that move with the leadership; none: it does not tell.
+    #[serde(default)]
+    pub virtual_ips: Option<Vec<IpAddr>>,
     /// Members, the leading one first.
     pub members: Vec<MemberSeen>,
 }
@@ -314,7 +323,13 @@ impl Cluster {
         self.state.eq_ignore_ascii_case("normal")
     }
 
-    /// Addresses of the managers that vote, which clients and gateways must know. Tie-breakers are not among them.
+    /// Where clients and gateways find whoever leads: by the virtual addresses where it has some, else by the managers'.
+    pub fn found_at(&self) -> Vec<IpAddr> {
+        let virtual_ips = self.virtual_ips.as_ref().filter(|ips| !ips.is_empty());
+        virtual_ips.cloned().unwrap_or_else(|| self.managers())
+    }
+
+    /// Addresses of the managers that vote. Tie-breakers are not among them.
     pub fn managers(&self) -> Vec<IpAddr> {
         let managers = self.voters().filter(|member| member.place.kind() == Kind::Manager);
         managers.flat_map(|member| member.ips.iter().copied()).collect()

@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::preflight::VirtualIp;
 use super::unit::Timestamp;
 use super::version::Generation;
 
@@ -353,6 +354,9 @@ pub struct Preflight {
     /// Names that are taken in the system, each with an address of who has it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub taken: BTreeMap<String, IpAddr>,
+    /// Virtual addresses of the MDM that it shall be able to carry.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub virtual_ips: Vec<VirtualIp>,
     /// The memory it must have, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u64>,

@@ -1,5 +1,6 @@
 //! What was found of a node before it is touched: one row for each thing that must be well.
 
+use core::net::IpAddr;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,34 @@ pub struct Row {
     /// What helps; empty where nothing has to.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub mend: String,
+}
+
+/// A virtual address of the MDM, and the interface that shall carry it on a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualIp {
+    /// The address.
+    pub ip: IpAddr,
+    /// The interface.
+    pub interface: String,
+    /// Whether nobody may have the address yet.
+    #[serde(default)]
+    pub unused: bool,
+}
+
+/// How rows about virtual addresses begin.
+pub const VIRTUAL_IP: &str = "virtual address ";
+
+/// How the name of the row ends that says whether somebody has one.
+pub const UNUSED: &str = " is free";
+
+/// Why a node cannot carry virtual addresses, as far as its table tells. None: it can.
+pub fn carries_no_virtual_ip(rows: &[Row]) -> Option<String> {
+    let mut own = rows.iter().filter(|row| row.name.starts_with(VIRTUAL_IP) && !row.name.ends_with(UNUSED)).peekable();
+    if own.peek().is_none() {
+        return Some("has not told yet whether it can carry the virtual address".to_owned());
+    }
+    let bad = own.find(|row| row.verdict != Verdict::Ok)?;
+    Some(format!("cannot carry the {}: {}", bad.name, bad.found))
 }
 
 /// The name under which the table travels in what an agent found.

@@ -74,6 +74,13 @@ impl Machine {
         file("/proc/swaps", "Filename Type Size Used Priority\n".to_owned());
         let own: String = spec.ips.iter().map(|ip| format!("     |-- {ip}\n        /32 host LOCAL\n")).collect();
         file("/proc/net/fib_trie", format!("Main:\n{own}"));
+        let route = |ip: &String| {
+            let ip: Option<std::net::Ipv4Addr> = ip.parse().ok();
+            let network = ip.map(|ip| (ip.to_bits() & 0xffff_ff00).swap_bytes());
+            network.map(|network| format!("eth0\t{network:08X}\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"))
+        };
+        let routes: String = spec.ips.iter().filter_map(route).collect();
+        file("/proc/net/route", format!("Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n{routes}"));
         file("/sys/class/net/eth0/mtu", "9000\n".to_owned());
         file("/sys/class/net/eth0/speed", "10000\n".to_owned());
         file("/sys/class/net/eth0/carrier", "1\n".to_owned());

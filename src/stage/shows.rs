@@ -148,7 +148,10 @@ impl Place {
     /// The world does not take it.
     pub fn reflect(&self, views: &[View]) -> Result<(), Refusal> {
         views.iter().for_each(|view| self.hears(view));
-        let (name, mut seats) = locked(&self.land).seated();
+        let ((name, mut seats), virtual_ips) = {
+            let land = locked(&self.land);
+            (land.seated(), land.virtual_ips())
+        };
         for seat in &mut seats {
             let host = views.iter().find(|view| view.ips.iter().any(|ip| seat.ips.contains(ip)));
             let version = host.and_then(|view| view.mdm.as_ref()?.version.clone());
@@ -160,6 +163,7 @@ impl Place {
             let is_news = membership(&seats) != membership(&known.seats) || name != known.name;
             if is_news && seats.iter().any(|seat| seat.leads) {
                 world.seat_mdms(name.as_deref(), &seats);
+                world.cluster_ips = virtual_ips;
                 (known.seats, known.name) = (seats, name);
             }
             for view in views {

@@ -270,3 +270,36 @@ fn a_wrong_password_and_a_host_without_scli_are_told() {
     host.ip = "192.0.2.99".to_owned();
     assert!(why(&place.does(&mut host, &bare)).contains("no MDM answers"));
 }
+
+#[test]
+fn a_cluster_gets_its_virtual_address_only_while_nobody_has_it() {
+    let (place, mut host) = (Place::new(), host());
+    let moving = || vec!["192.0.2.100".parse().unwrap()];
+    let by = |member: Member| Member { interfaces: vec!["eth0".to_owned()], ..member };
+    let make = || Change::Create { master: by(member("m1", Kind::Manager, "192.0.2.1")), virtual_ips: moving() };
+    host.answers.push("192.0.2.100:9011".to_owned());
+    let refused = place.does(&mut host, &mdm("1", make(), &[]));
+    assert!(why(&refused).contains("192.0.2.100 shall be a virtual address"), "{refused:?}");
+    host.answers.clear();
+    // One that only says as a neighbour that it is there.
+    let neighbour = "IP address HW type Flags HW address Mask Device\n192.0.2.100 0x1 0x2 52:54:00:12:34:56 * eth0\n";
+    host.node.files.insert("/proc/net/arp".to_owned(), neighbour.as_bytes().to_vec());
+    let refused = place.does(&mut host, &mdm("2", make(), &[]));
+    assert!(why(&refused).contains("a neighbour"), "{refused:?}");
+    assert!(host.land.lock().unwrap().changes.is_empty(), "nothing was made");
+    host.node.files.remove("/proc/net/arp");
+    assert_eq!(place.does(&mut host, &mdm("3", make(), &[])).outcome, Outcome::Done);
+    // It answers now, since whoever leads has it: that is no reason against what is so.
+    host.answers.push("192.0.2.100:9011".to_owned());
+    let again = place.does(&mut host, &mdm("4", make(), &[]));
+    assert_eq!(again.outcome, Outcome::AlreadySo);
+    let word: MdmWord = serde_json::from_str(&again.found[FOUND]).unwrap();
+    assert!(matches!(word, MdmWord::Cluster(cluster) if cluster.found_at() == moving()));
+    assert_eq!(place.does(&mut host, &mdm("5", Change::Password, &["192.0.2.1"])).outcome, Outcome::Done);
+    let lacking = mdm("6", add("m2", Kind::Manager, "192.0.2.2"), &["192.0.2.1"]);
+    assert!(why(&place.does(&mut host, &lacking)).contains("needs an interface"));
+    let second = Change::AddStandby { member: by(member("m2", Kind::Manager, "192.0.2.2")) };
+    assert_eq!(place.does(&mut host, &mdm("7", second, &["192.0.2.1"])).outcome, Outcome::Done);
+    let told = host.land.lock().unwrap().told("192.0.2.1").unwrap();
+    assert!(told.contains("Virtual IPs: 192.0.2.100\n") && told.contains("Virtual IP interfaces: eth0"), "{told}");
+}

@@ -45,6 +45,8 @@ pub(crate) struct SimHost {
     pub(crate) ip: String,
     /// What scli was told, as everybody on the host could read it.
     pub(crate) seen_args: Vec<String>,
+    /// Addresses with a port at which somebody answers.
+    pub(crate) answers: Vec<String>,
     /// Where the agent's own program lies, and the bytes of what runs.
     pub(crate) program: Option<(String, String)>,
 }
@@ -54,8 +56,8 @@ impl SimHost {
         let node = SimNode::new(id, version);
         let (served, hooks) = (BTreeMap::new(), BTreeMap::new());
         let (land, ip) = (Arc::default(), "192.0.2.1".to_owned());
-        let (mute, seen_args) = (Vec::new(), Vec::new());
-        Self { node, served, kill: None, calls: 0, hooks, mute, land, ip, seen_args, program: None }
+        let (mute, seen_args, answers) = (Vec::new(), Vec::new(), Vec::new());
+        Self { node, served, kill: None, calls: 0, hooks, mute, land, ip, seen_args, answers, program: None }
     }
 
     /// scli on this host, which all hosts' MDMs answer. A kill in its middle leaves the command to its end.
@@ -173,6 +175,10 @@ impl Host for SimHost {
     fn restart(&mut self, _program: &Program) -> HostError {
         // This life is over, whatever comes next.
         panic_any(Killed)
+    }
+
+    fn reach(&mut self, address: &str, _within: Duration) -> Result<(), String> {
+        if self.answers.iter().any(|open| open == address) { Ok(()) } else { Err("No route to host".to_owned()) }
     }
 
     fn boot_id(&mut self) -> String {

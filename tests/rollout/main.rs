@@ -16,3 +16,4 @@ mod port;
 mod ready;
 mod site;
 mod staged;
+mod virtual_ips;

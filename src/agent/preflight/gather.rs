@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Driver, Link, Machine, Reached, proc};
+use super::{Driver, Link, Machine, Moving, Reached, proc};
 use crate::agent::host::{Call, Host};
 use crate::agent::recipes::component::facts;
 use crate::agent::recipes::driver::{self, Workshop};
 use crate::agent::recipes::os::Os;
 use crate::agent::steps;
 use crate::model::order::{Component, Preflight};
+use crate::model::preflight::VirtualIp;
 use crate::model::unit::Timestamp;
 
 /// A neighbour takes a connection in milliseconds; a firewall that drops is known after this.
@@ -34,7 +35,9 @@ pub fn gather(asked: &Preflight, host: &mut dyn Host, now: Option<Timestamp>) ->
     let listening = (!tables.is_empty()).then(|| tables.iter().flat_map(|table| proc::listening(table)).collect());
     let mut addresses = text(host, "/proc/net/fib_trie").map(|trie| proc::own_v4(&trie)).unwrap_or_default();
     addresses.extend(text(host, "/proc/net/if_inet6").map(|table| proc::own_v6(&table)).unwrap_or_default());
+    let moving = asked.virtual_ips.iter().map(|one| moving(one, &addresses, host)).collect();
     Machine {
+        moving,
         driver: driver_of(os.as_ref().ok(), &kernel, host),
         hostname: text(host, "/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
         running: running(&asked.components, host),
@@ -121,6 +124,35 @@ fn reach(address: &str, mtu: Option<u32>, host: &mut dyn Host) -> Reached {
         taken: host.reach(address, CONNECT),
         whole: ip.zip(mtu).and_then(|(ip, mtu)| whole(ip, mtu, host)),
     }
+}
+
+fn moving(asked: &VirtualIp, own: &BTreeSet<IpAddr>, host: &mut dyn Host) -> Moving {
+    let is_on = match asked.ip {
+        IpAddr::V4(ip) => text(host, "/proc/net/route").map(|table| proc::is_on_v4(&table, &asked.interface, ip)),
+        IpAddr::V6(ip) => text(host, "/proc/net/if_inet6").map(|table| proc::is_on_v6(&table, &asked.interface, ip)),
+    };
+    let taken = match asked.unused {
+        true if own.contains(&asked.ip) => Some("it is an address of this very host".to_owned()),
+        true => answers(asked.ip, host),
+        false => None,
+    };
+    Moving { asked: asked.clone(), is_on, taken }
+}
+
+/// Who answers at an address of our own network: by a connection, an echo, or as a neighbour that only says that it
+/// is there. None: nobody does.
+pub fn answers(ip: IpAddr, host: &mut dyn Host) -> Option<String> {
+    // The port of the members among themselves: whoever has the address says yes or no, and is then known as a neighbour.
+    let port = facts(Component::Mdm).port.unwrap_or_default();
+    if host.reach(&SocketAddr::new(ip, port).to_string(), CONNECT).is_ok() {
+        return Some(format!("somebody answers at port {port}"));
+    }
+    let (to, call) = (ip.to_string(), |to: &str| Call::new("ping", ["-c", "1", "-W", "1", to]));
+    if host.run(&Call { within: CONNECT * 2, ..call(&to) }).is_ok_and(|output| output.is_good()) {
+        return Some("somebody answers a ping".to_owned());
+    }
+    let table = text(host, "/proc/net/arp")?;
+    proc::is_neighbour(&table, ip).then(|| "a neighbour says that it has it".to_owned())
 }
 
 /// Whether a packet of this size goes there and back without being cut. None where that cannot be tried.

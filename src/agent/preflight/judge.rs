@@ -1,11 +1,11 @@
 //! Is what was found good enough? One row for each question, in the order in which people ask.
 
-use super::{Driver, Link, Machine, Reached, needs};
+use super::{Driver, Link, Machine, Moving, Reached, needs};
 use crate::agent::recipes::os::Family;
 use crate::agent::recipes::release::Release;
 use crate::agent::recipes::{component, driver};
 use crate::model::order::{Component, Preflight};
-use crate::model::preflight::{Row, Verdict};
+use crate::model::preflight::{Row, UNUSED, VIRTUAL_IP, Verdict};
 use crate::model::version::Generation;
 
 /// Tickets and logs suffer from more; certificates from much more.
@@ -33,6 +33,9 @@ pub fn judge(asked: &Preflight, machine: &Machine) -> Vec<Row> {
     rows.push(clock(machine.clock_ahead_s));
     for reached in &machine.reached {
         rows.extend(reach(asked, reached));
+    }
+    for moving in &machine.moving {
+        rows.extend(virtual_ip(moving, machine));
     }
     rows.extend(space(asked, machine));
     rows.push(memory(asked, machine));
@@ -249,6 +252,31 @@ fn reach(asked: &Preflight, reached: &Reached) -> Vec<Row> {
             Verdict::Warn,
             "raise the MTU of every switch on the way, or allow ICMP so that it can be measured",
         ));
+    }
+    rows
+}
+
+/// A node that cannot carry a virtual address is no manager of the MDM cluster and good for all else; an address that
+/// somebody has is none at all.
+fn virtual_ip(moving: &Moving, machine: &Machine) -> Vec<Row> {
+    let (ip, interface) = (moving.asked.ip, &moving.asked.interface);
+    let wanted = format!("in a network of {interface}");
+    let name = format!("{VIRTUAL_IP}{ip}");
+    let is_there = machine.links.iter().any(|link| link.name == *interface);
+    let mend = "give this host that interface, or name the one it has in virtual_ip_interfaces_of; without, it is no manager";
+    let mut rows = vec![match moving.is_on {
+        _ if !is_there => row(name, format!("there is no interface {interface}"), wanted, Verdict::Warn, mend),
+        Some(true) => row(name, &wanted, &wanted, Verdict::Ok, ""),
+        Some(false) => row(name, format!("no network of {interface} has it"), wanted, Verdict::Warn, mend),
+        None => row(name, "the networks of the host cannot be read", wanted, Verdict::Warn, mend),
+    }];
+    if moving.asked.unused {
+        let name = format!("{VIRTUAL_IP}{ip}{UNUSED}");
+        let mend = format!("choose another one, or find who has it: `ip neigh show {ip}`");
+        rows.push(match &moving.taken {
+            None => row(name, "nobody answers", "nobody has it", Verdict::Ok, ""),
+            Some(who) => row(name, who, "nobody has it", Verdict::Fail, mend),
+        });
     }
     rows
 }

@@ -16,8 +16,9 @@ use super::recipes::driver::Workshop;
 use super::recipes::mesos::MesosAgent;
 use super::recipes::os::Os;
 use crate::model::order::Component;
+use crate::model::preflight::VirtualIp;
 
-pub use gather::gather;
+pub use gather::{answers, gather};
 pub use judge::judge;
 
 /// What was seen of a node.
@@ -47,6 +48,8 @@ pub struct Machine {
     pub space: BTreeMap<String, Result<u64, String>>,
     /// Its memory in MiB.
     pub memory_mib: Option<u64>,
+    /// Virtual addresses that it shall be able to carry.
+    pub moving: Vec<Moving>,
     /// How its Mesos agent works, and where that finds dvdcli; none: none runs here, or nobody asked.
     pub mesos: Option<(MesosAgent, Option<String>)>,
 }
@@ -62,6 +65,17 @@ pub struct Driver {
     pub repository: Option<String>,
     /// What it has for building one.
     pub workshop: Workshop,
+}
+
+/// A virtual address on a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moving {
+    /// What is asked.
+    pub asked: VirtualIp,
+    /// Whether the interface is in the network of the address; none: the kernel's tables could not be read.
+    pub is_on: Option<bool>,
+    /// Who answers at the address, where nobody may.
+    pub taken: Option<String>,
 }
 
 /// A network interface.

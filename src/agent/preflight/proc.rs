@@ -56,6 +56,41 @@ pub(super) fn way(routes: &str, to: Ipv4Addr) -> Option<String> {
     fits.max_by_key(|(mask, _)| *mask)?.1
 }
 
+/// Whether an IPv4 address is in a network that an interface is in itself, of `/proc/net/route`.
+pub(super) fn is_on_v4(routes: &str, interface: &str, ip: Ipv4Addr) -> bool {
+    let hex = |word: &str| Some(u32::from_str_radix(word, 16).ok()?.swap_bytes());
+    routes.lines().skip(1).any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let field = |at: usize| words.get(at).and_then(|word| hex(word));
+        let (Some(network), Some(gateway), Some(mask)) = (field(1), field(2), field(7)) else { return false };
+        words.first() == Some(&interface) && gateway == 0 && mask != 0 && ip.to_bits() & mask == network
+    })
+}
+
+/// The same for IPv6, of `/proc/net/if_inet6`.
+pub(super) fn is_on_v6(table: &str, interface: &str, ip: Ipv6Addr) -> bool {
+    table.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [own, _, prefix, .., name] = words[..] else { return false };
+        let own = u128::from_str_radix(own, 16).ok().map(Ipv6Addr::from).filter(|own| !own.is_unicast_link_local());
+        let prefix = u32::from_str_radix(prefix, 16).ok().filter(|prefix| (1..=128).contains(prefix));
+        let (Some(own), Some(prefix)) = (own, prefix) else { return false };
+        let mask = u128::MAX << (128 - prefix);
+        name == interface && own.to_bits() & mask == ip.to_bits() & mask
+    })
+}
+
+/// Whether a neighbour has answered for an address, of `/proc/net/arp`. It does so whatever its firewall drops.
+pub(super) fn is_neighbour(table: &str, ip: IpAddr) -> bool {
+    const COMPLETE: u32 = 0x2;
+    table.lines().skip(1).any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let flags = words.get(2).and_then(|word| u32::from_str_radix(word.trim_start_matches("0x"), 16).ok());
+        let is_it = words.first().and_then(|word| word.parse::<IpAddr>().ok()) == Some(ip);
+        is_it && flags.is_some_and(|flags| flags & COMPLETE != 0)
+    })
+}
+
 /// How many processors there are, of `/proc/cpuinfo`.
 pub(in crate::agent) fn cores(table: &str) -> Option<u32> {
     let count =
@@ -104,6 +139,29 @@ mod tests {
         assert_eq!(way(routes, "192.0.2.9".parse().unwrap()).as_deref(), Some("data0"));
         assert_eq!(way(routes, "203.0.113.9".parse().unwrap()).as_deref(), Some("eth0"));
         assert_eq!(way("Iface\n", "203.0.113.9".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn an_address_is_on_an_interface_whose_own_network_has_it() {
+        let routes = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
+            eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
+            data0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
+        let on = |interface, ip: &str| is_on_v4(routes, interface, ip.parse().unwrap());
+        assert!(on("data0", "192.0.2.100"));
+        assert!(!on("eth0", "192.0.2.100") && !on("data0", "192.0.3.100") && !on("eth0", "203.0.113.9"));
+        let table = "20010db8000000000000000000000011 02 40 00 80 eth0\nfe800000000000000000000000000001 02 40 20 80 eth1\n";
+        let on = |interface, ip: &str| is_on_v6(table, interface, ip.parse().unwrap());
+        assert!(on("eth0", "2001:db8::100"));
+        assert!(!on("eth0", "2001:db8:1::100") && !on("eth1", "fe80::9"));
+    }
+
+    #[test]
+    fn a_neighbour_that_answered_is_told_from_one_that_was_only_asked() {
+        let table = "IP address       HW type     Flags       HW address            Mask     Device\n\
+            192.0.2.100      0x1         0x2         52:54:00:12:34:56     *        eth0\n\
+            192.0.2.101      0x1         0x0         00:00:00:00:00:00     *        eth0\n";
+        let has = |ip: &str| is_neighbour(table, ip.parse().unwrap());
+        assert!(has("192.0.2.100") && !has("192.0.2.101") && !has("192.0.2.102"));
     }
 
     #[test]

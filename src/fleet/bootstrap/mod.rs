@@ -111,6 +111,8 @@ pub struct Next {
     pub steps: Vec<Step>,
     /// What keeps it from being done.
     pub waits: Vec<Wait>,
+    /// What differs and is left as it is.
+    pub notes: Vec<Wait>,
 }
 
 impl Next {
@@ -310,6 +312,9 @@ impl<'a> Turn<'a> {
         // A manager that only stands by comes later.
         let first = free.into_iter().find(|(name, _)| self.wish.seats.get(*name) == Some(&Seat::Manager));
         match first {
+            Some((name, view)) if !self.wish.virtual_ips.is_empty() && view.interfaces.is_empty() => {
+                next.waits.push(Wait::NoInterface { node: name.clone() });
+            }
             Some((name, view)) if !view.is_busy => {
                 let change = Change::Create {
                     master: member(name, Kind::Manager, view),
@@ -373,6 +378,12 @@ impl<'a> Turn<'a> {
         if !self.known.has_password {
             return Some(Change::Password);
         }
+        if let Some(is) = cluster.virtual_ips.as_ref().filter(|_| !self.wish.virtual_ips.is_empty())
+            && is.iter().collect::<BTreeSet<_>>() != self.wish.virtual_ips.iter().collect()
+        {
+            let wanted = self.wish.virtual_ips.clone();
+            next.notes.push(Wait::OtherVirtualIps { is: is.clone(), wanted });
+        }
         let is_lost = |member: &&MemberSeen| self.wish.lost.iter().any(|lost| lost.as_str() == member.name);
         if let Some(change) = self.missing(cluster, next) {
             return Some(change);
@@ -408,6 +419,8 @@ impl<'a> Turn<'a> {
     /// Seats whose nodes are no members yet, managers first.
     fn missing(&self, cluster: &Cluster, next: &mut Next) -> Option<Change> {
         let mut due = None;
+        // What it has counts, not what was asked for: it was made with them or without.
+        let moves = cluster.virtual_ips.as_ref().unwrap_or(&self.wish.virtual_ips);
         let mut seats: Vec<(&NodeName, &Seat)> = self.wish.seats.iter().collect();
         seats.sort_by_key(|(name, seat)| (kind(**seat), *name));
         for (name, seat) in seats {
@@ -418,8 +431,13 @@ impl<'a> Turn<'a> {
                     next.waits.push(Wait::Forgot { node: name.clone() });
                 }
                 Some(_) => {}
+                None if kind(*seat) == Kind::Manager && !moves.is_empty() && view.interfaces.is_empty() => {
+                    next.waits.push(Wait::NoInterface { node: name.clone() });
+                }
                 None if self.is_ready(name) && due.is_none() => {
-                    due = Some(Change::AddStandby { member: member(name, kind(*seat), view) });
+                    let mut member = member(name, kind(*seat), view);
+                    member.interfaces.truncate(moves.len());
+                    due = Some(Change::AddStandby { member });
                 }
                 None => {}
             }

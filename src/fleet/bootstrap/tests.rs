@@ -58,6 +58,7 @@ fn cluster(mode: Mode, state: &str, members: &[(&str, Place, u8, Option<&str>)])
         name: None,
         mode: Some(mode),
         state: state.to_owned(),
+        virtual_ips: None,
         members: members.iter().map(member).collect(),
     })
 }
@@ -208,4 +209,47 @@ fn what_is_not_ours_or_not_clear_is_told_and_left_alone() {
         assert!(waits.iter().any(|wait| wait.contains(words)), "{words}: {steps:?} {waits:?}");
         assert!(steps.iter().all(|step| step.ends_with("look")), "{words}: {steps:?}");
     }
+}
+
+#[test]
+fn virtual_addresses_are_given_when_it_is_made_and_each_manager_gets_its_interface() {
+    let moving = vec![ip(100)];
+    let wish = Wish { virtual_ips: moving.clone(), ..wish(&THREE) };
+    let by = |last, kind, word| NodeView { interfaces: vec!["bond0".to_owned()], ..view(last, kind, word) };
+    let steps = |nodes: &BTreeMap<NodeName, NodeView>, wish: &Wish, known: &Known| next(wish, known, nodes, at(5));
+    let change = |next: &Next| match &next.steps[..] {
+        [Step { what: What::Cluster { change, .. }, .. }] => change.clone(),
+        other => panic!("{other:?} {:?}", next.waits),
+    };
+    let free = || Some(MdmWord::Free);
+    let ready = nodes(vec![("n1", by(1, M, free())), ("n2", by(2, M, free())), ("n3", view(3, T, None))]);
+    let Change::Create { master, virtual_ips } = change(&steps(&ready, &wish, &Known::default())) else { panic!() };
+    assert_eq!((master.interfaces, virtual_ips), (vec!["bond0".to_owned()], moving.clone()));
+    // Nobody says by which interface: it is not made.
+    let without = nodes(vec![("n1", view(1, M, free())), ("n2", by(2, M, free())), ("n3", view(3, T, None))]);
+    let (none, waits) = told(&steps(&without, &wish, &Known::default()));
+    assert!(none.is_empty() && waits[0].contains("virtual_ip_interfaces_of"), "{none:?} {waits:?}");
+
+    let made = |virtual_ips: Option<Vec<IpAddr>>, members: &[(&str, Place, u8, Option<&str>)]| {
+        let MdmWord::Cluster(cluster) = cluster(Mode::One, "Normal", members) else { panic!() };
+        MdmWord::Cluster(Cluster { virtual_ips, ..cluster })
+    };
+    let alone = [("n1", Place::Master, 1, None)];
+    let second = |word: MdmWord, n2: NodeView| {
+        nodes(vec![("n1", by(1, M, Some(word))), ("n2", n2), ("n3", view(3, T, None))])
+    };
+    let with = second(made(Some(moving.clone()), &alone), by(2, M, None));
+    let next = steps(&with, &wish, &MADE);
+    assert!(matches!(change(&next), Change::AddStandby { member } if member.interfaces == ["bond0"]), "{next:?}");
+    assert!(next.notes.is_empty(), "{:?}", next.notes);
+    // What the cluster has counts: one without any takes a manager without an interface, and the difference is told.
+    let plain = steps(&second(made(Some(Vec::new()), &alone), by(2, M, None)), &wish, &MADE);
+    assert!(matches!(change(&plain), Change::AddStandby { member } if member.interfaces.is_empty()), "{plain:?}");
+    let told_of = plain.notes[0].to_string();
+    assert!(told_of.contains("has no virtual addresses, and 192.0.2.100 were asked for"), "{told_of}");
+    assert!(plain.waits.is_empty(), "that keeps nothing: {:?}", plain.waits);
+    let unasked = Wish { virtual_ips: Vec::new(), ..wish };
+    let lacking = steps(&second(made(Some(moving), &alone), view(2, M, None)), &unasked, &MADE);
+    let (_, waits) = told(&lacking);
+    assert!(waits.iter().any(|wait| wait.contains("n2 shall be a manager")), "it could not lead: {waits:?}");
 }

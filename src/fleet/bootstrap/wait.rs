@@ -1,6 +1,7 @@
 //! Why does an MDM cluster not become what it shall be?
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::model::id::NodeName;
 use crate::model::mdm::Mode;
@@ -36,6 +37,10 @@ pub enum Wait {
     TooFew { wanted: Mode, managers: usize, tie_breakers: usize },
     /// Nobody stands by who could take the place of a lost one.
     NoSubstitute { lost: String },
+    /// Nobody has said by which interface a manager carries the virtual addresses.
+    NoInterface { node: NodeName },
+    /// The cluster has other virtual addresses than it shall have.
+    OtherVirtualIps { is: Vec<IpAddr>, wanted: Vec<IpAddr> },
     /// The cluster itself says that it is not well.
     NotNormal { state: String },
 }
@@ -86,6 +91,22 @@ impl fmt::Display for Wait {
             ),
             Self::NoSubstitute { lost } => {
                 write!(f, "{lost} is lost, and nobody stands by who could take its place; add a node")
+            }
+            Self::NoInterface { node } => write!(
+                f,
+                "{node} shall be a manager, and nobody says by which interface it carries the virtual addresses; name it in virtual_ip_interfaces_of"
+            ),
+            Self::OtherVirtualIps { is, wanted } => {
+                let list = |ips: &[IpAddr]| match ips {
+                    [] => "no virtual addresses".to_owned(),
+                    ips => ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+                };
+                write!(
+                    f,
+                    "the cluster has {}, and {} were asked for; they are given when it is made, and afterwards left as they are",
+                    list(is),
+                    list(wanted)
+                )
             }
             Self::NotNormal { state } => write!(f, "the cluster says that it is {state}, not Normal"),
         }

@@ -96,6 +96,8 @@ pub struct Candidate {
     pub memory: Bytes,
     /// Of what else it carries a part.
     pub carries: BTreeSet<Carries>,
+    /// What it lacks of a manager's virtual addresses; none: nothing, or there are none.
+    pub no_virtual_ip: Option<Box<str>>,
 }
 
 /// Who sits where, and what is not as it should be.
@@ -133,6 +135,8 @@ pub enum Unfit {
     /// Its host is too small.
     #[allow(missing_docs)]
     Memory { has: Bytes, needs: Bytes },
+    /// It cannot carry a virtual address.
+    VirtualIp(Box<str>),
 }
 
 /// What is allowed, but should be known.
@@ -215,6 +219,9 @@ fn unfit(
         }
         if candidate.memory < wanted.memory {
             return Some(Unfit::Memory { has: candidate.memory, needs: wanted.memory });
+        }
+        if let Some(why) = &candidate.no_virtual_ip {
+            return Some(Unfit::VirtualIp(why.clone()));
         }
     }
     None
@@ -299,6 +306,7 @@ impl fmt::Display for Unfit {
             }
             Self::Cores { has, needs } => write!(f, "has {has} cores; a manager needs {needs}"),
             Self::Memory { has, needs } => write!(f, "has {has} of memory; a manager needs {needs}"),
+            Self::VirtualIp(why) => f.write_str(why),
         }
     }
 }

@@ -17,6 +17,7 @@ fn node(name: &str, rack: &str) -> Candidate {
         cores: 4,
         memory: Bytes::from_gib(8),
         carries: BTreeSet::new(),
+        no_virtual_ip: None,
     }
 }
 
@@ -123,6 +124,7 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
             cores,
             memory: Bytes::from_gib(memory),
             carries: BTreeSet::new(),
+            no_virtual_ip: None,
         };
         all.into_iter().enumerate().map(make).collect()
     })

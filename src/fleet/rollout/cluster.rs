@@ -62,7 +62,7 @@ pub struct ClusterRecord {
     /// What the MDM of each node was installed as.
     #[serde(default)]
     pub installed: BTreeMap<NodeName, Kind>,
-    /// The managers, as the cluster told of them last.
+    /// Where clients find whoever leads, as the cluster told of it last.
     #[serde(default)]
     pub managers: Vec<IpAddr>,
     /// The managers that the gateway was told; none: it was told nothing.
@@ -185,6 +185,8 @@ pub struct ClusterDecision {
     pub choice: Option<Choice>,
     /// Why it is no further; empty: it is as wished.
     pub waits: Vec<String>,
+    /// What is to be known of it and keeps nothing.
+    pub notes: Vec<String>,
     /// Steps that ended: which, whether it is so, and how long it took.
     pub settled: Vec<(&'static str, bool, Duration)>,
 }
@@ -234,6 +236,7 @@ pub(super) fn with_seats(
             cores: 0,
             memory: crate::model::unit::Bytes::new(0),
             carries: BTreeSet::new(),
+            no_virtual_ip: None,
         });
     }
     all
@@ -353,7 +356,7 @@ fn done(record: &mut ClusterRecord, node: &NodeName, errand: &Errand, finished: 
             if let Some(word) = finished.found.get(FOUND).and_then(|text| serde_json::from_str(text).ok()) {
                 if let MdmWord::Cluster(cluster) = &word {
                     record.known.is_made = true;
-                    let mut managers = cluster.managers();
+                    let mut managers = cluster.found_at();
                     managers.sort_unstable();
                     record.managers = managers;
                 }
@@ -373,8 +376,9 @@ fn go_on(record: &mut ClusterRecord, view: &ClusterView<'_>, decision: &mut Clus
         lost: record.given_up.keys().cloned().collect(),
         name: view.wanted.name.as_deref().map(str::to_owned),
         licence: None,
-        virtual_ips: Vec::new(),
+        virtual_ips: view.wanted.virtual_ips.as_ref().map(|moving| moving.ips.clone()).unwrap_or_default(),
     };
+    let interfaces = |node: &NodeName| view.wanted.virtual_ips.as_ref().map(|moving| moving.on(node).to_vec());
     let nodes: BTreeMap<NodeName, NodeView> = view
         .peers
         .iter()
@@ -382,7 +386,7 @@ fn go_on(record: &mut ClusterRecord, view: &ClusterView<'_>, decision: &mut Clus
             let view = NodeView {
                 ips: peer.ips.clone(),
                 management_ips: Vec::new(),
-                interfaces: Vec::new(),
+                interfaces: interfaces(node).unwrap_or_default(),
                 is_heard: peer.is_heard(view.now) && !record.given_up.contains_key(node),
                 is_busy: peer.is_busy() || record.open.contains_key(node),
                 installed: record.installed.get(node).copied().filter(|_| peer.has("mdm")),
@@ -401,6 +405,7 @@ fn go_on(record: &mut ClusterRecord, view: &ClusterView<'_>, decision: &mut Clus
         record.formed_at.get_or_insert(view.now);
     }
     decision.waits.extend(next.waits.iter().map(ToString::to_string));
+    decision.notes.extend(next.notes.iter().map(ToString::to_string));
     decision.waits.extend(record.given_up.iter().map(|(node, given)| {
         format!("{node} was given up by {}; another node takes its place in the MDM cluster", given.by)
     }));

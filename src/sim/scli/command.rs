@@ -148,13 +148,19 @@ impl Landscape {
         if !ips.iter().any(|ip| ip == from) || !self.stations.get(from).is_some_and(|station| station.is_manager) {
             return refuse("Wrong MDM role");
         }
+        let (virtual_ips, interfaces) =
+            (list(options, "cluster_virtual_ip"), list(options, "master_mdm_virtual_ip_interface"));
+        if virtual_ips.len() != interfaces.len() {
+            return Ended { status: 1, text: "each virtual IP needs an interface\n".to_owned() };
+        }
         let id = self.next_id();
-        let master = Member { name: name.clone(), id, ips, is_manager: true, votes: true };
+        let master = Member { name: name.clone(), id, ips, is_manager: true, votes: true, interfaces };
         let cluster = Cluster {
             password: "admin".to_owned(),
             is_first_password: true,
             members: vec![master],
             master: id,
+            virtual_ips,
             ..Cluster::default()
         };
         let number = self.clusters.len();
@@ -179,6 +185,10 @@ impl Landscape {
         if cluster.members.iter().any(|member| member.name == name) {
             return refuse("An MDM with the same name already exists.");
         }
+        let interfaces = list(options, "new_mdm_virtual_ip_interface");
+        if role == "manager" && interfaces.len() != cluster.virtual_ips.len() {
+            return refuse("Each virtual IP of the cluster needs an interface of the MDM");
+        }
         let known = ips.iter().find(|ip| self.stations.contains_key(*ip));
         let station = known.and_then(|ip| self.stations.get_mut(ip)).filter(|station| station.is_up);
         let Some(station) = station else { return refuse("Could not connect to the new MDM") };
@@ -195,7 +205,8 @@ impl Landscape {
             _ => station.bound = Some(number),
         }
         let id = self.next_id();
-        let member = Member { name: name.clone(), id, ips, is_manager: role == "manager", votes: false };
+        let is_manager = role == "manager";
+        let member = Member { name: name.clone(), id, ips, is_manager, votes: false, interfaces };
         if let Some(cluster) = self.clusters.get_mut(number) {
             cluster.members.push(member);
         }

@@ -39,6 +39,8 @@ struct Member {
     ips: Vec<String>,
     is_manager: bool,
     votes: bool,
+    /// Interfaces for the virtual addresses.
+    interfaces: Vec<String>,
 }
 
 /// A cluster.
@@ -52,6 +54,8 @@ struct Cluster {
     /// The number of the member that leads.
     master: u64,
     licence: Option<String>,
+    /// Addresses that whoever leads has.
+    virtual_ips: Vec<String>,
 }
 
 /// All hosts and clusters.
@@ -111,6 +115,11 @@ impl Landscape {
         if let Some(station) = self.stations.get_mut(ip) {
             station.is_manager = is_manager;
         }
+    }
+
+    /// The virtual addresses of the first cluster.
+    pub fn virtual_ips(&self) -> Vec<String> {
+        self.clusters.first().map(|cluster| cluster.virtual_ips.clone()).unwrap_or_default()
     }
 
     /// The name and the members of the first cluster. The members that vote come first, as they were seated.

@@ -14,8 +14,9 @@ impl Landscape {
         let name = cluster.name.as_ref().map(|name| format!("Name: {name}, ")).unwrap_or_default();
         let mode = voters.len();
         let mut text = format!(
-            "Cluster:\n    {name}Mode: {mode}_node, State: {state}, Active: {up}/{mode}, Replicas: {replicas}/{}\n    Virtual IPs: N/A\n",
-            managers.len()
+            "Cluster:\n    {name}Mode: {mode}_node, State: {state}, Active: {up}/{mode}, Replicas: {replicas}/{}\n    Virtual IPs: {}\n",
+            managers.len(),
+            if cluster.virtual_ips.is_empty() { "N/A".to_owned() } else { cluster.virtual_ips.join(", ") },
         );
         let mut part = |heading: &str, members: Vec<&Member>, is_standby: bool| {
             if members.is_empty() {
@@ -34,7 +35,11 @@ impl Landscape {
                     String::new()
                 };
                 text += &format!("    Name: {}, ID: {:#018x}{role}\n", member.name, member.id);
-                text += &format!("        IPs: {}{management}, Port: 9011\n", member.ips.join(", "));
+                let interfaces = match &member.interfaces[..] {
+                    [] => String::new(),
+                    names => format!(", Virtual IP interfaces: {}", names.join(", ")),
+                };
+                text += &format!("        IPs: {}{management}, Port: 9011{interfaces}\n", member.ips.join(", "));
                 let status = if self.up(member) { "Normal" } else { "Disconnected" };
                 match member.id == cluster.master {
                     true => text += "        Version: 3.6.100\n",

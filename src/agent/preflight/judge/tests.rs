@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::*;
 use crate::agent::recipes::driver::Workshop;
 use crate::agent::recipes::os::Os;
+use crate::model::preflight::{VirtualIp, carries_no_virtual_ip};
 
 fn os(id: &str, version: &str) -> Result<Os, String> {
     Os::read(&format!("ID={id}\nVERSION_ID={version}\nPRETTY_NAME=\"{id} {version}\"\n"))
@@ -36,6 +37,7 @@ fn machine() -> Machine {
         }],
         space: [("/opt".to_owned(), Ok(50_000)), ("/var".to_owned(), Ok(50_000))].into(),
         memory_mib: Some(16_000),
+        moving: Vec::new(),
         mesos: None,
     }
 }
@@ -59,6 +61,12 @@ fn complaints(asked: &Preflight, machine: &Machine) -> BTreeMap<String, (Verdict
     }
     let bad = rows.into_iter().filter(|row| row.verdict != Verdict::Ok);
     bad.map(|row| (row.name, (row.verdict, format!("{}; {}", row.found, row.mend)))).collect()
+}
+
+/// A virtual address that nobody may have yet.
+fn moving(interface: &str, is_on: Option<bool>, taken: Option<&str>) -> Moving {
+    let asked = VirtualIp { ip: "192.0.2.100".parse().unwrap(), interface: interface.to_owned(), unused: true };
+    Moving { asked, is_on, taken: taken.map(str::to_owned) }
 }
 
 /// What is changed of a machine on which all is well, the row that says so, how hard, and a word of it.
@@ -156,9 +164,46 @@ const CASES: &[Case] = &[
         Verdict::Fail,
         "192.0.2.99",
     ),
+    (
+        "no interface for a virtual address",
+        |_, m| m.moving = vec![moving("eth7", Some(true), None)],
+        "virtual address 192.0.2.100",
+        Verdict::Warn,
+        "there is no interface eth7; give this host that interface",
+    ),
+    (
+        "a virtual address of another network",
+        |_, m| m.moving = vec![moving("eth0", Some(false), None)],
+        "virtual address 192.0.2.100",
+        Verdict::Warn,
+        "no network of eth0 has it",
+    ),
+    (
+        "networks not told",
+        |_, m| m.moving = vec![moving("eth0", None, None)],
+        "virtual address 192.0.2.100",
+        Verdict::Warn,
+        "cannot be read",
+    ),
+    (
+        "a virtual address that somebody has",
+        |_, m| m.moving = vec![moving("eth0", Some(true), Some("a neighbour says that it has it"))],
+        "virtual address 192.0.2.100 is free",
+        Verdict::Fail,
+        "ip neigh show 192.0.2.100",
+    ),
     ("a long name", |a, _| a.name = Some("n".repeat(32)), "name", Verdict::Fail, "shorter"),
     ("no name", |_, m| m.hostname.clear(), "name", Verdict::Fail, "give the host a name"),
 ];
+
+#[test]
+fn a_node_that_cannot_carry_a_virtual_address_is_no_manager_and_one_that_was_not_asked_neither() {
+    let told = |moving: Vec<Moving>| carries_no_virtual_ip(&judge(&asked(), &Machine { moving, ..machine() }));
+    assert_eq!(told(vec![moving("eth0", Some(true), None)]), None);
+    assert_eq!(told(vec![moving("eth0", Some(true), Some("x"))]), None, "whose it is says another row");
+    assert!(told(vec![moving("eth0", Some(false), None)]).unwrap().contains("no network of eth0"));
+    assert!(told(vec![]).unwrap().contains("not told yet"));
+}
 
 #[test]
 fn a_good_node_has_no_complaint() {

@@ -40,6 +40,7 @@ pub fn cluster(text: &str) -> Result<Cluster, String> {
     let mut name = None;
     let mut mode = None;
     let mut state = None;
+    let mut virtual_ips = None;
     let mut members: Vec<MemberSeen> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(heading) = line.strip_suffix(':')
@@ -59,6 +60,7 @@ pub fn cluster(text: &str) -> Result<Cluster, String> {
                 mode = Mode::ALL.into_iter().find(|mode| value.first().is_some_and(|word| word == mode.as_str()));
             }
             state = state.or_else(|| field("State").map(|values| values.join(", ")));
+            virtual_ips = virtual_ips.or_else(|| field("Virtual IPs").and_then(|values| moving(values)));
             continue;
         }
         if let Some(value) = field("Name") {
@@ -93,7 +95,15 @@ pub fn cluster(text: &str) -> Result<Cluster, String> {
     if members.first().is_none_or(|first| first.place != Place::Master) {
         return Err(unclear("no MDM that leads"));
     }
-    Ok(Cluster { name, mode, state, members })
+    Ok(Cluster { name, mode, state, virtual_ips, members })
+}
+
+/// Addresses that move with the leadership. What cannot be read is not known.
+fn moving(values: &[String]) -> Option<Vec<IpAddr>> {
+    match values {
+        [one] if one.eq_ignore_ascii_case("n/a") => Some(Vec::new()),
+        values => values.iter().map(|ip| ip.parse().ok()).collect(),
+    }
 }
 
 /// `A: x, y, B: z` as A with x and y, and B with z.
@@ -148,6 +158,19 @@ mod tests {
         );
         let managers: Vec<IpAddr> = ["192.0.2.11", "198.51.100.11", "192.0.2.12"].map(|ip| ip.parse().unwrap()).into();
         assert_eq!(cluster.managers(), managers, "no tie-breaker, none that stands by");
+        assert_eq!((cluster.virtual_ips.as_deref(), cluster.found_at()), (Some(&[][..]), managers));
+    }
+
+    #[test]
+    fn virtual_addresses_are_those_by_which_it_is_found_and_what_cannot_be_read_is_not_known() {
+        let told = |line: &str| cluster(&THREE.replace("    Virtual IPs: N/A\n", line)).unwrap();
+        let moving: Vec<IpAddr> = ["192.0.2.100", "198.51.100.100"].map(|ip| ip.parse().unwrap()).into();
+        let two = told("    Virtual IPs: 192.0.2.100, 198.51.100.100\n");
+        assert_eq!((two.virtual_ips.clone().unwrap(), two.found_at()), (moving.clone(), moving));
+        for line in ["", "    Virtual IPs: somewhere\n"] {
+            let unknown = told(line);
+            assert_eq!((unknown.virtual_ips.clone(), unknown.found_at().len()), (None, 3), "{line:?}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::{Found, State, Trouble, passing};
 use crate::agent::host::{Call, Host, HostError};
+use crate::agent::preflight;
 use crate::agent::recipes::scli::refusal::Refusal;
 use crate::agent::recipes::scli::{self, Said, read};
 use crate::model::command::Command;
@@ -47,7 +48,10 @@ pub(super) fn check(order: &Order, task: &MdmTask, host: &mut dyn Host, found: &
     }
     match wanted::stands(&task.change, &word) {
         Stands::Wanted => State::So,
-        Stands::Missing(what) => State::NotSo(what),
+        Stands::Missing(what) => match taken(&task.change, host) {
+            Some(why) => State::Impossible(why),
+            None => State::NotSo(what),
+        },
         Stands::Never(why) => State::Impossible(why),
         Stands::Otherwise => match &task.change {
             Change::Password => password(task, &order.secrets, host),
@@ -55,6 +59,15 @@ pub(super) fn check(order: &Order, task: &MdmTask, host: &mut dyn Host, found: &
             _ => State::Unclear("the cluster does not tell whether it is so".to_owned()),
         },
     }
+}
+
+/// Who has an address that the cluster that is to be made shall have, right before it gets it.
+fn taken(change: &Change, host: &mut dyn Host) -> Option<String> {
+    let Change::Create { virtual_ips, .. } = change else { return None };
+    virtual_ips.iter().find_map(|ip| {
+        let who = preflight::answers(*ip, host)?;
+        Some(format!("{ip} shall be a virtual address of the MDM cluster, and {who}; nothing was made. Choose another one"))
+    })
 }
 
 /// What stops before anything is asked.

@@ -127,7 +127,8 @@ mod tests {
 
     fn cluster(mode: Mode, members: &[(&str, Place, u8)]) -> MdmWord {
         let members = members.iter().map(|(name, place, last)| seen(name, *place, *last)).collect();
-        MdmWord::Cluster(Cluster { name: None, mode: Some(mode), state: "Normal".to_owned(), members })
+        let state = "Normal".to_owned();
+        MdmWord::Cluster(Cluster { name: None, mode: Some(mode), state, virtual_ips: None, members })
     }
 
     fn member(name: &str, kind: Kind, last: u8) -> Member {

@@ -28,6 +28,7 @@ pub(in crate::fleet::rollout) fn candidate(number: u8) -> Candidate {
         cores: 8,
         memory: Bytes::from_gib(32),
         carries: BTreeSet::new(),
+        no_virtual_ip: None,
     }
 }
 
@@ -39,6 +40,7 @@ pub(in crate::fleet::rollout) struct Site {
     pub(in crate::fleet::rollout) ready: bool,
     pub(in crate::fleet::rollout) may_change: Result<(), Why>,
     pub(in crate::fleet::rollout) run: Option<RunId>,
+    gateway: Option<WantedGateway>,
     system: SystemId,
     has_password: bool,
     exists: Option<bool>,
@@ -56,6 +58,7 @@ impl Site {
             ready: true,
             may_change: Ok(()),
             run: None,
+            gateway: None,
             system: SystemId::new("new"),
             has_password: true,
             exists: Some(false),
@@ -85,7 +88,7 @@ impl Site {
             random: 1.0,
             system: &self.system,
             wanted: &self.wanted,
-            gateway: None,
+            gateway: self.gateway.as_ref(),
             pinned: None,
             may_change: self.may_change.clone(),
             run: self.run.clone(),
@@ -179,4 +182,52 @@ fn a_command_that_nobody_accepted_is_not_ordered_and_the_mend_is_told() {
     let stored = serde_json::to_string(&given.record.unwrap()).unwrap();
     let back: ClusterRecord = serde_json::from_str(&stored).unwrap();
     assert_eq!((back.open.len(), back.words.len()), (1, 0), "words are asked anew after a restart");
+}
+
+#[test]
+fn a_gateway_is_told_the_virtual_addresses_once_the_cluster_has_them() {
+    use crate::config::rollout::VirtualIps;
+
+    let mut site = Site::new();
+    site.wanted.virtual_ips =
+        Some(VirtualIps { ips: vec!["192.0.2.100".parse().unwrap()], interfaces: vec!["eth0".to_owned()], of: BTreeMap::new() });
+    site.gateway = Some(WantedGateway { node: node(1), trusts_any: false });
+    let mut record = site.decide(None, 1).record.unwrap();
+    let seat = |record: &ClusterRecord, wanted: Seat| {
+        record.seats.iter().filter(|(_, seat)| **seat == wanted).map(|(node, _)| node.clone()).collect::<Vec<_>>()
+    };
+    let (managers, voters) = (seat(&record, Seat::Manager), seat(&record, Seat::TieBreaker));
+    for number in 1..=3 {
+        let kind = if voters.contains(&node(number)) { Kind::TieBreaker } else { Kind::Manager };
+        record.installed.insert(node(number), kind);
+        let host = site.members[usize::from(number) - 1].host.as_mut().unwrap();
+        host.installed.insert("mdm".to_owned(), ["3.6-1.1".to_owned()].into());
+        host.installed.insert("gateway".to_owned(), ["3.6-1.1".to_owned()].into());
+    }
+    record.known = Known { is_made: true, has_password: true, ..Known::default() };
+    // What its look finds is what it says: a cluster that has the address.
+    let member = |name: &NodeName, place: &str| {
+        let number = name.as_str().trim_start_matches('n');
+        format!(r#"{{"name":"{name}","id":"{number}","place":"{place}","ips":["192.0.2.{number}"]}}"#)
+    };
+    let word = format!(
+        r#"{{"mdm":"cluster","name":null,"mode":"3_node","state":"Normal","virtual_ips":["192.0.2.100"],"members":[{},{},{}]}}"#,
+        member(&managers[0], "master"),
+        member(&managers[1], "slave"),
+        member(&voters[0], "tie_breaker")
+    );
+    let look = site.decide(Some(&record), 2);
+    let Some((at_node, _)) = look.orders.first().cloned() else { panic!("{:?}", look.waits) };
+    let record = look.record.unwrap();
+    let id = record.open[&at_node].id.clone();
+    let number = at_node.as_str().trim_start_matches('n').parse::<usize>().unwrap();
+    let found = [(FOUND.to_owned(), word)].into();
+    site.members[number - 1].outcomes.push(Finished { id, outcome: Outcome::AlreadySo, at: at(3), found });
+    let record = site.decide(Some(&record), 3).record.unwrap();
+    assert_eq!(record.managers, ["192.0.2.100".parse::<IpAddr>().unwrap()], "not the managers' own");
+    let told = record.open.values().find_map(|errand| match &errand.task {
+        Task::ConnectGateway { mdms, .. } => Some(mdms.clone()),
+        _ => None,
+    });
+    assert_eq!(told, Some(record.managers.clone()), "{:?}", record.open);
 }

@@ -12,6 +12,7 @@ use super::super::lost;
 use super::super::record::Record;
 use super::super::steps::StepName;
 use super::{EXPIRES, Part, Rollout};
+use crate::config::rollout::WantedMdm;
 use crate::enrol::crew::{Member, Members};
 use crate::fleet::attributes;
 use crate::fleet::roles::Candidate;
@@ -22,7 +23,7 @@ use crate::model::mesos::AttributeValue;
 use crate::model::node::NodePhase;
 use crate::model::order::{Component, Hidden, Order, OrderId, Secrets, Task};
 use crate::model::picture::Picture;
-use crate::model::preflight::{Verdict, worst};
+use crate::model::preflight::{Verdict, carries_no_virtual_ip, worst};
 use crate::model::rollout::{Approved, Why};
 use crate::model::unit::{Bytes, Timestamp};
 
@@ -84,7 +85,10 @@ impl Rollout {
         };
         let candidates: Vec<Candidate> = records
             .iter()
-            .filter_map(|record| self.candidate(record, member(record)?, seen(record), rack, now))
+            .filter_map(|record| {
+                let candidate = self.candidate(record, member(record)?, seen(record), rack, now)?;
+                Some(Candidate { no_virtual_ip: no_virtual_ip(record, wanted), ..candidate })
+            })
             .collect();
         let peers = records.iter().map(|record| {
             let peer = Peer {
@@ -153,6 +157,7 @@ impl Rollout {
                 memory.unwrap_or_else(|| seen.map_or(0, |seen| (seen.mem.max(0.0) * f64::from(1 << 20)) as u64)),
             ),
             carries: facts.carries.clone(),
+            no_virtual_ip: None,
         })
     }
 
@@ -199,6 +204,15 @@ impl Rollout {
         self.told.extend(again.iter().map(|(_, order)| order.id.clone()));
         again
     }
+}
+
+/// What a node lacks of the virtual addresses that a manager shall be able to carry.
+fn no_virtual_ip(record: &Record, wanted: &WantedMdm) -> Option<Box<str>> {
+    if wanted.virtual_ips.as_ref()?.on(&record.node).is_empty() {
+        return Some("has no interface for the virtual address; name it in virtual_ip_interfaces_of".into());
+    }
+    let rows = record.preflight.as_ref().map(|checked| checked.rows.as_slice()).unwrap_or_default();
+    carries_no_virtual_ip(rows).map(Into::into)
 }
 
 /// What an order needs that only its agent may read.

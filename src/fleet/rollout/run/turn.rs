@@ -16,6 +16,7 @@ use super::super::view;
 use super::{Part, Rollout};
 use crate::config::Mode;
 use crate::config::lia::LiaNodes;
+use crate::config::rollout::VirtualIps;
 use crate::enrol::crew::{Member, Members};
 use crate::fleet::desired::{Desired, Host, Refusal, desired};
 use crate::fleet::diff::{Addition, Difference, Drift, Unseen, difference};
@@ -25,6 +26,7 @@ use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, RunId, SystemId};
 use crate::model::node::Role;
 use crate::model::order::{Component, Preflight};
+use crate::model::preflight::VirtualIp;
 use crate::model::rollout::{MdmPreview, NodeRollout, Preview, Why};
 use crate::model::snapshot::{Part as SnapshotPart, Snapshot};
 use crate::model::unit::Timestamp;
@@ -92,7 +94,8 @@ impl Rollout {
         turned.preview.approved = self.approval(system);
         turned.preview.mdm = part.rollout.mdm.as_ref().zip(cluster).and_then(|(wanted, cluster)| {
             let seats = preview::seats(cluster.choice.as_ref()?, wanted);
-            Some(MdmPreview { waits: cluster.waits.clone(), ..seats })
+            let warnings = seats.warnings.iter().chain(&cluster.notes).cloned().collect();
+            Some(MdmPreview { waits: cluster.waits.clone(), warnings, ..seats })
         });
         for (step, is_good, took) in cluster.iter().flat_map(|cluster| &cluster.settled) {
             (self.settings.on_settled)(step, *is_good, *took);
@@ -225,7 +228,7 @@ impl Rollout {
             member,
             is_laying: self.laying.contains(node),
             held: None,
-            asked: asked(record, part, wished, snapshot),
+            asked: asked(record, part, wished, snapshot, self.clusters.contains_key(system)),
             is_adding: self.adding.get(system).is_some_and(|nodes| nodes.contains(node)),
             is_retired: self.is_retired(node),
             left_out,
@@ -360,6 +363,16 @@ fn no_cluster(cluster: &ClusterDecision) -> Why {
     Why::NoCluster { because: because.into() }
 }
 
+/// The virtual addresses that a node shall be able to carry as a manager of the cluster that is made.
+fn virtual_ips(record: &Record, part: &Part, unused: bool) -> Vec<VirtualIp> {
+    let moving = part.rollout.mdm.as_ref().and_then(|mdm| mdm.virtual_ips.as_ref());
+    let one = |moving: &VirtualIps| {
+        let pairs = moving.ips.iter().zip(moving.on(&record.node));
+        pairs.map(|(ip, interface)| VirtualIp { ip: *ip, interface: interface.clone(), unused }).collect()
+    };
+    moving.map(one).unwrap_or_default()
+}
+
 /// Whether a node shall have LIA.
 fn wants_lia(record: &Record, part: &Part, snapshot: &Snapshot) -> bool {
     let Some(wanted) = &part.rollout.lia else { return false };
@@ -377,7 +390,13 @@ fn wants_lia(record: &Record, part: &Part, snapshot: &Snapshot) -> bool {
 }
 
 /// What a node is to be good for. What the system would have to say is left out until it answers, and then asked once.
-fn asked(record: &Record, part: &Part, wished: &Desired, snapshot: Option<&Snapshot>) -> Option<Preflight> {
+fn asked(
+    record: &Record,
+    part: &Part,
+    wished: &Desired,
+    snapshot: Option<&Snapshot>,
+    has_seats: bool,
+) -> Option<Preflight> {
     let array = snapshot.and_then(|snapshot| snapshot.array.as_ref());
     let mut components = Vec::new();
     if part.rollout.mdm.is_some() {
@@ -396,6 +415,7 @@ fn asked(record: &Record, part: &Part, wished: &Desired, snapshot: Option<&Snaps
     // Where clients find the MDM changed with 4.x.
     let port = if generation.is_some_and(|generation| generation >= Generation::V4) { 8611 } else { 6611 };
     let managers = array.and_then(|array| array.mdm.as_ref()).map(steps::living).unwrap_or_default();
+    let managers_are_none = managers.is_empty();
     let named = snapshot
         .and_then(|snapshot| snapshot.sds.as_ref())
         .and_then(|sds| sds.iter().find(|sds| sds.name.as_deref() == Some(record.node.as_str())));
@@ -408,6 +428,8 @@ fn asked(record: &Record, part: &Part, wished: &Desired, snapshot: Option<&Snaps
         reach: managers.into_iter().map(|ip| SocketAddr::new(ip, port).to_string()).collect(),
         name: Some(record.node.to_string()),
         volumes: part.system.volumes.is_some() && record.source.agent.is_some(),
+        // Who leads has them from the beginning of a cluster.
+        virtual_ips: virtual_ips(record, part, !has_seats && managers_are_none),
         taken: taken.map(|ip| (record.node.to_string(), ip)).into_iter().collect(),
         ..Preflight::default()
     };
