@@ -33,6 +33,8 @@ pub struct System {
     pub licensed_capacity: Option<Bytes>,
     /// Absent when the licence does not run out.
     pub license_days_left: Option<f64>,
+    /// Whether its licence is the one that it came with, for trials. Absent when it is not told.
+    pub has_trial_license: Option<bool>,
     pub connectivity: Vec<PathState>,
     pub restricted_sdc_mode: Option<Box<str>>,
     pub remote_read_only_limit: Option<Box<str>>,

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::command::Command;
-use super::order::Artefact;
 use super::version::Generation;
 
 /// A task for the MDM cluster, carried out by the node of one of its managers.
@@ -112,10 +111,11 @@ pub enum Change {
         /// Which.
         name: String,
     },
-    /// The system has a licence.
+    /// The system has a licence, whose text is a secret of the order. Agents before that know another form.
+    #[serde(rename = "licence_text")]
     Licence {
-        /// The file.
-        artefact: Artefact,
+        /// What the text hashes to, in lower-case hexadecimal digits.
+        sha256: String,
     },
     /// A manager leads.
     Ownership {

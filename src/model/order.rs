@@ -121,12 +121,16 @@ pub struct Secrets {
     /// For the driver of volumes: the password of its user at the gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volumes: Option<Hidden>,
+    /// For the MDM cluster: the text of its licence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licence: Option<Hidden>,
 }
 
 impl Secrets {
     /// Whether there are none.
-    pub const fn is_empty(&self) -> bool {
-        self.lia_token.is_none() && self.gateway_admin.is_none() && self.mdm_admin.is_none() && self.volumes.is_none()
+    pub fn is_empty(&self) -> bool {
+        let passwords = [&self.lia_token, &self.gateway_admin, &self.mdm_admin, &self.volumes, &self.licence];
+        passwords.iter().all(|password| password.is_none())
     }
 }
 

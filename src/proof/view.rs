@@ -152,6 +152,7 @@ fn array(world: &World) -> System {
         upgrade_state: Some(Seen::read(upgrade_state(world))),
         licensed_capacity: None,
         license_days_left: None,
+        has_trial_license: None,
         connectivity: Vec::new(),
         restricted_sdc_mode: None,
         remote_read_only_limit: None,

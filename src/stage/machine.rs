@@ -267,6 +267,10 @@ impl Machine {
         }
         let args: Vec<&str> =
             call.args.iter().map(String::as_str).chain(call.hidden_args.iter().map(|arg| arg.reveal())).collect();
+        let named = args.iter().skip_while(|arg| **arg != "--license_file").nth(1);
+        if named.is_some_and(|path| self.node.read(path).is_none_or(|text| text.is_empty())) {
+            return Ok(said(1, "Error: the license file cannot be read\n"));
+        }
         let typed: Vec<&str> = call.typed.iter().map(|typed| typed.text.reveal()).collect();
         let (ended, changed) = self.place.scli(self.ip(), &args, &typed);
         if changed {

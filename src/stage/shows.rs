@@ -148,9 +148,9 @@ impl Place {
     /// The world does not take it.
     pub fn reflect(&self, views: &[View]) -> Result<(), Refusal> {
         views.iter().for_each(|view| self.hears(view));
-        let ((name, mut seats), virtual_ips) = {
+        let ((name, mut seats), virtual_ips, is_licensed) = {
             let land = locked(&self.land);
-            (land.seated(), land.virtual_ips())
+            (land.seated(), land.virtual_ips(), land.is_licensed())
         };
         for seat in &mut seats {
             let host = views.iter().find(|view| view.ips.iter().any(|ip| seat.ips.contains(ip)));
@@ -166,6 +166,7 @@ impl Place {
                 world.cluster_ips = virtual_ips;
                 (known.seats, known.name) = (seats, name);
             }
+            world.system.is_licensed |= is_licensed;
             for view in views {
                 show_mdm(world, view, &mut known.starts)?;
                 show_sds(world, view, &mut known.starts)?;

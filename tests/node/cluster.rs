@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use scaleio_framework::model::command::Command;
 use scaleio_framework::model::mdm::{Change, FOUND, Kind, MdmTask, MdmWord, Member, Mode};
-use scaleio_framework::model::order::{Artefact, Finished, Hidden, Order, Outcome, Secrets, Task};
+use scaleio_framework::model::order::{Finished, Hidden, Order, Outcome, Secrets, Task};
 use scaleio_framework::model::version::Generation;
 use scaleio_framework::sim::scli::Landscape;
+use sha2::{Digest, Sha256};
 
 use super::effects;
 use super::simulated::{At, Killed, SimHost, live, order};
@@ -28,7 +29,8 @@ pub(crate) fn accepted() -> BTreeSet<String> {
 fn mdm(id: &str, change: Change, ask: &[&str]) -> Order {
     let ask = ask.iter().map(|ip| ip.parse().unwrap()).collect();
     let task = MdmTask { generation: Generation::V3_5, ask, change, password_in_sight: false, accepted: accepted() };
-    let secrets = Secrets { mdm_admin: Some(Hidden::new(PASSWORD)), ..Secrets::default() };
+    let text = matches!(task.change, Change::Licence { .. }).then(|| Hidden::new(LICENCE));
+    let secrets = Secrets { mdm_admin: Some(Hidden::new(PASSWORD)), licence: text, ..Secrets::default() };
     Order { secrets, ..order(id, Task::Mdm(task)) }
 }
 
@@ -39,13 +41,18 @@ fn host() -> SimHost {
         land.install(ip, is_manager);
     }
     let mut host = SimHost::new("centos", "7");
-    host.served.insert("licence.txt".to_owned(), "a licence".to_owned());
     host.land = Arc::new(Mutex::new(land));
     host
 }
 
 fn create() -> Change {
     Change::Create { master: member("m1", Kind::Manager, "192.0.2.1"), virtual_ips: Vec::new() }
+}
+
+const LICENCE: &str = "MIID-hunter2";
+
+fn licence(text: &str) -> Change {
+    Change::Licence { sha256: format!("{:x}", Sha256::digest(text)) }
 }
 
 fn add(name: &str, kind: Kind, ip: &str) -> Change {
@@ -91,8 +98,7 @@ fn orders() -> Vec<Order> {
 
 /// The same, and what is no part of a bootstrap: another leader, and a licence.
 fn all_orders() -> Vec<Order> {
-    let artefact = Artefact { name: "licence.txt".to_owned(), sha256: "0".repeat(64), size: 1, url: None };
-    let more = [Change::Ownership { to: "m4".to_owned() }, Change::Licence { artefact }];
+    let more = [Change::Ownership { to: "m4".to_owned() }, licence(LICENCE)];
     let more = more.into_iter().enumerate().map(|(number, change)| {
         let mut order = mdm(&format!("m{number}"), change, &["192.0.2.1", "192.0.2.4"]);
         if let Task::Mdm(task) = &mut order.task {
@@ -188,6 +194,8 @@ fn after_a_kill_anywhere_each_step_is_ended_and_no_command_is_given_twice() {
                 // Which licence a system has is nowhere told, so it is set once more; that is as good as once.
                 changes.dedup_by(|next, before| next == before && before == "licence");
                 assert_eq!(changes, CHANGES[..=step], "killed {at:?} call {call}");
+                let left = host.node.files.values().any(|text| String::from_utf8_lossy(text).contains(LICENCE));
+                assert!(!left, "killed {at:?} call {call}: a licence lies on the node");
                 kills += 1;
                 killed.insert(order.task.name().to_owned());
             }
@@ -302,4 +310,23 @@ fn a_cluster_gets_its_virtual_address_only_while_nobody_has_it() {
     assert_eq!(place.does(&mut host, &mdm("7", second, &["192.0.2.1"])).outcome, Outcome::Done);
     let told = host.land.lock().unwrap().told("192.0.2.1").unwrap();
     assert!(told.contains("Virtual IPs: 192.0.2.100\n") && told.contains("Virtual IP interfaces: eth0"), "{told}");
+}
+
+#[test]
+fn a_licence_is_on_the_node_only_while_it_is_set_and_a_wrong_one_is_refused() {
+    let (place, mut host) = (Place::new(), host());
+    for order in orders().into_iter().take(2) {
+        place.does(&mut host, &order);
+    }
+    let none = mdm("1", licence(LICENCE), &["192.0.2.1"]);
+    let none = Order { secrets: Secrets { licence: None, ..none.secrets.clone() }, ..none };
+    assert!(why(&place.does(&mut host, &none)).contains("has no licence"));
+    let other = mdm("2", licence("another"), &["192.0.2.1"]);
+    assert!(why(&place.does(&mut host, &other)).contains("another one than it names"));
+    assert_eq!(place.does(&mut host, &mdm("3", licence(LICENCE), &["192.0.2.1"])).outcome, Outcome::Done);
+    assert_eq!(place.does(&mut host, &mdm("4", licence(LICENCE), &["192.0.2.1"])).outcome, Outcome::AlreadySo);
+    assert_eq!(host.land.lock().unwrap().changes.last().map(String::as_str), Some("licence"));
+    let ledger = std::fs::read_to_string(place.ledger()).unwrap();
+    assert!(!ledger.contains(LICENCE) && host.seen_args.iter().all(|args| !args.contains(LICENCE)));
+    assert!(host.node.files.values().all(|text| !String::from_utf8_lossy(text).contains(LICENCE)));
 }

@@ -66,6 +66,10 @@ impl SimHost {
         let args: Vec<&str> =
             call.args.iter().map(String::as_str).chain(call.hidden_args.iter().map(|arg| arg.reveal())).collect();
         self.seen_args.push(args.join(" "));
+        let named = args.iter().skip_while(|arg| **arg != "--license_file").nth(1);
+        if named.is_some_and(|path| self.node.read(path).is_none_or(|text| text.is_empty())) {
+            return Output { status: Some(1), stdout: String::new(), stderr: "no license file".to_owned() };
+        }
         let typed: Vec<&str> = call.typed.iter().map(|typed| typed.text.reveal()).collect();
         let ended = self.call(|_, _| land.lock().unwrap().scli(&ip, &args, &typed));
         Output { status: Some(ended.status), stdout: ended.text, stderr: String::new() }

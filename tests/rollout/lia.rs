@@ -80,7 +80,7 @@ async fn lia_comes_last_is_told_its_system_and_its_token_is_seen_nowhere() {
     })
     .await;
     phase(&site, &hosts, "one", "ready").await;
-    let installation = site.world.world(|world| format!("{:016x}", world.system.install_id));
+    let installation = site.world.world(|world| world.system.install_id.to_string());
     assert_eq!(file(LIA_ID), Some(format!("{installation}\n")));
     assert_eq!(one.machine().node.effects["install"], 3);
 

@@ -4,7 +4,7 @@ use scaleio_framework::sim::world::Layout;
 use scaleio_framework::stage::{Disk, Spec};
 
 use crate::cluster::until;
-use crate::ready::{OS, at_work, host, none, packages, phase, tick};
+use crate::ready::{OS, at_work, host, none, packages, phase};
 use crate::site::Site;
 
 const MOVING: &str = "10.9.0.100";

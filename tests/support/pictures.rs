@@ -478,6 +478,7 @@ fn array() -> System {
         upgrade_state: Some(Seen::Is(UpgradeState::NoUpgrade)),
         licensed_capacity: None,
         license_days_left: None,
+        has_trial_license: None,
         connectivity: vec![PathState {
             path: NetworkPath::SdcToSds,
             state: Seen::Is(Connectivity::AllConnected),

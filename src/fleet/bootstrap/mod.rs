@@ -44,8 +44,8 @@ pub struct Wish {
     pub lost: BTreeSet<NodeName>,
     /// The system's name.
     pub name: Option<String>,
-    /// Its licence.
-    pub licence: Option<Artefact>,
+    /// The licence that it lacks, by its hash.
+    pub licence: Option<Box<str>>,
     /// Addresses that move with the leadership.
     pub virtual_ips: Vec<IpAddr>,
 }
@@ -58,8 +58,8 @@ pub struct Known {
     pub is_made: bool,
     /// The administrator's password was set.
     pub has_password: bool,
-    /// The licence was set.
-    pub has_licence: bool,
+    /// The hash of the licence that was set.
+    pub licence: Option<Box<str>>,
 }
 
 /// What is known of a node.
@@ -405,10 +405,10 @@ impl<'a> Turn<'a> {
         {
             return Some(Change::Rename { name: name.clone() });
         }
-        if let Some(artefact) = &self.wish.licence
-            && !self.known.has_licence
+        if let Some(sha256) = &self.wish.licence
+            && self.known.licence.as_ref() != Some(sha256)
         {
-            return Some(Change::Licence { artefact: artefact.clone() });
+            return Some(Change::Licence { sha256: sha256.to_string() });
         }
         if !cluster.is_normal() {
             next.waits.push(Wait::NotNormal { state: cluster.state.clone() });

@@ -63,7 +63,7 @@ fn cluster(mode: Mode, state: &str, members: &[(&str, Place, u8, Option<&str>)])
     })
 }
 
-const MADE: Known = Known { is_made: true, has_password: true, has_licence: false };
+const MADE: Known = Known { is_made: true, has_password: true, licence: None };
 
 /// The steps as `node: what`, and the reasons.
 fn told(next: &Next) -> (Vec<String>, Vec<String>) {

@@ -16,8 +16,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::decide::{failure, is_silent};
-use super::lost;
 use super::record::Failures;
+use super::{licence, lost};
 use crate::config::rollout::{WantedGateway, WantedMdm};
 use crate::enrol::crew::Member;
 use crate::fleet::bootstrap::{self, Known, NodeView, Step, What, Wish};
@@ -164,6 +164,8 @@ pub struct ClusterView<'a> {
     pub has_password: bool,
     /// Whether the system tells of an MDM cluster; none: it was not asked yet.
     pub exists: Option<bool>,
+    /// What the system says of its licence since its cluster is as it is.
+    pub licence: licence::Told,
     /// Who may have a seat, beside those that have one.
     pub candidates: &'a [Candidate],
     /// The nodes of the system.
@@ -351,7 +353,9 @@ fn done(record: &mut ClusterRecord, node: &NodeName, errand: &Errand, finished: 
                 record.changed_at = now;
             }
             record.known.has_password |= matches!(task.change, Change::Password);
-            record.known.has_licence |= matches!(task.change, Change::Licence { .. });
+            if let Change::Licence { sha256 } = &task.change {
+                record.known.licence = Some(sha256.as_str().into());
+            }
             // What cannot be read is asked again.
             if let Some(word) = finished.found.get(FOUND).and_then(|text| serde_json::from_str(text).ok()) {
                 if let MdmWord::Cluster(cluster) = &word {
@@ -369,13 +373,16 @@ fn done(record: &mut ClusterRecord, node: &NodeName, errand: &Errand, finished: 
 
 /// The planner's orders that may be given now.
 fn go_on(record: &mut ClusterRecord, view: &ClusterView<'_>, decision: &mut ClusterDecision) {
+    let told = if record.formed_at.is_some() { view.licence } else { licence::Told::Nothing };
+    let licence = licence::due(view.wanted.licence.as_ref(), record.known.licence.as_deref(), told);
+    decision.notes.extend(licence.note);
     let wish = Wish {
         generation: record.generation,
         members: view.wanted.members,
         seats: record.seats.clone(),
         lost: record.given_up.keys().cloned().collect(),
         name: view.wanted.name.as_deref().map(str::to_owned),
-        licence: None,
+        licence: licence.set,
         virtual_ips: view.wanted.virtual_ips.as_ref().map(|moving| moving.ips.clone()).unwrap_or_default(),
     };
     let interfaces = |node: &NodeName| view.wanted.virtual_ips.as_ref().map(|moving| moving.on(node).to_vec());

@@ -57,6 +57,7 @@ fn system(wire: wire::System<'_>, odd: &mut Odd) -> Option<System> {
         upgrade_state: state(&wire.upgrade, odd),
         licensed_capacity: wire.max_capacity_gib.map(|gib| Bytes::from_gib(gib as u64)),
         license_days_left: wire.days_left,
+        has_trial_license: wire.trial,
         connectivity: connectivity.into_iter().filter_map(|(path, info)| path_state(path, info?, odd)).collect(),
         restricted_sdc_mode: word(wire.restricted_sdc_mode),
         remote_read_only_limit: word(wire.remote_read_only),

@@ -15,6 +15,7 @@ wire! {
         upgrade: Text<'de> = "upgradeState",
         max_capacity_gib: Option<f64> = "maxCapacityInGb",
         days_left: Option<f64> = "capacityTimeLeftInDays",
+        trial: Option<bool> = "isInitialLicense",
         restricted_sdc_mode: Text<'de> = "restrictedSdcMode",
         remote_read_only: Text<'de> = "remoteReadOnlyLimitState",
         cluster: Option<MdmCluster<'de>> = "mdmCluster",
@@ -25,7 +26,7 @@ wire! {
     } ignored {
         "Sdtids" "Swid" "addressSpaceUsage" "authenticationMethod" "capacityAlertCriticalThresholdPercent"
         "capacityAlertHighThresholdPercent" "cliPasswordAllowed" "daysInstalled" "defaultIsVolumeObfuscated"
-        "defragmentationEnabled" "deviceIds" "enterpriseFeaturesEnabled" "hostGroupIds" "isInitialLicense"
+        "defragmentationEnabled" "deviceIds" "enterpriseFeaturesEnabled" "hostGroupIds"
         "lastRealignNetPathTime" "lastUpgradeTime" "links" "managementClientSecureCommunicationEnabled"
         "mdmClusterState" "mdmExternalPort" "mdmManagementIpList" "mdmManagementPort" "mdmMode" "mdmSecurityPolicy"
         "mdmToSdsPolicy" "numDevErrors" "numDgsRebuildInProgress" "numOfDeviceGroup" "numOfDevices" "numOfDgwt"

@@ -117,6 +117,11 @@ impl Landscape {
         }
     }
 
+    /// Whether the first cluster was given a licence.
+    pub fn is_licensed(&self) -> bool {
+        self.clusters.first().is_some_and(|cluster| cluster.licence.is_some())
+    }
+
     /// The virtual addresses of the first cluster.
     pub fn virtual_ips(&self) -> Vec<String> {
         self.clusters.first().map(|cluster| cluster.virtual_ips.clone()).unwrap_or_default()

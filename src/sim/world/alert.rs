@@ -260,7 +260,10 @@ impl Alarms {
 
 /// What is wrong at this moment, and with what.
 pub(super) fn wanted(world: &World) -> Vec<(AlertKind, Id)> {
-    let mut found = vec![(AlertKind::TrialLicense, world.system.id)];
+    let mut found = Vec::new();
+    if !world.system.is_licensed {
+        found.push((AlertKind::TrialLicense, world.system.id));
+    }
     if !world.mdm.normal(world.now) {
         found.push((AlertKind::MdmNotClustered, world.system.id));
     }

@@ -57,6 +57,7 @@ pub(super) fn build(layout: &Layout, release: Release, seed: u64) -> World {
             name: "simulated".to_owned(),
             install_id: Id(rng.random::<u64>()),
             version_name: release.system_version_name().to_owned(),
+            is_licensed: false,
         },
         mdm: MdmCluster::new(0, Vec::new()),
         domains: BTreeMap::new(),

@@ -28,6 +28,8 @@ pub struct System {
     pub install_id: Id,
     /// What `systemVersionName` answers.
     pub version_name: String,
+    /// Somebody has given it a licence in the place of the trial.
+    pub is_licensed: bool,
 }
 
 #[derive(Clone, Debug)]

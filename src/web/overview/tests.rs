@@ -33,6 +33,7 @@ fn snapshot(stats: &[(Stat, f64)]) -> Snapshot {
         upgrade_state: None,
         licensed_capacity: None,
         license_days_left: None,
+        has_trial_license: None,
         connectivity: Vec::new(),
         restricted_sdc_mode: None,
         remote_read_only_limit: None,

@@ -9,6 +9,8 @@ mod wanted;
 
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::{Found, State, Trouble, passing};
 use crate::agent::host::{Call, Host, HostError};
 use crate::agent::preflight;
@@ -55,7 +57,7 @@ pub(super) fn check(order: &Order, task: &MdmTask, host: &mut dyn Host, found: &
         Stands::Never(why) => State::Impossible(why),
         Stands::Otherwise => match &task.change {
             Change::Password => password(task, &order.secrets, host),
-            Change::Licence { artefact } => licence(&artefact.sha256, host),
+            Change::Licence { sha256 } => licence(sha256, &order.secrets, host),
             _ => State::Unclear("the cluster does not tell whether it is so".to_owned()),
         },
     }
@@ -205,8 +207,27 @@ fn licence_note(host: &dyn Host) -> String {
     format!("{}/licence", host.state_folder())
 }
 
-/// The MDM does not tell which licence it has, so a note is kept.
-fn licence(sha256: &str, host: &mut dyn Host) -> State {
+/// Where the text of a licence lies while scli reads it.
+fn licence_text(host: &dyn Host) -> String {
+    format!("{}/licence.text", host.state_folder())
+}
+
+/// scli does not tell which licence the MDM has, so a note is kept.
+fn licence(sha256: &str, secrets: &Secrets, host: &mut dyn Host) -> State {
+    // What a kill left there.
+    let path = licence_text(host);
+    if host.exists(&path)
+        && let Err(error) = host.remove(&path)
+    {
+        return State::Unclear(error.to_string());
+    }
+    match &secrets.licence {
+        None => return State::Impossible("the order has no licence".to_owned()),
+        Some(text) if hash(text) != sha256 => {
+            return State::Impossible("the licence of the order is another one than it names".to_owned());
+        }
+        Some(_) => {}
+    }
     match host.read(&licence_note(host)) {
         Ok(Some(note)) if String::from_utf8_lossy(&note).trim() == sha256 => State::So,
         Ok(_) => State::NotSo("this licence was not set".to_owned()),
@@ -216,30 +237,39 @@ fn licence(sha256: &str, host: &mut dyn Host) -> State {
 
 pub(super) fn act(order: &Order, task: &MdmTask, host: &mut dyn Host) -> Result<(), Trouble> {
     let _held = host.hold(LOCK, LOCK_WAITS).map_err(|error| passing(&error))?;
-    let mut licence = String::new();
-    if let Change::Licence { artefact } = &task.change {
-        licence = host.stage(artefact).map_err(|error| passing(&error))?;
-    }
     match &task.change {
         Change::Password => set_password(task, &order.secrets, host),
         Change::Look | Change::Unknown => Ok(()),
-        Change::Create { .. } => tell(task, &licence, host),
+        Change::Create { .. } => tell(task, "", host),
         _ => {
             let password = order.secrets.mdm_admin.as_ref();
             let password = password.ok_or_else(|| Trouble::Lasting("the order has no password".to_owned()))?;
             if !log_in(task, password, host).map_err(super::trouble)? {
                 return Err(Trouble::Lasting("the MDM does not take the password of the order".to_owned()));
             }
-            let told = tell(task, &licence, host);
+            let told = match &task.change {
+                Change::Licence { sha256 } => set_licence(task, sha256, &order.secrets, host),
+                _ => tell(task, "", host),
+            };
             end_session(true, task, host);
-            told?;
-            if let Change::Licence { artefact } = &task.change {
-                let note = licence_note(host);
-                host.write(&note, artefact.sha256.as_bytes(), 0o600).map_err(|error| passing(&error))?;
-            }
-            Ok(())
+            told
         }
     }
+}
+
+/// Sets a licence. Its text is on the node only while scli reads it.
+fn set_licence(task: &MdmTask, sha256: &str, secrets: &Secrets, host: &mut dyn Host) -> Result<(), Trouble> {
+    let text = secrets.licence.as_ref().ok_or_else(|| Trouble::Lasting("the order has no licence".to_owned()))?;
+    let (path, note) = (licence_text(host), licence_note(host));
+    host.write_secret(&path, text.reveal().as_bytes()).map_err(|error| passing(&error))?;
+    let told = tell(task, &path, host);
+    host.remove(&path).map_err(|error| passing(&error))?;
+    told?;
+    host.write(&note, sha256.as_bytes(), 0o600).map_err(|error| passing(&error))
+}
+
+fn hash(text: &Hidden) -> String {
+    Sha256::digest(text.reveal()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Gives the command of a change, once.

@@ -8,6 +8,7 @@ use super::super::cluster::{
     ClusterDecision, ClusterRecord, ClusterView, Errand, Packages, Peer, decide, needs_password,
 };
 use super::super::decide::is_silent;
+use super::super::licence::Told;
 use super::super::lost;
 use super::super::record::Record;
 use super::super::steps::StepName;
@@ -19,6 +20,7 @@ use crate::fleet::roles::Candidate;
 use crate::fleet::volumes;
 use crate::model::framework::{FrameworkStatus, SeenAgent};
 use crate::model::id::{NodeName, SystemId};
+use crate::model::mdm::Change;
 use crate::model::mesos::AttributeValue;
 use crate::model::node::NodePhase;
 use crate::model::order::{Component, Hidden, Order, OrderId, Secrets, Task};
@@ -122,11 +124,23 @@ impl Rollout {
             listening_since: self.since,
             has_password: part.admin.is_some(),
             exists: asked.map(|picture| mdm(picture).is_some_and(|members| members > 0)),
+            licence: picture.and_then(|picture| self.licence(system, picture)).unwrap_or_default(),
             candidates: &candidates,
             peers: peers.collect(),
             packages: Packages { newest: &*self.settings.newest, exactly: &exactly },
         };
         Some(decide(&view))
+    }
+
+    /// What a system has said of its licence since its cluster changed last.
+    fn licence(&self, system: &SystemId, picture: &Picture) -> Option<Told> {
+        let changed_at = self.clusters.get(system)?.changed_at;
+        let array = picture.snapshot.as_ref()?.array.as_ref().filter(|array| array.begun_at >= changed_at)?;
+        Some(match array.has_trial_license {
+            None => Told::Unknown,
+            Some(true) => Told::Trial { days_left: array.license_days_left },
+            Some(false) => Told::Licensed,
+        })
     }
 
     /// A node that may have a seat: its agent is heard, and nothing that it lacks is red.
@@ -225,7 +239,12 @@ fn cluster_secrets(part: &Part, task: &Task) -> Secrets {
         }
         task if !needs_password(task) => Secrets::default(),
         Task::Install(_) => Secrets { gateway_admin: password, ..Secrets::default() },
-        _ => Secrets { mdm_admin: password, ..Secrets::default() },
+        task => {
+            let is_licence = matches!(task, Task::Mdm(task) if matches!(task.change, Change::Licence { .. }));
+            let licence = part.rollout.mdm.as_ref().and_then(|mdm| mdm.licence.as_ref()).filter(|_| is_licence);
+            let licence = licence.map(|licence| Hidden::new(licence.text.0.reveal()));
+            Secrets { mdm_admin: password, licence, ..Secrets::default() }
+        }
     }
 }
 

@@ -28,6 +28,8 @@ impl Writer {
             });
             json.key("mdmCluster");
             self.mdm_cluster(json, world, false);
+            json.key("capacityTimeLeftInDays").string(if system.is_licensed { "Unlimited" } else { "29" });
+            json.key("isInitialLicense").bool(!system.is_licensed);
             json.key("installId").shown(system.install_id);
             json.key("name").string(&system.name);
             if self.release >= Release::V4_5 {
