@@ -23,7 +23,7 @@ pub struct Looked {
     pub alone: Result<Alone, String>,
 }
 
-const COLUMNS: &str = "NAME,KNAME,TYPE,SIZE,RO,RM,ROTA,MOUNTPOINT,FSTYPE,MAJ:MIN,MODEL,SERIAL";
+const COLUMNS: &str = "NAME,KNAME,TYPE,SIZE,RO,RM,ROTA,MOUNTPOINT,FSTYPE,MAJ:MIN,MODEL,SERIAL,WWN";
 
 /// Kinds of block devices that can be a device of an SDS.
 const KINDS: [&str; 3] = ["disk", "mpath", "loop"];
@@ -37,6 +37,34 @@ pub fn all(host: &mut dyn Host) -> Result<Vec<String>, String> {
     let lines = output.stdout.lines().map(pairs);
     let disks = lines.filter(|line| line.get("TYPE").is_some_and(|kind| kind == "disk"));
     Ok(disks.filter_map(|mut line| line.remove("NAME")).collect())
+}
+
+/// Folders with names that stay, the better one first: by what a disk is, and by where it is plugged in.
+const LINKS: [&str; 2] = ["/dev/disk/by-id", "/dev/disk/by-path"];
+
+/// How the best names begin: those that are the disk's own, whoever drives it.
+const BEST: [&str; 3] = ["wwn-", "nvme-eui.", "scsi-"];
+
+/// More names of one disk say nothing more.
+const MOST_LINKS: usize = 4;
+
+/// Names of disks that stay, by where they lead now; the best one first. Without udev there are none.
+pub fn links(host: &mut dyn Host) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<(usize, usize, String)>> = BTreeMap::new();
+    for (at, folder) in LINKS.into_iter().enumerate() {
+        for name in host.list(folder).unwrap_or_default() {
+            let best = BEST.iter().position(|begin| name.starts_with(begin)).unwrap_or(BEST.len());
+            let link = format!("{folder}/{name}");
+            if let Some(device) = host.leads_to(&link) {
+                all.entry(device).or_default().push((at, best, link));
+            }
+        }
+    }
+    let sorted = |mut links: Vec<(usize, usize, String)>| {
+        links.sort_unstable();
+        links.into_iter().map(|(_, _, link)| link).take(MOST_LINKS).collect()
+    };
+    all.into_iter().map(|(device, links)| (device, sorted(links))).collect()
 }
 
 /// Looks at a disk by every means.
@@ -83,6 +111,8 @@ pub fn judge(path: &str, looked: &Looked) -> Disk {
         rotational: None,
         model: String::new(),
         serial: String::new(),
+        wwn: String::new(),
+        links: Vec::new(),
         not_free: Vec::new(),
     };
     let number = listing(looked, &mut disk);
@@ -150,6 +180,7 @@ fn listing(looked: &Looked, disk: &mut Disk) -> Option<String> {
     };
     disk.model = value("MODEL").trim().to_owned();
     disk.serial = value("SERIAL").trim().to_owned();
+    disk.wwn = value("WWN").trim().to_owned();
     let no = &mut disk.not_free;
     if !KINDS.contains(&value("TYPE")) {
         no.push(format!("it is no disk but {:?}", value("TYPE")));

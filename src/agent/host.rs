@@ -151,6 +151,10 @@ pub trait Host {
     fn list(&mut self, folder: &str) -> Result<Vec<String>, HostError>;
     /// Whether there is something of this name, a device too.
     fn exists(&mut self, path: &str) -> bool;
+    /// Where a link leads, through all others; none: it leads nowhere, or cannot be followed.
+    fn leads_to(&mut self, _path: &str) -> Option<String> {
+        None
+    }
     /// Whose a program is; none when there is no such file.
     fn owned(&mut self, path: &str) -> Result<Option<Owned>, HostError>;
     /// Whether a block device can be opened for oneself alone, right now, and is blank at both ends.

@@ -112,6 +112,10 @@ impl Host for RealHost {
         Path::new(path).exists()
     }
 
+    fn leads_to(&mut self, path: &str) -> Option<String> {
+        fs::canonicalize(path).ok().map(|path| path.to_string_lossy().into_owned())
+    }
+
     fn owned(&mut self, path: &str) -> Result<Option<Owned>, HostError> {
         let file = match fs::metadata(path) {
             Ok(file) => file,

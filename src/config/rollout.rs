@@ -26,6 +26,8 @@ pub struct Rollout {
     pub pool: Box<str>,
     /// Which of their disks are taken.
     pub disks: DiskFilter,
+    /// By which names disks are given to the MDM.
+    pub device_names: DeviceNames,
     /// The MDM cluster that is made; none: it is there already.
     pub mdm: Option<WantedMdm>,
     /// The gateway that is installed on a node of ours; none: it comes by another hand.
@@ -122,6 +124,16 @@ impl Default for DiskFilter {
     }
 }
 
+/// Names by which disks are given to the MDM.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceNames {
+    /// Those of the kernel, such as `/dev/sdb`; and what a configuration names otherwise by its name there.
+    #[default]
+    Kernel,
+    /// Those below `/dev/disk/by-id`, which stay. A disk without one is left alone.
+    ById,
+}
+
 /// Kinds of disks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DiskMedia {
@@ -141,6 +153,7 @@ impl Default for Rollout {
             domain: "default".into(),
             pool: "default".into(),
             disks: DiskFilter::default(),
+            device_names: DeviceNames::default(),
             mdm: None,
             gateway: None,
             lia: None,
@@ -162,6 +175,11 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
     let domain = section.take("domain", name);
     let pool = section.take("pool", name);
     let disks = disks(section.section("disks"));
+    let device_names = section.take("device_names", |found| match found.text()? {
+        "kernel" => Ok(DeviceNames::Kernel),
+        "by_id" => Ok(DeviceNames::ById),
+        other => Err(complain(format!("{other:?} are no names of disks"), "write \"kernel\" or \"by_id\"")),
+    });
     let mdm = section.optional_section("mdm").map(super::mdm::read);
     let gateway = section.optional_section("gateway").and_then(gateway);
     let lia = section.optional_section("lia").and_then(lia::read);
@@ -202,6 +220,7 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         domain: domain.unwrap_or(default.domain),
         pool: pool.unwrap_or(default.pool),
         disks,
+        device_names: device_names.unwrap_or_default(),
         mdm,
         gateway,
         lia,

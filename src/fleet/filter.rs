@@ -5,7 +5,7 @@ use std::fmt;
 use crate::config::rollout::{DiskFilter, DiskMedia, NodeRule};
 use crate::model::unit::Bytes;
 
-use super::desired::{Disk, Host};
+use super::desired::{Disk, Host, STABLE};
 
 /// Why the filter leaves a disk alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +20,19 @@ pub enum Filtered {
     Large(Bytes),
     /// It turns or not, unlike `media` says.
     Media,
+    /// It has another name than when it was seen first, or one that another disk had, and none that stays.
+    Moved,
+    /// It has no name that stays, and the configuration asks for one.
+    NoStableName,
+    /// Another disk tells the same world wide name: both are ways to one disk.
+    Twin,
 }
 
 /// Why a disk is left alone; none: it may be taken.
 pub fn judge(filter: &DiskFilter, disk: &Disk) -> Option<Filtered> {
+    if let Some(held) = disk.held {
+        return Some(held);
+    }
     let fits = |patterns: &[Box<str>]| {
         let names = std::iter::once(&disk.path).chain(&disk.aliases);
         names.into_iter().any(|name| patterns.iter().any(|pattern| glob(pattern, name)))
@@ -45,6 +54,16 @@ pub fn judge(filter: &DiskFilter, disk: &Disk) -> Option<Filtered> {
         DiskMedia::Hdd => (!disk.rotational).then_some(Filtered::Media),
         DiskMedia::Ssd => disk.rotational.then_some(Filtered::Media),
     }
+}
+
+/// The name by which the MDM gets to know a disk that may be taken: a name that stays, where a pattern speaks of those.
+pub fn name<'a>(filter: &DiskFilter, disk: &'a Disk) -> &'a str {
+    let mut stable = disk.aliases.iter().filter(|name| name.starts_with(STABLE));
+    let is_meant = |name: &&Box<str>| {
+        let mut patterns = filter.allow.iter().filter(|pattern| pattern.starts_with(STABLE));
+        patterns.any(|pattern| glob(pattern, name))
+    };
+    stable.find(is_meant).map_or(&disk.path, |name| disk.named(name))
 }
 
 /// Whether a rule selects a node: one of its names fits, and so do all of its attributes.
@@ -93,6 +112,12 @@ impl fmt::Display for Filtered {
             Self::Small(size) => write!(f, "is too small ({size})"),
             Self::Large(size) => write!(f, "is too large ({size})"),
             Self::Media => f.write_str("is of the other media type"),
+            Self::Moved => f.write_str(
+                "has not the name that it was seen with first, or one that another disk had, and none below /dev/disk/by-id \
+                 that stays",
+            ),
+            Self::NoStableName => f.write_str("has no name below /dev/disk/by-id, which device_names asks for"),
+            Self::Twin => f.write_str("is told a second time under another name; set up multipath, so that it is one"),
         }
     }
 }
@@ -123,7 +148,10 @@ mod tests {
             path: "/dev/sdb".into(),
             aliases: ["/dev/disk/by-id/wwn-1".into()].into(),
             size: Bytes::from_gib(200),
+            now: None,
             rotational: true,
+            is_device: false,
+            held: None,
         };
         let filter = DiskFilter::default();
         assert_eq!(judge(&filter, &disk), None);
@@ -140,5 +168,27 @@ mod tests {
         assert_eq!(judge(&large, &disk), Some(Filtered::Large(disk.size)));
         let ssd = DiskFilter { media: DiskMedia::Ssd, ..filter };
         assert_eq!(judge(&ssd, &disk), Some(Filtered::Media));
+        let held = Disk { held: Some(Filtered::Twin), ..disk.clone() };
+        assert_eq!(judge(&DiskFilter::default(), &held), Some(Filtered::Twin), "whatever the filter says");
+    }
+
+    #[test]
+    fn a_disk_is_given_by_a_name_that_stays_where_a_pattern_speaks_of_those() {
+        let disk = Disk {
+            path: "/dev/sdb".into(),
+            aliases: ["/dev/disk/by-id/wwn-1".into(), "/dev/disk/by-path/p1".into()].into(),
+            now: None,
+            size: Bytes::from_gib(200),
+            rotational: true,
+            is_device: false,
+            held: None,
+        };
+        let by = |pattern: &str| DiskFilter { allow: vec![pattern.into()], ..DiskFilter::default() };
+        assert_eq!(name(&DiskFilter::default(), &disk), "/dev/sdb");
+        assert_eq!(name(&by("*"), &disk), "/dev/sdb", "it speaks of any name");
+        assert_eq!(name(&by("/dev/disk/by-id/wwn-*"), &disk), "/dev/disk/by-id/wwn-1");
+        assert_eq!(name(&by("/dev/disk/by-path/*"), &disk), "/dev/disk/by-path/p1");
+        let device = Disk { is_device: true, ..disk };
+        assert_eq!(name(&by("/dev/disk/by-id/wwn-*"), &device), "/dev/sdb", "the MDM knows it already");
     }
 }

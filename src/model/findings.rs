@@ -19,11 +19,26 @@ pub struct Disk {
     /// Its number.
     #[serde(default)]
     pub serial: String,
+    /// Its world wide name, where it tells one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub wwn: String,
+    /// Its names below `/dev/disk`, which stay; the best one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<String>,
     /// Why it may not be taken. None: it was free at the moment of looking.
     pub not_free: Vec<String>,
 }
 
 impl Disk {
+    /// By what it is known again when it has another name. None: it tells nothing of its own.
+    pub fn identity(&self) -> Option<String> {
+        match (&*self.wwn, &*self.serial) {
+            ("", "") => None,
+            ("", serial) => Some(format!("serial {} {serial}", self.model)),
+            (wwn, _) => Some(format!("wwn {wwn}")),
+        }
+    }
+
     /// Whether every means said that nobody has it and nothing is on it.
     pub fn is_free(&self) -> bool {
         self.not_free.is_empty()

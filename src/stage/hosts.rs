@@ -112,6 +112,11 @@ impl Host {
         self.place.password(&self.ip)
     }
 
+    /// Whether its SDS holds the disk of a name now, whatever the MDM calls it.
+    pub fn holds(&self, path: &str) -> bool {
+        self.machine().holds(path)
+    }
+
     /// Whether a disk is a device of its SDS now.
     pub fn has_device(&self, path: &str) -> bool {
         let ips = self.machine().ips.clone();

@@ -46,6 +46,10 @@ pub struct Machine {
     pub node: SimNode,
     /// Its disks by path.
     pub disks: BTreeMap<String, Disk>,
+    /// The number of each disk, by path: what it is known again by.
+    serials: BTreeMap<String, String>,
+    /// Numbers of disks that its SDS holds, with what the MDM calls each.
+    taken: BTreeMap<String, String>,
     /// What was changed on it, as a person would have typed it, in order.
     pub deeds: Vec<String>,
     pub(super) name: String,
@@ -88,6 +92,8 @@ impl Machine {
         Self {
             node,
             disks: spec.disks.iter().cloned().collect(),
+            serials: spec.disks.iter().map(|(path, _)| (path.clone(), format!("{}{}", spec.name, letter(path)))).collect(),
+            taken: BTreeMap::new(),
             deeds: Vec::new(),
             name: spec.name.clone(),
             ips: spec.ips.clone(),
@@ -100,6 +106,43 @@ impl Machine {
 
     fn ip(&self) -> &str {
         self.ips.first().map_or("", String::as_str)
+    }
+
+    /// From the next boot on, which is now, two disks have each other's names.
+    pub fn boot_with_other_names(&mut self, one: &str, other: &str) {
+        self.look_at_devices();
+        fn swap<T>(of: &mut BTreeMap<String, T>, one: &str, other: &str) {
+            if let (Some(first), Some(second)) = (of.remove(one), of.remove(other)) {
+                of.insert(one.to_owned(), second);
+                of.insert(other.to_owned(), first);
+            }
+        }
+        swap(&mut self.disks, one, other);
+        swap(&mut self.serials, one, other);
+        self.lose_power(Duration::ZERO);
+    }
+
+    /// Which disks the SDS holds. It finds its own again whatever they are called, as by what it wrote on them.
+    fn look_at_devices(&mut self) {
+        for (path, serial) in &self.serials {
+            let names = [path.clone(), link(serial)];
+            let shown = names.into_iter().find(|name| self.place.is_device(&self.ips, name));
+            if let Some(shown) = shown.filter(|shown| self.taken.values().all(|other| other != shown)) {
+                self.taken.insert(serial.clone(), shown);
+            }
+        }
+        self.taken.retain(|_, shown| self.place.is_device(&self.ips, shown));
+    }
+
+    /// Whether the SDS holds a disk now.
+    pub(super) fn holds(&mut self, path: &str) -> bool {
+        self.look_at_devices();
+        self.serials.get(path).is_some_and(|serial| self.taken.contains_key(serial))
+    }
+
+    /// Names of disks that stay, and where they lead now.
+    pub(super) fn links(&self) -> BTreeMap<String, String> {
+        self.serials.iter().map(|(path, serial)| (link(serial), path.clone())).collect()
     }
 
     /// Power is lost, and comes back after so long.
@@ -203,13 +246,13 @@ impl Machine {
             return said(0, lines.concat());
         };
         let kind = if self.disks.get(*path) == Some(&Disk::Data) { "xfs" } else { "" };
-        let number = path.bytes().last().unwrap_or(b'a').saturating_sub(b'a');
+        let number = letter(path);
+        let serial = self.serials.get(*path).map_or("", String::as_str);
         said(
             0,
             format!(
                 "NAME=\"{path}\" KNAME=\"{path}\" TYPE=\"disk\" SIZE=\"{DISK}\" RO=\"0\" RM=\"0\" ROTA=\"1\" \
-                 MOUNTPOINT=\"\" FSTYPE=\"{kind}\" MAJ:MIN=\"8:{number}\" MODEL=\"simulated\" SERIAL=\"{}{number}\"\n",
-                self.name
+                 MOUNTPOINT=\"\" FSTYPE=\"{kind}\" MAJ:MIN=\"8:{number}\" MODEL=\"simulated\" SERIAL=\"{serial}\" WWN=\"\"\n"
             ),
         )
     }
@@ -280,6 +323,18 @@ impl Machine {
     }
 }
 
+/// The number that the last letter of a disk's name stands for.
+fn letter(path: &str) -> u8 {
+    path.bytes().last().unwrap_or(b'a').saturating_sub(b'a')
+}
+
+/// The folder of names that stay.
+const BY_ID: &str = "/dev/disk/by-id";
+
+fn link(serial: &str) -> String {
+    format!("{BY_ID}/scsi-{serial}")
+}
+
 /// Whether a program changes a machine.
 fn changes(argv: &[&str]) -> bool {
     match argv {
@@ -329,6 +384,10 @@ impl Host for Seat {
     }
 
     fn list(&mut self, folder: &str) -> Result<Vec<String>, HostError> {
+        if folder == BY_ID {
+            let links = self.machine().links();
+            return Ok(links.keys().filter_map(|link| Some(link.rsplit_once('/')?.1.to_owned())).collect());
+        }
         let inside = format!("{folder}/");
         let under = |path: &String| Some(path.strip_prefix(&inside)?.split('/').next()?.to_owned());
         let names: BTreeSet<String> = self.machine().node.files.keys().filter_map(under).collect();
@@ -341,19 +400,20 @@ impl Host for Seat {
         disk.map_or_else(|| machine.node.files.contains_key(path), |disk| machine.disks.contains_key(&disk))
     }
 
+    fn leads_to(&mut self, path: &str) -> Option<String> {
+        self.machine().links().remove(path)
+    }
+
     fn owned(&mut self, _path: &str) -> Result<Option<Owned>, HostError> {
         Ok(None)
     }
 
     fn open_alone(&mut self, device: &str) -> Result<Alone, HostError> {
-        let (ips, disk) = {
-            let machine = self.machine();
-            (machine.ips.clone(), machine.disks.get(device).copied())
-        };
-        if self.place.is_device(&ips, device) {
+        let mut machine = self.machine();
+        if machine.holds(device) {
             return Ok(Alone::Held);
         }
-        Ok(Alone::Free { is_blank: disk == Some(Disk::Blank) })
+        Ok(Alone::Free { is_blank: machine.disks.get(device) == Some(&Disk::Blank) })
     }
 
     fn stage(&mut self, artefact: &Artefact) -> Result<String, HostError> {

@@ -62,6 +62,7 @@ fn server(at: u8, fault_set: Option<&str>) -> (NodeName, Server) {
         fault_set: fault_set.map(Into::into),
         addresses: vec![Address { ip: format!("10.9.0.{at}").into(), serves: Serves::All }],
         devices: [("/dev/sdz".into(), "p".into())].into(),
+        aliases: BTreeMap::new(),
     };
     (NodeName::new(&format!("n{at}")), server)
 }

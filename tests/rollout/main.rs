@@ -14,6 +14,7 @@ mod lia;
 #[path = "../support/port.rs"]
 mod port;
 mod ready;
+mod renamed;
 mod site;
 mod staged;
 mod virtual_ips;

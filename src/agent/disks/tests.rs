@@ -30,6 +30,10 @@ fn a_disk_is_free_when_all_say_so_and_its_facts_are_told() {
     let disk = judge("/dev/sdb", &free());
     assert_eq!((disk.not_free.len(), disk.size, disk.rotational), (0, Some(1_000_204_886_016), Some(true)));
     assert_eq!((disk.model.as_str(), disk.serial.as_str()), ("ST1000", "Z1"));
+    assert_eq!((disk.wwn.as_str(), disk.identity().as_deref()), ("", Some("serial ST1000 Z1")));
+    let named = format!("{LSBLK} WWN=\"0x5000c500a1b2c3d4\"");
+    let disk = judge("/dev/sdb", &Looked { lsblk: output(0, &named, ""), ..free() });
+    assert_eq!(disk.identity().as_deref(), Some("wwn 0x5000c500a1b2c3d4"), "the one name that is its own");
     let newer = LSBLK.replace("MAJ:MIN", "MAJ_MIN");
     assert!(judge("/dev/sdb", &Looked { lsblk: output(0, &newer, ""), ..free() }).is_free());
 }

@@ -106,8 +106,10 @@ fn judge_disks(paths: &[String], host: &mut dyn Host, found: &mut Found) -> Stat
         Ok(paths) => paths,
         Err(why) => return State::Unclear(why),
     };
+    let mut links = disks::links(host);
     for path in paths {
-        let disk = disks::judge(&path, &disks::look(&path, host));
+        let mut disk = disks::judge(&path, &disks::look(&path, host));
+        disk.links = links.remove(&path).unwrap_or_default();
         match serde_json::to_string(&disk) {
             Ok(text) => found.insert(path, text),
             Err(error) => return State::Unclear(format!("the verdict on {path} cannot be written: {error}")),

@@ -23,15 +23,32 @@ use super::filter::{self, Filtered};
 /// A disk of a node that its agent found free.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disk {
-    /// The path that stays the same over restarts, where there is one.
+    /// The name by which the MDM knows it, or gets to know it.
     pub path: Box<str>,
-    /// Other paths of the same disk.
+    /// Other names by which a configuration may mean it.
     pub aliases: BTreeSet<Box<str>>,
+    /// What the kernel calls it now, where the MDM has no other device of that name.
+    pub now: Option<Box<str>>,
     /// Its size.
     pub size: Bytes,
     /// Whether it turns.
     pub rotational: bool,
+    /// Whether it is a device of the node's server already.
+    pub is_device: bool,
+    /// Why it is left alone, whatever a configuration says.
+    pub held: Option<Filtered>,
 }
+
+impl Disk {
+    /// The name by which the MDM gets to know it, when a configuration means it by that one.
+    pub fn named(&self, name: &str) -> &str {
+        let link = self.aliases.get(name).filter(|name| !self.is_device && name.starts_with(STABLE));
+        link.map_or(&self.path, |link| link)
+    }
+}
+
+/// Names that stay are below this.
+pub const STABLE: &str = "/dev/disk/";
 
 /// A node, as far as it matters here.
 #[derive(Clone, Debug)]
@@ -114,6 +131,18 @@ pub struct Server {
     pub addresses: Vec<Address>,
     /// Its devices by path, with the pool of each.
     pub devices: BTreeMap<Box<str>, Box<str>>,
+    /// Other names of devices that are no devices yet, by which the MDM may show them.
+    pub aliases: BTreeMap<Box<str>, Box<str>>,
+}
+
+impl Server {
+    /// The path of a device that the MDM shows by a name.
+    pub fn path_of<'a>(&'a self, shown: &'a str) -> &'a str {
+        match self.aliases.get(shown) {
+            Some(path) if !self.devices.contains_key(shown) => path,
+            _ => shown,
+        }
+    }
 }
 
 /// Why a node is left out.
@@ -133,6 +162,9 @@ pub enum Refusal {
     FaultSetElsewhere { fault_set: Box<str>, domain: Box<str>, other: NodeName },
     /// It names disks that it does not have, or that are not free.
     Devices(Vec<Box<str>>),
+    /// It names a disk that is left alone.
+    #[allow(missing_docs)]
+    Held { path: Box<str>, because: Filtered },
     /// No address of it is known.
     NoAddress,
 }
@@ -259,11 +291,11 @@ fn provide(host: &Host, plain: &Plain<'_>) -> Result<Wish, Vec<Refusal>> {
     if disks.is_empty() {
         return Ok(Wish::Idle(Idle::NoDisks));
     }
-    let mut devices = BTreeMap::new();
+    let mut devices: Vec<(&Disk, Box<str>, Box<str>)> = Vec::new();
     let mut filtered = BTreeMap::new();
     for disk in disks {
         match filter::judge(plain.disks, disk) {
-            None => drop(devices.insert(disk.path.clone(), plain.pool.into())),
+            None => devices.push((disk, filter::name(plain.disks, disk).into(), plain.pool.into())),
             Some(reason) => drop(filtered.insert(disk.path.clone(), reason)),
         }
     }
@@ -279,18 +311,25 @@ fn by_attributes(host: &Host, placement: &Placement) -> Result<Wish, Vec<Refusal
         return Err(vec![Refusal::Domains(placement.provides.keys().cloned().collect())]);
     };
     let Some(disks) = &host.disks else { return Ok(Wish::Idle(Idle::NotAsked)) };
-    let mut devices = BTreeMap::new();
-    let mut absent = Vec::new();
+    let mut devices: Vec<(&Disk, Box<str>, Box<str>)> = Vec::new();
+    let (mut absent, mut held) = (Vec::new(), Vec::new());
     for (pool, paths) in pools {
         for path in paths {
+            // Devices come first: a name that is one's is nobody else's.
             match disks.iter().find(|disk| disk.path == *path || disk.aliases.contains(path)) {
-                Some(disk) => drop(devices.insert(disk.path.clone(), pool.clone())),
+                Some(Disk { held: Some(because), .. }) => {
+                    held.push(Refusal::Held { path: path.clone(), because: *because });
+                }
+                Some(disk) => devices.push((disk, disk.named(path).into(), pool.clone())),
                 None => absent.push(path.clone()),
             }
         }
     }
     if !absent.is_empty() {
-        return Err(vec![Refusal::Devices(absent)]);
+        held.push(Refusal::Devices(absent));
+    }
+    if !held.is_empty() {
+        return Err(held);
     }
     if devices.is_empty() {
         return Ok(Wish::Idle(Idle::NoDisks));
@@ -302,12 +341,18 @@ fn server(
     host: &Host,
     domain: &str,
     fault_set: Option<Box<str>>,
-    devices: BTreeMap<Box<str>, Box<str>>,
+    chosen: Vec<(&Disk, Box<str>, Box<str>)>,
 ) -> Result<Wish, Vec<Refusal>> {
     if host.addresses.is_empty() {
         return Err(vec![Refusal::NoAddress]);
     }
-    Ok(Wish::Provides(Server { domain: domain.into(), fault_set, addresses: host.addresses.clone(), devices }))
+    let mut aliases = BTreeMap::new();
+    for (disk, path, _) in chosen.iter().filter(|(disk, ..)| !disk.is_device) {
+        let names = disk.now.iter().chain(disk.aliases.iter().filter(|name| name.starts_with(STABLE)));
+        aliases.extend(names.filter(|name| *name != path).map(|name| (name.clone(), path.clone())));
+    }
+    let devices = chosen.into_iter().map(|(_, path, pool)| (path, pool)).collect();
+    Ok(Wish::Provides(Server { domain: domain.into(), fault_set, addresses: host.addresses.clone(), devices, aliases }))
 }
 
 impl fmt::Display for Refusal {
@@ -334,6 +379,7 @@ impl fmt::Display for Refusal {
                 let paths = paths.join(", ");
                 write!(f, "names {paths}, which it does not have or which is not free; `sio check node` tells which")
             }
+            Self::Held { path, because } => write!(f, "names {path}, which {because}"),
             Self::NoAddress => f.write_str("has no address that others could reach it by"),
         }
     }

@@ -23,7 +23,15 @@ fn host(name: &str, said: &[(&str, &str)], disks: &[&str]) -> Host {
 }
 
 fn disk(path: &str) -> Disk {
-    Disk { path: path.into(), aliases: BTreeSet::new(), size: Bytes::from_gib(500), rotational: false }
+    Disk {
+        path: path.into(),
+        aliases: BTreeSet::new(),
+        now: None,
+        size: Bytes::from_gib(500),
+        rotational: false,
+        is_device: false,
+        held: None,
+    }
 }
 
 /// One line for each node.

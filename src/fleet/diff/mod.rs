@@ -25,6 +25,16 @@ pub enum Addition {
     Device { node: NodeName, path: Box<str>, pool: Box<str> },
 }
 
+impl Addition {
+    /// The path of a device that is added.
+    pub fn device(&self) -> Option<&str> {
+        match self {
+            Self::Device { path, .. } => Some(path),
+            Self::Domain { .. } | Self::FaultSet { .. } | Self::Pool { .. } | Self::Server { .. } => None,
+        }
+    }
+}
+
 /// What is there, but not as it was wished. It is never changed unasked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -143,7 +153,7 @@ fn server(node: &NodeName, wanted: &Server, actual: &Actual<'_>, difference: &mu
             difference.drift.push(Drift::Addresses { node: node.clone(), is: has, wanted: wants });
         }
         for device in actual.devices.iter().filter(|device| device.sds.as_ref() == Some(&sds.id)) {
-            if let Some(path) = device.path.as_deref() {
+            if let Some(path) = device.path.as_deref().map(|path| wanted.path_of(path)) {
                 there.insert(path, device.pool.as_ref().and_then(|id| actual.pool_names.get(id).copied()));
             }
         }

@@ -173,6 +173,7 @@ fn server(domain: &str, fault_set: &str, ips: &[&str], devices: &[(&str, &str)])
         fault_set: (!fault_set.is_empty()).then(|| fault_set.into()),
         addresses: ips.iter().map(|ip| Address { ip: (*ip).into(), serves: Serves::All }).collect(),
         devices: devices.iter().map(|(path, pool)| ((*path).into(), (*pool).into())).collect(),
+        aliases: BTreeMap::new(),
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::consume;
+use super::{consume, disks};
 use super::record::{Checked, DISKS, Failures, Judged, Open, ROWS, Record};
 use super::steps::{Step, StepName, about, digest};
 use crate::backoff::Backoff;
 use crate::enrol::crew::Member;
 use crate::fleet::diff::Addition;
+use crate::model::cluster::Device;
 use crate::model::findings::Disk;
 use crate::model::id::RunId;
 use crate::model::node::NodePhase;
@@ -53,6 +54,8 @@ pub struct View<'a> {
     pub is_laying: bool,
     /// Whether additions for it are on their way to the MDM.
     pub is_adding: bool,
+    /// Devices of its own server, as the MDM shows them.
+    pub own: Vec<&'a Device>,
     /// What is done to it by another part of the rollout, which has an order there.
     pub held: Option<Why>,
     /// What it is to be good for; none: that cannot be said now.
@@ -122,6 +125,9 @@ pub struct Decision {
 pub fn decide(before: &Record, view: &View<'_>) -> Decision {
     let mut record = before.clone();
     let settled = settle(&mut record, view);
+    if let Some(judged) = &record.judged {
+        record.known = disks::claimed(&record.known, &judged.disks, &view.own);
+    }
     consume::forget(&mut record);
     consume::look(&mut record, view);
     let (phase, mut why, act) = if is_news(before, &record) {
@@ -145,10 +151,10 @@ pub fn decide(before: &Record, view: &View<'_>) -> Decision {
     Decision { record, act, why, settled }
 }
 
-/// Whether other disks are known of a node than before.
+/// Whether other disks are known of a node than before, or others are devices.
 pub(super) fn is_news(before: &Record, after: &Record) -> bool {
     let disks = |record: &Record| record.judged.as_ref().map(|judged| judged.disks.clone());
-    disks(before) != disks(after)
+    before.known != after.known || disks(before) != disks(after)
 }
 
 /// What came of additions for a node.
@@ -222,7 +228,9 @@ fn done(record: &mut Record, open: &Open, finished: &Finished, view: &View<'_>) 
         // What cannot be read is no disk of ours: it is not taken.
         let mut disks: Vec<Disk> = finished.found.values().filter_map(|text| serde_json::from_str(text).ok()).collect();
         disks.truncate(DISKS);
-        record.judged = Some(Judged { at: view.now, disks });
+        record.known = disks::seen(&record.known, &disks);
+        let boot_id = view.member.and_then(|member| member.facts.as_ref()).map(|facts| facts.boot_id.clone());
+        record.judged = Some(Judged { at: view.now, disks, boot_id: boot_id.unwrap_or_default() });
     } else if let StepName::ConsumeVolumes | StepName::MesosVolumes | StepName::MesosPutBack = open.step {
         consume::done(record, open.step, finished.outcome == Outcome::Done, view);
     } else if let Ok(steps) = &view.steps
@@ -346,7 +354,9 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
         return look(record, StepName::Preflight, Task::Preflight(asked.clone()));
     }
     let age = record.judged.as_ref().map(|judged| (view.now - judged.at).to_std().unwrap_or_default());
-    if age.is_none_or(|age| age > LOOK_AGAIN) {
+    // After a boot disks may have other names.
+    let has_booted = |judged: &Judged| !judged.boot_id.is_empty() && judged.boot_id != facts.boot_id;
+    if age.is_none_or(|age| age > LOOK_AGAIN) || record.judged.as_ref().is_some_and(has_booted) {
         return judge_disks(record);
     }
     if let Err(why) = &view.may_change {
@@ -369,7 +379,8 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
         }
     };
     let goal = digest(steps);
-    if *record.goal != *goal || (record.done >= steps.len() && lacks(member, steps)) {
+    // What was done before counts only while it is there: somebody may take it away between two steps.
+    if *record.goal != *goal || lacks(member, steps.get(..record.done).unwrap_or(steps)) {
         record.goal = goal.into();
         record.done = 0;
     }
@@ -407,6 +418,11 @@ fn join(record: &mut Record, view: &View<'_>, age: Duration) -> Next {
         let takes_disks = additions.iter().any(|addition| matches!(addition, Addition::Device { .. }));
         if takes_disks && age > FRESH {
             return judge_disks(record);
+        }
+        let paths: Vec<&str> = additions.iter().filter_map(|addition| addition.device()).collect();
+        if let Some(judged) = &record.judged {
+            // Which disk is meant is written down before the MDM is asked: a boot may change its name meanwhile.
+            record.known = disks::adding(&record.known, &judged.disks, &paths);
         }
         let what = additions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let why = Why::WaitsFor { what: format!("the MDM: {what}").into() };

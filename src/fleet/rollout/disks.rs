@@ -156,7 +156,7 @@ fn device_of<'a>(disk: &findings::Disk, identity: Option<&String>, known: &Known
     }
     // Not yet claimed: the name counts, where it is nobody else's.
     let others: BTreeSet<&DeviceId> = known.values().filter_map(|one| one.device.as_ref()).collect();
-    let is_own_name = one.is_none_or(|one| one.named.as_deref().is_none_or(|named| named == disk.path));
+    let is_own_name = one.is_none_or(|one| one.named.as_deref() == Some(&*disk.path));
     own.iter().find(|device| is_own_name && by_path(device) && !others.contains(&device.id)).copied()
 }
 
@@ -187,6 +187,7 @@ pub fn meant(judged: &Judged, known: &Known, own: &[&Device], names: DeviceNames
         let mut one = Disk {
             path: disk.path.as_str().into(),
             aliases: aliases.collect(),
+            now: (!shown.contains(disk.path.as_str())).then(|| disk.path.as_str().into()),
             size: Bytes::new(disk.size.unwrap_or_default()),
             rotational: disk.rotational.unwrap_or(false),
             is_device: false,
@@ -219,7 +220,8 @@ pub fn meant(judged: &Judged, known: &Known, own: &[&Device], names: DeviceNames
     for device in own.iter().filter(|device| !shown_as.contains(&device.id)) {
         if let Some(path) = &device.path {
             let (size, aliases) = (device.size.unwrap_or(Bytes::new(0)), BTreeSet::new());
-            all.push(Disk { path: path.clone(), aliases, size, rotational: false, is_device: true, held: None });
+            let (rotational, is_device) = (false, true);
+            all.push(Disk { path: path.clone(), aliases, now: None, size, rotational, is_device, held: None });
         }
     }
     // What is a device comes first: where two have one name, it is meant.

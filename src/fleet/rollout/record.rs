@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::disks::Known;
 use super::steps::StepName;
 use crate::model::findings::Disk;
 use crate::model::id::{AgentId, NodeName, SystemId};
@@ -39,6 +40,9 @@ pub struct Judged {
     pub at: Timestamp,
     /// Each disk, with why it may not be taken.
     pub disks: Vec<Disk>,
+    /// The boot of the node in which they had these names; empty: it was not told.
+    #[serde(default)]
+    pub boot_id: Box<str>,
 }
 
 /// What was found of a node before it was touched.
@@ -142,6 +146,9 @@ pub struct Record {
     /// Its disks; none: nobody has asked yet.
     #[serde(default)]
     pub judged: Option<Judged>,
+    /// Its disks by what they are known again by, whatever they are called.
+    #[serde(default, skip_serializing_if = "Known::is_empty")]
+    pub known: Known,
     /// What was found of it; none: nobody has asked yet.
     #[serde(default)]
     pub preflight: Option<Checked>,
@@ -176,6 +183,7 @@ impl Record {
             phase: NodePhase::Wanted,
             changed_at: now,
             judged: None,
+            known: Known::new(),
             preflight: None,
             goal: "".into(),
             done: 0,

@@ -421,7 +421,10 @@ impl Rollout {
                 record.judged.iter().flat_map(move |judged| judged.disks.iter().map(move |disk| (record, disk)))
             })
             .filter(|(_, disk)| disk.rotational == Some(true))
-            .map(|(record, disk)| (record.node.clone(), disk.path.as_str().into()))
+            .flat_map(|(record, disk)| {
+                let names = std::iter::once(&disk.path).chain(&disk.links);
+                names.map(move |name| (record.node.clone(), name.as_str().into()))
+            })
             .collect();
         let (system, rollout) = (system.clone(), part.rollout.clone());
         let wish = Wish { system: system.clone(), rollout, desired, nodes: nodes.clone(), rotational };

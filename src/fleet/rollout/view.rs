@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::disks;
 use super::record::{Record, Source};
 use crate::config::StaticNode;
+use crate::config::rollout::DeviceNames;
 use crate::fleet::attributes;
-use crate::fleet::desired::{Address, Disk, Host, Server, Serves};
+use crate::fleet::desired::{Address, Host, Server, Serves};
 use crate::fleet::diff::Addition;
 use crate::model::framework::{FrameworkStatus, SeenAgent};
 use crate::model::id::{NodeName, SystemId};
@@ -14,7 +16,6 @@ use crate::model::offer::Verdict;
 use crate::model::rollout::Why;
 use crate::model::snapshot::Snapshot;
 use crate::model::state::{Connection, DeviceState, Membership, SdsState};
-use crate::model::unit::Bytes;
 
 /// Every node that was seen, with where it came from. Two machines of one name are none of them to be touched: which of
 /// them an order would reach cannot be told.
@@ -66,34 +67,20 @@ pub fn system_of(source: &Source, systems: &BTreeSet<SystemId>) -> Option<System
 }
 
 /// A node as the topology looks at it. Disks that are devices of its own server count as its disks.
-pub fn host(record: &Record, systems: &BTreeSet<SystemId>, snapshot: Option<&Snapshot>) -> Host {
+pub fn host(
+    record: &Record,
+    systems: &BTreeSet<SystemId>,
+    snapshot: Option<&Snapshot>,
+    names: DeviceNames,
+) -> Host {
     let source = &record.source;
     let values = source
         .attributes
         .iter()
         .map(|(name, value)| (name.clone(), vec![AttributeValue::Text(value.clone())]))
         .collect();
-    let disks = record.judged.as_ref().map(|judged| {
-        let mut disks: BTreeMap<Box<str>, Disk> = BTreeMap::new();
-        let own = snapshot.map(|snapshot| own_devices(source, snapshot)).unwrap_or_default();
-        for found in &judged.disks {
-            let path: Box<str> = found.path.as_str().into();
-            if found.is_free() || own.contains_key(&path) {
-                let disk = Disk {
-                    path: path.clone(),
-                    aliases: BTreeSet::new(),
-                    size: Bytes::new(found.size.unwrap_or_default()),
-                    rotational: found.rotational.unwrap_or(false),
-                };
-                disks.insert(path, disk);
-            }
-        }
-        for (path, size) in own {
-            let disk = Disk { path: path.clone(), aliases: BTreeSet::new(), size, rotational: false };
-            disks.entry(path).or_insert(disk);
-        }
-        disks.into_values().collect()
-    });
+    let own = snapshot.map(|snapshot| disks::own(source, snapshot)).unwrap_or_default();
+    let disks = record.judged.as_ref().map(|judged| disks::meant(judged, &record.known, &own, names));
     Host {
         name: record.node.clone(),
         attributes: source.attributes.clone(),
@@ -101,20 +88,6 @@ pub fn host(record: &Record, systems: &BTreeSet<SystemId>, snapshot: Option<&Sna
         addresses: source.address.iter().map(|ip| Address { ip: ip.clone(), serves: Serves::All }).collect(),
         disks,
     }
-}
-
-/// Paths and sizes of the devices of a node's server.
-pub fn own_devices(source: &Source, snapshot: &Snapshot) -> BTreeMap<Box<str>, Bytes> {
-    let (Some(servers), Some(devices), Some(ours)) = (&snapshot.sds, &snapshot.devices, &source.address) else {
-        return BTreeMap::new();
-    };
-    let ids: BTreeSet<_> = servers
-        .iter()
-        .filter(|sds| sds.addresses.iter().any(|address| address.ip == *ours))
-        .map(|sds| &sds.id)
-        .collect();
-    let own = devices.iter().filter(|device| device.sds.as_ref().is_some_and(|id| ids.contains(id)));
-    own.filter_map(|device| Some((device.path.clone()?, device.size.unwrap_or(Bytes::new(0))))).collect()
 }
 
 /// How far Mesos has brought its agent.
@@ -157,11 +130,11 @@ pub fn not_shown(record: &Record, server: Option<&Server>, snapshot: &Snapshot) 
                 let bad = states.into_iter().filter(|(good, _)| !good);
                 why.extend(bad.map(|(_, word)| waits(format!("its SDS, which is {word}"))));
                 for path in server.devices.keys() {
-                    let device = snapshot
-                        .devices
-                        .iter()
-                        .flat_map(|devices| devices.iter())
-                        .find(|device| device.sds.as_ref() == Some(&sds.id) && device.path.as_ref() == Some(path));
+                    let is_it = |shown: &Box<str>| server.path_of(shown) == &**path;
+                    let mut devices = snapshot.devices.iter().flat_map(|devices| devices.iter());
+                    let device = devices.find(|device| {
+                        device.sds.as_ref() == Some(&sds.id) && device.path.as_ref().is_some_and(is_it)
+                    });
                     match device {
                         None => why.push(waits(format!("the MDM to show {path}"))),
                         Some(device) if device.state.is(DeviceState::Normal) => {}

@@ -358,6 +358,8 @@ mod tests {
             rotational: None,
             model: String::new(),
             serial: String::new(),
+            wwn: String::new(),
+            links: Vec::new(),
             not_free: vec!["xfs is on it".to_owned()],
         };
         let shown = disks(&[disk]).into_string();

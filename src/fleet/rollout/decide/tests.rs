@@ -57,6 +57,7 @@ fn view(now: i64, member: Option<&Member>) -> View<'_> {
         member,
         is_laying: false,
         is_adding: false,
+        own: Vec::new(),
         held: None,
         asked: Some(asked()),
         is_retired: false,
@@ -87,7 +88,7 @@ fn checked(mut record: Record, rows: &[Row], seconds: i64) -> Record {
 
 fn judged(record: Record, seconds: i64) -> Record {
     let mut record = checked(record, &[row("os", Verdict::Ok)], seconds);
-    record.judged = Some(Judged { at: at(seconds), disks: Vec::new() });
+    record.judged = Some(Judged { at: at(seconds), disks: Vec::new(), boot_id: "".into() });
     record
 }
 

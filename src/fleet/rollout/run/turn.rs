@@ -10,6 +10,7 @@ use super::super::add::unfit;
 use super::super::cluster::ClusterDecision;
 use super::super::consume::{self, AtMaster};
 use super::super::decide::{Act, View, decide};
+use super::super::disks;
 use super::super::record::{Flags, Record};
 use super::super::steps::{self, Goal, Lia, StepName, Wanted};
 use super::super::view;
@@ -84,7 +85,10 @@ impl Rollout {
         let Some(part) = self.settings.parts.get(system) else { return Turned::default() };
         let records: Vec<&Record> = self.records.values().filter(|record| record.system == *system).collect();
         let hosts: Vec<Host> =
-            records.iter().map(|record| view::host(record, &self.settings.systems, snapshot)).collect();
+            records
+                .iter()
+                .map(|record| view::host(record, &self.settings.systems, snapshot, part.rollout.device_names))
+                .collect();
         let wished = desired(&part.rollout, &hosts);
         let difference = snapshot.map(|snapshot| difference(&wished, snapshot));
         let mut turned = Turned {
@@ -134,17 +138,21 @@ impl Rollout {
             if let Some(settled) = &decision.settled {
                 (self.settings.on_settled)(settled.step.as_str(), settled.is_good, settled.took);
             }
+            let decision_disks =
+                decision.record.judged.clone().map(|judged| (judged, decision.record.known.clone()));
             let is_server = wished.servers.contains_key(&record.node);
             let shown = shown(&decision.record, is_server, decision.why);
             let progress = shown.why.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
             let phase = shown.phase.as_str();
             let told = if progress.is_empty() { phase.to_owned() } else { format!("{phase}: {progress}") };
             turned.preview.progress.insert(record.node.clone(), told);
-            let own = snapshot.map(|snapshot| view::own_devices(&record.source, snapshot)).unwrap_or_default();
+            let own = snapshot.map(|snapshot| disks::own(&record.source, snapshot)).unwrap_or_default();
+            let judged = decision_disks.as_ref();
+            let ours = judged.map(|(judged, known)| disks::devices(judged, known, &own)).unwrap_or_default();
             let alone: Vec<String> = shown
                 .disks
                 .iter()
-                .filter(|disk| !disk.is_free() && !own.contains_key(disk.path.as_str()))
+                .filter(|disk| !disk.is_free() && !ours.contains(disk.path.as_str()))
                 .map(|disk| format!("{}: {}", disk.path, disk.not_free.join("; ")))
                 .collect();
             if !alone.is_empty() {
@@ -170,7 +178,7 @@ impl Rollout {
         part: &Part,
         members: &'a Members,
         framework: Option<&FrameworkStatus>,
-        snapshot: Option<&Snapshot>,
+        snapshot: Option<&'a Snapshot>,
         wished: &Desired,
         difference: Option<&'a Result<Difference, Unseen>>,
         now: Timestamp,
@@ -227,6 +235,7 @@ impl Rollout {
             in_run: self.in_run(node),
             member,
             is_laying: self.laying.contains(node),
+            own: snapshot.map(|snapshot| disks::own(&record.source, snapshot)).unwrap_or_default(),
             held: None,
             asked: asked(record, part, wished, snapshot, self.clusters.contains_key(system)),
             is_adding: self.adding.get(system).is_some_and(|nodes| nodes.contains(node)),
