@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use scaleio_framework::agent::disks::{judge, look};
+use scaleio_framework::agent::disks::{judge, links, look};
 use scaleio_framework::agent::real::RealHost;
 use scaleio_framework::model::findings::Disk;
 
@@ -97,6 +97,39 @@ fn a_blank_disk_is_free_and_its_size_is_told() {
     let disk = Loop::new(64).judged();
     assert_eq!(disk.not_free, Vec::<String>::new());
     assert_eq!(disk.size, Some(64 << 20));
+}
+
+/// A name of a device below `/dev/disk/by-id`, as udev would make it.
+struct Link(PathBuf);
+
+impl Link {
+    fn new(name: &str, device: &str) -> Self {
+        let folder = Path::new("/dev/disk/by-id");
+        std::fs::create_dir_all(folder).unwrap();
+        let link = folder.join(name);
+        std::os::unix::fs::symlink(Path::new("../..").join(device.trim_start_matches("/dev/")), &link).unwrap();
+        Self(link)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn names_that_stay_are_told_with_the_best_one_first() {
+    let device = Loop::new(64);
+    let number = device.path.trim_start_matches("/dev/").to_owned();
+    let names = [format!("ata-test-{number}"), format!("wwn-test-{number}")];
+    let _links = names.clone().map(|name| Link::new(&name, &device.path));
+    let state = tempfile::tempdir().unwrap();
+    let mut host = RealHost::new(state.path(), Box::new(|_, _| Err("nothing is fetched".to_owned()))).unwrap();
+    let told = links(&mut host).remove(&device.path).unwrap();
+    assert_eq!(told, [1, 0].map(|at| format!("/dev/disk/by-id/{}", names[at])));
+    // A device without a number of its own goes by its name.
+    assert_eq!(device.judged().identity(), None);
 }
 
 #[test]

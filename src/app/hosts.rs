@@ -94,7 +94,12 @@ pub(super) fn open(config: &Config, agents: &Agents, gallery: &Gallery) -> (Host
         places: places(config),
         seen,
         in_hand,
-        with_token: config.systems.iter().filter(|(_, of)| token_of_lia(of).is_some()).map(|(name, _)| name.clone()).collect(),
+        with_token: config
+            .systems
+            .iter()
+            .filter(|(_, of)| token_of_lia(of).is_some())
+            .map(|(name, _)| name.clone())
+            .collect(),
         foremen,
     };
     (hosts, joined)
@@ -160,12 +165,7 @@ impl Hosts {
         }
     }
 
-    fn look(
-        &self,
-        framework: Option<&FrameworkStatus>,
-        rollout: &RolloutStatus,
-        known: &mut Known,
-    ) {
+    fn look(&self, framework: Option<&FrameworkStatus>, rollout: &RolloutStatus, known: &mut Known) {
         // Before what agents say, which is newer then.
         let in_hand = self.in_hand.borrow().clone();
         let members = Arc::clone(&self.crew.members().borrow());

@@ -35,9 +35,8 @@ pub(super) fn read(mut section: Section<'_>) -> Option<WantedLia> {
             token => Ok(Secret::new(token)),
         }
     });
-    let filed = section.take("token_file", |found| {
-        system::read_password(&found.path()?).map_err(|(what, mend)| complain(what, mend))
-    });
+    let filed = section
+        .take("token_file", |found| system::read_password(&found.path()?).map_err(|(what, mend)| complain(what, mend)));
     if !section.said("token") && !section.said("token_file") {
         let mend = format!("name a file of mode 0600 that holds only the token, or set {variable}");
         section.note("token_file", complain("the token of LIA is missing", mend));

@@ -184,7 +184,8 @@ fn virtual_ips(section: &mut Section<'_>) -> Option<VirtualIps> {
     let ips = section.take("virtual_ips", |found| {
         let mut ips: Vec<IpAddr> = Vec::new();
         for text in found.list()? {
-            let wrong = |what: &str| Err(complain(format!("{text:?} {what}"), "write free addresses of the MDM's network"));
+            let wrong =
+                |what: &str| Err(complain(format!("{text:?} {what}"), "write free addresses of the MDM's network"));
             match text.parse::<IpAddr>() {
                 Ok(ip) if ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() => {
                     return wrong("is no address of a host in a network");
@@ -222,7 +223,8 @@ fn virtual_ips(section: &mut Section<'_>) -> Option<VirtualIps> {
     let Some(ips) = ips else {
         if section.is_well("virtual_ips") && !(interfaces.is_empty() && of.is_empty()) {
             let what = "interfaces are named, and no virtual address";
-            section.note("virtual_ips", complain(what, "write virtual_ips = [\"ADDRESS\"], or leave the interfaces out"));
+            section
+                .note("virtual_ips", complain(what, "write virtual_ips = [\"ADDRESS\"], or leave the interfaces out"));
         }
         return None;
     };
@@ -231,7 +233,10 @@ fn virtual_ips(section: &mut Section<'_>) -> Option<VirtualIps> {
         && section.is_well("virtual_ip_interfaces")
     {
         let what = format!("{} interfaces stand beside {} virtual addresses", wrong.len(), ips.len());
-        section.note("virtual_ip_interfaces", complain(what, "name one interface for each virtual address, in their order"));
+        section.note(
+            "virtual_ip_interfaces",
+            complain(what, "name one interface for each virtual address, in their order"),
+        );
     }
     Some(VirtualIps { ips, interfaces, of })
 }

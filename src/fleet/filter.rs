@@ -58,8 +58,8 @@ pub fn judge(filter: &DiskFilter, disk: &Disk) -> Option<Filtered> {
 
 /// The name by which the MDM gets to know a disk that may be taken: a name that stays, where a pattern speaks of those.
 pub fn name<'a>(filter: &DiskFilter, disk: &'a Disk) -> &'a str {
-    let mut stable = disk.aliases.iter().filter(|name| name.starts_with(STABLE));
-    let is_meant = |name: &&Box<str>| {
+    let mut stable = disk.aliases.iter().map(|name| &**name).filter(|name| name.starts_with(STABLE));
+    let is_meant = |name: &&str| {
         let mut patterns = filter.allow.iter().filter(|pattern| pattern.starts_with(STABLE));
         patterns.any(|pattern| glob(pattern, name))
     };
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(judge(&large, &disk), Some(Filtered::Large(disk.size)));
         let ssd = DiskFilter { media: DiskMedia::Ssd, ..filter };
         assert_eq!(judge(&ssd, &disk), Some(Filtered::Media));
-        let held = Disk { held: Some(Filtered::Twin), ..disk.clone() };
+        let held = Disk { held: Some(Filtered::Twin), ..disk };
         assert_eq!(judge(&DiskFilter::default(), &held), Some(Filtered::Twin), "whatever the filter says");
     }
 

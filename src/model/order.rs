@@ -139,7 +139,7 @@ impl Secrets {
 #[serde(tag = "task", rename_all = "snake_case")]
 pub enum Task {
     /// The table of what a node must have is filled in; nothing is changed.
-    Preflight(Preflight),
+    Preflight(Box<Preflight>),
     /// Files lie on the node, complete and with the right SHA-256.
     Stage {
         /// The files.

@@ -92,7 +92,11 @@ impl Machine {
         Self {
             node,
             disks: spec.disks.iter().cloned().collect(),
-            serials: spec.disks.iter().map(|(path, _)| (path.clone(), format!("{}{}", spec.name, letter(path)))).collect(),
+            serials: spec
+                .disks
+                .iter()
+                .map(|(path, _)| (path.clone(), format!("{}{}", spec.name, letter(path))))
+                .collect(),
             taken: BTreeMap::new(),
             deeds: Vec::new(),
             name: spec.name.clone(),

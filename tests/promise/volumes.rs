@@ -96,7 +96,7 @@ fn secrets(system: &Running) -> Secrets {
 
 async fn rows(lab: &mut Lab, host: &str) -> Vec<Row> {
     let asked = Preflight { components: vec![Component::Sdc], volumes: true, ..Preflight::default() };
-    let finished = lab.does(host, Task::Preflight(asked), Secrets::default()).await;
+    let finished = lab.does(host, Task::Preflight(Box::new(asked)), Secrets::default()).await;
     let rows: Vec<Row> = serde_json::from_str(&finished.found[FOUND]).unwrap();
     rows.into_iter().filter(|row| row.name == "Mesos isolation" || row.name == "dvdcli").collect()
 }

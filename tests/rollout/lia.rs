@@ -30,10 +30,9 @@ async fn start(more: &str, with_package: bool) -> Site {
     fs::write(&token, format!("{TOKEN}\n")).unwrap();
     fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
     let config = site.folder.path().join("sio.toml");
-    let text = fs::read_to_string(&config).unwrap().replace(
-        "[lifecycle]",
-        &format!("{more}[systems.prod.rollout.lia]\ntoken_file = \"lia.token\"\n[lifecycle]"),
-    );
+    let text = fs::read_to_string(&config)
+        .unwrap()
+        .replace("[lifecycle]", &format!("{more}[systems.prod.rollout.lia]\ntoken_file = \"lia.token\"\n[lifecycle]"));
     fs::write(&config, text).unwrap();
     site.kill();
     site.run().await;
@@ -66,8 +65,7 @@ async fn lia_comes_last_is_told_its_system_and_its_token_is_seen_nowhere() {
     let file = |path: &str| one.machine().node.read(path).map(|text| String::from_utf8(text).unwrap());
     assert_eq!(file(LIA_TOKEN).as_deref(), Some("lia_token=lia-hunter2\n"));
     assert_eq!((file(LIA_ID), one.machine().node.running.get("lia")), (None, Some(&9099)));
-    let packages: Vec<String> =
-        one.machine().deeds.iter().filter(|deed| deed.starts_with("rpm -U")).cloned().collect();
+    let packages: Vec<String> = one.machine().deeds.iter().filter(|deed| deed.starts_with("rpm -U")).cloned().collect();
     assert!(packages.len() == 3 && packages[2].contains("-lia-"), "{packages:?}");
 
     // Once a person has accepted it, it is told to which system it belongs; nothing is installed again.

@@ -11,6 +11,7 @@ mod cluster;
 mod demo;
 mod joining;
 mod lia;
+mod licence;
 #[path = "../support/port.rs"]
 mod port;
 mod ready;

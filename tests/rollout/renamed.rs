@@ -37,12 +37,8 @@ async fn swapped(site: &Site, hosts: &Hosts, one: &Host) {
 /// What the MDM calls a device now.
 fn rename(site: &Site, from: &str, to: &str) {
     site.world.world(|world| {
-        let ids: Vec<Id> = world
-            .sds
-            .values()
-            .filter(|sds| sds.ips.iter().any(|ip| ip.ip == "10.9.0.1"))
-            .map(|sds| sds.id)
-            .collect();
+        let ids: Vec<Id> =
+            world.sds.values().filter(|sds| sds.ips.iter().any(|ip| ip.ip == "10.9.0.1")).map(|sds| sds.id).collect();
         for device in world.devices.values_mut().filter(|device| ids.contains(&device.sds) && device.path == from) {
             device.path = to.to_owned();
         }

@@ -34,7 +34,8 @@ async fn a_cluster_gets_its_virtual_address_on_managers_that_can_carry_it() {
     // The best seat would be its own; it has no such interface.
     let one = host(&site, &hosts, 1, "one", OS, &[("/dev/sdb", Disk::Blank)]);
     let two = hosts.add(&Spec::new("two", "10.9.0.2").disk("/dev/sdb", Disk::Blank)).unwrap();
-    let neighbour = format!("IP address HW type Flags HW address Mask Device\n{MOVING} 0x1 0x2 52:54:00:12:34:56 * eth0\n");
+    let neighbour =
+        format!("IP address HW type Flags HW address Mask Device\n{MOVING} 0x1 0x2 52:54:00:12:34:56 * eth0\n");
     two.machine().node.files.insert("/proc/net/arp".to_owned(), neighbour.into_bytes());
     at_work(&site, &two);
     host(&site, &hosts, 3, "three", OS, &[("/dev/sdb", Disk::Blank)]);
@@ -58,8 +59,12 @@ async fn a_cluster_gets_its_virtual_address_on_managers_that_can_carry_it() {
         let known: Vec<Vec<String>> = machine.node.mdms.iter().map(|(ips, _)| ips.clone()).collect();
         assert_eq!(known, [[MOVING]], "{}: its client knows the address that moves", host.name);
     }
-    let made: Vec<String> =
-        hosts.all().iter().flat_map(|host| host.machine().deeds.clone()).filter(|deed| deed.contains("virtual_ip")).collect();
+    let made: Vec<String> = hosts
+        .all()
+        .iter()
+        .flat_map(|host| host.machine().deeds.clone())
+        .filter(|deed| deed.contains("virtual_ip"))
+        .collect();
     assert_eq!(made.len(), 2, "the one that makes it and the other manager: {made:?}");
     assert!(made.iter().all(|deed| deed.contains("_virtual_ip_interface eth0")), "{made:?}");
     let rows = site.node("one").await.unwrap()["preflight"].to_string();

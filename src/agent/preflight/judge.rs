@@ -263,7 +263,8 @@ fn virtual_ip(moving: &Moving, machine: &Machine) -> Vec<Row> {
     let wanted = format!("in a network of {interface}");
     let name = format!("{VIRTUAL_IP}{ip}");
     let is_there = machine.links.iter().any(|link| link.name == *interface);
-    let mend = "give this host that interface, or name the one it has in virtual_ip_interfaces_of; without, it is no manager";
+    let mend =
+        "give this host that interface, or name the one it has in virtual_ip_interfaces_of; without, it is no manager";
     let mut rows = vec![match moving.is_on {
         _ if !is_there => row(name, format!("there is no interface {interface}"), wanted, Verdict::Warn, mend),
         Some(true) => row(name, &wanted, &wanted, Verdict::Ok, ""),

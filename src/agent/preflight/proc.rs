@@ -149,7 +149,8 @@ mod tests {
         let on = |interface, ip: &str| is_on_v4(routes, interface, ip.parse().unwrap());
         assert!(on("data0", "192.0.2.100"));
         assert!(!on("eth0", "192.0.2.100") && !on("data0", "192.0.3.100") && !on("eth0", "203.0.113.9"));
-        let table = "20010db8000000000000000000000011 02 40 00 80 eth0\nfe800000000000000000000000000001 02 40 20 80 eth1\n";
+        let table =
+            "20010db8000000000000000000000011 02 40 00 80 eth0\nfe800000000000000000000000000001 02 40 20 80 eth1\n";
         let on = |interface, ip: &str| is_on_v6(table, interface, ip.parse().unwrap());
         assert!(on("eth0", "2001:db8::100"));
         assert!(!on("eth0", "2001:db8:1::100") && !on("eth1", "fe80::9"));

@@ -235,9 +235,8 @@ fn virtual_addresses_are_given_when_it_is_made_and_each_manager_gets_its_interfa
         MdmWord::Cluster(Cluster { virtual_ips, ..cluster })
     };
     let alone = [("n1", Place::Master, 1, None)];
-    let second = |word: MdmWord, n2: NodeView| {
-        nodes(vec![("n1", by(1, M, Some(word))), ("n2", n2), ("n3", view(3, T, None))])
-    };
+    let second =
+        |word: MdmWord, n2: NodeView| nodes(vec![("n1", by(1, M, Some(word))), ("n2", n2), ("n3", view(3, T, None))]);
     let with = second(made(Some(moving.clone()), &alone), by(2, M, None));
     let next = steps(&with, &wish, &MADE);
     assert!(matches!(change(&next), Change::AddStandby { member } if member.interfaces == ["bond0"]), "{next:?}");

@@ -54,6 +54,32 @@ fn rollout(topology: Topology) -> Rollout {
 }
 
 #[test]
+fn a_disk_that_is_named_by_a_name_that_stays_is_given_by_that_one_and_one_that_is_held_by_none() {
+    let link: Box<str> = "/dev/disk/by-id/wwn-1".into();
+    let with = |said: &str, change: &dyn Fn(&mut Disk)| {
+        let mut host =
+            host("1", &[("scaleio-sds-domains", "d1"), ("scaleio-sds-d1", "p1"), ("scaleio-sds-p1", said)], &[]);
+        let mut one = Disk { aliases: [link.clone(), "/dev/sdb".into()].into(), ..disk("/dev/sdb") };
+        one.now = Some("/dev/sdb".into());
+        change(&mut one);
+        host.disks = Some(vec![one]);
+        desired(&rollout(Topology::Attributes), &[host])
+    };
+    let by_link = with(&link, &|_| ());
+    assert_eq!(told(&by_link), ["1 d1/- /dev/disk/by-id/wwn-1>p1"]);
+    let server = by_link.servers.values().next().unwrap();
+    assert_eq!(
+        (server.path_of("/dev/sdb"), server.path_of("/dev/sdz")),
+        (&*link, "/dev/sdz"),
+        "as the MDM may show it"
+    );
+    assert_eq!(told(&with("/dev/sdb", &|_| ())), ["1 d1/- /dev/sdb>p1"]);
+    assert_eq!(told(&with(&link, &|disk| disk.is_device = true)), ["1 d1/- /dev/sdb>p1"], "the MDM knows it already");
+    let held = with("/dev/sdb", &|disk| disk.held = Some(Filtered::Moved));
+    assert!(told(&held)[0].contains("names /dev/sdb, which has not the name that it was seen with first"), "{held:?}");
+}
+
+#[test]
 fn one_pool_takes_every_free_disk_of_every_node() {
     let mut late = host("3", &[], &[]);
     late.disks = None;

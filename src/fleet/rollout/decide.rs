@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{consume, disks};
 use super::record::{Checked, DISKS, Failures, Judged, Open, ROWS, Record};
 use super::steps::{Step, StepName, about, digest};
+use super::{consume, disks};
 use crate::backoff::Backoff;
 use crate::enrol::crew::Member;
 use crate::fleet::diff::Addition;
@@ -351,7 +351,7 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
         return (during(record, step), vec![Why::InStep { step: step.as_str().into() }], Some(act));
     }
     if let Some(asked) = preflight_due(record, view) {
-        return look(record, StepName::Preflight, Task::Preflight(asked.clone()));
+        return look(record, StepName::Preflight, Task::Preflight(Box::new(asked.clone())));
     }
     let age = record.judged.as_ref().map(|judged| (view.now - judged.at).to_std().unwrap_or_default());
     // After a boot disks may have other names.

@@ -77,7 +77,8 @@ pub fn adding(before: &Known, disks: &[findings::Disk], paths: &[&str]) -> Known
     let mut known = before.clone();
     for (now, identity) in identities(disks) {
         let disk = disks.iter().find(|disk| disk.path == now);
-        let is_it = |path: &&&str| **path == now || disk.is_some_and(|disk| disk.links.iter().any(|link| link == **path));
+        let is_it =
+            |path: &&&str| **path == now || disk.is_some_and(|disk| disk.links.iter().any(|link| link == **path));
         if let Some(path) = paths.iter().find(is_it) {
             known.entry(identity.into()).or_default().added_as = Some((*path).into());
         }
@@ -147,7 +148,12 @@ pub fn claimed(before: &Known, disks: &[findings::Disk], own: &[&Device]) -> Kno
 }
 
 /// The device that a disk is, by what is known or, of one without an identity, by its present name.
-fn device_of<'a>(disk: &findings::Disk, identity: Option<&String>, known: &Known, own: &[&'a Device]) -> Option<&'a Device> {
+fn device_of<'a>(
+    disk: &findings::Disk,
+    identity: Option<&String>,
+    known: &Known,
+    own: &[&'a Device],
+) -> Option<&'a Device> {
     let by_path = |device: &&&Device| device.path.as_deref().is_some_and(|path| path == disk.path);
     let Some(identity) = identity else { return own.iter().find(by_path).copied() };
     let one = known.get(identity.as_str());

@@ -138,7 +138,9 @@ pub fn no_lia(generation: Generation) -> Option<&'static str> {
 pub fn lia_is_not_told(goal: &Goal<'_>) -> Option<String> {
     let Lia { installation } = goal.lia?;
     let Some(_) = installation else {
-        return Some("LIA is not told to which system it belongs: the gateway does not tell the installation id".to_owned());
+        return Some(
+            "LIA is not told to which system it belongs: the gateway does not tell the installation id".to_owned(),
+        );
     };
     let word = Command::LinkLia.as_str();
     let why = command::may(Command::LinkLia, goal.generation, goal.accept.contains(word)).err()?;

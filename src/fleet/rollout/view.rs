@@ -67,12 +67,7 @@ pub fn system_of(source: &Source, systems: &BTreeSet<SystemId>) -> Option<System
 }
 
 /// A node as the topology looks at it. Disks that are devices of its own server count as its disks.
-pub fn host(
-    record: &Record,
-    systems: &BTreeSet<SystemId>,
-    snapshot: Option<&Snapshot>,
-    names: DeviceNames,
-) -> Host {
+pub fn host(record: &Record, systems: &BTreeSet<SystemId>, snapshot: Option<&Snapshot>, names: DeviceNames) -> Host {
     let source = &record.source;
     let values = source
         .attributes
@@ -130,10 +125,10 @@ pub fn not_shown(record: &Record, server: Option<&Server>, snapshot: &Snapshot) 
                 let bad = states.into_iter().filter(|(good, _)| !good);
                 why.extend(bad.map(|(_, word)| waits(format!("its SDS, which is {word}"))));
                 for path in server.devices.keys() {
-                    let is_it = |shown: &Box<str>| server.path_of(shown) == &**path;
+                    let is_it = |shown: &str| server.path_of(shown) == &**path;
                     let mut devices = snapshot.devices.iter().flat_map(|devices| devices.iter());
                     let device = devices.find(|device| {
-                        device.sds.as_ref() == Some(&sds.id) && device.path.as_ref().is_some_and(is_it)
+                        device.sds.as_ref() == Some(&sds.id) && device.path.as_deref().is_some_and(is_it)
                     });
                     match device {
                         None => why.push(waits(format!("the MDM to show {path}"))),

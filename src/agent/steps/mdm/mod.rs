@@ -68,7 +68,9 @@ fn taken(change: &Change, host: &mut dyn Host) -> Option<String> {
     let Change::Create { virtual_ips, .. } = change else { return None };
     virtual_ips.iter().find_map(|ip| {
         let who = preflight::answers(*ip, host)?;
-        Some(format!("{ip} shall be a virtual address of the MDM cluster, and {who}; nothing was made. Choose another one"))
+        Some(format!(
+            "{ip} shall be a virtual address of the MDM cluster, and {who}; nothing was made. Choose another one"
+        ))
     })
 }
 

@@ -192,8 +192,11 @@ fn a_gateway_is_told_the_virtual_addresses_once_the_cluster_has_them() {
     use crate::config::rollout::VirtualIps;
 
     let mut site = Site::new();
-    site.wanted.virtual_ips =
-        Some(VirtualIps { ips: vec!["192.0.2.100".parse().unwrap()], interfaces: vec!["eth0".to_owned()], of: BTreeMap::new() });
+    site.wanted.virtual_ips = Some(VirtualIps {
+        ips: vec!["192.0.2.100".parse().unwrap()],
+        interfaces: vec!["eth0".to_owned()],
+        of: BTreeMap::new(),
+    });
     site.gateway = Some(WantedGateway { node: node(1), trusts_any: false });
     let mut record = site.decide(None, 1).record.unwrap();
     let seat = |record: &ClusterRecord, wanted: Seat| {

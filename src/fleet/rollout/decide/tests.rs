@@ -277,6 +277,42 @@ fn another_goal_and_a_component_that_went_begin_anew() {
 }
 
 #[test]
+fn what_goes_between_two_steps_begins_anew_and_so_does_lia_that_is_down() {
+    let heard = |installed: &[&str], running: &[&str]| {
+        let host = HostReport {
+            installed: installed.iter().map(|word| ((*word).to_owned(), [].into())).collect(),
+            running: running.iter().map(|word| (*word).to_owned()).collect(),
+            ..HostReport::default()
+        };
+        Member { host: Some(host), ..member(10) }
+    };
+    let artefact = Artefact { name: "lia".into(), sha256: "0".into(), size: 1, url: None };
+    let install = Install { component: Component::Lia, artefact, mdms: Vec::new() };
+    let mut steps = plan();
+    steps.push(Step { name: StepName::InstallLia, task: Task::Install(install) });
+    let asked = |done: usize, member: &Member| {
+        let record = Record { goal: digest(&steps).into(), done, ..installed(10) };
+        step_of(&decide(&record, &View { steps: Ok(steps.clone()), ..view(10, Some(member)) }))
+    };
+    assert_eq!(asked(2, &heard(&["sdc"], &[])), Some(StepName::InstallLia));
+    assert_eq!(asked(2, &heard(&[], &[])), Some(StepName::Stage), "the SDC was taken away meanwhile");
+    assert_eq!(asked(3, &heard(&["sdc", "lia"], &["lia"])), None);
+    assert_eq!(asked(3, &heard(&["sdc", "lia"], &[])), Some(StepName::Stage), "nobody else would tell of it");
+}
+
+#[test]
+fn after_a_boot_disks_are_looked_at_before_anything_else() {
+    let heard = member(10);
+    let of = |boot_id: &str| {
+        let mut record = installed(10);
+        record.judged = record.judged.map(|judged| Judged { boot_id: boot_id.into(), ..judged });
+        step_of(&decide(&record, &view(10, Some(&heard))))
+    };
+    assert_eq!(of("before"), Some(StepName::JudgeDisks));
+    assert_eq!((of("b"), of("")), (None, None), "the same boot, and one that an older record does not tell");
+}
+
+#[test]
 fn a_system_that_does_not_answer_makes_no_ready_node_unready() {
     let heard = member(10);
     let unseen = || Why::Unseen { because: "nothing".into() };

@@ -131,10 +131,8 @@ fn a_server_that_was_there_before_is_learned_by_serial_or_name_and_never_guessed
 fn a_free_disk_under_another_one_s_name_is_taken_by_a_name_that_stays_or_not_at_all() {
     let known = added();
     let own = device("d1", "/dev/sdb");
-    let without_links = |path: &str, serial: &str, is_free: bool| findings::Disk {
-        links: Vec::new(),
-        ..disk(path, serial, is_free)
-    };
+    let without_links =
+        |path: &str, serial: &str, is_free: bool| findings::Disk { links: Vec::new(), ..disk(path, serial, is_free) };
     // A new one where A was, which is away: its device is still the MDM's.
     let now = [without_links("/dev/sdb", "N", true), disk("/dev/sdc", "B", true)];
     let known_now = claimed(&seen(&known, &now), &now, &[&own]);

@@ -84,11 +84,10 @@ impl Rollout {
     ) -> Turned {
         let Some(part) = self.settings.parts.get(system) else { return Turned::default() };
         let records: Vec<&Record> = self.records.values().filter(|record| record.system == *system).collect();
-        let hosts: Vec<Host> =
-            records
-                .iter()
-                .map(|record| view::host(record, &self.settings.systems, snapshot, part.rollout.device_names))
-                .collect();
+        let hosts: Vec<Host> = records
+            .iter()
+            .map(|record| view::host(record, &self.settings.systems, snapshot, part.rollout.device_names))
+            .collect();
         let wished = desired(&part.rollout, &hosts);
         let difference = snapshot.map(|snapshot| difference(&wished, snapshot));
         let mut turned = Turned {
@@ -138,8 +137,7 @@ impl Rollout {
             if let Some(settled) = &decision.settled {
                 (self.settings.on_settled)(settled.step.as_str(), settled.is_good, settled.took);
             }
-            let decision_disks =
-                decision.record.judged.clone().map(|judged| (judged, decision.record.known.clone()));
+            let decision_disks = decision.record.judged.clone().map(|judged| (judged, decision.record.known.clone()));
             let is_server = wished.servers.contains_key(&record.node);
             let shown = shown(&decision.record, is_server, decision.why);
             let progress = shown.why.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -305,7 +303,8 @@ impl Rollout {
             let note = |because: &str| Why::Doubtful { because: because.into() };
             notes.extend(steps::no_lia(snapshot.generation).map(note));
             if lia.is_none() && host.installed.contains_key(Component::Lia.as_str()) {
-                notes.push(Why::Drift { what: "LIA is installed, and the configuration does not want it there".into() });
+                notes
+                    .push(Why::Drift { what: "LIA is installed, and the configuration does not want it there".into() });
             }
         }
         let goal = Goal {
