@@ -457,7 +457,7 @@ fn media(found: &Found<'_>) -> Result<DiskMedia, Complaint> {
 }
 
 /// `100GiB`, `2TiB`.
-fn size(found: &Found<'_>) -> Result<Bytes, Complaint> {
+pub(super) fn size(found: &Found<'_>) -> Result<Bytes, Complaint> {
     let text = found.text()?;
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
     let unit = match text[digits.len()..].trim_start() {

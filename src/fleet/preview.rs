@@ -103,6 +103,8 @@ fn candidate(host: &Host, agent: &SeenAgent, rack_attribute: Option<&str>) -> Ca
         cores: agent.cpus.max(0.0) as u32,
         memory: Bytes::new((agent.mem.max(0.0) * f64::from(1 << 20)) as u64),
         carries: BTreeSet::<Carries>::new(),
+        // Only the node's own agent can say it.
+        takes_packages: true,
     }
 }
 

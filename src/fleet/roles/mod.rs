@@ -96,6 +96,8 @@ pub struct Candidate {
     pub memory: Bytes,
     /// Of what else it carries a part.
     pub carries: BTreeSet<Carries>,
+    /// Whether it has a package manager, as far as its agent was heard: an MDM comes as a package only.
+    pub takes_packages: bool,
 }
 
 /// Who sits where, and what is not as it should be.
@@ -127,6 +129,8 @@ pub enum Unfit {
     SameHost(NodeName),
     /// Its attribute wants it elsewhere.
     Persona(Persona),
+    /// Its host takes no packages.
+    NoPackages,
     /// Its host is too small.
     #[allow(missing_docs)]
     Cores { has: u32, needs: u32 },
@@ -208,6 +212,9 @@ fn unfit(
     };
     if let (false, Some(persona)) = (persona_fits, candidate.persona) {
         return Some(Unfit::Persona(persona));
+    }
+    if !candidate.takes_packages {
+        return Some(Unfit::NoPackages);
     }
     if seat.is_manager() {
         if candidate.cores < wanted.cores {
@@ -297,6 +304,7 @@ impl fmt::Display for Unfit {
                 };
                 write!(f, "its attribute scaleio-persona is {word}")
             }
+            Self::NoPackages => f.write_str("has no package manager, and an MDM comes as a package only"),
             Self::Cores { has, needs } => write!(f, "has {has} cores; a manager needs {needs}"),
             Self::Memory { has, needs } => write!(f, "has {has} of memory; a manager needs {needs}"),
         }

@@ -234,6 +234,7 @@ pub(super) fn with_seats(
             cores: 0,
             memory: crate::model::unit::Bytes::new(0),
             carries: BTreeSet::new(),
+            takes_packages: true,
         });
     }
     all

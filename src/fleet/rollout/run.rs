@@ -17,7 +17,7 @@ use super::add::{Results, Wish, add};
 use super::cluster::{ClusterRecord, Newest};
 use super::decide::{Act, added, is_news, retried};
 use super::record::{FlagState, Flags, Record, Source};
-use super::steps::{Package, StepName, Wanted};
+use super::steps::{Lack, Package, StepName, Wanted};
 use super::view;
 use crate::clock;
 use crate::config::rollout::Rollout as Topology;
@@ -56,7 +56,7 @@ const BYTES: usize = 400 * 1024;
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Chooses the package of a component for a node.
-pub type ChoosePackage = Arc<dyn Fn(&Wanted<'_>, Component) -> Result<Package, String> + Send + Sync>;
+pub type ChoosePackage = Arc<dyn Fn(&Wanted<'_>, Component) -> Result<Package, Lack> + Send + Sync>;
 /// Told of every step that ended, whether it is so, and how long it took; must be cheap.
 pub type OnSettled = Arc<dyn Fn(&str, bool, Duration) + Send + Sync>;
 
@@ -86,8 +86,10 @@ pub struct Settings {
     pub choose: ChoosePackage,
     /// Chooses the release of an MDM cluster that is made.
     pub newest: Arc<Newest>,
-    /// What there is by which tasks get volumes.
-    pub programs: Programs,
+    /// Whether a host with these lines of os-release has a package manager.
+    pub takes_packages: fn(&str) -> bool,
+    /// What there is now by which tasks get volumes.
+    pub programs: Arc<dyn Fn() -> Programs + Send + Sync>,
     /// Counts steps.
     pub on_settled: OnSettled,
 }

@@ -28,6 +28,7 @@ pub(in crate::fleet::rollout) fn candidate(number: u8) -> Candidate {
         cores: 8,
         memory: Bytes::from_gib(32),
         carries: BTreeSet::new(),
+        takes_packages: true,
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::cluster::{
 use super::super::decide::is_silent;
 use super::super::lost;
 use super::super::record::Record;
-use super::super::steps::StepName;
+use super::super::steps::{Lack, StepName};
 use super::{EXPIRES, Part, Rollout};
 use crate::enrol::crew::{Member, Members};
 use crate::fleet::attributes;
@@ -101,7 +101,7 @@ impl Rollout {
             |picture: &Picture| picture.snapshot.as_ref()?.array.as_ref()?.mdm.as_ref().map(|mdm| mdm.members.len());
         let exactly = |os: &str, release: &str, component: Component| {
             let wanted = super::super::steps::Wanted { os, mdm: release, pinned: Some(release) };
-            (self.settings.choose)(&wanted, component).map(|package| package.artefact)
+            (self.settings.choose)(&wanted, component).map(|package| package.artefact).map_err(Lack::told)
         };
         let view = ClusterView {
             now,
@@ -153,6 +153,7 @@ impl Rollout {
                 memory.unwrap_or_else(|| seen.map_or(0, |seen| (seen.mem.max(0.0) * f64::from(1 << 20)) as u64)),
             ),
             carries: facts.carries.clone(),
+            takes_packages: (self.settings.takes_packages)(&host.os),
         })
     }
 

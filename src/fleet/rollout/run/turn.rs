@@ -19,7 +19,7 @@ use crate::enrol::crew::{Member, Members};
 use crate::fleet::desired::{Desired, Host, Refusal, desired};
 use crate::fleet::diff::{Addition, Difference, Drift, Unseen, difference};
 use crate::fleet::preview;
-use crate::fleet::volumes;
+use crate::fleet::volumes::{self, Programs};
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, RunId, SystemId};
 use crate::model::node::Role;
@@ -100,11 +100,12 @@ impl Rollout {
         // Mesos is one cluster, whatever system a node works for.
         let mut flags: BTreeMap<NodeName, Flags> =
             self.records.values().filter_map(|record| Some((record.node.clone(), record.flags.clone()?))).collect();
+        let programs = (self.settings.programs)();
         for record in records {
             let mut view = self.view(record, part, members, framework, snapshot, &wished, difference.as_ref(), now);
             let seen = census.as_ref().and_then(|census| at_mesos(record, census));
             let mesos = seen.and_then(|seen| seen.version.as_deref());
-            view.volumes = self.volumes(record, part, snapshot, mesos, &flags);
+            view.volumes = volumes_of(record, part, &programs, snapshot, mesos, &flags);
             // Without an answer lately nothing is known.
             view.at_master = census.as_ref().and_then(|census| census.begun_at).map(|asked_at| AtMaster {
                 asked_at,
@@ -243,28 +244,6 @@ impl Rollout {
         }
     }
 
-    /// What a node shall have, so that tasks of its Mesos agent get volumes.
-    fn volumes(
-        &self,
-        record: &Record,
-        part: &Part,
-        snapshot: Option<&Snapshot>,
-        mesos: Option<&str>,
-        flags: &BTreeMap<NodeName, Flags>,
-    ) -> Option<Result<consume::Wanted, Why>> {
-        part.system.volumes.as_ref()?;
-        // No task asks for a volume where no Mesos agent is.
-        record.source.agent.as_ref()?;
-        let array = snapshot.and_then(|snapshot| Some((snapshot.generation, snapshot.array.as_ref()?)));
-        let Some((generation, array)) = array else { return Some(Err(unseen("the system has not answered yet"))) };
-        let id = array.id.to_string();
-        let steps = volumes::steps(&part.system, &self.settings.programs, &id, generation, mesos)?;
-        Some(steps.map(|steps| {
-            let about = consume::about(&steps).unwrap_or_default();
-            consume::Wanted { gate: consume::gate(&record.node, &about, flags), steps }
-        }))
-    }
-
     fn steps(
         &self,
         part: &Part,
@@ -326,6 +305,28 @@ fn at_mesos<'a>(record: &Record, census: &'a Workloads) -> Option<&'a Registered
 }
 
 /// What is done to a node for the MDM cluster.
+/// What a node shall have, so that tasks of its Mesos agent get volumes.
+fn volumes_of(
+    record: &Record,
+    part: &Part,
+    programs: &Programs,
+    snapshot: Option<&Snapshot>,
+    mesos: Option<&str>,
+    flags: &BTreeMap<NodeName, Flags>,
+) -> Option<Result<consume::Wanted, Why>> {
+    part.system.volumes.as_ref()?;
+    // No task asks for a volume where no Mesos agent is.
+    record.source.agent.as_ref()?;
+    let array = snapshot.and_then(|snapshot| Some((snapshot.generation, snapshot.array.as_ref()?)));
+    let Some((generation, array)) = array else { return Some(Err(unseen("the system has not answered yet"))) };
+    let id = array.id.to_string();
+    let steps = volumes::steps(&part.system, programs, &id, generation, mesos)?;
+    Some(steps.map(|steps| {
+        let about = consume::about(&steps).unwrap_or_default();
+        consume::Wanted { gate: consume::gate(&record.node, &about, flags), steps }
+    }))
+}
+
 fn held(node: &NodeName, cluster: &ClusterDecision) -> Option<Why> {
     let record = cluster.record.as_ref()?;
     let step = record.open.get(node)?.task.name();
