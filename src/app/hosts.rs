@@ -25,7 +25,7 @@ use crate::model::id::{NodeName, SystemId};
 use crate::model::lifecycle::Lifecycle;
 use crate::model::node::Carries;
 use crate::model::order::{Artefact, Component};
-use crate::model::rollout::RolloutStatus;
+use crate::model::rollout::{NodeRollout, RolloutStatus, Why};
 use crate::model::snapshot::Snapshot;
 use crate::model::step;
 use crate::model::unit::Timestamp;
@@ -191,7 +191,9 @@ impl Hosts {
             let packages = os.and_then(|os| {
                 known.entry(os.to_owned()).or_insert_with(|| packages(&self.shelf, os).map(Arc::new)).clone()
             });
-            let phase = shown.map(|shown| shown.phase.clone());
+            // Who waits for a restart is what the work may restart.
+            let restarts = |shown: &NodeRollout| shown.why.iter().any(|why| matches!(why, Why::Restart { .. }));
+            let phase = shown.filter(|shown| !restarts(shown)).map(|shown| shown.phase.clone());
             let placed = Placed { addresses, phase, packages, in_hand: in_hand.get(name).cloned() };
             if let Some(nodes) = of_systems.get_mut(&system) {
                 nodes.push((&**member, placed));
@@ -281,12 +283,12 @@ fn exactly(shelf: &Shelf, os: &str, component: Component, version: &str) -> Resu
     let names = goods.files().map(|file| file.name.as_str()).filter(fits);
     let chosen = choose(names, component, &os).and_then(|name| goods.find(name));
     chosen.map(|(artefact, _)| artefact.clone()).ok_or_else(|| {
-        format!(
-            "artefacts.folder has none of {component} {version} for {}; put {} there and restart the controller",
         let coming = choose(goods.coming().keys().map(String::as_str).filter(fits), component, &os);
         if let Some((name, coming)) = coming.and_then(|name| Some((name, goods.coming().get(name)?))) {
             return coming.told(name);
         }
+        format!(
+            "artefacts.folder has none of {component} {version} for {}; put {} there and restart the controller",
             os.pretty,
             pattern(&os).replace("COMPONENT", component.as_str()).replace("VERSION", &version)
         )

@@ -20,18 +20,18 @@ use crate::gateway::Role;
 use crate::metrics::Own;
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::SystemId;
-use crate::model::lifecycle::Lifecycle;
 use crate::model::order::Component;
 use crate::model::version::Generation;
 use crate::model::workload::Workloads;
 use crate::store::{Desk, State};
 use crate::watches::Gallery;
+use crate::work::seam::Line;
 
 /// Who else is at work on nodes.
 pub(super) struct Beside {
     pub(super) framework: Option<watch::Receiver<Arc<FrameworkStatus>>>,
     pub(super) census: Option<(watch::Receiver<Arc<Workloads>>, Arc<Notify>)>,
-    pub(super) works: BTreeMap<SystemId, watch::Receiver<Arc<Lifecycle>>>,
+    pub(super) lines: BTreeMap<SystemId, Line>,
 }
 
 /// The rollout of all systems that have one.
@@ -78,8 +78,8 @@ pub(super) fn open(
         programs,
         on_settled,
     };
-    let Beside { framework, census, works } = beside;
-    let watched = Watched { crew: agents.crew.clone(), framework, census, gallery: gallery.clone(), works };
+    let Beside { framework, census, lines } = beside;
+    let watched = Watched { crew: agents.crew.clone(), framework, census, gallery: gallery.clone(), lines };
     Ok(Some(Rollout::new(settings, watched, desk.clone(), state)))
 }
 

@@ -36,6 +36,18 @@ pub struct Rollout {
     pub release: Option<Box<str>>,
     /// Words of commands on nodes that were never seen in use and that a person has accepted.
     pub accept: BTreeSet<String>,
+    /// What becomes of a node that must be started anew.
+    pub restarts: Restarts,
+}
+
+/// What is done for a node that the rollout cannot go on with before it was started anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Restarts {
+    /// A plan is made, and a person approves it.
+    #[default]
+    Propose,
+    /// It is approved by itself where `lifecycle.mode` is "act".
+    Act,
 }
 
 /// `[systems.NAME.rollout.gateway]`
@@ -226,6 +238,7 @@ impl Default for Rollout {
             gateway: None,
             release: None,
             accept: BTreeSet::new(),
+            restarts: Restarts::default(),
         }
     }
 }
@@ -249,6 +262,11 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         other => Err(complain(format!("{other:?} is no release"), "write it as package files do: \"3.6-700.103\"")),
     });
     let accept = section.take("accept", accepted).unwrap_or_default();
+    let restarts = section.take("restarts", |found| match found.text()? {
+        "propose" => Ok(Restarts::Propose),
+        "act" => Ok(Restarts::Act),
+        other => Err(complain(format!("{other:?} is nothing to do about restarts"), "write \"propose\" or \"act\"")),
+    });
     let domains: BTreeMap<Box<str>, DeclaredDomain> =
         section.section("domains").named_sections().into_iter().filter_map(declared_domain).collect();
     let rules: Vec<NodeRule> = section
@@ -285,6 +303,7 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         gateway,
         release,
         accept,
+        restarts: restarts.unwrap_or_default(),
     }
 }
 

@@ -11,7 +11,7 @@
 //! is written down of it; [`steps`] says what its agent shall make so, and in
 //! which order; [`consume`] what follows so that tasks get volumes; [`add`] brings what the MDM lacks to it; `run` is the loop.
 //! [`cluster`] does the same for the MDM cluster of a system that shall have one,
-//! and [`lost`] says whether a member may be replaced.
+//! and [`lost`] says whether a member may be replaced. [`restart`] says whether a node must be started anew first.
 //!
 //! What an agent says moves a node to `Joining` at most. Only a snapshot makes
 //! it `Ready`.
@@ -22,6 +22,7 @@ pub mod consume;
 pub mod decide;
 pub mod lost;
 pub mod record;
+pub mod restart;
 pub mod run;
 pub mod steps;
 pub mod view;

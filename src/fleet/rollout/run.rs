@@ -2,6 +2,7 @@
 //! each node, writes down, and only then gives orders and adds.
 
 mod cluster;
+mod restart;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use super::add::{Results, Wish, add};
 use super::cluster::{ClusterRecord, Newest};
 use super::decide::{Act, added, is_news, retried};
 use super::record::{FlagState, Flags, Record, Source};
+use super::restart::Answer;
 use super::steps::{Lack, Package, StepName, Wanted};
 use super::view;
 use crate::clock;
@@ -28,7 +30,6 @@ use crate::fleet::volumes::Programs;
 use crate::gateway::Gateway;
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, SystemId};
-use crate::model::lifecycle::Lifecycle;
 use crate::model::mdm::Change;
 use crate::model::node::NodePhase;
 use crate::model::order::{Component, Order, OrderId};
@@ -37,6 +38,7 @@ use crate::model::unit::Timestamp;
 use crate::model::workload::Workloads;
 use crate::store::{Batch, Desk, Key, State, StoreError};
 use crate::watches::Gallery;
+use crate::work::seam::Line;
 
 /// Where records and approvals are kept.
 const NODES: &str = "rollout/node";
@@ -104,8 +106,8 @@ pub struct Watched {
     pub census: Option<(watch::Receiver<Arc<Workloads>>, Arc<Notify>)>,
     /// The systems.
     pub gallery: Gallery,
-    /// The work on systems, which nodes are left to while they are in it.
-    pub works: BTreeMap<SystemId, watch::Receiver<Arc<Lifecycle>>>,
+    /// The work on systems, which nodes are left to while they are in it, and which is asked for restarts.
+    pub lines: BTreeMap<SystemId, Line>,
 }
 
 /// How others reach the rollout.
@@ -121,6 +123,7 @@ pub struct Handles {
 enum Came {
     Laid { node: NodeName, id: OrderId, taken: Result<(), NotTaken> },
     Added { system: SystemId, results: Results },
+    Planned { node: NodeName, answer: Answer },
 }
 
 /// The rollout of all systems.
@@ -139,6 +142,8 @@ pub struct Rollout {
     published: watch::Sender<Arc<RolloutStatus>>,
     laying: BTreeSet<NodeName>,
     adding: BTreeMap<SystemId, BTreeSet<NodeName>>,
+    /// Nodes whose restart is asked for in this moment.
+    asking: BTreeSet<NodeName>,
     begun: JoinSet<Came>,
     /// What was decided is to be decided anew at once.
     again: bool,
@@ -189,6 +194,7 @@ impl Rollout {
             published,
             laying: BTreeSet::new(),
             adding: BTreeMap::new(),
+            asking: BTreeSet::new(),
             begun: JoinSet::new(),
             again: false,
         };
@@ -372,6 +378,7 @@ impl Rollout {
                 self.lay_out(node, order);
             }
             Act::TakeBack { id } => self.take_back(node, id),
+            Act::Restart => self.ask_for_restart(record),
             // All nodes of a system are added together.
             Act::Add => {}
         }
@@ -445,6 +452,7 @@ impl Rollout {
                 }
                 Ok(())
             }
+            Came::Planned { node, answer } => self.planned(node, answer).await,
             Came::Added { system, results } => {
                 self.adding.remove(&system);
                 let now = clock::now();
@@ -491,7 +499,8 @@ impl Rollout {
                 };
                 let mut cluster = self.clusters.get(&before.system).cloned();
                 let failed = cluster.as_mut().and_then(|cluster| cluster.failures.remove(&node));
-                let is_stuck = before.flags.as_ref().is_some_and(|flags| flags.state.is_open());
+                let is_stuck =
+                    before.flags.as_ref().is_some_and(|flags| flags.state.is_open()) || before.restart.is_some();
                 if before.failures.is_none() && failed.is_none() && !is_stuck {
                     return Ok(Err(format!("no step of {node} has failed")));
                 }

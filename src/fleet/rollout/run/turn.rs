@@ -101,6 +101,7 @@ impl Rollout {
         let mut flags: BTreeMap<NodeName, Flags> =
             self.records.values().filter_map(|record| Some((record.node.clone(), record.flags.clone()?))).collect();
         let programs = (self.settings.programs)();
+        let mut first = self.restarting(system, members, now);
         for record in records {
             let mut view = self.view(record, part, members, framework, snapshot, &wished, difference.as_ref(), now);
             let seen = census.as_ref().and_then(|census| at_mesos(record, census));
@@ -123,7 +124,11 @@ impl Rollout {
                     view.steps = Err(vec![no_cluster(cluster)]);
                 }
             }
+            view.restart = self.restart_of(record, members, first.as_ref());
             let decision = decide(record, &view);
+            if decision.act == Some(Act::Restart) {
+                first = Some(record.node.clone());
+            }
             match &decision.record.flags {
                 Some(now) => drop(flags.insert(record.node.clone(), now.clone())),
                 None => drop(flags.remove(&record.node)),
@@ -241,6 +246,7 @@ impl Rollout {
             not_shown,
             volumes: None,
             at_master: None,
+            restart: None,
         }
     }
 
@@ -275,17 +281,17 @@ impl Rollout {
 
     /// The run that has a node in work.
     pub(super) fn in_run(&self, node: &NodeName) -> Option<RunId> {
-        self.watched.works.values().find_map(|work| work.borrow().in_work(node).cloned())
+        self.watched.lines.values().find_map(|line| line.shown.borrow().in_work(node).cloned())
     }
 
     /// Whether a node was taken out for good.
     fn is_retired(&self, node: &NodeName) -> bool {
-        self.watched.works.values().any(|work| work.borrow().retired.contains(node))
+        self.watched.lines.values().any(|line| line.shown.borrow().retired.contains(node))
     }
 
     /// The run that works on a system.
     pub(super) fn run_of(&self, system: &SystemId) -> Option<RunId> {
-        self.watched.works.get(system)?.borrow().run.as_ref().map(|run| run.id.clone())
+        self.watched.lines.get(system)?.shown.borrow().run.as_ref().map(|run| run.id.clone())
     }
 
     /// Who lets this system be changed.
@@ -298,13 +304,6 @@ impl Rollout {
     }
 }
 
-/// How the leading master has the agent of a node, which may have come back under another id.
-fn at_mesos<'a>(record: &Record, census: &'a Workloads) -> Option<&'a RegisteredAgent> {
-    let is_it = |seen: &&RegisteredAgent| *seen.hostname == *record.node.as_str();
-    census.agents.get(record.source.agent.as_ref()?).or_else(|| census.agents.values().find(is_it))
-}
-
-/// What is done to a node for the MDM cluster.
 /// What a node shall have, so that tasks of its Mesos agent get volumes.
 fn volumes_of(
     record: &Record,
@@ -327,6 +326,13 @@ fn volumes_of(
     }))
 }
 
+/// How the leading master has the agent of a node, which may have come back under another id.
+fn at_mesos<'a>(record: &Record, census: &'a Workloads) -> Option<&'a RegisteredAgent> {
+    let is_it = |seen: &&RegisteredAgent| *seen.hostname == *record.node.as_str();
+    census.agents.get(record.source.agent.as_ref()?).or_else(|| census.agents.values().find(is_it))
+}
+
+/// What is done to a node for the MDM cluster.
 fn held(node: &NodeName, cluster: &ClusterDecision) -> Option<Why> {
     let record = cluster.record.as_ref()?;
     let step = record.open.get(node)?.task.name();
