@@ -164,6 +164,7 @@ impl Site {
             cores: 8,
             memory: Bytes::from_gib(64),
             carries: BTreeSet::new(),
+            takes_packages: true,
         };
         let candidates: Vec<Candidate> = self.alive.iter().map(candidate).collect();
         let wanted = WantedMdm { members: Members::Three, ..WantedMdm::default() };

@@ -101,6 +101,7 @@ impl Site {
             cores: 8,
             memory: Bytes::from_gib(64),
             carries: BTreeSet::new(),
+            takes_packages: true,
         };
         let candidates: Vec<Candidate> = self.hosts.keys().map(candidate).collect();
         let wanted = WantedMdm { members: self.members, ..WantedMdm::default() };
