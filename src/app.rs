@@ -137,11 +137,11 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let rolled = match &nodes {
         Some(nodes) => {
             let status = framework.as_ref().map(|(_, cluster, _)| cluster.status.clone());
-            let works = work.shown();
+            let lines = work.lines();
             rollout::open(
                 config,
                 nodes,
-                rollout::Beside { framework: status, census, works },
+                rollout::Beside { framework: status, census, lines },
                 &gallery,
                 &desk,
                 &state,

@@ -535,7 +535,7 @@ fn receivers_are_read_and_send_no_password_in_the_clear() {
     );
     assert_eq!(config.webhook.unwrap().url.as_str(), "http://127.0.0.1:8080/hook");
     for (text, says) in [
-        ("[webhook]\nurl = \"ftp://a.example.test\"\n", "is no address of a receiver"),
+        ("[webhook]\nurl = \"ftp://a.example.test\"\n", "is no address of a server"),
         ("[webhook]\nurl = \"https://u:secret@a.example.test\"\n", "user and password belong into the section login"),
         ("[alertmanager]\nurls = []\n", "the list is empty"),
         ("[alertmanager]\nurls = [\"http://a.example.test\"]\ntoken_file = \"token\"\n", "in the clear"),

@@ -129,7 +129,7 @@ impl Site {
         tokio::spawn(endpoint.serve(stop.clone()));
 
         let site = Self {
-            package: shelf.find("EMC-ScaleIO-mdm-2.0-13000.211.el7.x86_64.rpm").unwrap().0.clone(),
+            package: shelf.find("EMC-ScaleIO-mdm-2.0-13000.211.el7.x86_64.rpm").unwrap().0,
             lab,
             land,
             orderer,
@@ -165,6 +165,7 @@ impl Site {
             memory: Bytes::from_gib(64),
             carries: BTreeSet::new(),
             no_virtual_ip: None,
+            takes_packages: true,
         };
         let candidates: Vec<Candidate> = self.alive.iter().map(candidate).collect();
         let wanted = WantedMdm { members: Members::Three, ..WantedMdm::default() };

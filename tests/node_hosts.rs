@@ -101,7 +101,7 @@ impl Site {
 
     fn package(&self, component: Component, version: &str) -> Artefact {
         let end = if self.os == Os::El7 { "el7.x86_64.rpm" } else { "Ubuntu.18.04.x86_64.deb" };
-        self.packages.find(&format!("EMC-ScaleIO-{component}-{version}.{end}")).unwrap().0.clone()
+        self.packages.find(&format!("EMC-ScaleIO-{component}-{version}.{end}")).unwrap().0
     }
 
     fn install(&self, component: Component, version: &str) -> Task {

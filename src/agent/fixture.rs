@@ -1,6 +1,6 @@
 //! Orders for tests, and a host that is not there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::hooks::Owned;
 use super::host::{Alone, Call, Host, HostError, Output, Program};
@@ -115,8 +115,10 @@ impl Host for Fake {
         Ok(())
     }
 
-    fn list(&mut self, _folder: &str) -> Result<Vec<String>, HostError> {
-        Ok(Vec::new())
+    fn list(&mut self, folder: &str) -> Result<Vec<String>, HostError> {
+        let below = self.files.keys().filter_map(|path| path.strip_prefix(folder)?.strip_prefix('/'));
+        let names: BTreeSet<&str> = below.filter_map(|rest| rest.split('/').next()).collect();
+        Ok(names.into_iter().map(str::to_owned).collect())
     }
 
     fn exists(&mut self, path: &str) -> bool {

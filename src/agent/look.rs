@@ -36,6 +36,7 @@ pub fn look(host: &mut dyn Host) -> HostReport {
         staged: staged(host),
         running: running(&installed, host),
         open_volumes: open_volumes(host),
+        module: table(host, "/proc/modules").and_then(|table| module(&table)),
         cores: table(host, "/proc/cpuinfo").and_then(|table| proc::cores(&table)),
         memory_mib: table(host, "/proc/meminfo").and_then(|table| proc::memory_mib(&table)),
         installed,
@@ -126,6 +127,12 @@ fn numbers(version: &str) -> Vec<u64> {
     version.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
+/// `scini 1048576 3 - Live 0xffffffffc0a00000 (POE)`: the word behind those who use it.
+fn module(table: &str) -> Option<String> {
+    let line = table.lines().find(|line| line.split_whitespace().next() == Some("scini"))?;
+    line.split_whitespace().nth(4).map(str::to_owned)
+}
+
 fn open_volumes(host: &mut dyn Host) -> Option<u32> {
     // Without the program there is no working client.
     let Some(program) = drv_cfg::PROGRAMS.into_iter().find(|program| host.exists(program)) else { return Some(0) };
@@ -137,6 +144,15 @@ fn open_volumes(host: &mut dyn Host) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_module_that_cannot_go_is_seen_by_the_kernel_s_word() {
+        let table =
+            |state: &str| format!("scinix 1 0 - Live 0x0\nscini 1048576 3 - {state} 0x0 (POE)\nloop 1 0 - Live 0x0\n");
+        assert_eq!(module(&table("Unloading")).as_deref(), Some("Unloading"));
+        assert_eq!(module(&table("Live")).as_deref(), Some("Live"));
+        assert_eq!(module("loop 1 0 - Live 0x0\n"), None);
+    }
 
     #[test]
     fn kernels_are_compared_by_their_numbers() {

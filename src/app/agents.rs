@@ -19,6 +19,7 @@ use crate::enrol::desk;
 use crate::enrol::endpoint::{Endpoint, Papers};
 use crate::enrol::program::Program;
 use crate::enrol::renewal::{self, Renewal};
+use crate::enrol::stock::Stock;
 use crate::enrol::token::Admissions;
 use crate::fleet::launch;
 use crate::mesos::scheduler::Template;
@@ -48,6 +49,8 @@ pub(super) struct Agents {
     mirror: (TcpListener, Program),
     /// The program that agents become; none: they stay as they are.
     renewed: Option<Artefact>,
+    /// Who brings what comes from elsewhere.
+    stock: Option<Stock>,
 }
 
 /// Opens all that the configuration asks for; none without `[agents]`.
@@ -62,7 +65,7 @@ pub(super) async fn open(
     let authority = Arc::new(authority.with_life(settings.certificate_life));
     let artefacts = config.artefacts.clone();
     let read = tokio::task::spawn_blocking(move || read(&artefacts));
-    let (shelf, program) = read.await.context("the artefacts could not be read")??;
+    let (shelf, program, stock) = read.await.context("the artefacts could not be read")??;
     let admissions = Admissions::default();
     let (orderer, counter) = desk::open();
     let (steward, crew) = Steward::new(orderer, desk.clone(), state);
@@ -82,16 +85,29 @@ pub(super) async fn open(
     let template = launch::template(&launched, environment, cpus, mem);
     info!(addresses = ?settings.addresses, "agents may come");
     let mirror = (mirror, program);
-    Ok(Some(Agents { crew, authority, shelf, admissions, template, renewal, steward, endpoint, mirror, renewed }))
+    Ok(Some(Agents {
+        crew,
+        authority,
+        shelf,
+        admissions,
+        template,
+        renewal,
+        steward,
+        endpoint,
+        mirror,
+        renewed,
+        stock,
+    }))
 }
 
 /// Packages and program, with their hashes.
-fn read(artefacts: &config::Artefacts) -> anyhow::Result<(Shelf, Program)> {
+fn read(artefacts: &config::Artefacts) -> anyhow::Result<(Shelf, Program, Option<Stock>)> {
     let shelf = Shelf::of(artefacts).map_err(anyhow::Error::msg)?;
+    let (stock, shelf) = Stock::open(&artefacts.sources, shelf).map_err(anyhow::Error::msg)?;
     // The file that runs, though another may lie in its place by now.
     let path = artefacts.program.clone().unwrap_or_else(|| "/proc/self/exe".into());
     let program = Program::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok((shelf.with_program(program.artefact(), path), program))
+    Ok((shelf.with_program(program.artefact(), path), program, stock))
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -115,6 +131,9 @@ impl Agents {
     pub(super) fn serve(self, tasks: &mut Tasks, stop: &CancellationToken) {
         let steward = self.steward.run(stop.clone());
         tasks.spawn(async move { ("orders of nodes", steward.await.map_err(anyhow::Error::from)) });
+        if let Some(stock) = self.stock {
+            super::spawn(tasks, "artefacts from elsewhere", stock.run(stop.clone()));
+        }
         super::spawn(tasks, "agents' endpoint", self.endpoint.serve(stop.clone()));
         if let Some(program) = self.renewed {
             let renewing = renewal::run(self.crew, program, self.renewal, stop.clone());

@@ -25,7 +25,7 @@ use crate::model::id::{NodeName, SystemId};
 use crate::model::lifecycle::Lifecycle;
 use crate::model::node::Carries;
 use crate::model::order::{Artefact, Component};
-use crate::model::rollout::RolloutStatus;
+use crate::model::rollout::{NodeRollout, RolloutStatus, Why};
 use crate::model::snapshot::Snapshot;
 use crate::model::step;
 use crate::model::unit::Timestamp;
@@ -130,8 +130,14 @@ impl Hosts {
     ) {
         let (mut members, mut in_hand) = (self.crew.members(), self.in_hand.subscribe());
         let mut known = Known::new();
+        let mut goods = self.shelf.goods();
         loop {
             let begun = Instant::now();
+            let now = self.shelf.goods();
+            if !Arc::ptr_eq(&goods, &now) {
+                known.clear();
+                goods = now;
+            }
             members.mark_unchanged();
             in_hand.mark_unchanged();
             let framework = framework.as_ref().map(|status| Arc::clone(&status.borrow()));
@@ -194,7 +200,9 @@ impl Hosts {
                 let all = known.entry((os.to_owned(), has_token));
                 all.or_insert_with(|| packages(&self.shelf, os, has_token).map(Arc::new)).clone()
             });
-            let phase = shown.map(|shown| shown.phase.clone());
+            // Who waits for a restart is what the work may restart.
+            let restarts = |shown: &NodeRollout| shown.why.iter().any(|why| matches!(why, Why::Restart { .. }));
+            let phase = shown.filter(|shown| !restarts(shown)).map(|shown| shown.phase.clone());
             let placed = Placed { addresses, phase, packages, in_hand: in_hand.get(name).cloned() };
             if let Some(nodes) = of_systems.get_mut(&system) {
                 nodes.push((&**member, placed));
@@ -280,9 +288,14 @@ fn host_of(address: &str) -> &str {
 fn exactly(shelf: &Shelf, os: &str, component: Component, version: &str) -> Result<Artefact, String> {
     let (os, version) = (Os::read(os)?, as_packaged(version));
     let fits = |name: &&str| PackageFile::read(name).is_ok_and(|file| *file.release.to_string() == *version);
-    let names = shelf.files().map(|file| file.name.as_str()).filter(fits);
-    let chosen = choose(names, component, &os).and_then(|name| shelf.find(name));
+    let goods = shelf.goods();
+    let names = goods.files().map(|file| file.name.as_str()).filter(fits);
+    let chosen = choose(names, component, &os).and_then(|name| goods.find(name));
     chosen.map(|(artefact, _)| artefact.clone()).ok_or_else(|| {
+        let coming = choose(goods.coming().keys().map(String::as_str).filter(fits), component, &os);
+        if let Some((name, coming)) = coming.and_then(|name| Some((name, goods.coming().get(name)?))) {
+            return coming.told(name);
+        }
         format!(
             "artefacts.folder has none of {component} {version} for {}; put {} there and restart the controller",
             os.pretty,
@@ -295,7 +308,7 @@ fn exactly(shelf: &Shelf, os: &str, component: Component, version: &str) -> Resu
 fn packages(shelf: &Shelf, os: &str, has_token: bool) -> Option<Packages> {
     let os = Os::read(os).ok()?;
     let mut versions: BTreeMap<step::Component, BTreeSet<Box<str>>> = BTreeMap::new();
-    for file in shelf.files().filter_map(|file| PackageFile::read(&file.name).ok()) {
+    for file in shelf.goods().files().filter_map(|file| PackageFile::read(&file.name).ok()) {
         // A tie-breaker comes in the manager's package.
         let component = Component::ALL.into_iter().find(|component| file.judge(*component, &os).is_ok());
         if let Some(component) = component.and_then(|component| step::Component::of(component.as_str())) {

@@ -71,7 +71,7 @@ pub(super) fn open(
         papers: agents.map(Agents::papers),
         rules,
         people,
-        artefacts: shelf.zip(config.artefacts.folder.clone()),
+        artefacts: shelf.map(|shelf| (shelf, config.artefacts.folder.clone())),
         desk: desk.clone(),
         own: Arc::clone(own),
     };

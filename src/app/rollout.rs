@@ -12,26 +12,26 @@ use crate::agent::recipes::os::{Books, Os};
 use crate::agent::recipes::package::{PackageFile, choose};
 use crate::agent::recipes::release::Release;
 use crate::config::Config;
-use crate::enrol::artefacts::Shelf;
+use crate::enrol::artefacts::{Goods, Shelf};
 use crate::fleet::rollout::run::{Handles, OnSettled, Part, Rollout, Settings, Watched};
-use crate::fleet::rollout::steps::{Package, Wanted};
+use crate::fleet::rollout::steps::{Lack, Package, Wanted};
 use crate::fleet::volumes::Programs;
 use crate::gateway::Role;
 use crate::metrics::Own;
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::SystemId;
-use crate::model::lifecycle::Lifecycle;
 use crate::model::order::Component;
 use crate::model::version::Generation;
 use crate::model::workload::Workloads;
 use crate::store::{Desk, State};
 use crate::watches::Gallery;
+use crate::work::seam::Line;
 
 /// Who else is at work on nodes.
 pub(super) struct Beside {
     pub(super) framework: Option<watch::Receiver<Arc<FrameworkStatus>>>,
     pub(super) census: Option<(watch::Receiver<Arc<Workloads>>, Arc<Notify>)>,
-    pub(super) works: BTreeMap<SystemId, watch::Receiver<Arc<Lifecycle>>>,
+    pub(super) lines: BTreeMap<SystemId, Line>,
 }
 
 /// The rollout of all systems that have one.
@@ -62,8 +62,9 @@ pub(super) fn open(
     if parts.is_empty() {
         return Ok(None);
     }
-    let programs = Programs::among(agents.shelf.files());
     let (shelf, counted) = (agents.shelf.clone(), Arc::clone(own));
+    let given = shelf.clone();
+    let programs = Arc::new(move || Programs::among(given.goods().files()));
     let on_settled: OnSettled = Arc::new(move |step: &str, is_good, took| counted.step_ended(step, is_good, took));
     let mdms = shelf.clone();
     let settings = Settings {
@@ -73,11 +74,12 @@ pub(super) fn open(
         static_nodes: config.static_nodes.clone(),
         choose: Arc::new(move |wanted, component| package(&shelf, wanted, component)),
         newest: Arc::new(move |os, pinned| newest_mdm(&mdms, os, pinned)),
+        takes_packages: |os| Os::read(os).is_ok_and(|os| os.books() != Books::Bare),
         programs,
         on_settled,
     };
-    let Beside { framework, census, works } = beside;
-    let watched = Watched { crew: agents.crew.clone(), framework, census, gallery: gallery.clone(), works };
+    let Beside { framework, census, lines } = beside;
+    let watched = Watched { crew: agents.crew.clone(), framework, census, gallery: gallery.clone(), lines };
     Ok(Some(Rollout::new(settings, watched, desk.clone(), state)))
 }
 
@@ -91,24 +93,35 @@ fn newest_mdm(shelf: &Shelf, os: &str, pinned: Option<&str>) -> Result<(Box<str>
     let fits = |name: &&str| {
         PackageFile::read(name).is_ok_and(|file| pinned.as_ref().is_none_or(|pinned| file.release == *pinned))
     };
-    let names = shelf.files().map(|file| file.name.as_str()).filter(fits);
+    let goods = shelf.goods();
     let lacks = || {
         let which = pinned.as_ref().map(|pinned| format!(" of release {pinned}")).unwrap_or_default();
         let pretty = &os.pretty;
-        format!("artefacts.folder has none of mdm{which} for {pretty}; put one there and restart the controller")
+        let comes = on_the_way(&goods, &fits, Component::Mdm, &os).map(|told| format!(" ({told})")).unwrap_or_default();
+        format!("artefacts.folder has none of mdm{which} for {pretty}; put one there and restart the controller{comes}")
     };
+    let names = goods.files().map(|file| file.name.as_str()).filter(fits);
     let file = choose(names, Component::Mdm, &os).ok_or_else(lacks)?;
     let release = PackageFile::read(file)?.release;
     let generation = release.generation().ok_or_else(|| format!("{file} is of a generation that is not known"))?;
     Ok((release.to_string().into(), generation))
 }
 
-/// The newest package that a node can take and the MDM is not older than. The error says what lacks.
-fn package(shelf: &Shelf, wanted: &Wanted<'_>, component: Component) -> Result<Package, String> {
-    let os = Os::read(wanted.os)?;
-    let mdm = release(wanted.mdm).ok_or_else(|| format!("the MDM's release {:?} is not understood", wanted.mdm))?;
+/// The best of what comes from elsewhere and is not here, in a sentence.
+fn on_the_way(goods: &Goods, fits: &impl Fn(&&str) -> bool, component: Component, os: &Os) -> Option<String> {
+    let name = choose(goods.coming().keys().map(String::as_str).filter(fits), component, os)?;
+    Some(goods.coming().get(name)?.told(name))
+}
+
+/// The newest package that a node can take and the MDM is not older than. One that is on its way counts as if it were
+/// here, unless it cannot be had. The error says what lacks.
+fn package(shelf: &Shelf, wanted: &Wanted<'_>, component: Component) -> Result<Package, Lack> {
+    let os = Os::read(wanted.os).map_err(Lack::None)?;
+    let unread = |what: String| Lack::None(what);
+    let mdm =
+        release(wanted.mdm).ok_or_else(|| unread(format!("the MDM's release {:?} is not understood", wanted.mdm)))?;
     let pinned = match wanted.pinned {
-        Some(text) => Some(Release::read(text).ok_or_else(|| format!("release {text:?} cannot be read"))?),
+        Some(text) => Some(Release::read(text).ok_or_else(|| unread(format!("release {text:?} cannot be read")))?),
         None => None,
     };
     let fits = |name: &&str| {
@@ -117,19 +130,26 @@ fn package(shelf: &Shelf, wanted: &Wanted<'_>, component: Component) -> Result<P
             None => file.release <= mdm && file.release.generation() == mdm.generation(),
         })
     };
-    let names = shelf.files().map(|file| file.name.as_str()).filter(fits);
-    let chosen = choose(names, component, &os).and_then(|name| shelf.find(name));
-    let is_bare = os.books() == Books::Bare;
-    chosen.map(|(artefact, _)| Package { artefact: artefact.clone(), is_bare }).ok_or_else(|| {
-        let which = match wanted.pinned {
-            Some(pinned) => format!("of release {pinned}"),
-            None => format!("of the MDM's generation and not newer than {mdm}"),
-        };
-        format!(
+    let goods = shelf.goods();
+    let here = goods.files().map(|file| file.name.as_str());
+    let chosen = choose(here.chain(goods.awaited().map(|(name, _)| name)).filter(fits), component, &os);
+    if let Some((artefact, _)) = chosen.and_then(|name| goods.find(name)) {
+        return Ok(Package { artefact: artefact.clone(), is_bare: os.books() == Books::Bare });
+    }
+    if let Some((name, coming)) = chosen.and_then(|name| Some((name, goods.coming().get(name)?))) {
+        return Err(Lack::Comes(coming.told(name)));
+    }
+    let which = match wanted.pinned {
+        Some(pinned) => format!("of release {pinned}"),
+        None => format!("of the MDM's generation and not newer than {mdm}"),
+    };
+    Err(Lack::None(match on_the_way(&goods, &fits, component, &os) {
+        Some(told) => told,
+        None => format!(
             "artefacts.folder has none of {component} {which} for {}; put one there and restart the controller",
             os.pretty
-        )
-    })
+        ),
+    }))
 }
 
 /// `R3_6.700.103` and `3.6.700.103` are one release.
@@ -177,7 +197,10 @@ mod tests {
         let (_folder, shelf) = shelf();
         let wanted = |os, mdm, pinned| Wanted { os, mdm, pinned };
         let el7 = "ID=centos\nVERSION_ID=7";
-        let name = |wanted| package(&shelf, &wanted, Component::Sds).map(|package| package.artefact.name);
+        let name = |wanted| {
+            let chosen = package(&shelf, &wanted, Component::Sds);
+            chosen.map(|package| package.artefact.name).map_err(Lack::told)
+        };
         assert!(name(wanted(el7, "R3_6.700.103", None)).unwrap().contains("3.6-700.103"));
         assert!(name(wanted(el7, "R3_6.500.1", None)).unwrap().contains("3.5-1200.1"));
         assert!(name(wanted(el7, "3.6.950.1", None)).unwrap().contains("3.6-900.1"));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::load::readable;
 use super::section::{Complaint, Found, Section, complain};
+use super::sources::{self, Sources};
 use crate::model::id::{NodeName, SystemId};
 
 /// Loopback until the operator opens it.
@@ -48,14 +49,26 @@ pub struct Artefacts {
     pub listen: SocketAddr,
     /// How Mesos agents reach that, `http://host:port`.
     pub url: String,
+    /// The public key of who must have signed the files of the folder; none: they need no signature.
+    pub key: Option<PathBuf>,
     /// The program for agents; none: this very program.
     pub program: Option<PathBuf>,
+    /// Files that are fetched from elsewhere.
+    pub sources: Sources,
 }
 
 impl Default for Artefacts {
     fn default() -> Self {
         let listen = SocketAddr::from(DEFAULT_MIRROR);
-        Self { folder: None, checksums: None, listen, url: format!("http://{listen}"), program: None }
+        Self {
+            folder: None,
+            checksums: None,
+            listen,
+            url: format!("http://{listen}"),
+            key: None,
+            program: None,
+            sources: Sources::default(),
+        }
     }
 }
 
@@ -126,14 +139,22 @@ pub(super) fn artefacts(mut section: Section<'_>) -> Artefacts {
     if checksums.is_some() && !section.said("folder") {
         section.note("checksums", complain("there are no files that it could be about", "add folder, or leave it out"));
     }
+    let key = section.take("key", |found| readable(found.path()?));
+    if key.is_some() && !section.said("folder") {
+        let mend = "add folder, or write the key to the source that it is for";
+        section.note("key", complain("there are no files here that it could be about", mend));
+    }
     let program = section.take("program", |found| readable(found.path()?));
+    let sources = sources::read(&mut section);
     section.finish();
     Artefacts {
         folder,
         checksums,
         listen: listening,
         url: url.unwrap_or_else(|| format!("http://{listening}")),
+        key,
         program,
+        sources,
     }
 }
 

@@ -20,6 +20,7 @@ pub mod rollout;
 mod secret;
 mod section;
 mod source;
+pub mod sources;
 mod system;
 pub mod volumes;
 mod web;

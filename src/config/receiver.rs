@@ -141,7 +141,7 @@ pub(super) fn webhook(mut section: Section<'_>) -> Option<Webhook> {
     Some(Webhook { url: url?, way: way? })
 }
 
-fn way(section: &mut Section<'_>, urls: &[url::Url], key: &str) -> Option<HttpWay> {
+pub(super) fn way(section: &mut Section<'_>, urls: &[url::Url], key: &str) -> Option<HttpWay> {
     let trust = trust(section);
     let timeout = section.take("timeout", |found| found.duration()).unwrap_or(DEFAULT_TIMEOUT);
     let token =
@@ -165,14 +165,14 @@ fn way(section: &mut Section<'_>, urls: &[url::Url], key: &str) -> Option<HttpWa
     Some(HttpWay { trust, credentials, timeout })
 }
 
-fn url(text: &str) -> Result<url::Url, Complaint> {
+pub(super) fn url(text: &str) -> Result<url::Url, Complaint> {
     // What holds an `@` may hold a password, and is not repeated.
     let shown = if text.contains('@') { "the address".to_owned() } else { format!("{text:?}") };
     let mend = "write https://HOST/PATH; user and password belong into the section login";
     let url = url::Url::parse(text).map_err(|error| complain(format!("{shown} is no address: {error}"), mend))?;
     let plain = url.username().is_empty() && url.password().is_none();
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || !plain {
-        return Err(complain(format!("{shown} is no address of a receiver"), mend));
+        return Err(complain(format!("{shown} is no address of a server"), mend));
     }
     Ok(url)
 }

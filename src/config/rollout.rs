@@ -38,6 +38,18 @@ pub struct Rollout {
     pub release: Option<Box<str>>,
     /// Words of commands on nodes that were never seen in use and that a person has accepted.
     pub accept: BTreeSet<String>,
+    /// What becomes of a node that must be started anew.
+    pub restarts: Restarts,
+}
+
+/// What is done for a node that the rollout cannot go on with before it was started anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Restarts {
+    /// A plan is made, and a person approves it.
+    #[default]
+    Propose,
+    /// It is approved by itself where `lifecycle.mode` is "act".
+    Act,
 }
 
 /// `[systems.NAME.rollout.gateway]`
@@ -159,6 +171,7 @@ impl Default for Rollout {
             lia: None,
             release: None,
             accept: BTreeSet::new(),
+            restarts: Restarts::default(),
         }
     }
 }
@@ -188,6 +201,11 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         other => Err(complain(format!("{other:?} is no release"), "write it as package files do: \"3.6-700.103\"")),
     });
     let accept = section.take("accept", accepted).unwrap_or_default();
+    let restarts = section.take("restarts", |found| match found.text()? {
+        "propose" => Ok(Restarts::Propose),
+        "act" => Ok(Restarts::Act),
+        other => Err(complain(format!("{other:?} is nothing to do about restarts"), "write \"propose\" or \"act\"")),
+    });
     let domains: BTreeMap<Box<str>, DeclaredDomain> =
         section.section("domains").named_sections().into_iter().filter_map(declared_domain).collect();
     let rules: Vec<NodeRule> = section
@@ -226,6 +244,7 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         lia,
         release,
         accept,
+        restarts: restarts.unwrap_or_default(),
     }
 }
 

@@ -332,7 +332,10 @@ async fn artefact(
         return refuse(StatusCode::FORBIDDEN, NO_PAPERS);
     }
     let Some((artefact, path)) = shared.shelf.find(&name) else {
-        return refuse(StatusCode::NOT_FOUND, format!("{name:?} is not among the artefacts of the controller"));
+        let goods = shared.shelf.goods();
+        let why = goods.coming().get(&name).map(|coming| coming.told(&name));
+        let why = why.unwrap_or_else(|| format!("{name:?} is not among the artefacts of the controller"));
+        return refuse(StatusCode::NOT_FOUND, why);
     };
     let file = match tokio::fs::File::open(&path).await {
         Ok(file) => file,

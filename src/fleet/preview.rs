@@ -105,6 +105,8 @@ fn candidate(host: &Host, agent: &SeenAgent, rack_attribute: Option<&str>) -> Ca
         carries: BTreeSet::<Carries>::new(),
         // Only the node's own agent can say which interfaces it has.
         no_virtual_ip: None,
+        // Only the node's own agent can say it.
+        takes_packages: true,
     }
 }
 

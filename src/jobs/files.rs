@@ -1,10 +1,13 @@
-//! Are the files that nodes are given what they were when the controller was started? Pure, on two looks at their folder.
+//! Are the files that nodes are given what they were when the controller was started, and is here what comes from elsewhere?
+//! Pure, on looks at them.
 
-use crate::enrol::artefacts::Shelf;
+use std::collections::BTreeMap;
+
+use crate::enrol::artefacts::{Goods, Standing};
 use crate::model::chore::Found;
 
 /// What is given out now, held against a new look at the folder.
-pub fn judge(given: &Shelf, now: &Shelf) -> Found {
+pub fn judge(given: &Goods, now: &Goods) -> Found {
     let mut wrong = Vec::new();
     let mut count = 0_usize;
     for file in given.files() {
@@ -30,9 +33,35 @@ pub fn judge(given: &Shelf, now: &Shelf) -> Found {
     found.with(wrong.into_iter().chain(new).collect())
 }
 
+/// Are the files that come from elsewhere here, once each was tried? `sources` says where each comes from.
+pub fn from_elsewhere(sources: &BTreeMap<String, String>, now: &Goods) -> Found {
+    let mut lines: Vec<String> = now.coming().iter().map(|(name, coming)| coming.told(name)).collect();
+    // What a person must look at comes before what is on its way.
+    lines.sort_by_key(|line| !line.contains(" cannot be had "));
+    let lacks = now.coming().values().filter(|coming| matches!(coming.standing, Standing::Failed { .. })).count();
+    let here = sources.iter().filter(|(name, _)| now.find(name).is_some());
+    let here: Vec<String> = here.map(|(name, url)| format!("{name} is here, from {url}")).collect();
+    let count = sources.len();
+    let found = match (lacks, now.coming().len()) {
+        (0, 0) => Found::well(format!("{count} artefacts from elsewhere are here")),
+        (0, comes) => Found::unwell(format!("{comes} of {count} artefacts from elsewhere are still on their way")),
+        (lacks, _) => Found::unwell(format!("{lacks} of {count} artefacts from elsewhere cannot be had")),
+    };
+    found.with(lines.into_iter().chain(here).collect())
+}
+
+/// Both looks in one.
+pub fn both(one: Found, other: Found) -> Found {
+    let (first, second) = if one.is_well { (other, one) } else { (one, other) };
+    let says = format!("{}; {}", first.says, second.says);
+    let found = if first.is_well && second.is_well { Found::well(says) } else { Found::unwell(says) };
+    found.with(first.lines.into_iter().chain(second.lines).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::enrol::artefacts::Shelf;
 
     #[test]
     fn a_file_that_is_gone_changed_or_new_is_named() {
@@ -41,12 +70,12 @@ mod tests {
         for name in ["a", "b", "c"] {
             write(name, name);
         }
-        let given = Shelf::scan(folder.path()).unwrap();
+        let given = Shelf::scan(folder.path()).unwrap().goods();
         assert_eq!(judge(&given, &given), Found::well("3 artefacts are what they were"));
         write("b", "other");
         write("d", "d");
         std::fs::remove_file(folder.path().join("c")).unwrap();
-        let found = judge(&given, &Shelf::scan(folder.path()).unwrap());
+        let found = judge(&given, &Shelf::scan(folder.path()).unwrap().goods());
         assert_eq!((found.is_well, &*found.says), (false, "2 of 3 artefacts are not what they were"));
         assert!(found.lines[0].starts_with("b has another content"), "{found:?}");
         assert!(found.lines[1].starts_with("c is gone"), "{found:?}");

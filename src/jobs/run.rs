@@ -14,7 +14,7 @@ use super::certificates::{self, Read};
 use super::{backup, files};
 use crate::clock;
 use crate::config::System;
-use crate::enrol::artefacts::Shelf;
+use crate::enrol::artefacts::{Goods, Shelf};
 use crate::metrics::Own;
 use crate::model::alerting::{Order, Refusal};
 use crate::model::chore::{Chore, Found};
@@ -26,6 +26,9 @@ use crate::work::seam::LookAt;
 
 /// Hashing a folder of packages takes minutes on a slow disk; nothing takes longer than this that is well.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// Files that come from elsewhere have come by then; it leaves a moment to say what has not.
+const FETCHED: Duration = Duration::from_secs(14 * 60);
 
 /// Whoever must be asked because features do not know each other.
 pub type Ask<T> = Arc<dyn Fn() -> BoxFuture<'static, T> + Send + Sync>;
@@ -45,8 +48,8 @@ pub struct Means {
     pub rules: Option<Ask<Found>>,
     /// Who tells people; none: nobody does.
     pub people: Option<Switchboard>,
-    /// The files that nodes are given, and where they lie.
-    pub artefacts: Option<(Shelf, PathBuf)>,
+    /// The files that nodes are given, and the folder of those that lie here.
+    pub artefacts: Option<(Shelf, Option<PathBuf>)>,
     /// Where state is.
     pub desk: Desk,
     /// Shows how long certificates are good.
@@ -132,13 +135,32 @@ impl Means {
     }
 
     async fn files(&self) -> Found {
-        let Some((given, folder)) = self.artefacts.clone() else {
-            return Found::unwell("no files are given to nodes; see artefacts.folder");
+        let (shelf, folder) = self.artefacts.clone().unwrap_or_default();
+        let here = match folder {
+            Some(folder) => Some(in_folder(shelf.goods(), folder).await),
+            None => None,
         };
-        let looked = tokio::task::spawn_blocking(move || {
-            let now = Shelf::scan(&folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
-            Ok::<_, String>(files::judge(&given, &now))
-        });
-        looked.await.unwrap_or_else(|error| Err(error.to_string())).unwrap_or_else(Found::unwell)
+        let elsewhere = match shelf.supply().cloned() {
+            Some(mut supply) => {
+                // What is not over by then is told as what comes.
+                let _ = tokio::time::timeout(FETCHED, supply.try_all()).await;
+                Some(files::from_elsewhere(supply.sources(), &shelf.goods()))
+            }
+            None => None,
+        };
+        match (here, elsewhere) {
+            (Some(here), Some(elsewhere)) => files::both(here, elsewhere),
+            (Some(found), None) | (None, Some(found)) => found,
+            (None, None) => Found::unwell("no files are given to nodes; see artefacts.folder"),
+        }
     }
+}
+
+/// The folder as it is now, held against what is given out of it.
+async fn in_folder(given: Arc<Goods>, folder: PathBuf) -> Found {
+    let looked = tokio::task::spawn_blocking(move || {
+        let now = Shelf::scan(&folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
+        Ok::<_, String>(files::judge(&given.below(&folder), &now.goods()))
+    });
+    looked.await.unwrap_or_else(|error| Err(error.to_string())).unwrap_or_else(Found::unwell)
 }

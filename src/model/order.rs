@@ -508,6 +508,9 @@ pub struct HostReport {
     pub running: BTreeSet<String>,
     /// Volumes that the SDC has; none: it cannot be told.
     pub open_volumes: Option<u32>,
+    /// How the kernel has the module of the SDC, by its own word (`Live`, `Loading`, `Unloading`); none: it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
     /// Its cores. Older agents do not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cores: Option<u32>,

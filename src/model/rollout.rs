@@ -110,6 +110,8 @@ pub enum Why {
     NoVolumes { because: Box<str> },
     #[error("{step} failed {tries} times: {because}")]
     Failed { step: Box<str>, because: Box<str>, tries: u32, retry_at: Option<Timestamp> },
+    #[error("it must be restarted, since {because}; {how}")]
+    Restart { because: Box<str>, how: Box<str>, run: Option<RunId> },
     #[error("left alone: {what}")]
     Drift { what: Box<str> },
 }
@@ -142,6 +144,7 @@ impl Why {
             Self::Doubtful { .. } => "doubtful",
             Self::NoVolumes { .. } => "no_volumes",
             Self::Failed { .. } => "failed",
+            Self::Restart { .. } => "restart",
             Self::Drift { .. } => "drift",
         }
     }
@@ -156,6 +159,8 @@ impl Why {
             | Self::NoLogin { .. }
             | Self::Unfit { .. } => true,
             Self::Failed { retry_at, .. } => retry_at.is_none(),
+            // Its run has it restarted by itself.
+            Self::Restart { run, .. } => run.is_none(),
             Self::Observed
             | Self::NotApproved { .. }
             | Self::NotOffered

@@ -60,6 +60,8 @@ pub struct Machine {
     /// The life of the agent on it.
     life: CancellationToken,
     boot: Duration,
+    /// The kernel of its next boot, for which nothing has a module.
+    pub boots_into: Option<String>,
 }
 
 fn said(status: i32, stdout: impl Into<String>) -> Output {
@@ -105,6 +107,7 @@ impl Machine {
             off: None,
             life: CancellationToken::new(),
             boot: spec.boot,
+            boots_into: None,
         }
     }
 
@@ -160,8 +163,24 @@ impl Machine {
         if self.off.is_some_and(|until| until <= Instant::now()) {
             self.off = None;
             self.node.boot();
+            self.come_up();
         }
         self.off.is_none()
+    }
+
+    /// Comes up with its only kernel, for which the client's package has a module, or once with another one.
+    fn come_up(&mut self) {
+        let other = self.boots_into.take();
+        let kernel = other.as_deref().unwrap_or(KERNEL);
+        self.node.files.insert("/proc/sys/kernel/osrelease".to_owned(), format!("{kernel}\n").into_bytes());
+        let has_client = self.node.version(&package_name(Component::Sdc, self.books())).is_some();
+        let runs = self.node.running.contains_key("scini");
+        match (&other, has_client) {
+            (Some(_), true) if runs => drop(self.node.running.remove("scini")),
+            (None, true) if !runs => drop(self.node.run(&["systemctl", "start", "scini"], &BTreeMap::new(), false)),
+            _ => return,
+        }
+        self.changed();
     }
 
     pub(super) fn begin_life(&mut self, life: CancellationToken) {

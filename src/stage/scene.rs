@@ -162,10 +162,10 @@ impl Scene {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Artefacts {
             folder: Some(self.folder.join("packages")),
-            checksums: None,
             listen,
             url: format!("http://{listen}"),
             program: Some(self.folder.join("program")),
+            ..Artefacts::default()
         }
     }
 

@@ -148,6 +148,7 @@ impl Site {
              [systems.prod.monitor]\nuser = {:?}\npassword_file = \"monitor.password\"\n\
              [systems.prod.lifecycle]\nuser = {:?}\npassword_file = \"admin.password\"\n\
              [systems.prod.rollout]\ntopology = \"one_pool\"\ndomain = \"bare\"\npool = \"spinning\"\nrelease = \"{RELEASE}\"\n\
+             accept = [\"bare_sds\", \"bare_sdc\"]\n\
              [systems.prod.rollout.gateway]\nnode = \"{}\"\n\
              [systems.prod.rollout.mdm]\nname = \"fresh\"\n{ACCEPT}{mdm}",
             web.trim_start_matches("http://"),
@@ -193,11 +194,27 @@ impl Site {
 
     /// Boots a bare host: a disk, and a Mesos agent that starts with it.
     pub(crate) fn boot(&mut self, number: u8) {
+        self.make(number, "el7");
+        let usr = hosts::root(&name(number), self.lab.path()).join("usr");
+        std::os::unix::fs::symlink("/repository/yum", usr.join("bin/yum")).unwrap();
+        self.power(number, true);
+    }
+
+    /// Boots one that has no package manager and whose `/usr` cannot be written.
+    pub(crate) fn boot_flatcar(&mut self, number: u8) {
+        self.make(number, "flatcar");
+        let folder = self.lab.path().join(name(number));
+        let mut options = fs::OpenOptions::new().append(true).open(folder.join("opts")).unwrap();
+        write!(options, " --bind-ro={}:/usr", folder.join("root/usr").display()).unwrap();
+        self.power(number, true);
+    }
+
+    fn make(&mut self, number: u8, layer: &str) {
         let (name, ip, own) = (name(number), self.ip(number), format!("{}.1", self.bridge.net));
         let lab = self.lab.path();
         // Smaller ones the MDM does not take.
         let disk = Loop::new(&lab.join(format!("disk{number}")), 120 << 30);
-        hosts::bare(&name, "el7", lab);
+        hosts::bare(&name, layer, lab);
         let wired = hosts::host(&["wire", &name, &self.bridge.name, &format!("{ip}/24")], lab);
         assert!(wired.status.success(), "{}", String::from_utf8_lossy(&wired.stderr));
         let repository = lab.join("packages/os").display().to_string();
@@ -216,8 +233,6 @@ impl Site {
         hosts::write(&name, "usr/local/bin/lsblk", &lsblk, lab);
         let program = hosts::root(&name, lab).join("usr/local/bin/lsblk");
         fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let yum = hosts::root(&name, lab).join("usr/bin/yum");
-        std::os::unix::fs::symlink("/repository/yum", yum).unwrap();
         let unit = format!(
             "[Service]\nEnvironment=PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8\n\
              ExecStart=/opt/mesos/mesos-agent --master={own}:{MASTER} --work_dir=/var/lib/mesos --ip={ip} --port=5051 \
@@ -231,7 +246,6 @@ impl Site {
         let link = wants.join("mesos-agent.service");
         std::os::unix::fs::symlink("/etc/systemd/system/mesos-agent.service", link).unwrap();
         self.disks.insert(number, disk);
-        self.power(number, true);
     }
 
     pub(crate) fn power(&self, number: u8, on: bool) {

@@ -1,6 +1,7 @@
-//! Three bare agents become a cluster, a fourth one joins late, and takes the place of a manager that is lost.
+//! Three bare agents become a cluster, a fourth one joins late, and takes the place of a manager that is lost. A fifth one
+//! has no package manager and a `/usr` that cannot be written.
 
-use crate::site::{Site, name};
+use crate::site::{RELEASE, Site, name};
 
 /// The changes of the cluster. Whose package is installed first is taken in first, so these two are put in order.
 fn made(site: &Site) -> Vec<String> {
@@ -50,8 +51,8 @@ async fn three_bare_agents_become_a_cluster_and_a_late_one_takes_the_place_of_a_
     site.until("the cluster to miss it", async |site| (site.cluster().1 == "ClusteredDegraded").then_some(())).await;
     let (good, held) = site.sio(&["rollout", "give-up", "e1", "--by", "ada"]);
     assert!(!good && held.contains("e1 is not given up: its agent was heard"), "{held}");
-    // A node that comes now gets all that it needs, and waits for a cluster that is well.
-    site.boot(5);
+    // A node that comes now gets all that it needs, and waits for a cluster that is well. No seat is ever offered to it.
+    site.boot_flatcar(5);
     site.until("a late node to wait for the cluster", async |site| {
         let node = site.node(5).await?;
         (node["phase"] == "joining" && node["because"].to_string().contains("ClusteredDegraded")).then_some(())
@@ -84,6 +85,23 @@ async fn three_bare_agents_become_a_cluster_and_a_late_one_takes_the_place_of_a_
     .await;
     site.ready(2..=5).await;
     (2..=5).for_each(|number| site.assert_whole(number));
+    flatcar_over_a_reboot(&site).await;
     let (_, told) = site.sio(&["nodes"]);
     assert!((2..=5).all(|number| told.contains(&format!("{}  ready", name(number)))), "{told}");
+}
+
+/// The host without a package manager has plain files and a module of the bundle, and both again after a reboot.
+async fn flatcar_over_a_reboot(site: &Site) {
+    let touched = site.inside(5, &["sh", "-c", "touch /usr/x 2>&1"]);
+    assert!(touched.contains("Read-only file system"), "/usr is only read: {touched}");
+    site.inside(5, &["systemctl", "reboot"]);
+    site.until("the system to miss it", async |site| (!site.serves(5)).then_some(())).await;
+    site.until("its services to serve", async |site| site.serves(5).then_some(())).await;
+    for component in ["sds", "sdc"] {
+        let used = site.inside(5, &["readlink", &format!("/opt/emc/scaleio/{component}")]);
+        assert_eq!(used, format!("/opt/emc/scaleio/bare/{component}-{RELEASE}"));
+    }
+    assert_eq!(site.inside(5, &["cat", "/run/stub/loaded"]), format!("scini {RELEASE}"), "the module is loaded again");
+    site.ready([5]).await;
+    site.assert_whole(5);
 }

@@ -80,7 +80,7 @@ VERSION_ID=3760.2.0
 PRETTY_NAME="Flatcar Container Linux by Kinvolk 3760.2.0 (Oklo)"
 OS
 rm -rf merged/usr/bin/{dpkg,apt,rpm}* merged/var/lib/{dpkg,apt,rpm} merged/etc/debian_version
-# The kernel of a test machine takes no modules: these keep what it would know of one.
+# The kernel of a test machine takes no modules: these keep what it would know of one, and start what stands for it.
 rm -f merged/usr/sbin/{insmod,rmmod}
 cat >merged/usr/sbin/insmod <<'SH'
 #!/bin/sh
@@ -89,8 +89,17 @@ mkdir -p /run/stub
 cp "$1" /run/stub/loaded
 printf 'Character devices:\n  1 mem\n246 scini\n' >/run/stub/devices
 mount --bind /run/stub/devices /proc/devices
+# Where a test has a system in which the client shows. As a module it belongs to no service.
+if [ -e /etc/sio-stub-sdc ]; then
+    systemd-run --quiet --collect --unit=stub-scini /opt/emc/scaleio/sdc/bin/scini
+fi
 SH
-printf '#!/bin/sh\numount /proc/devices\nrm -rf /run/stub\n' >merged/usr/sbin/rmmod
+cat >merged/usr/sbin/rmmod <<'SH'
+#!/bin/sh
+[ ! -e /etc/sio-stub-sdc ] || systemctl stop stub-scini
+umount /proc/devices
+rm -rf /run/stub
+SH
 # Nor may a host make devices.
 printf '#!/bin/sh\necho "$*" >"$1"\n' >merged/usr/bin/mknod
 # Waits, where a test wants to kill somebody in its middle.

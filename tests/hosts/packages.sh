@@ -315,6 +315,7 @@ bundle() {
         mkdir -p "$root/opt/emc/scaleio/sdc/modules/$kernel"
         echo "scini $version" >"$root/opt/emc/scaleio/sdc/modules/$kernel/scini.ko"
     fi
+    echo "$version" >"$root/opt/emc/scaleio/$component/version"
     local file=$out/EMC-ScaleIO-$component-$version.x86_64.tgz
     tar -czf "$file" -C "$root/opt/emc/scaleio/$component" .
     [[ $kind != torn ]] || truncate -s 200 "$file"

@@ -102,6 +102,7 @@ impl Site {
             memory: Bytes::from_gib(64),
             carries: BTreeSet::new(),
             no_virtual_ip: None,
+            takes_packages: true,
         };
         let candidates: Vec<Candidate> = self.hosts.keys().map(candidate).collect();
         let wanted = WantedMdm { members: self.members, ..WantedMdm::default() };

@@ -103,7 +103,7 @@ impl Lab {
     }
 
     pub(crate) fn artefact(&self, name: &str) -> Artefact {
-        self.shelf.find(name).unwrap_or_else(|| panic!("there is no {name}")).0.clone()
+        self.shelf.find(name).unwrap_or_else(|| panic!("there is no {name}")).0
     }
 
     /// Lays an order out.

@@ -8,5 +8,6 @@ mod jobs;
 #[path = "../support/port.rs"]
 mod port;
 mod removal;
+mod restarting;
 mod runs;
 mod site;

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::{Driver, Link, Machine, Moving, Reached, proc};
 use crate::agent::host::{Call, Host};
+use crate::agent::recipes::bare;
 use crate::agent::recipes::component::facts;
 use crate::agent::recipes::driver::{self, Workshop};
-use crate::agent::recipes::os::Os;
+use crate::agent::recipes::os::{Family, Os};
+use crate::agent::recipes::release::Release;
 use crate::agent::steps;
 use crate::model::order::{Component, Preflight};
 use crate::model::preflight::VirtualIp;
@@ -60,15 +62,7 @@ fn text(host: &mut dyn Host, path: &str) -> Option<String> {
 
 fn driver_of(os: Option<&Os>, kernel: &str, host: &mut dyn Host) -> Driver {
     let loaded = text(host, "/proc/modules").unwrap_or_default();
-    let mut cached = Vec::new();
-    if let Some(os) = os {
-        let folder = format!("{}/{}", driver::CACHE, driver::distribution(os));
-        for release in host.list(&folder).unwrap_or_default() {
-            if host.exists(&format!("{folder}/{release}/{kernel}/scini.ko")) {
-                cached.push(release);
-            }
-        }
-    }
+    let cached = os.map(|os| cached(os, kernel, host)).unwrap_or_default();
     let repository = SYNC.iter().find_map(|path| {
         let text = text(host, path)?;
         let value = text.lines().find_map(|line| line.trim().strip_prefix("repo_address")?.trim().strip_prefix('='))?;
@@ -86,6 +80,19 @@ fn driver_of(os: Option<&Os>, kernel: &str, host: &mut dyn Host) -> Driver {
         repository,
         workshop,
     }
+}
+
+/// Releases whose module for a kernel lies here, with dots.
+fn cached(os: &Os, kernel: &str, host: &mut dyn Host) -> Vec<String> {
+    let (folder, prefix) = match os.family {
+        // A bundle has its modules in itself.
+        Family::Immutable => (bare::FOLDER.to_owned(), "sdc-"),
+        _ => (format!("{}/{}", driver::CACHE, driver::distribution(os)), ""),
+    };
+    let names = host.list(&folder).unwrap_or_default();
+    let releases = names.iter().filter_map(|name| Release::read(name.strip_prefix(prefix)?));
+    let fitting = releases.filter(|release| host.exists(&driver::path(os, release, kernel)));
+    fitting.map(|release| driver::dotted(&release)).collect()
 }
 
 fn running(components: &[Component], host: &mut dyn Host) -> BTreeSet<Component> {
@@ -168,4 +175,28 @@ fn whole(to: IpAddr, mtu: u32, host: &mut dyn Host) -> Option<Result<(), String>
 fn space(folder: &str, host: &mut dyn Host) -> Result<u64, String> {
     let output = host.run(&Call::new("df", ["-Pk", folder])).map_err(|error| error.to_string())?;
     proc::free_mib(&output.stdout).ok_or_else(|| format!("df says nothing of {folder} ({})", output.last_words()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::fixture::Fake;
+
+    #[test]
+    fn modules_are_found_in_the_cache_of_packages_and_in_bundles() {
+        let mut host = Fake::default();
+        let flatcar = Os::read("ID=flatcar\nVERSION_ID=3760.2.0\n").unwrap();
+        let el7 = Os::read("ID=centos\nVERSION_ID=7\n").unwrap();
+        for path in [
+            "/opt/emc/scaleio/bare/sdc-3.6-100.101/modules/6.1.0/scini.ko",
+            "/opt/emc/scaleio/bare/sdc-3.6-200.1/modules/6.2.0/scini.ko",
+            "/opt/emc/scaleio/bare/sds-3.6-200.1/bin/sds",
+            "/bin/emc/scaleio/scini_sync/driver_cache/RHEL7/3.6.300.1/6.1.0/scini.ko",
+            "/bin/emc/scaleio/scini_sync/driver_cache/RHEL7/3.6.400.1/6.2.0/scini.ko",
+        ] {
+            host.files.insert(path.to_owned(), Vec::new());
+        }
+        assert_eq!(cached(&flatcar, "6.1.0", &mut host), ["3.6.100.101"]);
+        assert_eq!(cached(&el7, "6.1.0", &mut host), ["3.6.300.1"]);
+    }
 }

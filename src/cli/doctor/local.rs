@@ -186,16 +186,19 @@ pub(super) fn for_nodes(config: &Config) -> Vec<Finding> {
         }
     };
     let packages = match (&config.artefacts.folder, Shelf::of(&config.artefacts)) {
+        (None, Ok(_)) if !config.artefacts.sources.files.is_empty() => {
+            Finding::ok("packages", format!("{} come from elsewhere", config.artefacts.sources.files.len()))
+        }
         (None, Ok(_)) => Finding::warn(
             "packages",
             "artefacts.folder is not set",
             "name the folder with ScaleIO's packages, or nodes are given none",
         ),
-        (Some(folder), Ok(shelf)) => match shelf.files().count() {
+        (Some(folder), Ok(shelf)) => match shelf.goods().files().count() {
             0 => Finding::warn("packages", format!("{} is empty", folder.display()), "put ScaleIO's packages there"),
             count => Finding::ok("packages", format!("{count} in {}", folder.display())),
         },
-        (_, Err(why)) => Finding::fail("packages", why, "mend artefacts.folder or artefacts.checksums"),
+        (_, Err(why)) => Finding::fail("packages", why, "mend artefacts.folder, artefacts.checksums or artefacts.key"),
     };
     vec![authority, packages]
 }

@@ -81,6 +81,8 @@ async fn examine(whom: &Where, file: Option<&Path>, variables: &[(String, String
         local::store(&config).boxed_local(),
     ];
     looks.extend(config.agents.iter().map(|agents| remote::for_nodes(agents, &config).boxed_local()));
+    let sources = &config.artefacts.sources;
+    looks.extend(sources.files.iter().map(|source| remote::source(source, sources).boxed_local()));
     looks.extend(config.systems.iter().map(|(name, system)| remote::system(name, system).boxed_local()));
     looks.extend(config.mesos.iter().map(|mesos| remote::mesos(mesos).boxed_local()));
     looks.extend(config.mail.iter().map(|mail| remote::mail(mail).boxed_local()));

@@ -11,10 +11,12 @@ use tokio::net::TcpStream;
 use super::finding::Finding;
 use super::judge;
 use crate::alert::mail::Mailer;
+use crate::config::sources::{Source, Sources};
 use crate::config::{
     Agents, Alertmanager, Config, Credentials, GatewayUrl, HttpWay, Login, Mail, MasterUrl, Masters, Mesos, System,
     Trust, Webhook,
 };
+use crate::enrol::stock;
 use crate::gateway::{Gateway, Role};
 use crate::mesos::master::Finder;
 use crate::model::id::SystemId;
@@ -227,6 +229,26 @@ pub(super) async fn for_nodes(agents: &Agents, config: &Config) -> Vec<Finding> 
         });
     }
     findings
+}
+
+/// A file that comes from elsewhere: whether it is here already, or could be fetched now. Nothing is fetched.
+pub(super) async fn source(source: &Source, sources: &Sources) -> Vec<Finding> {
+    let what = format!("artefact {}", source.name);
+    let (file, cache) = (source.clone(), sources.cache.clone());
+    let here = tokio::task::spawn_blocking(move || stock::is_here(&file, &cache)).await.unwrap_or(false);
+    if here {
+        return vec![Finding::ok(what, format!("is here, in {}", sources.cache.display()))];
+    }
+    let url = source.shown();
+    match stock::try_out(source, sources.largest).await {
+        // Its hash keeps it from being altered; who listens sees what is fetched.
+        Ok(says) if source.url.scheme() == "http" => {
+            vec![Finding::warn(what, format!("{url}: {says}, by plain http"), "write https://, if the server has it")]
+        }
+        Ok(says) => vec![Finding::ok(what, format!("{url}: {says}"))],
+        // What helps is in it.
+        Err(why) => vec![Finding::fail(what, format!("{url}: {why}"), "")],
+    }
 }
 
 async fn knock(address: &str) -> Result<(), String> {

@@ -98,6 +98,8 @@ pub struct Candidate {
     pub carries: BTreeSet<Carries>,
     /// What it lacks of a manager's virtual addresses; none: nothing, or there are none.
     pub no_virtual_ip: Option<Box<str>>,
+    /// Whether it has a package manager, as far as its agent was heard: an MDM comes as a package only.
+    pub takes_packages: bool,
 }
 
 /// Who sits where, and what is not as it should be.
@@ -129,6 +131,8 @@ pub enum Unfit {
     SameHost(NodeName),
     /// Its attribute wants it elsewhere.
     Persona(Persona),
+    /// Its host takes no packages.
+    NoPackages,
     /// Its host is too small.
     #[allow(missing_docs)]
     Cores { has: u32, needs: u32 },
@@ -212,6 +216,9 @@ fn unfit(
     };
     if let (false, Some(persona)) = (persona_fits, candidate.persona) {
         return Some(Unfit::Persona(persona));
+    }
+    if !candidate.takes_packages {
+        return Some(Unfit::NoPackages);
     }
     if seat.is_manager() {
         if candidate.cores < wanted.cores {
@@ -304,6 +311,7 @@ impl fmt::Display for Unfit {
                 };
                 write!(f, "its attribute scaleio-persona is {word}")
             }
+            Self::NoPackages => f.write_str("has no package manager, and an MDM comes as a package only"),
             Self::Cores { has, needs } => write!(f, "has {has} cores; a manager needs {needs}"),
             Self::Memory { has, needs } => write!(f, "has {has} of memory; a manager needs {needs}"),
             Self::VirtualIp(why) => f.write_str(why),

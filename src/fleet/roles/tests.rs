@@ -18,6 +18,7 @@ fn node(name: &str, rack: &str) -> Candidate {
         memory: Bytes::from_gib(8),
         carries: BTreeSet::new(),
         no_virtual_ip: None,
+        takes_packages: true,
     }
 }
 
@@ -78,11 +79,12 @@ fn who_was_named_comes_first_and_data_nodes_never_sit() {
 
 #[test]
 fn two_agents_of_one_host_never_sit_together_and_each_refusal_is_told() {
-    let mut nodes = [node("a", "r1"), node("b", "r2"), node("c", "r3"), node("d", "r4")];
+    let mut nodes = [node("a", "r1"), node("b", "r2"), node("c", "r3"), node("d", "r4"), node("e", "r5")];
     nodes[1].machine = "a".into();
     nodes[2].cores = 1;
     nodes[2].persona = Some(Persona::Secondary);
     nodes[3].memory = Bytes::from_gib(2);
+    nodes[4].takes_packages = false;
     let choice = choose(&wanted(Members::Three), &BTreeMap::new(), &nodes);
     assert_eq!(told(&choice), ["a manager", "d tie-breaker"]);
     let [missing] = &choice.missing[..] else { panic!("{choice:?}") };
@@ -96,6 +98,7 @@ fn two_agents_of_one_host_never_sit_together_and_each_refusal_is_told() {
                 "b is on the host of a, and one host carries one member".to_owned(),
                 "c has 1 cores; a manager needs 2".to_owned(),
                 "d has 2.0 GiB of memory; a manager needs 3.0 GiB".to_owned(),
+                "e has no package manager, and an MDM comes as a package only".to_owned(),
             ][..]
         )
     );
@@ -125,6 +128,7 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
             memory: Bytes::from_gib(memory),
             carries: BTreeSet::new(),
             no_virtual_ip: None,
+            takes_packages: true,
         };
         all.into_iter().enumerate().map(make).collect()
     })

@@ -239,6 +239,7 @@ pub(super) fn with_seats(
             memory: crate::model::unit::Bytes::new(0),
             carries: BTreeSet::new(),
             no_virtual_ip: None,
+            takes_packages: true,
         });
     }
     all

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::record::{Checked, DISKS, Failures, Judged, Open, ROWS, Record};
+use super::restart;
 use super::steps::{Step, StepName, about, digest};
 use super::{consume, disks};
 use crate::backoff::Backoff;
@@ -76,6 +77,8 @@ pub struct View<'a> {
     pub volumes: Option<Result<consume::Wanted, Why>>,
     /// How the leading master has its Mesos agent; none: no master was heard lately.
     pub at_master: Option<consume::AtMaster>,
+    /// That it must be started anew; none: it need not.
+    pub restart: Option<restart::View>,
 }
 
 /// What is done for a node.
@@ -95,6 +98,8 @@ pub enum Act {
     },
     /// The MDM gets what it lacks of the node.
     Add,
+    /// The work on the system is asked to have it restarted.
+    Restart,
 }
 
 /// A step that ended.
@@ -176,7 +181,7 @@ const ADD: &str = "add";
 /// A person lets a node be tried again now.
 pub fn retried(before: &Record) -> Record {
     let flags = before.flags.clone().filter(|flags| !flags.state.is_open());
-    Record { failures: None, flags, ..before.clone() }
+    Record { failures: None, restart: None, flags, ..before.clone() }
 }
 
 /// Takes in what came of the open order.
@@ -336,13 +341,20 @@ fn next(record: &mut Record, view: &View<'_>) -> Next {
         };
         return (phase, vec![held.clone()], None);
     }
+    let laid = member.order.as_ref().map(|order| &order.id);
+    let busy = laid.or(member.working_on.as_ref());
+    match (&view.restart, &view.may_change) {
+        (None, _) => record.restart = None,
+        // Whatever failed, this comes before another try.
+        (Some(restart), Ok(())) if busy.is_none() => return restart::next(record, restart, view.now),
+        (Some(_), _) => {}
+    }
     if let Some(failures) = &record.failures
         && failures.retry_at.is_none_or(|at| view.now < at)
     {
         return failed(failures);
     }
-    let laid = member.order.as_ref().map(|order| &order.id);
-    if let Some(with) = laid.or(member.working_on.as_ref()) {
+    if let Some(with) = busy {
         return (record.phase.clone(), vec![Why::Busy { with: with.as_str().into() }], None);
     }
     // Nobody is asked for what only undoes.
@@ -475,7 +487,7 @@ fn at_rest(record: &Record, view: &View<'_>) -> NodePhase {
 }
 
 /// Only a person helps.
-fn stuck(why: Vec<Why>) -> Next {
+pub(super) fn stuck(why: Vec<Why>) -> Next {
     let told = why.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     (NodePhase::Failed { why: told.into(), tries: 0, retry_at: None }, why, None)
 }

@@ -11,7 +11,8 @@
 //! is written down of it; [`steps`] says what its agent shall make so, and in
 //! which order; [`consume`] what follows so that tasks get volumes; [`add`] brings what the MDM lacks to it; `run` is the loop.
 //! [`cluster`] does the same for the MDM cluster of a system that shall have one,
-//! [`lost`] says whether a member may be replaced, and [`licence`] whether it is time for the licence. [`disks`] knows disks again that have other names.
+//! [`lost`] says whether a member may be replaced, and [`licence`] whether it is time for the licence. [`disks`] knows disks
+//! again that have other names. [`restart`] says whether a node must be started anew first.
 //!
 //! What an agent says moves a node to `Joining` at most. Only a snapshot makes
 //! it `Ready`.
@@ -24,6 +25,7 @@ pub mod disks;
 pub mod licence;
 pub mod lost;
 pub mod record;
+pub mod restart;
 pub mod run;
 pub mod steps;
 pub mod view;

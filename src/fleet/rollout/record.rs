@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::disks::Known;
+use super::restart::Asked;
 use super::steps::StepName;
 use crate::model::findings::Disk;
 use crate::model::id::{AgentId, NodeName, SystemId};
@@ -164,6 +165,9 @@ pub struct Record {
     /// How its Mesos agent stands to the flags that volumes need; none: it was not told of any.
     #[serde(default)]
     pub flags: Option<Flags>,
+    /// The restart that it needs and that was asked for.
+    #[serde(default)]
+    pub restart: Option<Asked>,
     /// The order that is not settled.
     #[serde(default)]
     pub open: Option<Open>,
@@ -189,6 +193,7 @@ impl Record {
             done: 0,
             volumes: Progress::default(),
             flags: None,
+            restart: None,
             open: None,
             failures: None,
         }

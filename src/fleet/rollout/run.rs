@@ -2,6 +2,7 @@
 //! each node, writes down, and only then gives orders and adds.
 
 mod cluster;
+mod restart;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,8 @@ use super::add::{Results, Wish, add};
 use super::cluster::{ClusterRecord, Newest};
 use super::decide::{Act, added, is_news, retried};
 use super::record::{FlagState, Flags, Record, Source};
-use super::steps::{Package, StepName, Wanted};
+use super::restart::Answer;
+use super::steps::{Lack, Package, StepName, Wanted};
 use super::view;
 use crate::clock;
 use crate::config::rollout::Rollout as Topology;
@@ -28,7 +30,6 @@ use crate::fleet::volumes::Programs;
 use crate::gateway::Gateway;
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, SystemId};
-use crate::model::lifecycle::Lifecycle;
 use crate::model::mdm::Change;
 use crate::model::node::NodePhase;
 use crate::model::order::{Component, Order, OrderId};
@@ -37,6 +38,7 @@ use crate::model::unit::Timestamp;
 use crate::model::workload::Workloads;
 use crate::store::{Batch, Desk, Key, State, StoreError};
 use crate::watches::Gallery;
+use crate::work::seam::Line;
 
 /// Where records and approvals are kept.
 const NODES: &str = "rollout/node";
@@ -56,7 +58,7 @@ const BYTES: usize = 400 * 1024;
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Chooses the package of a component for a node.
-pub type ChoosePackage = Arc<dyn Fn(&Wanted<'_>, Component) -> Result<Package, String> + Send + Sync>;
+pub type ChoosePackage = Arc<dyn Fn(&Wanted<'_>, Component) -> Result<Package, Lack> + Send + Sync>;
 /// Told of every step that ended, whether it is so, and how long it took; must be cheap.
 pub type OnSettled = Arc<dyn Fn(&str, bool, Duration) + Send + Sync>;
 
@@ -86,8 +88,10 @@ pub struct Settings {
     pub choose: ChoosePackage,
     /// Chooses the release of an MDM cluster that is made.
     pub newest: Arc<Newest>,
-    /// What there is by which tasks get volumes.
-    pub programs: Programs,
+    /// Whether a host with these lines of os-release has a package manager.
+    pub takes_packages: fn(&str) -> bool,
+    /// What there is now by which tasks get volumes.
+    pub programs: Arc<dyn Fn() -> Programs + Send + Sync>,
     /// Counts steps.
     pub on_settled: OnSettled,
 }
@@ -102,8 +106,8 @@ pub struct Watched {
     pub census: Option<(watch::Receiver<Arc<Workloads>>, Arc<Notify>)>,
     /// The systems.
     pub gallery: Gallery,
-    /// The work on systems, which nodes are left to while they are in it.
-    pub works: BTreeMap<SystemId, watch::Receiver<Arc<Lifecycle>>>,
+    /// The work on systems, which nodes are left to while they are in it, and which is asked for restarts.
+    pub lines: BTreeMap<SystemId, Line>,
 }
 
 /// How others reach the rollout.
@@ -119,6 +123,7 @@ pub struct Handles {
 enum Came {
     Laid { node: NodeName, id: OrderId, taken: Result<(), NotTaken> },
     Added { system: SystemId, results: Results },
+    Planned { node: NodeName, answer: Answer },
 }
 
 /// The rollout of all systems.
@@ -137,6 +142,8 @@ pub struct Rollout {
     published: watch::Sender<Arc<RolloutStatus>>,
     laying: BTreeSet<NodeName>,
     adding: BTreeMap<SystemId, BTreeSet<NodeName>>,
+    /// Nodes whose restart is asked for in this moment.
+    asking: BTreeSet<NodeName>,
     begun: JoinSet<Came>,
     /// What was decided is to be decided anew at once.
     again: bool,
@@ -187,6 +194,7 @@ impl Rollout {
             published,
             laying: BTreeSet::new(),
             adding: BTreeMap::new(),
+            asking: BTreeSet::new(),
             begun: JoinSet::new(),
             again: false,
         };
@@ -370,6 +378,7 @@ impl Rollout {
                 self.lay_out(node, order);
             }
             Act::TakeBack { id } => self.take_back(node, id),
+            Act::Restart => self.ask_for_restart(record),
             // All nodes of a system are added together.
             Act::Add => {}
         }
@@ -446,6 +455,7 @@ impl Rollout {
                 }
                 Ok(())
             }
+            Came::Planned { node, answer } => self.planned(node, answer).await,
             Came::Added { system, results } => {
                 self.adding.remove(&system);
                 let now = clock::now();
@@ -492,7 +502,8 @@ impl Rollout {
                 };
                 let mut cluster = self.clusters.get(&before.system).cloned();
                 let failed = cluster.as_mut().and_then(|cluster| cluster.failures.remove(&node));
-                let is_stuck = before.flags.as_ref().is_some_and(|flags| flags.state.is_open());
+                let is_stuck =
+                    before.flags.as_ref().is_some_and(|flags| flags.state.is_open()) || before.restart.is_some();
                 if before.failures.is_none() && failed.is_none() && !is_stuck {
                     return Ok(Err(format!("no step of {node} has failed")));
                 }

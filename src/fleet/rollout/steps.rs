@@ -98,8 +98,35 @@ pub struct Package {
     pub is_bare: bool,
 }
 
+/// Why there is no package of a component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// Nothing here fits; what helps is in it.
+    None(String),
+    /// One that fits is on its way here.
+    Comes(String),
+}
+
+impl Lack {
+    /// It as a reason of a node.
+    fn why(self) -> Why {
+        match self {
+            Self::None(because) => Why::NoPackage { because: because.into() },
+            Self::Comes(what) => Why::WaitsFor { what: what.into() },
+        }
+    }
+
+    /// It in words.
+    pub fn told(self) -> String {
+        match self {
+            Self::None(because) => because,
+            Self::Comes(what) => format!("it waits for what comes: {what}"),
+        }
+    }
+}
+
 /// Chooses the package of a component. The error says why there is none.
-pub type Choose<'a> = &'a dyn Fn(&Wanted<'_>, Component) -> Result<Package, String>;
+pub type Choose<'a> = &'a dyn Fn(&Wanted<'_>, Component) -> Result<Package, Lack>;
 
 /// What a node is to be.
 #[derive(Clone, Debug)]
@@ -176,7 +203,7 @@ pub fn steps(goal: &Goal<'_>, choose: Choose<'_>) -> Result<Vec<Step>, Vec<Why>>
                 }
                 packages.push((component, package));
             }
-            Err(because) => against.push(Why::NoPackage { because: because.into() }),
+            Err(lack) => against.push(lack.why()),
         }
     }
     if !against.is_empty() {
@@ -325,13 +352,13 @@ mod tests {
         let lia = Some(Lia { installation: None });
         let accept = ["bare_sds", "bare_sdc"].map(str::to_owned).into();
         let bare = |_: &Wanted<'_>, component: Component| match component {
-            Component::Lia => Err("none".to_owned()),
+            Component::Lia => Err(Lack::None("none".to_owned())),
             other => Ok(Package { is_bare: true, ..package(other.as_str()) }),
         };
         let there = steps(&Goal { lia, accept: &accept, ..goal(true, &managers) }, &bare).unwrap();
         assert!(there.iter().all(|step| step.name != StepName::InstallLia));
         let lacks = |_: &Wanted<'_>, component: Component| match component {
-            Component::Lia => Err("no file of lia".to_owned()),
+            Component::Lia => Err(Lack::None("no file of lia".to_owned())),
             other => Ok(package(other.as_str())),
         };
         let against = steps(&Goal { lia, ..goal(true, &managers) }, &lacks).unwrap_err();
@@ -356,7 +383,7 @@ mod tests {
     #[test]
     fn everything_that_stands_against_it_is_told_at_once() {
         let choose = |_: &Wanted<'_>, component: Component| match component {
-            Component::Sds => Err("no file for centos 7".to_owned()),
+            Component::Sds => Err(Lack::None("no file for centos 7".to_owned())),
             other => Ok(package(other.as_str())),
         };
         let against = steps(&goal(true, &[]), &choose).unwrap_err();
@@ -364,10 +391,19 @@ mod tests {
     }
 
     #[test]
+    fn a_package_that_comes_is_waited_for_and_needs_nobody() {
+        let managers = ["10.0.0.1".parse().unwrap()];
+        let choose = |_: &Wanted<'_>, _: Component| Err(Lack::Comes("a.rpm is being fetched".to_owned()));
+        let against = steps(&goal(false, &managers), &choose).unwrap_err();
+        assert_eq!(against, [Why::WaitsFor { what: "a.rpm is being fetched".into() }]);
+        assert!(!against[0].needs_a_person());
+    }
+
+    #[test]
     fn what_is_installed_stays_in_its_version_whatever_else_there_is() {
         let managers = ["10.0.0.1".parse().unwrap()];
         let choose = |wanted: &Wanted<'_>, component: Component| match wanted.pinned {
-            Some("gone") => Err("no file of it".to_owned()),
+            Some("gone") => Err(Lack::None("no file of it".to_owned())),
             pinned => Ok(package(&format!("{component} {}", pinned.unwrap_or("newest")))),
         };
         let names = |installed: &[(&str, &[&str])]| {

@@ -29,6 +29,7 @@ pub(in crate::fleet::rollout) fn candidate(number: u8) -> Candidate {
         memory: Bytes::from_gib(32),
         carries: BTreeSet::new(),
         no_virtual_ip: None,
+        takes_packages: true,
     }
 }
 

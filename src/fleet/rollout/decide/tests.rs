@@ -69,6 +69,7 @@ fn view(now: i64, member: Option<&Member>) -> View<'_> {
         not_shown: Vec::new(),
         volumes: None,
         at_master: None,
+        restart: None,
     }
 }
 
@@ -418,4 +419,25 @@ fn a_node_that_was_taken_out_for_good_is_not_made_ready_again() {
         assert_eq!((decision.record.phase, decision.act), (NodePhase::Retired, None));
         assert!(decision.why[0].to_string().contains("sio release"), "{:?}", decision.why);
     }
+}
+
+#[test]
+fn a_node_that_must_be_restarted_is_not_tried_again_and_is_left_alone_once_it_need_not() {
+    let heard = member(10);
+    let because = Failures { step: "install_sdc".into(), because: "no".into(), tries: 1, retry_at: Some(at(5)) };
+    let failed = Record { failures: Some(because), done: 1, ..installed(1) };
+    let restart = || {
+        let (because, boot_id) = ("of the kernel".into(), "boot-1".into());
+        Some(restart::View { because, boot_id, run: None, plans: Vec::new(), before: None, is_asking: false })
+    };
+    let needed = View { restart: restart(), ..view(10, Some(&heard)) };
+    let decision = decide(&failed, &needed);
+    assert_eq!(decision.act, Some(Act::Restart), "and no other try of what cannot succeed");
+    assert!(decision.record.restart.is_some() && decision.why[0].needs_a_person(), "{decision:?}");
+    let unasked = View { restart: restart(), may_change: Err(Why::Observed), ..view(10, Some(&heard)) };
+    assert_eq!(decide(&installed(1), &unasked).act, None, "nobody has let it be changed");
+    let in_run = View { restart: restart(), in_run: Some(RunId::new("run-0001")), ..view(10, Some(&heard)) };
+    assert!(matches!(decide(&decision.record, &in_run).record.phase, NodePhase::InMaintenance { .. }));
+    let over = decide(&decision.record, &view(20, Some(&heard)));
+    assert!(over.record.restart.is_none() && step_of(&over).is_some(), "it goes on: {over:?}");
 }

@@ -11,7 +11,7 @@ use super::super::decide::is_silent;
 use super::super::licence::Told;
 use super::super::lost;
 use super::super::record::Record;
-use super::super::steps::StepName;
+use super::super::steps::{Lack, StepName};
 use super::{EXPIRES, Part, Rollout};
 use crate::config::rollout::WantedMdm;
 use crate::enrol::crew::{Member, Members};
@@ -107,7 +107,7 @@ impl Rollout {
             |picture: &Picture| picture.snapshot.as_ref()?.array.as_ref()?.mdm.as_ref().map(|mdm| mdm.members.len());
         let exactly = |os: &str, release: &str, component: Component| {
             let wanted = super::super::steps::Wanted { os, mdm: release, pinned: Some(release) };
-            (self.settings.choose)(&wanted, component).map(|package| package.artefact)
+            (self.settings.choose)(&wanted, component).map(|package| package.artefact).map_err(Lack::told)
         };
         let view = ClusterView {
             now,
@@ -172,6 +172,7 @@ impl Rollout {
             ),
             carries: facts.carries.clone(),
             no_virtual_ip: None,
+            takes_packages: (self.settings.takes_packages)(&host.os),
         })
     }
 

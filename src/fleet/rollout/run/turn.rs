@@ -22,7 +22,7 @@ use crate::enrol::crew::{Member, Members};
 use crate::fleet::desired::{Desired, Host, Refusal, desired};
 use crate::fleet::diff::{Addition, Difference, Drift, Unseen, difference};
 use crate::fleet::preview;
-use crate::fleet::volumes;
+use crate::fleet::volumes::{self, Programs};
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, RunId, SystemId};
 use crate::model::node::Role;
@@ -107,11 +107,13 @@ impl Rollout {
         // Mesos is one cluster, whatever system a node works for.
         let mut flags: BTreeMap<NodeName, Flags> =
             self.records.values().filter_map(|record| Some((record.node.clone(), record.flags.clone()?))).collect();
+        let programs = (self.settings.programs)();
+        let mut first = self.restarting(system, members, now);
         for record in records {
             let mut view = self.view(record, part, members, framework, snapshot, &wished, difference.as_ref(), now);
             let seen = census.as_ref().and_then(|census| at_mesos(record, census));
             let mesos = seen.and_then(|seen| seen.version.as_deref());
-            view.volumes = self.volumes(record, part, snapshot, mesos, &flags);
+            view.volumes = volumes_of(record, part, &programs, snapshot, mesos, &flags);
             // Without an answer lately nothing is known.
             view.at_master = census.as_ref().and_then(|census| census.begun_at).map(|asked_at| AtMaster {
                 asked_at,
@@ -129,7 +131,11 @@ impl Rollout {
                     view.steps = Err(vec![no_cluster(cluster)]);
                 }
             }
+            view.restart = self.restart_of(record, members, first.as_ref());
             let decision = decide(record, &view);
+            if decision.act == Some(Act::Restart) {
+                first = Some(record.node.clone());
+            }
             match &decision.record.flags {
                 Some(now) => drop(flags.insert(record.node.clone(), now.clone())),
                 None => drop(flags.remove(&record.node)),
@@ -252,29 +258,8 @@ impl Rollout {
             not_shown,
             volumes: None,
             at_master: None,
+            restart: None,
         }
-    }
-
-    /// What a node shall have, so that tasks of its Mesos agent get volumes.
-    fn volumes(
-        &self,
-        record: &Record,
-        part: &Part,
-        snapshot: Option<&Snapshot>,
-        mesos: Option<&str>,
-        flags: &BTreeMap<NodeName, Flags>,
-    ) -> Option<Result<consume::Wanted, Why>> {
-        part.system.volumes.as_ref()?;
-        // No task asks for a volume where no Mesos agent is.
-        record.source.agent.as_ref()?;
-        let array = snapshot.and_then(|snapshot| Some((snapshot.generation, snapshot.array.as_ref()?)));
-        let Some((generation, array)) = array else { return Some(Err(unseen("the system has not answered yet"))) };
-        let id = array.id.to_string();
-        let steps = volumes::steps(&part.system, &self.settings.programs, &id, generation, mesos)?;
-        Some(steps.map(|steps| {
-            let about = consume::about(&steps).unwrap_or_default();
-            consume::Wanted { gate: consume::gate(&record.node, &about, flags), steps }
-        }))
     }
 
     /// What a node's agent shall make so. What is to be known of it and does not hold it is noted.
@@ -325,17 +310,17 @@ impl Rollout {
 
     /// The run that has a node in work.
     pub(super) fn in_run(&self, node: &NodeName) -> Option<RunId> {
-        self.watched.works.values().find_map(|work| work.borrow().in_work(node).cloned())
+        self.watched.lines.values().find_map(|line| line.shown.borrow().in_work(node).cloned())
     }
 
     /// Whether a node was taken out for good.
     fn is_retired(&self, node: &NodeName) -> bool {
-        self.watched.works.values().any(|work| work.borrow().retired.contains(node))
+        self.watched.lines.values().any(|line| line.shown.borrow().retired.contains(node))
     }
 
     /// The run that works on a system.
     pub(super) fn run_of(&self, system: &SystemId) -> Option<RunId> {
-        self.watched.works.get(system)?.borrow().run.as_ref().map(|run| run.id.clone())
+        self.watched.lines.get(system)?.shown.borrow().run.as_ref().map(|run| run.id.clone())
     }
 
     /// Who lets this system be changed.
@@ -346,6 +331,28 @@ impl Rollout {
             Mode::Propose => self.approved.get(system).map(|given| format!("{}, {}", given.by, given.at.to_rfc3339())),
         }
     }
+}
+
+/// What a node shall have, so that tasks of its Mesos agent get volumes.
+fn volumes_of(
+    record: &Record,
+    part: &Part,
+    programs: &Programs,
+    snapshot: Option<&Snapshot>,
+    mesos: Option<&str>,
+    flags: &BTreeMap<NodeName, Flags>,
+) -> Option<Result<consume::Wanted, Why>> {
+    part.system.volumes.as_ref()?;
+    // No task asks for a volume where no Mesos agent is.
+    record.source.agent.as_ref()?;
+    let array = snapshot.and_then(|snapshot| Some((snapshot.generation, snapshot.array.as_ref()?)));
+    let Some((generation, array)) = array else { return Some(Err(unseen("the system has not answered yet"))) };
+    let id = array.id.to_string();
+    let steps = volumes::steps(&part.system, programs, &id, generation, mesos)?;
+    Some(steps.map(|steps| {
+        let about = consume::about(&steps).unwrap_or_default();
+        consume::Wanted { gate: consume::gate(&record.node, &about, flags), steps }
+    }))
 }
 
 /// How the leading master has the agent of a node, which may have come back under another id.
