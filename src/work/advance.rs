@@ -157,9 +157,13 @@ impl<'a> Look<'a> {
     fn task(&mut self, ask: Ask<'a>, state: &'a TaskState) {
         let Some(step) = Run::step_at_hand(ask.task, state) else { return };
         let working = state.standing == Standing::Working;
+        if let Some(duty) = self.not_ours(&ask, state, step) {
+            self.turn.records.push(Record::Settled { duty });
+            return;
+        }
         if working
             && let Some(by) = &ask.run.cancelled
-            && !self.may_arrive(state, step)
+            && !(step.action.kind().is_for_agent() && self.may_arrive(state, step))
         {
             return self.fail(&ask, state, &format!("cancelled by {by}"), Cause::TakeBack, false);
         }
@@ -183,12 +187,27 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Whether an order to an agent was not answered and may be obeyed yet. Nobody can take it back. Until then the step
-    /// is not over, even if the host looks so as it was before, and the task is not given up: what follows would leave
-    /// maintenance, and the server would be stopped after that.
+    /// Whether an order was not answered and may be obeyed yet. Nobody can take it back. Until then the step is not over,
+    /// even if the host looks so as it was before, and the task is not given up: what follows would leave maintenance,
+    /// and the server would be stopped after that. Nor is a maintenance taken for ours that somebody else began, while
+    /// our own order is on its way to be refused.
     fn may_arrive(&self, state: &TaskState, step: &Step) -> bool {
-        matches!(state.step, StepState::Intended { at, .. } if step.action.kind().is_for_agent() && self.facts.now < at + SETTLE)
+        let kind = step.action.kind();
+        let waits = kind.is_for_agent() || kind == StepKind::EnterMaintenance;
+        matches!(state.step, StepState::Intended { at, .. } if waits && self.facts.now < at + SETTLE)
             && !mutant::is("give up at once")
+    }
+
+    /// The duty to end a maintenance that is none: every order to begin it was refused.
+    fn not_ours(&self, ask: &Ask<'_>, state: &TaskState, step: &Step) -> Option<Duty> {
+        let refused = matches!(state.refused, Some((_, Answer::Refused { .. })));
+        let adrift = state.adrift.get(&StepKind::EnterMaintenance).is_some_and(|orders| *orders > 0);
+        if step.action.kind() != StepKind::EnterMaintenance || !refused || adrift {
+            return None;
+        }
+        let duty = Duty::Maintenance { sds: ask.task.sds.clone()? };
+        let open = ask.book.obligation(&duty)?;
+        (open.run == ask.run.id && open.task == ask.number).then_some(duty)
     }
 
     fn is_late(&self, state: &TaskState, step: &Step) -> bool {
@@ -403,7 +422,8 @@ impl<'a> Look<'a> {
         let ordered =
             !self.turn.effects.is_empty() || self.turn.records.iter().any(|at| matches!(at, Record::Failed { .. }));
         let working = state.standing == Standing::Working;
-        if !self.is_late(state, step) || ordered || (working && self.may_arrive(state, step)) {
+        let on_its_way = step.action.kind().is_for_agent() && self.may_arrive(state, step);
+        if !self.is_late(state, step) || ordered || (working && on_its_way) {
             return;
         }
         let why = format!("{} took longer than {} s", step.action.kind(), step.deadline_seconds);
