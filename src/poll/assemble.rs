@@ -190,22 +190,16 @@ fn difference(left: &[ObjectId], right: &mut dyn Iterator<Item = &ObjectId>) -> 
 /// Whether data is being moved or a server is away: then devices and clients
 /// are worth a closer look.
 pub fn is_moving(snapshot: &Snapshot) -> bool {
-    const TRACES: [Stat; 9] = [
+    const TRACES: [Stat; 5] = [
         Stat::DegradedHealthyCapacityInKb,
         Stat::DegradedFailedCapacityInKb,
         Stat::FailedCapacityInKb,
         Stat::InMaintenanceCapacityInKb,
-        Stat::PendingFwdRebuildCapacityInKb,
-        Stat::ActiveFwdRebuildCapacityInKb,
-        Stat::PendingBckRebuildCapacityInKb,
-        Stat::ActiveBckRebuildCapacityInKb,
         Stat::ActiveRebalanceCapacityInKb,
     ];
-    let in_statistics = snapshot
-        .statistics
-        .as_ref()
-        .and_then(|part| part.system())
-        .is_some_and(|row| TRACES.iter().any(|stat| row.number(*stat).is_some_and(|value| value > 0.0)));
+    let in_statistics = snapshot.statistics.as_ref().and_then(|part| part.system()).is_some_and(|row| {
+        TRACES.iter().chain(&Stat::REBUILD_LEFT).any(|stat| row.number(*stat).is_some_and(|value| value > 0.0))
+    });
     let in_servers = snapshot.sds.as_ref().is_some_and(|part| {
         part.iter().any(|sds| !sds.connection.is(Connection::Connected) || !sds.maintenance.is(Maintenance::None))
     });

@@ -23,7 +23,7 @@ static OF_DEVICE: LazyLock<Columns> = LazyLock::new(|| Columns::new([Stat::Capac
 
 static OF_POOL: LazyLock<Columns> = LazyLock::new(|| Columns::new(POOL));
 
-const POOL: [Stat; 17] = [
+const POOL: [Stat; 19] = [
     Stat::DegradedHealthyCapacityInKb,
     Stat::DegradedFailedCapacityInKb,
     Stat::FailedCapacityInKb,
@@ -33,6 +33,8 @@ const POOL: [Stat; 17] = [
     Stat::ActiveFwdRebuildCapacityInKb,
     Stat::PendingBckRebuildCapacityInKb,
     Stat::ActiveBckRebuildCapacityInKb,
+    Stat::PendingNormRebuildCapacityInKb,
+    Stat::ActiveNormRebuildCapacityInKb,
     Stat::PendingRebalanceCapacityInKb,
     Stat::ActiveRebalanceCapacityInKb,
     Stat::PendingEnterProtectedMaintenanceModeCapacityInKb,
@@ -386,6 +388,8 @@ fn statistics(world: &World) -> Statistics {
             kib(moving.forward.active_kb),
             kib(moving.backward.pending_kb()),
             kib(moving.backward.active_kb),
+            kib(moving.normal.pending_kb()),
+            kib(moving.normal.active_kb),
             kib(moving.rebalance.pending_kb()),
             kib(moving.rebalance.active_kb),
             kib(moving.enter.pending_kb()),

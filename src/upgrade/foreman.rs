@@ -17,7 +17,7 @@ use tracing::info;
 
 use crate::clock;
 use crate::config::Secret;
-use crate::enrol::crew::{Crew, NotTaken};
+use crate::enrol::crew::{Crew, Members, NotTaken};
 use crate::model::cluster::{MdmCluster, MdmRole};
 use crate::model::id::{NodeName, SystemId};
 use crate::model::order::{self, Artefact, Finished, Hidden, Install, Order, OrderId, Outcome, Secrets, Task};
@@ -269,16 +269,16 @@ impl Foreman {
                 Err(why) => return not_taken(&why),
             }
         };
-        errand.answer(Answer::Accepted);
         let outcome = pending.outcome();
         tokio::pin!(outcome);
         tokio::select! {
             finished = &mut outcome => ended(finished),
+            () = self.begun(node, &id) => {
+                // Not before: what only lies here may be fetched yet, and the work waits for that.
+                errand.answer(Answer::Accepted);
+                ended(outcome.await)
+            }
             () = until(permit.expires + GRACE) => {
-                let begun = self.crew.member(node).is_some_and(|member| member.working_on.as_ref() == Some(&id));
-                if begun {
-                    return ended(outcome.await);
-                }
                 match self.crew.take_back(node, &id).await {
                     // It may have begun, and be cut off since: the node itself will show it.
                     Ok(true) => Answer::Unknown { why: format!("the agent of {node} did not come for it").into() },
@@ -286,6 +286,15 @@ impl Foreman {
                     Err(why) => not_taken(&why),
                 }
             }
+        }
+    }
+
+    /// Waits until the agent of a node says that it is at work on an order.
+    async fn begun(&self, node: &NodeName, id: &OrderId) {
+        let mut news = self.crew.members();
+        let at_it = |all: &Members| all.get(node).is_some_and(|member| member.working_on.as_ref() == Some(id));
+        if news.wait_for(|all| at_it(all)).await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 

@@ -157,18 +157,25 @@ impl<'a> Look<'a> {
     fn task(&mut self, ask: Ask<'a>, state: &'a TaskState) {
         let Some(step) = Run::step_at_hand(ask.task, state) else { return };
         let working = state.standing == Standing::Working;
-        if working && let Some(by) = &ask.run.cancelled {
+        if let Some(duty) = self.not_ours(&ask, state, step) {
+            self.turn.records.push(Record::Settled { duty });
+            return;
+        }
+        if working
+            && let Some(by) = &ask.run.cancelled
+            && !(step.action.kind().is_for_agent() && self.may_arrive(state, step))
+        {
             return self.fail(&ask, state, &format!("cancelled by {by}"), Cause::TakeBack, false);
         }
         match &state.step {
             StepState::Pending | StepState::Confirmed { .. } => self.pending(&ask, state, step),
             StepState::Intended { at, attempt } | StepState::Applied { at, attempt } => {
                 match shown(&self.facts, ask.task, state, &step.action, *at) {
-                    Shown::Done => return self.confirm(&ask, state, step),
+                    Shown::Done if !self.may_arrive(state, step) => return self.confirm(&ask, state, step),
                     Shown::NotDone(seen) if seen > *at + SETTLE || mutant::is("order again at once") => {
                         self.order(&ask, state, step, attempt + 1);
                     }
-                    Shown::Doing | Shown::NotDone(_) | Shown::NotSeen => {
+                    Shown::Done | Shown::Doing | Shown::NotDone(_) | Shown::NotSeen => {
                         self.wait(&ask, Some(step), || {
                             let what = format!("{} on {}", step.action.kind(), ask.task.node);
                             effect(what, Some(*at))
@@ -178,6 +185,33 @@ impl<'a> Look<'a> {
                 self.deadline(&ask, state, step);
             }
         }
+    }
+
+    /// Whether an order was not answered and may be obeyed yet. Nobody can take it back. Until then the step is not over,
+    /// even if the host looks so as it was before, and the task is not given up: what follows would leave maintenance,
+    /// and the server would be stopped after that. Nor is a maintenance taken for ours that somebody else began, while
+    /// our own order is on its way to be refused.
+    fn may_arrive(&self, state: &TaskState, step: &Step) -> bool {
+        let kind = step.action.kind();
+        let waits = kind.is_for_agent() || kind == StepKind::EnterMaintenance;
+        matches!(state.step, StepState::Intended { at, .. } if waits && self.facts.now < at + SETTLE)
+            && !mutant::is("give up at once")
+    }
+
+    /// The duty to end a maintenance that is none: every order to begin it was refused.
+    fn not_ours(&self, ask: &Ask<'_>, state: &TaskState, step: &Step) -> Option<Duty> {
+        let refused = matches!(state.refused, Some((_, Answer::Refused { .. })));
+        let adrift = state.adrift.get(&StepKind::EnterMaintenance).is_some_and(|orders| *orders > 0);
+        if step.action.kind() != StepKind::EnterMaintenance || !refused || adrift {
+            return None;
+        }
+        let duty = Duty::Maintenance { sds: ask.task.sds.clone()? };
+        let open = ask.book.obligation(&duty)?;
+        (open.run == ask.run.id && open.task == ask.number).then_some(duty)
+    }
+
+    fn is_late(&self, state: &TaskState, step: &Step) -> bool {
+        self.facts.now >= state.since + TimeDelta::seconds(i64::from(step.deadline_seconds))
     }
 
     fn pending(&mut self, ask: &Ask<'a>, state: &'a TaskState, step: &Step) {
@@ -265,6 +299,10 @@ impl<'a> Look<'a> {
 
     /// Asks the gate, writes down what shall happen, and lets it happen after that.
     fn order(&mut self, ask: &Ask<'a>, state: &'a TaskState, step: &Step, attempt: u32) {
+        // What is given up in this look is not ordered in it.
+        if state.standing == Standing::Working && self.is_late(state, step) {
+            return;
+        }
         let gate = ask.step(&step.action);
         if let Gate::Hold(holds) = gate {
             let exposed = ask.book.obligations.iter().any(|open| {
@@ -381,10 +419,11 @@ impl<'a> Look<'a> {
 
     /// After its time a step is given up and undone. What leads back is never given up: a person is told.
     fn deadline(&mut self, ask: &Ask<'_>, state: &TaskState, step: &Step) {
-        let limit = state.since + TimeDelta::seconds(i64::from(step.deadline_seconds));
         let ordered =
             !self.turn.effects.is_empty() || self.turn.records.iter().any(|at| matches!(at, Record::Failed { .. }));
-        if self.facts.now < limit || ordered {
+        let working = state.standing == Standing::Working;
+        let on_its_way = step.action.kind().is_for_agent() && self.may_arrive(state, step);
+        if !self.is_late(state, step) || ordered || (working && on_its_way) {
             return;
         }
         let why = format!("{} took longer than {} s", step.action.kind(), step.deadline_seconds);

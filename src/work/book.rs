@@ -305,8 +305,11 @@ impl Book {
                     }
                     match answer {
                         Answer::Accepted | Answer::AlreadySo => {
-                            if let StepState::Intended { at, attempt } = state.step {
-                                // Counted from the intention: what is seen from then on may show the effect.
+                            if let StepState::Intended { at: intended, attempt } = state.step {
+                                // Counted from the intention: what is seen from then on may show the effect. What an
+                                // agent says only after it took the order, though: before that, its host is as it was.
+                                let for_agent = kind.is_some_and(StepKind::is_for_agent);
+                                let at = if for_agent { at } else { intended };
                                 state.step = StepState::Applied { at, attempt };
                             }
                         }

@@ -181,6 +181,7 @@ fn cases() -> Vec<Case> {
         }),
         case(R::Moving, Admit, waiting(), |s| s.pool_statistic(Stat::PendingFwdRebuildCapacityInKb, 1024.0)),
         case(R::Moving, Admit, waiting(), |s| s.pool_statistic(Stat::ActiveBckRebuildCapacityInKb, 1024.0)),
+        case(R::Moving, Admit, waiting(), |s| s.pool_statistic(Stat::PendingNormRebuildCapacityInKb, 1024.0)),
         case(R::Moving, Step(K::Apply), within(), |s| {
             s.pool_statistic(Stat::ActiveFwdRebuildCapacityInKb, 1024.0);
         }),

@@ -20,7 +20,8 @@ const MISTAKES: &[(&str, &[Fault])] = &[
     ("order again at once", &[Loss]),
     ("deadline passes", &[ForeignEnter, ForeignExit, MdmFails, SdsFails, DrainStuck, DrainEnds]),
     ("admit after stop", &[Cancel, Pause, Resume]),
-    ("observe old", &[Loss, GatewayDeaf, Crash]),
+    ("observe old", &[Loss, GatewayDeaf, Crash, Cancel, SdsFails, SdsReturns]),
+    ("give up at once", &[SlowHost, Loss, Cancel]),
     ("observe settle", &[Loss, Crash, Cancel]),
     // Reasons of the gate: those whose loss the truth shows by itself.
     ("NotDrained", &[]),

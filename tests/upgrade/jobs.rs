@@ -202,6 +202,8 @@ async fn a_controller_from_a_copy_knows_what_was_then_and_agents_that_heard_a_la
             told.ok_or_else(|| format!("{:?}", run.tasks))
         })
         .await;
-    assert!(held.text.contains("a controller that was replaced gives no orders"), "{held:?}");
+    // Whoever comes first says it: the agent, or the controller that was told which epoch the agent knows.
+    let said = ["a controller that was replaced gives no orders", "obeys another controller"];
+    assert!(said.iter().any(|words| held.text.contains(words)), "{held:?}");
     assert_eq!(site.installed(), [0; 4]);
 }

@@ -82,6 +82,11 @@ impl StepKind {
         Self::Rollback,
     ];
 
+    /// Whether the agent of a node does it, by an order that it is given.
+    pub const fn is_for_agent(self) -> bool {
+        matches!(self, Self::Stage | Self::Apply | Self::Rollback | Self::Reboot | Self::Uninstall)
+    }
+
     /// Its name in logs and mails.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -30,12 +30,17 @@ const UNPROTECTED: [(Stat, &str); 4] = [
     (Stat::SemiProtectedCapacityInKb, "semi-protected"),
 ];
 /// What has to be moved until it is.
-const MOVING: [(Stat, &str); 4] = [
+const MOVING: [(Stat, &str); 6] = [
     (Stat::PendingFwdRebuildCapacityInKb, "rebuild"),
     (Stat::ActiveFwdRebuildCapacityInKb, "rebuild"),
     (Stat::PendingBckRebuildCapacityInKb, "rebuild"),
     (Stat::ActiveBckRebuildCapacityInKb, "rebuild"),
+    (Stat::PendingNormRebuildCapacityInKb, "rebuild"),
+    (Stat::ActiveNormRebuildCapacityInKb, "rebuild"),
 ];
+/// What not every generation counts. Where the column is missing as a whole, nobody can ask for it.
+const NOT_EVERYWHERE: [Stat; 3] =
+    [Stat::SemiProtectedCapacityInKb, Stat::PendingNormRebuildCapacityInKb, Stat::ActiveNormRebuildCapacityInKb];
 /// The same for protected maintenance, which exists from 3.5 on.
 const MOVING_PROTECTED: [(Stat, &str); 4] = [
     (Stat::PendingEnterProtectedMaintenanceModeCapacityInKb, "protected maintenance"),
@@ -211,8 +216,7 @@ fn counters(ask: &Ask<'_>, snapshot: &Snapshot, pool: &StoragePool, holds: &mut 
     let mut zero = |stat: Stat, reason: &dyn Fn(u64) -> Reason| match row.bytes(stat) {
         Some(bytes) if bytes.get() == 0 => {}
         Some(bytes) => holds.push(reason(bytes.get())),
-        // The only one of them that not every generation has.
-        None if stat == Stat::SemiProtectedCapacityInKb && !has(stat) => {}
+        None if NOT_EVERYWHERE.contains(&stat) && !has(stat) => {}
         None => holds.push(Reason::Unseen { what: format!("{} of pool {}", stat.wire_name(), pool_name(pool)).into() }),
     };
     for (stat, kind) in UNPROTECTED {
