@@ -16,7 +16,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use scaleio_framework::config::rollout::{Members, WantedMdm};
+use scaleio_framework::config::rollout::WantedMdm;
 use scaleio_framework::enrol::artefacts::Shelf;
 use scaleio_framework::enrol::ca::Authority;
 use scaleio_framework::enrol::desk::{self, Orderer};
@@ -25,7 +25,7 @@ use scaleio_framework::enrol::token::Tokens;
 use scaleio_framework::fleet::bootstrap::{Known, NodeView, Step, What, Wish, next, task};
 use scaleio_framework::fleet::roles::{Candidate, Seat, Warning, choose};
 use scaleio_framework::model::id::NodeName;
-use scaleio_framework::model::mdm::{Change, FOUND, Kind, MdmWord};
+use scaleio_framework::model::mdm::{Change, FOUND, Kind, MdmWord, Mode};
 use scaleio_framework::model::order::{Artefact, Component, Finished, Hidden, Order, OrderId, Outcome, Secrets};
 use scaleio_framework::model::unit::{Bytes, Timestamp};
 use scaleio_framework::model::version::Generation;
@@ -168,7 +168,7 @@ impl Site {
             takes_packages: true,
         };
         let candidates: Vec<Candidate> = self.alive.iter().map(candidate).collect();
-        let wanted = WantedMdm { members: Members::Three, ..WantedMdm::default() };
+        let wanted = WantedMdm { members: Mode::Three, ..WantedMdm::default() };
         let choice = choose(&wanted, &self.seats, &candidates);
         self.seats.clone_from(&choice.seats);
         self.lost.extend(choice.warnings.iter().filter_map(|warning| match warning {
@@ -177,7 +177,7 @@ impl Site {
         }));
         Wish {
             generation: Generation::V2_0,
-            members: Members::Three,
+            members: Mode::Three,
             seats: choice.seats,
             lost: self.lost.clone(),
             name: Some("prod".to_owned()),

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Tasks;
 use super::agents::Agents;
+use super::rollout::on_the_way;
 use super::work::Joined;
 use crate::agent::recipes::os::{Books, Family, Os};
 use crate::agent::recipes::package::{PackageFile, choose};
@@ -292,9 +293,8 @@ fn exactly(shelf: &Shelf, os: &str, component: Component, version: &str) -> Resu
     let names = goods.files().map(|file| file.name.as_str()).filter(fits);
     let chosen = choose(names, component, &os).and_then(|name| goods.find(name));
     chosen.map(|(artefact, _)| artefact.clone()).ok_or_else(|| {
-        let coming = choose(goods.coming().keys().map(String::as_str).filter(fits), component, &os);
-        if let Some((name, coming)) = coming.and_then(|name| Some((name, goods.coming().get(name)?))) {
-            return coming.told(name);
+        if let Some(told) = on_the_way(&goods, &fits, component, &os) {
+            return told;
         }
         format!(
             "artefacts.folder has none of {component} {version} for {}; put {} there and restart the controller",

@@ -108,7 +108,12 @@ fn newest_mdm(shelf: &Shelf, os: &str, pinned: Option<&str>) -> Result<(Box<str>
 }
 
 /// The best of what comes from elsewhere and is not here, in a sentence.
-fn on_the_way(goods: &Goods, fits: &impl Fn(&&str) -> bool, component: Component, os: &Os) -> Option<String> {
+pub(super) fn on_the_way(
+    goods: &Goods,
+    fits: &impl Fn(&&str) -> bool,
+    component: Component,
+    os: &Os,
+) -> Option<String> {
     let name = choose(goods.coming().keys().map(String::as_str).filter(fits), component, os)?;
     Some(goods.coming().get(name)?.told(name))
 }

@@ -14,6 +14,7 @@ use super::rollout::{accepted, name, size};
 use super::section::{Complaint, Found, Section, complain};
 use super::{Hidden, Secret, system};
 use crate::model::id::NodeName;
+use crate::model::mdm::Mode;
 use crate::model::unit::Bytes;
 
 /// An agent reports every 30 s, and within a minute of a restart of either side.
@@ -29,7 +30,7 @@ const LONGEST_LICENCE: u64 = 16 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedMdm {
     /// Members that vote.
-    pub members: Members,
+    pub members: Mode,
     /// Managers that stand by.
     pub standby_managers: usize,
     /// Tie-breakers that stand by.
@@ -57,7 +58,7 @@ pub struct WantedMdm {
 impl Default for WantedMdm {
     fn default() -> Self {
         Self {
-            members: Members::Three,
+            members: Mode::Three,
             standby_managers: 0,
             standby_tie_breakers: 0,
             // What the original asked of the host of a manager, rounded up.
@@ -72,43 +73,6 @@ impl Default for WantedMdm {
             accept: BTreeSet::new(),
             password_in_sight: false,
         }
-    }
-}
-
-/// How many members vote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Members {
-    /// One manager: for trials, nothing survives its loss.
-    One,
-    /// Two managers and a tie-breaker: survives one loss.
-    Three,
-    /// Three managers and two tie-breakers: survives two losses.
-    Five,
-}
-
-impl Members {
-    /// The cluster of that many members; the MDM knows no other sizes.
-    pub const fn of(count: u64) -> Option<Self> {
-        match count {
-            1 => Some(Self::One),
-            3 => Some(Self::Three),
-            5 => Some(Self::Five),
-            _ => None,
-        }
-    }
-
-    /// Members that keep the repository, the owner among them.
-    pub const fn managers(self) -> usize {
-        match self {
-            Self::One => 1,
-            Self::Three => 2,
-            Self::Five => 3,
-        }
-    }
-
-    /// Members that only vote.
-    pub const fn tie_breakers(self) -> usize {
-        self.managers() - 1
     }
 }
 
@@ -150,7 +114,7 @@ pub(super) fn read(mut section: Section<'_>) -> WantedMdm {
         members: section
             .take("members", |found| {
                 let count = found.number()?;
-                Members::of(count)
+                Mode::of(count)
                     .ok_or_else(|| complain(format!("an MDM cluster of {count} does not exist"), "write 1, 3 or 5"))
             })
             .unwrap_or(default.members),

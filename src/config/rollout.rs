@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lia::{self, WantedLia};
-pub use super::mdm::{Licence, Members, VirtualIps, WantedMdm};
+pub use super::mdm::{Licence, VirtualIps, WantedMdm};
 use super::section::{Complaint, Found, Section, complain};
 use crate::model::command::Command;
 use crate::model::id::NodeName;

@@ -126,9 +126,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::config::rollout::{Members, WantedMdm};
+    use crate::config::rollout::WantedMdm;
     use crate::model::framework::Registration;
     use crate::model::id::AgentId;
+    use crate::model::mdm::Mode;
     use crate::model::offer::Verdict;
     use crate::model::unit::Timestamp;
 
@@ -171,7 +172,7 @@ mod tests {
             agent(3, &[("scaleio-system", "test")]),
             agent(4, &[("scaleio-sds-domain", "d1"), ("scaleio-system", "prod")]),
         ]);
-        let wanted = WantedMdm { members: Members::Three, rack_attribute: Some("rack".into()), ..WantedMdm::default() };
+        let wanted = WantedMdm { members: Mode::Three, rack_attribute: Some("rack".into()), ..WantedMdm::default() };
         let rollout = Rollout { mdm: Some(wanted), ..Rollout::default() };
         let systems = [SystemId::new("prod"), SystemId::new("test")].into();
         let preview = preview(&SystemId::new("prod"), &rollout, &systems, &status, None);

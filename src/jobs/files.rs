@@ -35,10 +35,11 @@ pub fn judge(given: &Goods, now: &Goods) -> Found {
 
 /// Are the files that come from elsewhere here, once each was tried? `sources` says where each comes from.
 pub fn from_elsewhere(sources: &BTreeMap<String, String>, now: &Goods) -> Found {
-    let mut lines: Vec<String> = now.coming().iter().map(|(name, coming)| coming.told(name)).collect();
     // What a person must look at comes before what is on its way.
-    lines.sort_by_key(|line| !line.contains(" cannot be had "));
-    let lacks = now.coming().values().filter(|coming| matches!(coming.standing, Standing::Failed { .. })).count();
+    let (failed, comes): (Vec<_>, Vec<_>) =
+        now.coming().iter().partition(|(_, coming)| matches!(coming.standing, Standing::Failed { .. }));
+    let lacks = failed.len();
+    let lines = failed.into_iter().chain(comes).map(|(name, coming)| coming.told(name));
     let here = sources.iter().filter(|(name, _)| now.find(name).is_some());
     let here: Vec<String> = here.map(|(name, url)| format!("{name} is here, from {url}")).collect();
     let count = sources.len();
@@ -47,7 +48,7 @@ pub fn from_elsewhere(sources: &BTreeMap<String, String>, now: &Goods) -> Found 
         (0, comes) => Found::unwell(format!("{comes} of {count} artefacts from elsewhere are still on their way")),
         (lacks, _) => Found::unwell(format!("{lacks} of {count} artefacts from elsewhere cannot be had")),
     };
-    found.with(lines.into_iter().chain(here).collect())
+    found.with(lines.chain(here).collect())
 }
 
 /// Both looks in one.

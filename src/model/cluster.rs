@@ -267,6 +267,30 @@ pub struct Device {
 }
 
 impl Device {
+    /// One of which nothing is known but that it is there.
+    pub fn unknown(id: DeviceId) -> Self {
+        Self {
+            id,
+            name: None,
+            sds: None,
+            pool: None,
+            acceleration_pool: None,
+            path: None,
+            state: Seen::Other("".into()),
+            error: Seen::Other("".into()),
+            media: None,
+            size: None,
+            vendor: None,
+            model: None,
+            serial: None,
+            firmware: None,
+            temperature: None,
+            end_of_life: None,
+            smart: None,
+            long_operations: None,
+        }
+    }
+
     /// Whether the MDM reports an error that takes the device, or its cache,
     /// out of use. A word we do not know counts as one.
     pub const fn has_failed(&self) -> bool {

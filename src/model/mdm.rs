@@ -176,13 +176,13 @@ pub struct Member {
 /// How many members vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Mode {
-    /// One manager.
+    /// One manager: for trials, nothing survives its loss.
     #[serde(rename = "1_node")]
     One,
-    /// Two managers and a tie-breaker.
+    /// Two managers and a tie-breaker: survives one loss.
     #[serde(rename = "3_node")]
     Three,
-    /// Three managers and two tie-breakers.
+    /// Three managers and two tie-breakers: survives two losses.
     #[serde(rename = "5_node")]
     Five,
 }
@@ -190,6 +190,16 @@ pub enum Mode {
 impl Mode {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::One, Self::Three, Self::Five];
+
+    /// The cluster of that many members; the MDM knows no other sizes.
+    pub const fn of(count: u64) -> Option<Self> {
+        match count {
+            1 => Some(Self::One),
+            3 => Some(Self::Three),
+            5 => Some(Self::Five),
+            _ => None,
+        }
+    }
 
     /// Its word in commands and answers.
     pub const fn as_str(self) -> &'static str {

@@ -300,24 +300,12 @@ fn device_error(device: &world::Device) -> Seen<DeviceError> {
 
 fn device(device: &world::Device) -> Device {
     Device {
-        id: id(device.id),
         name: Some(device.name.as_str().into()),
         sds: Some(id(device.sds)),
         pool: Some(id(device.pool)),
-        acceleration_pool: None,
-        path: None,
         state: Seen::read("Normal"),
         error: device_error(device),
-        media: None,
-        size: None,
-        vendor: None,
-        model: None,
-        serial: None,
-        firmware: None,
-        temperature: None,
-        end_of_life: None,
-        smart: None,
-        long_operations: None,
+        ..Device::unknown(id(device.id))
     }
 }
 

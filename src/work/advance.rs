@@ -163,7 +163,7 @@ impl<'a> Look<'a> {
         }
         if working
             && let Some(by) = &ask.run.cancelled
-            && !(step.action.kind().is_for_agent() && self.may_arrive(state, step))
+            && !self.may_be_obeyed(state, step)
         {
             return self.fail(&ask, state, &format!("cancelled by {by}"), Cause::TakeBack, false);
         }
@@ -171,7 +171,9 @@ impl<'a> Look<'a> {
             StepState::Pending | StepState::Confirmed { .. } => self.pending(&ask, state, step),
             StepState::Intended { at, attempt } | StepState::Applied { at, attempt } => {
                 match shown(&self.facts, ask.task, state, &step.action, *at) {
-                    Shown::Done if !self.may_arrive(state, step) => return self.confirm(&ask, state, step),
+                    Shown::Done if !self.may_be_obeyed(state, step) && !self.may_be_refused(state, step) => {
+                        return self.confirm(&ask, state, step);
+                    }
                     Shown::NotDone(seen) if seen > *at + SETTLE || mutant::is("order again at once") => {
                         self.order(&ask, state, step, attempt + 1);
                     }
@@ -187,15 +189,22 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Whether an order was not answered and may be obeyed yet. Nobody can take it back. Until then the step is not over,
-    /// even if the host looks so as it was before, and the task is not given up: what follows would leave maintenance,
-    /// and the server would be stopped after that. Nor is a maintenance taken for ours that somebody else began, while
-    /// our own order is on its way to be refused.
-    fn may_arrive(&self, state: &TaskState, step: &Step) -> bool {
-        let kind = step.action.kind();
-        let waits = kind.is_for_agent() || kind == StepKind::EnterMaintenance;
-        matches!(state.step, StepState::Intended { at, .. } if waits && self.facts.now < at + SETTLE)
+    /// Whether the order of a step was not answered and may arrive yet.
+    fn is_on_its_way(&self, state: &TaskState) -> bool {
+        matches!(state.step, StepState::Intended { at, .. } if self.facts.now < at + SETTLE)
             && !mutant::is("give up at once")
+    }
+
+    /// Whether an agent may still obey. Nobody can take its order back. Until then the step is not over, even if the host
+    /// looks so as it was before, and the task is not given up: what follows would leave maintenance, and the server
+    /// would be stopped after that.
+    fn may_be_obeyed(&self, state: &TaskState, step: &Step) -> bool {
+        step.action.kind().is_for_agent() && self.is_on_its_way(state)
+    }
+
+    /// Whether the MDM may still refuse to begin a maintenance: one that it shows until then may be somebody else's.
+    fn may_be_refused(&self, state: &TaskState, step: &Step) -> bool {
+        step.action.kind() == StepKind::EnterMaintenance && self.is_on_its_way(state)
     }
 
     /// The duty to end a maintenance that is none: every order to begin it was refused.
@@ -422,8 +431,7 @@ impl<'a> Look<'a> {
         let ordered =
             !self.turn.effects.is_empty() || self.turn.records.iter().any(|at| matches!(at, Record::Failed { .. }));
         let working = state.standing == Standing::Working;
-        let on_its_way = step.action.kind().is_for_agent() && self.may_arrive(state, step);
-        if !self.is_late(state, step) || ordered || (working && on_its_way) {
+        if !self.is_late(state, step) || ordered || (working && self.may_be_obeyed(state, step)) {
             return;
         }
         let why = format!("{} took longer than {} s", step.action.kind(), step.deadline_seconds);

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use scaleio_framework::config::rollout::{Members, WantedMdm};
+use scaleio_framework::config::rollout::WantedMdm;
 use scaleio_framework::fleet::bootstrap::{Known, Next, NodeView, Step, What, Wish, next, task};
 use scaleio_framework::fleet::roles::{Candidate, Seat, Warning, choose};
 use scaleio_framework::model::id::NodeName;
-use scaleio_framework::model::mdm::{Change, FOUND, Kind, MdmWord};
+use scaleio_framework::model::mdm::{Change, FOUND, Kind, MdmWord, Mode};
 use scaleio_framework::model::order::{Component, Finished, Hidden, Order, Outcome, Secrets};
 use scaleio_framework::model::unit::{Bytes, Timestamp};
 use scaleio_framework::model::version::Generation;
@@ -37,7 +37,7 @@ enum Mishap {
 struct Site {
     land: Arc<Mutex<Landscape>>,
     hosts: BTreeMap<NodeName, (SimHost, Place)>,
-    members: Members,
+    members: Mode,
     seats: BTreeMap<NodeName, Seat>,
     lost: BTreeSet<NodeName>,
     known: Known,
@@ -53,7 +53,7 @@ fn ip(number: usize) -> String {
 }
 
 impl Site {
-    fn new(members: Members, hosts: usize) -> Self {
+    fn new(members: Mode, hosts: usize) -> Self {
         let land: Arc<Mutex<Landscape>> = Arc::default();
         let host = |number: usize| {
             let mut host = SimHost::new("centos", "7");
@@ -232,9 +232,7 @@ impl Site {
 
 #[test]
 fn one_three_and_five_members_are_made_of_bare_hosts() {
-    for (members, hosts, mode) in
-        [(Members::One, 1, "1_node"), (Members::Three, 3, "3_node"), (Members::Five, 5, "5_node")]
-    {
+    for (members, hosts, mode) in [(Mode::One, 1, "1_node"), (Mode::Three, 3, "3_node"), (Mode::Five, 5, "5_node")] {
         let mut site = Site::new(members, hosts);
         site.settle(None);
         let told = site.told();
@@ -245,9 +243,9 @@ fn one_three_and_five_members_are_made_of_bare_hosts() {
 
 #[test]
 fn a_cluster_of_three_becomes_one_of_five() {
-    let mut site = Site::new(Members::Three, 5);
+    let mut site = Site::new(Mode::Three, 5);
     site.settle(None);
-    site.members = Members::Five;
+    site.members = Mode::Five;
     site.settle(None);
     assert!(site.told().contains("Mode: 5_node, State: Normal, Active: 5/5, Replicas: 3/3"), "{}", site.told());
     let switches: Vec<String> = site.changes().into_iter().filter(|change| change.starts_with("switch")).collect();
@@ -276,19 +274,19 @@ fn whatever_is_lost(begin: &dyn Fn() -> Site) {
 
 #[test]
 fn bootstrap_is_the_same_whatever_is_lost_on_the_way() {
-    whatever_is_lost(&|| Site::new(Members::Three, 3));
+    whatever_is_lost(&|| Site::new(Mode::Three, 3));
 }
 
 #[test]
 fn a_bootstrap_of_five_is_the_same_whatever_is_lost_on_the_way() {
-    whatever_is_lost(&|| Site::new(Members::Five, 5));
+    whatever_is_lost(&|| Site::new(Mode::Five, 5));
 }
 
 #[test]
 fn a_lost_host_is_replaced_whatever_is_lost_on_the_way() {
     for lost in ["n1", "n2", "n3"] {
         whatever_is_lost(&|| {
-            let mut site = Site::new(Members::Three, 4);
+            let mut site = Site::new(Mode::Three, 4);
             site.settle(None);
             site.lose(lost);
             site
@@ -298,7 +296,7 @@ fn a_lost_host_is_replaced_whatever_is_lost_on_the_way() {
 
 #[test]
 fn the_replaced_one_is_taken_out_and_the_cluster_is_normal_again() {
-    let mut site = Site::new(Members::Three, 4);
+    let mut site = Site::new(Mode::Three, 4);
     site.settle(None);
     let before = site.changes().len();
     site.lose("n1");
@@ -311,7 +309,7 @@ fn the_replaced_one_is_taken_out_and_the_cluster_is_normal_again() {
 
 #[test]
 fn while_no_majority_is_left_nothing_is_made_anew() {
-    let mut site = Site::new(Members::Three, 5);
+    let mut site = Site::new(Mode::Three, 5);
     site.settle(None);
     let before = site.changes();
     for name in ["n1", "n2"] {

@@ -4,9 +4,10 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use super::read::{Seed, agents, flags, store};
 use super::write::configuration;
-use crate::config::rollout::{Members, Topology};
+use crate::config::rollout::Topology;
 use crate::config::{Config, Masters};
 use crate::model::id::SystemId;
+use crate::model::mdm::Mode;
 
 /// Loads it as `sio check` does, once somebody put the password into its file.
 fn load(text: &str, name: &str) -> Config {
@@ -91,7 +92,7 @@ fn a_store_and_agents_say_what_became_of_nodes_and_what_attributes_mean_now() {
 fn a_cluster_that_was_to_be_made_is_still_to_be_made() {
     let seed = Seed { flags: flags("./scaleio-scheduler -experimental -uri=m:5050"), ..Seed::default() };
     let rollout = load(&configuration(&seed), "scaleio").systems[&SystemId::new("scaleio")].rollout.clone().unwrap();
-    assert_eq!(rollout.mdm.map(|mdm| mdm.members), Some(Members::Three));
+    assert_eq!(rollout.mdm.map(|mdm| mdm.members), Some(Mode::Three));
 }
 
 #[test]

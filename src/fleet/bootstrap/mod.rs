@@ -20,7 +20,6 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::rollout::Members;
 use crate::model::command::{Command, Evidence, GENERATIONS};
 use crate::model::id::NodeName;
 use crate::model::mdm::{Change, Cluster, Kind, MdmTask, MdmWord, Member, MemberSeen, Mode};
@@ -37,7 +36,7 @@ pub struct Wish {
     /// Of which release.
     pub generation: Generation,
     /// Members that vote.
-    pub members: Members,
+    pub members: Mode,
     /// Who sits where, as it was written down before the first order: a choice made anew might differ.
     pub seats: BTreeMap<NodeName, Seat>,
     /// Nodes that had a seat and are lost; they are replaced and taken out.
@@ -197,14 +196,6 @@ const fn kind(seat: Seat) -> Kind {
 
 const fn votes(seat: Seat) -> bool {
     matches!(seat, Seat::Manager | Seat::TieBreaker)
-}
-
-const fn mode(members: Members) -> Mode {
-    match members {
-        Members::One => Mode::One,
-        Members::Three => Mode::Three,
-        Members::Five => Mode::Five,
-    }
 }
 
 struct Turn<'a> {
@@ -460,7 +451,7 @@ impl<'a> Turn<'a> {
     }
 
     fn switch(&self, cluster: &Cluster, next: &mut Next) -> Option<Change> {
-        let wanted = mode(self.wish.members);
+        let wanted = self.wish.members;
         let Some(is) = cluster.mode else {
             next.waits.push(Wait::UnknownMode);
             return None;

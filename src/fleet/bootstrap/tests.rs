@@ -30,7 +30,7 @@ const T: Option<Kind> = Some(Kind::TieBreaker);
 fn wish(seats: &[(&str, Seat)]) -> Wish {
     Wish {
         generation: Generation::V3_5,
-        members: Members::Three,
+        members: Mode::Three,
         seats: seats.iter().map(|(name, seat)| (NodeName::new(name), *seat)).collect(),
         lost: BTreeSet::new(),
         name: None,
@@ -184,7 +184,7 @@ fn what_is_not_ours_or_not_clear_is_told_and_left_alone() {
         (wish_three.clone(), three(Some(far), None), "no node of ours"),
         (Wish { generation: Generation::V4, ..wish_three.clone() }, three(None, None), "PowerFlex Manager"),
         (
-            Wish { members: Members::One, ..wish(&[("n1", Seat::Manager)]) },
+            Wish { members: Mode::One, ..wish(&[("n1", Seat::Manager)]) },
             three(
                 Some(cluster(
                     Mode::Three,

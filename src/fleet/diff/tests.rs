@@ -145,26 +145,7 @@ fn sds(
 }
 
 fn device(id: crate::model::id::DeviceId, server: crate::model::id::SdsId, path: &str, pool: StoragePoolId) -> Device {
-    Device {
-        id,
-        name: None,
-        sds: Some(server),
-        pool: Some(pool),
-        acceleration_pool: None,
-        path: Some(path.into()),
-        state: Seen::Other("".into()),
-        error: Seen::Other("".into()),
-        media: None,
-        size: None,
-        vendor: None,
-        model: None,
-        serial: None,
-        firmware: None,
-        temperature: None,
-        end_of_life: None,
-        smart: None,
-        long_operations: None,
-    }
+    Device { sds: Some(server), pool: Some(pool), path: Some(path.into()), ..Device::unknown(id) }
 }
 
 fn server(domain: &str, fault_set: &str, ips: &[&str], devices: &[(&str, &str)]) -> Server {

@@ -9,9 +9,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::rollout::{Members, WantedMdm};
+use crate::config::rollout::WantedMdm;
 use crate::model::id::NodeName;
-use crate::model::mdm::Place;
+use crate::model::mdm::{Mode, Place};
 use crate::model::node::Carries;
 use crate::model::unit::Bytes;
 
@@ -278,7 +278,7 @@ fn warnings(
             racks.entry(rack).or_default().push(voter.name.clone());
         }
     }
-    if wanted.members != Members::One {
+    if wanted.members != Mode::One {
         if racks.is_empty() && !voters.is_empty() {
             told.push(Warning::NoRacks);
         }

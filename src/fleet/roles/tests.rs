@@ -4,7 +4,7 @@ use super::*;
 
 use proptest::prelude::*;
 
-fn wanted(members: Members) -> WantedMdm {
+fn wanted(members: Mode) -> WantedMdm {
     WantedMdm { members, cores: 2, memory: Bytes::from_gib(3), ..WantedMdm::default() }
 }
 
@@ -37,7 +37,7 @@ fn warned(choice: &Choice) -> Vec<String> {
 #[test]
 fn three_members_go_to_three_racks() {
     let nodes = [node("a", "r1"), node("b", "r1"), node("c", "r2"), node("d", "r3")];
-    let choice = choose(&wanted(Members::Three), &BTreeMap::new(), &nodes);
+    let choice = choose(&wanted(Mode::Three), &BTreeMap::new(), &nodes);
     assert_eq!(told(&choice), ["a manager", "c manager", "d tie-breaker"]);
     assert_eq!(warned(&choice), Vec::<String>::new());
 }
@@ -45,9 +45,9 @@ fn three_members_go_to_three_racks() {
 #[test]
 fn a_rack_whose_loss_stops_the_cluster_is_told() {
     let nodes = [node("a", "r1"), node("b", "r1"), node("c", "r2")];
-    let choice = choose(&wanted(Members::Three), &BTreeMap::new(), &nodes);
+    let choice = choose(&wanted(Mode::Three), &BTreeMap::new(), &nodes);
     assert_eq!(warned(&choice), ["the loss of rack r1 stops the MDM cluster: it holds a, b; add nodes in other racks"]);
-    let choice = choose(&wanted(Members::Three), &BTreeMap::new(), &[node("a", ""), node("b", ""), node("c", "")]);
+    let choice = choose(&wanted(Mode::Three), &BTreeMap::new(), &[node("a", ""), node("b", ""), node("c", "")]);
     assert_eq!(choice.warnings, [Warning::NoRacks]);
 }
 
@@ -55,7 +55,7 @@ fn a_rack_whose_loss_stops_the_cluster_is_told() {
 fn living_members_stay_and_a_lost_one_is_replaced() {
     let nodes = [node("a", "r1"), node("b", "r2"), node("c", "r3"), node("d", "r2")];
     let before = held(&[("b", Seat::Manager), ("gone", Seat::Manager), ("c", Seat::TieBreaker)]);
-    let choice = choose(&wanted(Members::Three), &before, &nodes);
+    let choice = choose(&wanted(Mode::Three), &before, &nodes);
     assert_eq!(told(&choice), ["a manager", "b manager", "c tie-breaker"]);
     assert_eq!(warned(&choice), ["gone, which was manager, is lost; its seat is filled anew"]);
 }
@@ -64,7 +64,7 @@ fn living_members_stay_and_a_lost_one_is_replaced() {
 fn a_member_beyond_the_wanted_number_is_not_taken_away() {
     let before = held(&[("a", Seat::Manager), ("b", Seat::Manager), ("c", Seat::TieBreaker)]);
     let nodes = [node("a", "r1"), node("b", "r2"), node("c", "r3")];
-    assert_eq!(choose(&wanted(Members::One), &before, &nodes).seats, before);
+    assert_eq!(choose(&wanted(Mode::One), &before, &nodes).seats, before);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn who_was_named_comes_first_and_data_nodes_never_sit() {
     nodes[1].persona = Some(Persona::Primary);
     nodes[2].persona = Some(Persona::TieBreaker);
     nodes[3].persona = Some(Persona::Data);
-    let choice = choose(&wanted(Members::Three), &BTreeMap::new(), &nodes);
+    let choice = choose(&wanted(Mode::Three), &BTreeMap::new(), &nodes);
     assert_eq!(told(&choice), ["b manager", "c tie-breaker", "e manager"]);
 }
 
@@ -85,7 +85,7 @@ fn two_agents_of_one_host_never_sit_together_and_each_refusal_is_told() {
     nodes[2].persona = Some(Persona::Secondary);
     nodes[3].memory = Bytes::from_gib(2);
     nodes[4].takes_packages = false;
-    let choice = choose(&wanted(Members::Three), &BTreeMap::new(), &nodes);
+    let choice = choose(&wanted(Mode::Three), &BTreeMap::new(), &nodes);
     assert_eq!(told(&choice), ["a manager", "d tie-breaker"]);
     let [missing] = &choice.missing[..] else { panic!("{choice:?}") };
     let because: Vec<String> = missing.because.iter().map(|(name, why)| format!("{name} {why}")).collect();
@@ -109,7 +109,7 @@ fn hosts_of_other_quorums_are_taken_last_and_told() {
     let mut nodes = [node("a", "r1"), node("b", "r2"), node("c", "r3"), node("d", "r4")];
     nodes[0].carries = [Carries::MesosMaster, Carries::ZooKeeper].into();
     nodes[1].carries = [Carries::ZooKeeper].into();
-    let choice = choose(&wanted(Members::Three), &BTreeMap::new(), &nodes);
+    let choice = choose(&wanted(Mode::Three), &BTreeMap::new(), &nodes);
     assert_eq!(told(&choice), ["b tie-breaker", "c manager", "d manager"]);
     assert_eq!(warned(&choice), ["b carries a member of the MDM cluster and a ZooKeeper server"]);
 }
@@ -137,7 +137,7 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
 proptest! {
     #[test]
     fn whatever_the_nodes_no_host_sits_twice_and_every_free_seat_has_its_reasons(nodes in candidates(), five in any::<bool>()) {
-        let wanted = WantedMdm { standby_managers: 1, ..wanted(if five { Members::Five } else { Members::Three }) };
+        let wanted = WantedMdm { standby_managers: 1, ..wanted(if five { Mode::Five } else { Mode::Three }) };
         let choice = choose(&wanted, &BTreeMap::new(), &nodes);
         let of = |name: &NodeName| nodes.iter().find(|node| node.name == *name).unwrap();
         let machines: BTreeSet<&str> = choice.seats.keys().map(|name| &*of(name).machine).collect();

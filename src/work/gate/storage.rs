@@ -29,19 +29,10 @@ const UNPROTECTED: [(Stat, &str); 4] = [
     (Stat::FailedCapacityInKb, "failed"),
     (Stat::SemiProtectedCapacityInKb, "semi-protected"),
 ];
-/// What has to be moved until it is.
-const MOVING: [(Stat, &str); 6] = [
-    (Stat::PendingFwdRebuildCapacityInKb, "rebuild"),
-    (Stat::ActiveFwdRebuildCapacityInKb, "rebuild"),
-    (Stat::PendingBckRebuildCapacityInKb, "rebuild"),
-    (Stat::ActiveBckRebuildCapacityInKb, "rebuild"),
-    (Stat::PendingNormRebuildCapacityInKb, "rebuild"),
-    (Stat::ActiveNormRebuildCapacityInKb, "rebuild"),
-];
 /// What not every generation counts. Where the column is missing as a whole, nobody can ask for it.
 const NOT_EVERYWHERE: [Stat; 3] =
     [Stat::SemiProtectedCapacityInKb, Stat::PendingNormRebuildCapacityInKb, Stat::ActiveNormRebuildCapacityInKb];
-/// The same for protected maintenance, which exists from 3.5 on.
+/// What has to be moved for protected maintenance, which exists from 3.5 on.
 const MOVING_PROTECTED: [(Stat, &str); 4] = [
     (Stat::PendingEnterProtectedMaintenanceModeCapacityInKb, "protected maintenance"),
     (Stat::ActiveEnterProtectedMaintenanceModeCapacityInKb, "protected maintenance"),
@@ -210,7 +201,8 @@ fn counters(ask: &Ask<'_>, snapshot: &Snapshot, pool: &StoragePool, holds: &mut 
         return;
     };
     let protected = snapshot.generation >= Generation::V3_5;
-    let moving = MOVING.iter().chain(MOVING_PROTECTED.iter().filter(|_| protected));
+    let moving = Stat::REBUILD_LEFT.map(|stat| (stat, "rebuild"));
+    let moving = moving.into_iter().chain(MOVING_PROTECTED.into_iter().filter(|_| protected));
     let table = snapshot.statistics.as_ref().and_then(|part| part.value.table(StatKind::StoragePool));
     let has = |stat: Stat| table.is_some_and(|table| table.columns().place(stat).is_some());
     let mut zero = |stat: Stat, reason: &dyn Fn(u64) -> Reason| match row.bytes(stat) {
@@ -223,7 +215,7 @@ fn counters(ask: &Ask<'_>, snapshot: &Snapshot, pool: &StoragePool, holds: &mut 
         zero(stat, &|bytes| Reason::DataUnprotected { pool: pool_name(pool), kind: kind.into(), bytes });
     }
     for (stat, kind) in moving {
-        zero(*stat, &|bytes| Reason::Moving { pool: pool_name(pool), kind: (*kind).into(), bytes });
+        zero(stat, &|bytes| Reason::Moving { pool: pool_name(pool), kind: kind.into(), bytes });
     }
     // Data in a maintenance of our own, in the same fault unit, is known.
     let own_unit_in_work = ask.book.obligations.iter().any(|open| matches!(open.duty, Duty::Maintenance { .. }));

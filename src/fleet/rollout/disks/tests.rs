@@ -1,7 +1,6 @@
 //! Whether a disk is known again under another name, and none is taken for another.
 
 use super::*;
-use crate::model::state::Seen;
 use crate::model::unit::Timestamp;
 
 fn disk(path: &str, serial: &str, is_free: bool) -> findings::Disk {
@@ -19,26 +18,7 @@ fn disk(path: &str, serial: &str, is_free: bool) -> findings::Disk {
 }
 
 fn device(id: &str, path: &str) -> Device {
-    Device {
-        id: DeviceId::new(id),
-        name: None,
-        sds: None,
-        pool: None,
-        acceleration_pool: None,
-        path: Some(path.into()),
-        state: Seen::Other("".into()),
-        error: Seen::Other("".into()),
-        media: None,
-        size: None,
-        vendor: None,
-        model: None,
-        serial: None,
-        firmware: None,
-        temperature: None,
-        end_of_life: None,
-        smart: None,
-        long_operations: None,
-    }
+    Device { path: Some(path.into()), ..Device::unknown(DeviceId::new(id)) }
 }
 
 fn judged(disks: &[findings::Disk]) -> Judged {
