@@ -53,11 +53,15 @@ pub struct Host {
 }
 
 impl Host {
-    /// Whether time alone changes something on it.
-    pub(super) fn goes_on(&self, now: Timestamp) -> bool {
-        matches!(self.mesos, Mesos::Draining(Some(until)) if now >= until)
-            || (self.mesos == Mesos::Active && self.open_volumes == 0)
-            || self.working.as_ref().is_some_and(|(_, _, until)| now >= *until)
+    /// From when on time alone changes something on it.
+    pub(super) fn goes_on_at(&self) -> Option<Timestamp> {
+        let drained = match self.mesos {
+            Mesos::Draining(until) => until,
+            Mesos::Active if self.open_volumes == 0 => Some(Timestamp::MIN_UTC),
+            Mesos::Active | Mesos::Drained => None,
+        };
+        let worked = self.working.as_ref().map(|(_, _, until)| *until);
+        drained.into_iter().chain(worked).min()
     }
 
     /// What its agent says, if it can; like what it said before, but for what changed.

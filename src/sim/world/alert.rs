@@ -197,6 +197,11 @@ impl Alarms {
         !self.cleared_by_hand
     }
 
+    /// Whether something wrong was cleared by hand, so that it is to come up again.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.cleared_by_hand
+    }
+
     pub(super) fn is_up(&self, key: &(AlertKind, Id)) -> bool {
         self.up.contains_key(key)
     }

@@ -147,17 +147,17 @@ pub struct PoolFigures {
     pub removing: u64,
     pub protection: Protection,
     pub moving: Moving,
+    /// Copies that could be read when the last window was closed.
+    pub(super) readable: u64,
 }
 
-/// Capacity and I/O of a device.
+/// Capacity and data movement of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct DeviceFigures {
     pub protection: Protection,
-    /// User reads answered from here.
-    pub reads: Io,
-    /// User writes, both copies.
-    pub writes: Io,
+    /// Of the copies of its pool that could be read when the last window was closed, those before its own, and with them.
+    pub(super) readable: (u64, u64),
     /// Rebuild and rebalance, in and out.
     pub moved_in: Moving,
     pub moved_out: Moving,
@@ -319,20 +319,17 @@ fn minus(left: &[u64], right: &[u64]) -> Vec<u64> {
     left.iter().zip(right).map(|(left, right)| left - right).collect()
 }
 
-/// I/O of a pool's devices: reads by what good copies they hold, writes the
-/// same with both copies.
-pub(super) fn device_traffic(traffic: Traffic, copies: &[Copies]) -> Vec<(Io, Io)> {
-    if traffic == Traffic::default() {
-        return vec![(Io::default(), Io::default()); copies.len()];
-    }
-    let good: Vec<u64> = copies.iter().map(Copies::readable).collect();
-    let parts = |io: Io, times: u64| {
-        let ops = spread(io.ops * times, &good);
-        let kb = spread(io.kb * times, &good);
-        let micros = spread(io.micros * times, &good);
-        ops.into_iter().zip(kb).zip(micros).map(|((ops, kb), micros)| Io { ops, kb, micros }).collect::<Vec<_>>()
+/// What users read from a device and write to it in a window: reads by what good copies it holds, writes the same with
+/// both copies. The parts of all devices add up.
+pub(super) fn device_traffic(traffic: Traffic, (before, upto): (u64, u64), readable: u64) -> (Io, Io) {
+    let upto_of = |total: u64, kb: u64| u128::from(total) * u128::from(kb) / u128::from(readable.max(1));
+    let part = |total: u64| u64::try_from(upto_of(total, upto) - upto_of(total, before)).unwrap_or(u64::MAX);
+    let parts = |io: Io, times: u64| Io {
+        ops: part(io.ops * times),
+        kb: part(io.kb * times),
+        micros: part(io.micros * times),
     };
-    parts(traffic.read, 1).into_iter().zip(parts(traffic.write, 2)).collect()
+    (parts(traffic.read, 1), parts(traffic.write, 2))
 }
 
 #[cfg(test)]

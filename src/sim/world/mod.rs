@@ -79,6 +79,16 @@ pub struct Counters {
     pub device_errors: u64,
 }
 
+/// What users of a pool did in a window.
+struct Used {
+    pool: Id,
+    serves: bool,
+    pressure: f64,
+    traffic: Traffic,
+    /// By how much which volumes grow.
+    growth: Vec<(Id, u64)>,
+}
+
 /// A simulated system.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -153,10 +163,70 @@ impl World {
     pub fn advance(&mut self, dt: Duration) {
         self.rest += dt;
         while self.rest >= STEP {
-            self.rest -= STEP;
-            self.now += STEP;
-            self.step();
+            let steps = self.idle_steps().min(self.rest.as_secs() / STEP.as_secs());
+            if steps > 0 {
+                let idle = Duration::from_secs(steps * STEP.as_secs());
+                self.rest -= idle;
+                self.now += idle;
+                let wall = self.wall(self.now);
+                self.alarms.go_on(wall);
+            } else {
+                self.rest -= STEP;
+                self.now += STEP;
+                self.step();
+            }
         }
+    }
+
+    /// How many steps from here on would change nothing: all is as the last one left it, and nothing is due.
+    fn idle_steps(&self) -> u64 {
+        let now = self.now;
+        let due = self.settled.0.is_some() && !self.alarms.is_behind();
+        let Some(due) = due.then(|| self.next_due()).flatten().filter(|due| *due > now) else { return 0 };
+        // The step that reaches it has to be taken.
+        let steps = (due - now).as_secs().div_ceil(STEP.as_secs()) - 1;
+        if steps > 0 && self.is_settled() { steps } else { 0 }
+    }
+
+    /// When the next of all that waits for its time is due; none: something goes on with every step.
+    fn next_due(&self) -> Option<Duration> {
+        let now = self.now;
+        let goes_on = self.mdm.master().is_none()
+            || self.sds.values().any(|sds| sds.removing)
+            || self.devices.values().any(|device| device.state == DeviceState::Removing)
+            || self.vtrees.values().any(|tree| tree.migration.is_some_and(|migration| !migration.paused));
+        if goes_on {
+            return None;
+        }
+        let window = WINDOW.as_secs();
+        let mut due = Duration::from_secs((now.as_secs() / window + 1) * window);
+        let mut at = |moment: Duration| due = due.min(moment);
+        for sds in self.sds.values() {
+            match sds.membership {
+                Membership::JoinPending(until) => at(until),
+                Membership::Decoupled(since) if now < since + REBUILD_AFTER => at(since + REBUILD_AFTER),
+                Membership::Joined | Membership::Decoupled(_) => {}
+            }
+            if matches!(sds.maintenance, Maintenance::Entering | Maintenance::Exiting) {
+                at(sds.maintenance_at);
+            }
+        }
+        for domain in self.domains.values() {
+            if let DomainState::ActivePending(moment) | DomainState::InactivePending(moment) = domain.state {
+                at(moment);
+            }
+        }
+        for device in self.devices.values() {
+            if let DeviceState::Testing(until, _) = device.state {
+                at(until);
+            }
+        }
+        self.mdm.members.iter().filter(|mdm| mdm.in_sync_at > now).for_each(|mdm| at(mdm.in_sync_at));
+        if let Upgrade::PostProcessing { until } = self.upgrade {
+            at(until);
+        }
+        self.policies.values().filter(|policy| !policy.paused).for_each(|policy| at(policy.next));
+        Some(due)
     }
 
     /// Whether the MDM answers at this moment.
@@ -202,14 +272,18 @@ impl World {
         if self.now.as_secs().is_multiple_of(WINDOW.as_secs()) {
             self.close_windows();
         }
-        let now = self.now;
-        let (mark, wall) = (self.mark(), self.wall(now));
-        if self.settled.0 == Some(mark) && self.pools.values().all(|pool| pool.settled.0) && self.alarms.go_on(wall) {
+        let (now, wall) = (self.now, self.wall(self.now));
+        if self.is_settled() && self.alarms.go_on(wall) {
             return;
         }
         self.each_pool(|shelf| shelf.step(now, STEP));
         self.raise_alerts();
         self.settled.0 = self.pools.values().all(|pool| pool.settled.0).then(|| self.mark());
+    }
+
+    /// Whether a step of the pools would change nothing.
+    fn is_settled(&self) -> bool {
+        self.pools.values().all(|pool| pool.settled.0) && self.settled.0 == Some(self.mark())
     }
 
     /// A number that changes with everything that pools and alerts depend on, what they draw up themselves aside.
@@ -302,65 +376,56 @@ impl World {
     }
 
     fn close_windows(&mut self) {
-        let mut traffic: BTreeMap<Id, Traffic> = BTreeMap::new();
-        let mut growth: BTreeMap<Id, Vec<(Id, u64)>> = BTreeMap::new();
-        let mut by_sdc: BTreeMap<Id, Traffic> = BTreeMap::new();
-        let pressure: BTreeMap<Id, f64> = self
+        let mut used: Vec<Used> = self
             .pools
-            .iter()
-            .map(|(id, pool)| {
+            .values()
+            .map(|pool| {
                 let moving = &pool.figures.moving;
                 let busy = moving.forward.left_kb + moving.backward.left_kb > 0;
-                (*id, if busy { 1.6 } else { 1.0 })
+                let domain = self.domains.get(&pool.domain);
+                Used {
+                    pool: pool.id,
+                    serves: domain.is_none_or(|domain| domain.state == DomainState::Active),
+                    pressure: if busy { 1.6 } else { 1.0 },
+                    traffic: Traffic::default(),
+                    growth: Vec::new(),
+                }
             })
             .collect();
-        let active = |id: Id| self.domains.get(&id).is_none_or(|domain| domain.state == DomainState::Active);
-        let serving: std::collections::BTreeSet<Id> =
-            self.pools.values().filter(|pool| active(pool.domain)).map(|pool| pool.id).collect();
+        let mut clients: Vec<(Id, bool, Traffic)> =
+            self.sdcs.values().map(|sdc| (sdc.id, sdc.connected, Traffic::default())).collect();
         for volume in self.volumes.values_mut() {
-            let reachable: Vec<Id> =
-                volume.mapped.iter().copied().filter(|id| self.sdcs.get(id).is_some_and(|sdc| sdc.connected)).collect();
-            let asleep = !serving.contains(&volume.pool);
-            volume.traffic = if reachable.is_empty() || asleep {
+            let pool = used.binary_search_by_key(&volume.pool, |used| used.pool).ok();
+            let Some(pool) = pool.and_then(|at| used.get_mut(at)) else { continue };
+            let place = |id: &Id| clients.binary_search_by_key(id, |(id, _, _)| *id).ok().filter(|at| clients[*at].1);
+            let reachable: Vec<usize> = volume.mapped.iter().filter_map(place).collect();
+            volume.traffic = if reachable.is_empty() || !pool.serves {
                 Traffic::default()
             } else {
-                let pressure = pressure.get(&volume.pool).copied().unwrap_or(1.0);
-                volume.profile.window(self.now, self.load, pressure, &mut self.rng)
+                volume.profile.window(self.now, self.load, pool.pressure, &mut self.rng)
             };
-            *traffic.entry(volume.pool).or_default() += volume.traffic;
-            for sdc in &reachable {
-                *by_sdc.entry(*sdc).or_default() += volume.traffic.part(1, reachable.len() as u64);
-            }
+            pool.traffic += volume.traffic;
+            let part = volume.traffic.part(1, reachable.len() as u64);
+            reachable.into_iter().for_each(|at| clients[at].2 += part);
             if volume.kind != VolumeKind::Thick {
                 let grown = (volume.traffic.write.kb as f64 * volume.profile.growth) as u64;
                 let grown = grown.min(volume.size_kb - volume.allocated_kb);
                 if grown > 0 {
-                    growth.entry(volume.pool).or_default().push((volume.id, grown));
+                    pool.growth.push((volume.id, grown));
                 }
             }
         }
-        for (id, sdc) in &mut self.sdcs {
-            sdc.traffic = by_sdc.get(id).copied().unwrap_or_default();
+        for (sdc, (_, _, traffic)) in self.sdcs.values_mut().zip(clients) {
+            sdc.traffic = traffic;
         }
-        let mut grown: Vec<(Id, u64)> = Vec::new();
+        // Shelves are in the order of their pools.
+        let mut each = used.iter_mut();
         self.each_pool(|shelf| {
-            let asked = growth.remove(&shelf.pool.id).unwrap_or_default();
-            let copies = shelf.copies();
-            // A full pool refuses writes that need space; the rest goes on.
-            let mut room = shelf.room_of(&copies) / 2;
-            let mut placed = 0;
-            for (volume, kb) in asked {
-                let kb = kb.min(room);
-                room -= kb;
-                placed += kb;
-                grown.push((volume, kb));
+            if let Some(used) = each.next() {
+                shelf.close_window(used.traffic, &mut used.growth);
             }
-            shelf.place_by(placed * 2, &copies);
-            let traffic = traffic.get(&shelf.pool.id).copied().unwrap_or_default();
-            shelf.miss(traffic.write.kb, &copies);
-            shelf.close_window(traffic);
         });
-        for (id, kb) in grown {
+        for (id, kb) in used.into_iter().flat_map(|used| used.growth) {
             if let Some(volume) = self.volumes.get_mut(&id) {
                 volume.allocated_kb += kb;
             }
@@ -369,6 +434,13 @@ impl World {
         for group in self.groups.values_mut() {
             group.lag_ms = (group.lag_ms * 7 + 800 + u64::from(rand::Rng::random_range(&mut self.rng, 0..400_u32))) / 8;
         }
+    }
+
+    /// What users read from a device and wrote to it in the last window.
+    pub fn users_of(&self, device: &Device) -> (Io, Io) {
+        let pool = self.pools.get(&device.pool);
+        let of = |pool: &Pool| figures::device_traffic(pool.traffic, device.figures.readable, pool.figures.readable);
+        pool.map(of).unwrap_or_default()
     }
 
     /// What volumes of each kind take of their pools.

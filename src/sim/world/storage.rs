@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::figures::{self, Copies, Moving};
-use super::load::{Io, Traffic};
+use super::load::Traffic;
 use super::object::{Device, DeviceState, Id, Maintenance, Membership, Pool, Sds};
 
 /// How long an SDS may be away before its data is rebuilt elsewhere. The MDM
@@ -315,13 +315,12 @@ impl Shelf<'_> {
 
     /// Draws up what the pool and its devices show.
     pub(super) fn draw_up(&mut self) {
-        self.draw_up_copies();
+        self.reconcile();
+        self.draw_up_by(&self.copies());
     }
 
-    fn draw_up_copies(&mut self) -> Vec<Copies> {
+    fn draw_up_by(&mut self, copies: &[Copies]) {
         self.pool.settled.0 = false;
-        self.reconcile();
-        let copies = self.copies();
         let limit: u64 = copies.iter().map(|copy| copy.capacity).sum();
         let in_use = self.in_use();
         let spare = limit / 100 * self.pool.spare_percent;
@@ -330,7 +329,7 @@ impl Shelf<'_> {
         let unreachable: u64 =
             copies.iter().filter(|copy| !copy.serves).map(|copy| copy.capacity.saturating_sub(copy.used)).sum();
         let (temporary, removing) = (self.temporary(), self.leaving());
-        let (pool, devices) = figures::protection(&copies, &self.pool.homeless);
+        let (pool, devices) = figures::protection(copies, &self.pool.homeless);
         for (device, protection) in self.devices.iter_mut().zip(devices) {
             device.figures.protection = protection;
         }
@@ -343,22 +342,35 @@ impl Shelf<'_> {
         figures.protection = pool;
         figures.temporary = temporary;
         figures.removing = removing;
-        copies
     }
 
-    /// Ends a window: what was moved and what users did in it, and shows the
-    /// data that was written.
-    pub(super) fn close_window(&mut self, traffic: Traffic) {
-        let copies = self.draw_up_copies();
+    /// Ends a window: what users did in it takes its place, what was moved is counted, and both are shown. Of what volumes
+    /// ask for, what there is room for is left.
+    pub(super) fn close_window(&mut self, traffic: Traffic, asked: &mut [(Id, u64)]) {
+        let copies = self.copies();
+        // A full pool refuses writes that need space; the rest goes on.
+        let mut room = if asked.is_empty() { 0 } else { self.room_of(&copies) / 2 };
+        let mut placed = 0;
+        for (_, kb) in asked {
+            *kb = room.min(*kb);
+            room -= *kb;
+            placed += *kb;
+        }
+        self.place_by(placed * 2, &copies);
+        self.miss(traffic.write.kb, &copies);
+        self.reconcile();
+        let copies = self.copies();
+        self.draw_up_by(&copies);
         self.pool.traffic = traffic;
         self.pool.figures.moving.close_window();
-        let parts: Vec<(Io, Io)> = figures::device_traffic(traffic, &copies);
-        for (device, (reads, writes)) in self.devices.iter_mut().zip(parts) {
-            device.figures.reads = reads;
-            device.figures.writes = writes;
-            let close = |moving: &mut Moving| moving.close_window();
-            close(&mut device.figures.moved_in);
-            close(&mut device.figures.moved_out);
+        let mut readable = 0;
+        for (device, copy) in self.devices.iter_mut().zip(&copies) {
+            let before = readable;
+            readable += copy.readable();
+            device.figures.readable = (before, readable);
+            device.figures.moved_in.close_window();
+            device.figures.moved_out.close_window();
         }
+        self.pool.figures.readable = readable;
     }
 }

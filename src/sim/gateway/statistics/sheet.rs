@@ -257,6 +257,7 @@ impl Sheets {
 fn device(world: &World, id: Id) -> Sheet {
     let Some(device) = world.devices.get(&id) else { return Sheet::default() };
     let figures = &device.figures;
+    let (reads, writes) = world.users_of(device);
     Sheet {
         limit: device.active_kb(),
         in_use: device.used_kb,
@@ -269,8 +270,8 @@ fn device(world: &World, id: Id) -> Sheet {
         protection: figures.protection,
         moved_in: figures.moved_in,
         moved_out: figures.moved_out,
-        reads: figures.reads,
-        writes: figures.writes,
+        reads,
+        writes,
         devices: 1,
         ..Sheet::default()
     }

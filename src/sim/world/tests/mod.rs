@@ -200,7 +200,7 @@ fn without_load_every_window_is_empty() {
     world.set_load(0.0);
     pass(&mut world, 5);
     assert!(world.volumes.values().all(|volume| volume.traffic == Traffic::default()));
-    assert!(world.devices.values().all(|device| device.figures.reads.seconds() == 0));
+    assert!(world.devices.values().all(|device| world.users_of(device).0.seconds() == 0));
 }
 
 #[test]
