@@ -59,6 +59,7 @@ pub use user::{Right, User, UserRole};
 
 use super::release::Release;
 use alert::Alarms;
+use figures::Copies;
 use object::Memo;
 use storage::{REBUILD_AFTER, Shelf};
 
@@ -138,7 +139,7 @@ impl World {
     /// A new system, healthy and balanced, at its first moment.
     pub fn new(layout: &Layout, release: Release, seed: u64) -> Self {
         let mut world = build::build(layout, release, seed);
-        world.close_windows();
+        world.close_windows(|_| ());
         world.draw_up();
         world.raise_alerts();
         world
@@ -269,16 +270,19 @@ impl World {
         self.carry_on_upgrade();
         self.migrate(STEP.as_secs());
         self.carry_on_policies();
-        if self.now.as_secs().is_multiple_of(WINDOW.as_secs()) {
-            self.close_windows();
+        let now = self.now;
+        if now.as_secs().is_multiple_of(WINDOW.as_secs()) {
+            self.close_windows(|shelf| shelf.step(now, STEP));
+        } else if !self.is_settled() {
+            self.each_pool(|shelf| shelf.step(now, STEP));
         }
-        let (now, wall) = (self.now, self.wall(self.now));
-        if self.is_settled() && self.alarms.go_on(wall) {
-            return;
+        let mark = self.pools.values().all(|pool| pool.settled.0).then(|| self.mark());
+        let wall = self.wall(now);
+        let same = mark.is_some() && mark == self.settled.0 && self.alarms.go_on(wall);
+        if !same {
+            self.raise_alerts();
+            self.settled.0 = mark;
         }
-        self.each_pool(|shelf| shelf.step(now, STEP));
-        self.raise_alerts();
-        self.settled.0 = self.pools.values().all(|pool| pool.settled.0).then(|| self.mark());
     }
 
     /// Whether a step of the pools would change nothing.
@@ -286,13 +290,12 @@ impl World {
         self.pools.values().all(|pool| pool.settled.0) && self.settled.0 == Some(self.mark())
     }
 
-    /// A number that changes with everything that pools and alerts depend on, what they draw up themselves aside.
+    /// A number that changes with everything that pools and alerts depend on, the copies on devices aside: whoever changes
+    /// those says so.
     fn mark(&self) -> u64 {
         let mut mark = 0_u64;
         let mut note = |value: u64| mark = (mark.rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95);
         for device in self.devices.values() {
-            note(device.used_kb);
-            note(device.stale_kb ^ (device.covered_kb << 21) ^ (device.temp_kb << 42));
             let state = match device.state {
                 DeviceState::Normal => 0,
                 DeviceState::Testing(..) => 1,
@@ -313,8 +316,8 @@ impl World {
         }
         for pool in self.pools.values() {
             let flags = [pool.rebuild_enabled, pool.rebalance_enabled, pool.balancing];
-            note(flags.into_iter().fold(pool.spare_percent, |all, flag| all << 1 | u64::from(flag)));
-            note(pool.homeless.values().sum());
+            let wrong = alert::of_pool(pool).map(|(_, is)| is);
+            note(flags.into_iter().chain(wrong).fold(pool.spare_percent, |all, flag| all << 1 | u64::from(flag)));
         }
         for domain in self.domains.values() {
             note(u64::from(domain.state == DomainState::Inactive));
@@ -375,7 +378,8 @@ impl World {
         }
     }
 
-    fn close_windows(&mut self) {
+    /// Ends a window of users' I/O, and lets something more be done with each pool.
+    fn close_windows(&mut self, mut then: impl FnMut(&mut Shelf<'_>)) {
         let mut used: Vec<Used> = self
             .pools
             .values()
@@ -424,6 +428,7 @@ impl World {
             if let Some(used) = each.next() {
                 shelf.close_window(used.traffic, &mut used.growth);
             }
+            then(shelf);
         });
         for (id, kb) in used.into_iter().flat_map(|used| used.growth) {
             if let Some(volume) = self.volumes.get_mut(&id) {
@@ -470,9 +475,10 @@ impl World {
     }
 
     fn each_pool(&mut self, mut work: impl FnMut(&mut Shelf<'_>)) {
+        let (sds, rate) = (&self.sds, self.move_kib_per_second);
         if let (1, Some(pool)) = (self.pools.len(), self.pools.values_mut().next()) {
-            let devices = self.devices.values_mut().filter(|device| device.pool == pool.id).collect();
-            return work(&mut Shelf { pool, devices, sds: &self.sds, rate: self.move_kib_per_second });
+            let id = pool.id;
+            return Shelf::of(pool, self.devices.values_mut().filter(|device| device.pool == id), sds, rate, work);
         }
         let mut shelves: BTreeMap<Id, Vec<&mut Device>> = BTreeMap::new();
         for device in self.devices.values_mut() {
@@ -480,14 +486,31 @@ impl World {
         }
         for pool in self.pools.values_mut() {
             let devices = shelves.remove(&pool.id).unwrap_or_default();
-            work(&mut Shelf { pool, devices, sds: &self.sds, rate: self.move_kib_per_second });
+            Shelf::of(pool, devices.into_iter(), sds, rate, &mut work);
         }
     }
 
     fn pool_shelf<R>(&mut self, pool: Id, work: impl FnOnce(&mut Shelf<'_>) -> R) -> Option<R> {
-        let devices = self.devices.values_mut().filter(|device| device.pool == pool).collect();
+        let devices = self.devices.values_mut().filter(|device| device.pool == pool);
         let pool = self.pools.get_mut(&pool)?;
-        Some(work(&mut Shelf { pool, devices, sds: &self.sds, rate: self.move_kib_per_second }))
+        Some(Shelf::of(pool, devices, &self.sds, self.move_kib_per_second, work))
+    }
+
+    /// How the data of each device is protected.
+    pub fn protection_by_device(&self) -> BTreeMap<Id, Protection> {
+        let mut pools: BTreeMap<Id, (Vec<Id>, Vec<Copies>)> = BTreeMap::new();
+        for device in self.devices.values() {
+            let Some(server) = self.sds.get(&device.sds) else { continue };
+            let (ids, copies) = pools.entry(device.pool).or_default();
+            ids.push(device.id);
+            copies.push(Copies::of(device, server));
+        }
+        let none = BTreeMap::new();
+        let of_pool = |(pool, (ids, copies)): (Id, (Vec<Id>, Vec<Copies>))| {
+            let homeless = self.pools.get(&pool).map_or(&none, |pool| &pool.homeless);
+            ids.into_iter().zip(figures::protection_by_device(&copies, homeless))
+        };
+        pools.into_iter().flat_map(of_pool).collect()
     }
 
     fn raise_alerts(&mut self) {
