@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::host::{Host, Mesos};
+use super::host::{Host, Inside, Mesos};
 use super::view::id;
 use crate::model::id::{AgentId, NodeName, SdcId, SdsId};
 use crate::model::step::{Action, Answer, Component, MaintenanceMode, StepId};
@@ -108,7 +108,7 @@ impl Site {
             let kernel: Box<str> = "5.14.0-1".into();
             hosts.insert(
                 name.clone(),
-                Host {
+                Host::of(Inside {
                     agent: AgentId::new(&format!("agent-{}", at + 1)),
                     name,
                     sds,
@@ -134,7 +134,7 @@ impl Site {
                     drain_stuck: false,
                     broken: false,
                     slow_seconds: 0,
-                },
+                }),
             );
         }
         let start = world.wall(world.now());
@@ -502,7 +502,7 @@ impl Site {
             Action::Uninstall { components } => host.installed.retain(|component, _| !components.contains(component)),
             Action::Reboot => {
                 host.boot += 1;
-                host.kernel.clone_from(&host.next_kernel);
+                host.kernel = host.next_kernel.clone();
                 started = host.installed.keys().copied().collect();
             }
             _ => {}

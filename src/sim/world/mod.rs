@@ -80,6 +80,15 @@ pub struct Counters {
     pub device_errors: u64,
 }
 
+/// What is known of a system of which a step of the pools changes nothing.
+#[derive(Clone, Copy)]
+struct Settled {
+    /// As long as this is its mark, that is so.
+    mark: u64,
+    /// When the next of all that waits for its time is due, windows aside; none: something goes on with every step.
+    due: Option<Duration>,
+}
+
 /// What users of a pool did in a window.
 struct Used {
     pool: Id,
@@ -131,8 +140,7 @@ pub struct World {
     move_kib_per_second: u64,
     iops_per_volume: f64,
     rng: ChaCha8Rng,
-    /// The mark at which a step of the pools changes nothing.
-    settled: Memo<Option<u64>>,
+    settled: Memo<Option<Settled>>,
 }
 
 impl World {
@@ -163,8 +171,13 @@ impl World {
     /// Lets time pass. What is less than a step is kept for the next call.
     pub fn advance(&mut self, dt: Duration) {
         self.rest += dt;
+        if self.rest < STEP {
+            return;
+        }
+        let mut settled = self.is_settled();
         while self.rest >= STEP {
-            let steps = self.idle_steps().min(self.rest.as_secs() / STEP.as_secs());
+            let idle = if settled { self.idle_steps() } else { 0 };
+            let steps = idle.min(self.rest.as_secs() / STEP.as_secs());
             if steps > 0 {
                 let idle = Duration::from_secs(steps * STEP.as_secs());
                 self.rest -= idle;
@@ -175,21 +188,25 @@ impl World {
                 self.rest -= STEP;
                 self.now += STEP;
                 self.step();
+                settled = self.settled.0.is_some();
             }
         }
     }
 
-    /// How many steps from here on would change nothing: all is as the last one left it, and nothing is due.
+    /// How many steps from here on would change nothing: a step of the pools would not, and nothing else is due.
     fn idle_steps(&self) -> u64 {
         let now = self.now;
-        let due = self.settled.0.is_some() && !self.alarms.is_behind();
-        let Some(due) = due.then(|| self.next_due()).flatten().filter(|due| *due > now) else { return 0 };
+        let Some(due) = self.settled.0.and_then(|settled| settled.due).filter(|due| *due > now) else { return 0 };
+        if self.alarms.is_behind() {
+            return 0;
+        }
+        let window = WINDOW.as_secs();
+        let due = due.min(Duration::from_secs((now.as_secs() / window + 1) * window));
         // The step that reaches it has to be taken.
-        let steps = (due - now).as_secs().div_ceil(STEP.as_secs()) - 1;
-        if steps > 0 && self.is_settled() { steps } else { 0 }
+        (due - now).as_secs().div_ceil(STEP.as_secs()) - 1
     }
 
-    /// When the next of all that waits for its time is due; none: something goes on with every step.
+    /// When the next of all that waits for its time is due, windows aside; none: something goes on with every step.
     fn next_due(&self) -> Option<Duration> {
         let now = self.now;
         let goes_on = self.mdm.master().is_none()
@@ -199,8 +216,7 @@ impl World {
         if goes_on {
             return None;
         }
-        let window = WINDOW.as_secs();
-        let mut due = Duration::from_secs((now.as_secs() / window + 1) * window);
+        let mut due = Duration::MAX;
         let mut at = |moment: Duration| due = due.min(moment);
         for sds in self.sds.values() {
             match sds.membership {
@@ -278,16 +294,19 @@ impl World {
         }
         let mark = self.pools.values().all(|pool| pool.settled.0).then(|| self.mark());
         let wall = self.wall(now);
-        let same = mark.is_some() && mark == self.settled.0 && self.alarms.go_on(wall);
-        if !same {
+        let before = self.settled.0.filter(|before| mark == Some(before.mark));
+        if before.is_none() || !self.alarms.go_on(wall) {
             self.raise_alerts();
-            self.settled.0 = mark;
         }
+        // What is due stays due as long as nothing else changes.
+        let due = || before.and_then(|before| before.due).filter(|due| *due > now).or_else(|| self.next_due());
+        self.settled.0 = mark.map(|mark| Settled { mark, due: due() });
     }
 
     /// Whether a step of the pools would change nothing.
     fn is_settled(&self) -> bool {
-        self.pools.values().all(|pool| pool.settled.0) && self.settled.0 == Some(self.mark())
+        self.pools.values().all(|pool| pool.settled.0)
+            && self.settled.0.is_some_and(|settled| settled.mark == self.mark())
     }
 
     /// A number that changes with everything that pools and alerts depend on, the copies on devices aside: whoever changes
@@ -401,16 +420,22 @@ impl World {
         for volume in self.volumes.values_mut() {
             let pool = used.binary_search_by_key(&volume.pool, |used| used.pool).ok();
             let Some(pool) = pool.and_then(|at| used.get_mut(at)) else { continue };
-            let place = |id: &Id| clients.binary_search_by_key(id, |(id, _, _)| *id).ok().filter(|at| clients[*at].1);
-            let reachable: Vec<usize> = volume.mapped.iter().filter_map(place).collect();
-            volume.traffic = if reachable.is_empty() || !pool.serves {
+            let reached = |id: &Id| clients.binary_search_by_key(id, |(id, _, _)| *id).ok().filter(|at| clients[*at].1);
+            let reachable = volume.mapped.iter().filter_map(reached).count();
+            volume.traffic = if reachable == 0 || !pool.serves {
                 Traffic::default()
             } else {
                 volume.profile.window(self.now, self.load, pool.pressure, &mut self.rng)
             };
             pool.traffic += volume.traffic;
-            let part = volume.traffic.part(1, reachable.len() as u64);
-            reachable.into_iter().for_each(|at| clients[at].2 += part);
+            let part = if reachable > 1 { volume.traffic.part(1, reachable as u64) } else { volume.traffic };
+            for id in &volume.mapped {
+                if let Ok(at) = clients.binary_search_by_key(id, |(id, _, _)| *id)
+                    && clients[at].1
+                {
+                    clients[at].2 += part;
+                }
+            }
             if volume.kind != VolumeKind::Thick {
                 let grown = (volume.traffic.write.kb as f64 * volume.profile.growth) as u64;
                 let grown = grown.min(volume.size_kb - volume.allocated_kb);
