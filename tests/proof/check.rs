@@ -30,6 +30,10 @@ struct Asked {
 
 impl Asked {
     fn new() -> Self {
+        Self::of(|to| Request::Upgrade { to, only: [].into() })
+    }
+
+    fn of(request: impl FnOnce(Box<str>) -> Request) -> Self {
         let site = Site::new(5, Release::V3_6, ChaCha8Rng::seed_from_u64(1), 1);
         let now = site.now();
         let (mut controller, _) = Controller::start(Plans::new(), &mut Vec::new(), 1, Policy::default(), now).unwrap();
@@ -44,14 +48,17 @@ impl Asked {
             packages: &packages,
         };
         let habits = Habits { reboots: true, ..Habits::default() };
-        let request = Request::Upgrade { to: site.to.clone(), only: [].into() };
-        let plan = plan(request, &fleet, &habits, None, now).plan;
+        let plan = plan(request(site.to.clone()), &fleet, &habits, None, now).plan;
         let (picture, nodes) = (facts.picture.clone(), facts.nodes.clone());
         Self { plan, controller, picture, nodes, now }
     }
 
     fn facts(&self) -> Facts<'_> {
         Facts { picture: &self.picture, nodes: &self.nodes, ..self.controller.facts(self.now) }
+    }
+
+    fn generation(&mut self, generation: Generation) {
+        std::sync::Arc::make_mut(self.picture.snapshot.as_mut().unwrap()).generation = generation;
     }
 
     /// The second task of the stage of servers.
@@ -331,4 +338,74 @@ fn an_approval_covers_its_own_plan_within_its_limits() {
         }
     };
     assert_eq!(standing(selected).len(), 4);
+}
+
+#[test]
+fn the_end_of_an_upgrade_is_a_plan_of_its_own() {
+    let asked = Asked::of(|to| Request::Finalise { to });
+    assert_eq!(asked.plan.tasks().count(), 1);
+    assert_eq!(check(&asked.plan, &asked.facts()), [].into());
+}
+
+#[test]
+fn what_installs_on_4_x_is_for_its_vendor_and_nothing_else_is() {
+    let only = |kind: Option<StepKind>| {
+        let mut asked = Asked::new();
+        asked.generation(Generation::V4);
+        for task in asked.plan.stages.iter_mut().flat_map(|stage| &mut stage.tasks) {
+            let installs = [StepKind::Stage, StepKind::Apply];
+            task.steps.retain(|step| {
+                let at = step.action.kind();
+                !installs.contains(&at) || Some(at) == kind
+            });
+        }
+        check(&asked.plan, &asked.facts()).contains(&Unsafe::Vendor)
+    };
+    assert!(only(Some(StepKind::Stage)) && only(Some(StepKind::Apply)) && !only(None));
+    let mut end = Asked::of(|to| Request::Finalise { to });
+    end.generation(Generation::V4);
+    assert!(check(&end.plan, &end.facts()).contains(&Unsafe::Vendor));
+    let mut before = Asked::new();
+    before.generation(Generation::V3_5);
+    assert!(!check(&before.plan, &before.facts()).contains(&Unsafe::Vendor));
+}
+
+#[test]
+fn one_at_a_time_is_safe_however_it_is_said() {
+    nothing(|at| {
+        let place = at.place("sds");
+        (at.plan.stages[place].parallel, at.plan.stages[place].most) = (Parallel::All, 1);
+    });
+    nothing(|at| {
+        let place = at.place("sds");
+        (at.plan.stages[place].parallel, at.plan.stages[place].most) = (Parallel::One, 3);
+    });
+}
+
+#[test]
+fn instant_is_for_less_than_half_an_hour() {
+    for (seconds, is_safe) in [(1799, true), (1800, false)] {
+        let mut asked = Asked::new();
+        for step in &mut asked.task().steps {
+            step.predicted_seconds = if step.action.kind() == StepKind::Reboot { seconds } else { 0 };
+        }
+        let node = asked.task().node.clone();
+        let wrong = check(&asked.plan, &asked.facts());
+        assert_eq!(!wrong.contains(&Unsafe::Mode { node, mode: MaintenanceMode::Instant }), is_safe, "{seconds}");
+    }
+}
+
+#[test]
+fn a_client_may_come_beside_a_server_of_another_host_and_a_server_never_beside_an_mdm() {
+    let with = |stage: &str, component: Component| {
+        let mut asked = Asked::new();
+        asked.plan.stages.retain(|at| &*at.name == stage);
+        for step in &mut asked.stage(stage)[1].steps {
+            if let Action::Apply { components, .. } = &mut step.action {
+                *components = vec![component];
+            }
+        }
+        check(&asked.plan, &asked.facts()).iter().any(|at| matches!(at, Unsafe::Order { .. }))
+    };
+    assert!(!with("sds", Component::Sdc) && with("mdm", Component::Sds) && with("sds", Component::Mdm));
 }

@@ -84,6 +84,27 @@ fn cases() -> Vec<Case> {
         case(R::MdmMemberBad, Admit, waiting(), |s| {
             s.array(|array| array.mdm.as_mut().unwrap().members[1].status = Some(Seen::read("OutOfSync")));
         }),
+        case(R::MdmMemberBad, Admit, waiting(), |s| {
+            s.array(|array| array.mdm.as_mut().unwrap().members[1].status = None);
+        }),
+        case(R::UnknownState, Admit, waiting(), |s| {
+            s.array(|array| array.mdm.as_mut().unwrap().state = Seen::read("Levitating"));
+        }),
+        case(R::MdmNotNormal, Admit, waiting(), |s| {
+            s.array(|array| array.mdm.as_mut().unwrap().good_nodes = Some(1));
+        }),
+        case(R::Unseen, Admit, waiting(), |s| s.array(|array| array.mdm = None)),
+        case(R::UpgradeState, Step(K::Finalise), waiting(), |_| ()),
+        case(R::DataUnprotected, Step(K::Finalise), waiting(), |s| {
+            s.pool_statistic(Stat::DegradedHealthyCapacityInKb, 1024.0);
+        }),
+        case(R::SdsAway, Step(K::Finalise), waiting(), |s| {
+            others(s, |sds| sds.connection = Seen::read("Disconnected"));
+        }),
+        case(R::MaintenanceElsewhere, Step(K::Finalise), waiting(), |s| others(s, foreign_enter)),
+        case(R::Firing, Step(K::Finalise), waiting(), |s| {
+            s.firing.critical.insert(("Planted".into(), "somewhere".into()));
+        }),
         case(R::MdmChanged, Admit, waiting(), |s| {
             let mut observed = (*s.picture.observed).clone();
             observed.primary_changed_at = Some(s.now - TimeDelta::minutes(1));

@@ -13,7 +13,9 @@ mod check;
 mod crashes;
 mod gate;
 mod kept;
+mod limits;
 mod mistakes;
+mod planned;
 mod plans;
 mod removal;
 #[allow(dead_code, reason = "tests/jobs asks for more of it")]

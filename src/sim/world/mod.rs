@@ -187,7 +187,8 @@ impl World {
             } else {
                 self.rest -= STEP;
                 self.now += STEP;
-                self.step();
+                let due = self.settled.0.and_then(|settled| settled.due);
+                self.step(settled && due.is_some_and(|due| due > self.now));
                 settled = self.settled.0.is_some();
             }
         }
@@ -271,7 +272,38 @@ impl World {
         !device.failed && device.state.active() && self.sds.get(&device.sds).is_some_and(Sds::serves)
     }
 
-    fn step(&mut self) {
+    /// One step. When it is calm, nothing is due in it but the end of a window.
+    fn step(&mut self, is_calm: bool) {
+        let wrong = self.wrong();
+        if !is_calm {
+            self.carry_on();
+        }
+        let now = self.now;
+        if now.as_secs().is_multiple_of(WINDOW.as_secs()) {
+            self.close_windows(|shelf| shelf.step(now, STEP));
+        } else if !is_calm && !self.is_settled() {
+            self.each_pool(|shelf| shelf.step(now, STEP));
+        }
+        let same = self.settled.0.filter(|_| is_calm && wrong == self.wrong()).map(|before| before.mark);
+        let mark = self.pools.values().all(|pool| pool.settled.0).then(|| same.unwrap_or_else(|| self.mark()));
+        let wall = self.wall(now);
+        let before = self.settled.0.filter(|before| mark == Some(before.mark));
+        if before.is_none() || !self.alarms.go_on(wall) {
+            self.raise_alerts();
+        }
+        // What is due stays due as long as nothing else changes.
+        let due = || before.and_then(|before| before.due).filter(|due| *due > now).or_else(|| self.next_due());
+        self.settled.0 = mark.map(|mark| Settled { mark, due: due() });
+    }
+
+    /// What is wrong with the pools, as a number.
+    fn wrong(&self) -> u64 {
+        let of = |pool: &Pool| alert::of_pool(pool).into_iter().fold(0, |all, (_, is)| all << 1 | u64::from(is));
+        self.pools.values().map(of).fold(1, |all, wrong: u64| all.wrapping_mul(0x517c_c1b7_2722_0a95) ^ wrong)
+    }
+
+    /// Everything that waits for its time, or goes on with it, the data of pools aside.
+    fn carry_on(&mut self) {
         for sds in self.sds.values_mut() {
             if let Membership::JoinPending(until) = sds.membership
                 && self.now >= until
@@ -286,21 +318,6 @@ impl World {
         self.carry_on_upgrade();
         self.migrate(STEP.as_secs());
         self.carry_on_policies();
-        let now = self.now;
-        if now.as_secs().is_multiple_of(WINDOW.as_secs()) {
-            self.close_windows(|shelf| shelf.step(now, STEP));
-        } else if !self.is_settled() {
-            self.each_pool(|shelf| shelf.step(now, STEP));
-        }
-        let mark = self.pools.values().all(|pool| pool.settled.0).then(|| self.mark());
-        let wall = self.wall(now);
-        let before = self.settled.0.filter(|before| mark == Some(before.mark));
-        if before.is_none() || !self.alarms.go_on(wall) {
-            self.raise_alerts();
-        }
-        // What is due stays due as long as nothing else changes.
-        let due = || before.and_then(|before| before.due).filter(|due| *due > now).or_else(|| self.next_due());
-        self.settled.0 = mark.map(|mark| Settled { mark, due: due() });
     }
 
     /// Whether a step of the pools would change nothing.
@@ -335,9 +352,9 @@ impl World {
         }
         for pool in self.pools.values() {
             let flags = [pool.rebuild_enabled, pool.rebalance_enabled, pool.balancing];
-            let wrong = alert::of_pool(pool).map(|(_, is)| is);
-            note(flags.into_iter().chain(wrong).fold(pool.spare_percent, |all, flag| all << 1 | u64::from(flag)));
+            note(flags.into_iter().fold(pool.spare_percent, |all, flag| all << 1 | u64::from(flag)));
         }
+        note(self.wrong());
         for domain in self.domains.values() {
             note(u64::from(domain.state == DomainState::Inactive));
         }

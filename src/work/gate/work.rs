@@ -82,6 +82,9 @@ pub(super) fn may_begin(ask: &Ask<'_>, holds: &mut Holds) {
         return;
     }
     turn(ask, holds);
+    if holds.enough(ask) {
+        return;
+    }
     calendar(ask, holds);
     if holds.enough(ask) {
         return;
