@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use scaleio_framework::model::cluster::MdmRole;
 use scaleio_framework::model::id::{MdmId, NodeName, SdsId};
 use scaleio_framework::model::node::{Carries, NodeFacts};
 use scaleio_framework::model::picture::Picture;
@@ -34,7 +35,8 @@ impl Asked {
     }
 
     fn of(request: impl FnOnce(Box<str>) -> Request) -> Self {
-        let site = Site::new(5, Release::V3_6, ChaCha8Rng::seed_from_u64(1), 1);
+        let mut site = Site::new(5, Release::V3_6, ChaCha8Rng::seed_from_u64(1), 1);
+        site.free_last();
         let now = site.now();
         let (mut controller, _) = Controller::start(Plans::new(), &mut Vec::new(), 1, Policy::default(), now).unwrap();
         controller.poll(&site);
@@ -408,4 +410,79 @@ fn a_client_may_come_beside_a_server_of_another_host_and_a_server_never_beside_a
         check(&asked.plan, &asked.facts()).iter().any(|at| matches!(at, Unsafe::Order { .. }))
     };
     assert!(!with("sds", Component::Sdc) && with("mdm", Component::Sds) && with("sds", Component::Mdm));
+}
+
+#[test]
+fn a_fault_set_may_be_worked_on_together_where_nobody_is_a_member() {
+    nothing(|at| {
+        at.stage("sds").retain(|task| task.mdm.is_none());
+        let place = at.place("sds");
+        (at.plan.stages[place].parallel, at.plan.stages[place].most) = (Parallel::FaultSet, 2);
+    });
+}
+
+#[test]
+fn who_leaves_was_asked_to_and_is_drained_and_empty_first() {
+    use StepKind as K;
+    let remove = || Asked::of(|_| Request::Remove { node: NodeName::new("node-5") });
+    let node = || NodeName::new("node-5");
+    let wrong = |spoil: fn(&mut Asked)| {
+        let mut asked = remove();
+        spoil(&mut asked);
+        check(&asked.plan, &asked.facts())
+    };
+    let leaver = |at: &mut Asked, gone: StepKind| {
+        at.plan.stages[0].tasks[0].steps.retain(|step| step.action.kind() != gone);
+    };
+    assert_eq!(wrong(|_| ()), [].into());
+    for (gone, found) in [
+        (K::Evacuate, Unsafe::Before { node: node(), step: K::Uninstall, needs: K::Evacuate }),
+        (K::Drain, Unsafe::Before { node: node(), step: K::Uninstall, needs: K::Drain }),
+        (K::Reactivate, Unsafe::After { node: node(), step: K::Uninstall, needs: K::Reactivate }),
+    ] {
+        let mut asked = remove();
+        leaver(&mut asked, gone);
+        let wrong = check(&asked.plan, &asked.facts());
+        assert!(wrong.contains(&found), "{gone:?}: {wrong:?}");
+    }
+    // What is not taken away needs nothing before it.
+    let before = |at: &Unsafe| matches!(at, Unsafe::Before { step: K::Uninstall, .. });
+    let only = |component: Component, alone: fn(&mut Task)| {
+        let mut asked = remove();
+        let task = &mut asked.plan.stages[0].tasks[0];
+        task.steps.retain(|step| step.action.kind() == K::Uninstall);
+        task.steps[0].action = Action::Uninstall { components: vec![component] };
+        alone(task);
+        check(&asked.plan, &asked.facts()).iter().any(before)
+    };
+    assert!(only(Component::Sds, |_| ()) && only(Component::Sdc, |_| ()) && !only(Component::Lia, |_| ()));
+    assert!(!only(Component::Sds, |task| task.sds = None) && !only(Component::Sdc, |task| task.agent = None));
+    let asked_for = wrong(|at| at.plan.request = Request::Remove { node: NodeName::new("node-4") });
+    for step in [K::Evacuate, K::Uninstall, K::RemoveSdc] {
+        assert!(asked_for.contains(&Unsafe::NotAsked { node: node(), step }), "{asked_for:?}");
+    }
+    assert!(
+        wrong(|at| at.plan.request = Request::Rollout).contains(&Unsafe::NotAsked { node: node(), step: K::Evacuate })
+    );
+    let replaced = |at: &mut Asked| {
+        at.plan.request = Request::Replace { node: NodeName::new("node-5"), by: NodeName::new("node-4") };
+    };
+    assert_eq!(wrong(replaced), [].into());
+    let seat = wrong(|at| at.plan.stages[0].tasks[0].mdm = Some(MdmId::new("ff")));
+    assert!(seat.contains(&Unsafe::SeatLost { node: node() }));
+}
+
+#[test]
+fn a_cluster_of_one_manager_hands_over_to_nobody() {
+    let mut asked = Asked::new();
+    for task in asked.stage("mdm") {
+        task.steps.retain(|step| step.action != Action::SwitchMdm);
+    }
+    let snapshot = std::sync::Arc::make_mut(asked.picture.snapshot.as_mut().unwrap());
+    let array = std::sync::Arc::make_mut(&mut snapshot.array.as_mut().unwrap().value);
+    let mdm = array.mdm.as_mut().unwrap();
+    mdm.members.retain(|member| member.role == MdmRole::Primary);
+    let wrong = check(&asked.plan, &asked.facts());
+    let owner = |at: &Unsafe| matches!(at, Unsafe::Owner { .. });
+    assert!(!wrong.iter().any(owner), "{wrong:?}");
 }

@@ -421,6 +421,7 @@ fn each_reason_holds_in_its_situation_and_a_gate_that_forgets_it_is_noticed() {
     for Case { reason, asked, scene } in cases() {
         let kinds = scene.kinds(&asked);
         assert!(kinds.contains(&reason), "{reason:?} asked {asked:?}: {:?}", scene.ask(&asked));
+        assert_eq!(scene.is_admitted(), scene.ask(&Asked::Admit).is_empty(), "{reason:?}");
         make_mistake(Some(reason.as_str()));
         let forgot = scene.kinds(&asked);
         make_mistake(None);
@@ -453,6 +454,7 @@ fn a_soft_reason_is_lifted_by_a_person_and_a_hard_one_by_nobody() {
             why: "I know better".into(),
         };
         scene.write(Record::Overridden { run: run_id(), given });
+        assert_eq!(scene.is_admitted(), scene.ask(&Asked::Admit).is_empty(), "{reason:?}");
         let lifted = !scene.kinds(&asked).contains(&reason);
         assert_eq!(lifted, reason.hardness() == Hardness::Soft, "{reason:?} asked {asked:?}");
     }

@@ -5,14 +5,18 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use scaleio_framework::model::hold::{Reason, ReasonKind};
-use scaleio_framework::model::node::AgentState;
+use scaleio_framework::model::node::{AgentState, Carries};
 use scaleio_framework::model::plan::{Approval, Parallel, Plan};
+use scaleio_framework::model::snapshot::Table;
+use scaleio_framework::model::state::Seen;
+use scaleio_framework::model::stats::Stat;
 use scaleio_framework::model::step::{Action, Component, MaintenanceMode, StepKind};
-use scaleio_framework::model::version::Generation;
+use scaleio_framework::model::version::{Generation, ProductVersion};
+use scaleio_framework::model::window::{Window, Zone};
 use scaleio_framework::work::facts::Others;
 use scaleio_framework::work::record::{Duty, Record};
 
-use crate::scene::{Asked, Scene, run_id};
+use crate::scene::{Asked, Scene, each, run_id};
 
 /// Changes the plan of a scene whose task is not begun.
 fn planned(mut scene: Scene, change: impl FnOnce(&mut Plan)) -> Scene {
@@ -199,6 +203,15 @@ fn a_client_is_upgraded_after_the_servers_or_with_its_own() {
     assert!(old(components(&[Component::Mdm])));
     assert!(!old(components(&[Component::Lia, Component::Mdm])));
     assert!(!old(components(&[Component::Sds])));
+    // What replicates comes after every MDM.
+    for component in [Component::Sdr, Component::Sdt] {
+        assert!(!order(components(&[component])));
+        let mut scene = components(&[component]);
+        scene.array(|array| {
+            array.mdm.as_mut().unwrap().members[0].version = Some(ProductVersion::read("R1_0"));
+        });
+        assert!(order(scene));
+    }
 }
 
 #[test]
@@ -306,4 +319,165 @@ fn the_first_of_a_stage_goes_alone_and_a_stage_waits_for_the_one_before() {
         })
     };
     assert!(at(two(), 1) && !at(over(two()), 1) && !at(skipped(two()), 1));
+}
+
+#[test]
+fn servers_of_one_fault_set_are_in_maintenance_together_and_no_others() {
+    let beside = |same_set: bool| {
+        let mut scene = Scene::drained();
+        let (task, other) = scene.other();
+        scene.write(Record::Began { run: run_id(), task });
+        let number = std::mem::replace(&mut scene.number, task);
+        scene.enter();
+        scene.number = number;
+        let set = scene.task().fault_set;
+        scene.sds(|sds| {
+            if Some(&sds.id) == other.sds.as_ref() {
+                sds.connection = Seen::read("Disconnected");
+                if same_set {
+                    sds.fault_set.clone_from(&set);
+                }
+            }
+        });
+        scene.kinds(&Asked::Step(StepKind::EnterMaintenance))
+    };
+    let (same, another) = (beside(true), beside(false));
+    assert!(!same.contains(&ReasonKind::MaintenanceElsewhere) && !same.contains(&ReasonKind::SdsAway), "{same:?}");
+    assert!(another.contains(&ReasonKind::MaintenanceElsewhere) && another.contains(&ReasonKind::SdsAway));
+    // Somebody else's maintenance excuses nobody who is away.
+    let mut scene = Scene::drained();
+    let other = scene.other().1.sds;
+    scene.sds(|sds| {
+        if Some(&sds.id) == other.as_ref() {
+            (sds.connection, sds.maintenance) = (Seen::read("Disconnected"), Seen::read("InMaintenance"));
+        }
+    });
+    let foreign = scene.kinds(&Asked::Step(StepKind::EnterMaintenance));
+    assert!(foreign.contains(&ReasonKind::SdsAway) && foreign.contains(&ReasonKind::MaintenanceForeign));
+}
+
+#[test]
+fn an_sds_is_put_back_in_our_own_maintenance_only() {
+    let asked = Asked::Step(StepKind::Rollback);
+    let mut foreign = Scene::in_maintenance();
+    let sds = foreign.task().sds.unwrap();
+    foreign.write(Record::Settled { duty: Duty::Maintenance { sds } });
+    assert_eq!(foreign.kinds(&asked), [ReasonKind::NotInMaintenance].into());
+    let mut left = Scene::in_maintenance();
+    left.sds(|sds| sds.maintenance = Seen::read("NoMaintenance"));
+    assert_eq!(left.kinds(&asked), [ReasonKind::NotInMaintenance].into());
+}
+
+#[test]
+fn data_is_back_when_its_server_is_out_of_maintenance_or_of_the_system() {
+    let within = Scene::in_maintenance().kinds(&Asked::Resynced);
+    assert!(within.contains(&ReasonKind::NotInMaintenance), "{within:?}");
+    let gone = || {
+        let mut scene = Scene::drained();
+        let own = scene.task().sds.unwrap();
+        let part = scene.snapshot().sds.as_mut().unwrap();
+        let left = part.value.iter().filter(|sds| sds.id != own).cloned().collect();
+        part.value = std::sync::Arc::new(Table::new(left));
+        scene
+    };
+    assert_eq!(gone().ask(&Asked::Resynced), []);
+    let mut hurt = gone();
+    hurt.pool_statistic(Stat::DegradedHealthyCapacityInKb, 1024.0);
+    assert_eq!(hurt.kinds(&Asked::Resynced), [ReasonKind::DataUnprotected].into());
+}
+
+#[test]
+fn what_a_generation_counts_must_be_known() {
+    let asked = Asked::Step(StepKind::EnterMaintenance);
+    for stat in [Stat::SemiProtectedCapacityInKb, Stat::PendingNormRebuildCapacityInKb, Stat::FailedCapacityInKb] {
+        let mut scene = Scene::drained();
+        scene.pool_statistic(stat, f64::NAN);
+        assert_eq!(scene.kinds(&asked), [ReasonKind::Unseen].into(), "{stat:?}");
+    }
+}
+
+#[test]
+fn a_pool_lies_on_three_fault_units_or_more() {
+    let on = |units: usize| {
+        let mut scene = Scene::drained();
+        let own = scene.task().sds.unwrap();
+        let all: Vec<_> = scene.snapshot().sds.as_ref().unwrap().iter().map(|sds| sds.id.clone()).collect();
+        let others = all.into_iter().filter(|id| *id != own).take(units - 1);
+        let kept: BTreeSet<_> = others.chain([own.clone()]).collect();
+        each(&mut scene.snapshot().devices, |device| {
+            if !device.sds.as_ref().is_some_and(|sds| kept.contains(sds)) {
+                device.pool = None;
+            }
+        });
+        scene.kinds(&Asked::Step(StepKind::EnterMaintenance)).contains(&ReasonKind::TooFewFaultUnits)
+    };
+    assert!(on(2) && !on(3) && !on(4));
+}
+
+#[test]
+fn a_node_is_held_and_a_window_lasts_up_to_their_moment() {
+    for (seconds, holds) in [(0, false), (1, true)] {
+        let mut scene = Scene::waiting();
+        let until = Some(scene.now + TimeDelta::seconds(seconds));
+        let node = scene.task().node;
+        scene.write(Record::HeldNode { node, until, by: "a person".into() });
+        assert_eq!(scene.kinds(&Asked::Admit).contains(&ReasonKind::Held), holds, "{seconds}");
+    }
+    for (seconds, holds) in [(600, false), (601, true)] {
+        let mut scene = planned(Scene::waiting(), |plan| {
+            for step in plan.stages[0].tasks.iter_mut().flat_map(|task| &mut task.steps) {
+                step.predicted_seconds = if step.action.kind() == StepKind::Reboot { seconds } else { 0 };
+            }
+        });
+        let at = |minutes| (scene.now + TimeDelta::minutes(minutes)).time();
+        let days = [scene.now, scene.now - TimeDelta::days(1)];
+        let days = days.map(|day| chrono::Datelike::weekday(&day).into());
+        let window = Window { days: days.into(), from: at(-60), until: at(10), zone: Zone::UTC };
+        scene.policy.calendar.windows = vec![window];
+        assert_eq!(scene.kinds(&Asked::Admit).contains(&ReasonKind::WindowTooShort), holds, "{seconds}");
+    }
+    // So many failures as are allowed are too many for another beginning.
+    for (failures, holds) in [(0, false), (1, true), (2, true)] {
+        let mut scene = planned(Scene::waiting(), |plan| plan.limits.failures = 1);
+        let run = scene.book.runs.get_mut(&run_id()).unwrap();
+        std::sync::Arc::make_mut(run).failures = failures;
+        assert_eq!(scene.kinds(&Asked::Admit).contains(&ReasonKind::BudgetSpent), holds, "{failures}");
+    }
+}
+
+#[test]
+fn a_server_of_a_quorum_waits_for_another_one_of_it_and_for_nothing_else() {
+    let beside = |own: bool, other: bool, harmless: bool| {
+        let mut scene = planned(Scene::waiting(), |plan| {
+            if harmless {
+                let steps = plan.stages[0].tasks.iter_mut().map(|task| &mut task.steps);
+                steps.for_each(|steps| steps.retain(|step| step.action.kind() == StepKind::Stage));
+            }
+        });
+        let (task, at) = scene.other();
+        scene.write(Record::Began { run: run_id(), task });
+        for (carries, node) in [(own, scene.task().node), (other, at.node)] {
+            if carries {
+                scene.nodes.get_mut(&node).unwrap().carries.insert(Carries::ZooKeeper);
+            }
+        }
+        scene.kinds(&Asked::Admit).contains(&ReasonKind::QuorumInWork)
+    };
+    assert!(beside(true, true, false));
+    assert!(!beside(false, true, false) && !beside(true, false, false) && !beside(true, true, true));
+}
+
+#[test]
+fn a_task_that_stops_its_server_is_asked_for_it_however_it_does() {
+    for left in [StepKind::Apply, StepKind::Reboot] {
+        let mut scene = planned(Scene::waiting(), |plan| {
+            let stops = [StepKind::EnterMaintenance, StepKind::Apply, StepKind::Reboot];
+            let steps = plan.stages[0].tasks.iter_mut().map(|task| &mut task.steps);
+            steps.for_each(|steps| {
+                steps.retain(|step| step.action.kind() == left || !stops.contains(&step.action.kind()));
+            });
+        });
+        each(&mut scene.snapshot().pools, |pool| pool.rebuild_enabled = Some(false));
+        assert!(scene.kinds(&Asked::Admit).contains(&ReasonKind::RebuildDisabled), "{left:?}");
+    }
 }

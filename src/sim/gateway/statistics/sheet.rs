@@ -102,8 +102,7 @@ pub(super) struct Sheets {
 
 impl Sheets {
     pub(super) fn new(world: &World) -> Self {
-        let mut sheets = Self::default();
-        sheets.devices = devices(world);
+        let mut sheets = Self { devices: devices(world), ..Self::default() };
         for at in world.devices.values() {
             let sheet = sheets.devices.get(&at.id).copied().unwrap_or_default();
             let of_sds = sheets.sds.entry(at.sds).or_default();
