@@ -212,7 +212,9 @@ impl Site {
     pub(super) fn heard(&mut self, answers: &[(StepId, Answer)]) {
         for (step, _) in answers.iter().filter(|(_, answer)| !matches!(answer, Answer::Unknown { .. })) {
             self.open_enters.remove(step);
-            for (id, _) in self.unheard_exits.extract_if(.., |_, (exit, _)| exit == step) {
+            let exits = self.unheard_exits.iter().find(|(_, (exit, _))| exit == step);
+            if let Some(id) = exits.map(|(id, _)| *id) {
+                self.unheard_exits.remove(&id);
                 self.open_enters.retain(|_, (entered, _)| *entered != id);
             }
         }
