@@ -182,6 +182,23 @@ impl Site {
         self.hosts.values().map(|host| (host.name.clone(), of(host).unwrap_or_default())).collect()
     }
 
+    /// Whether anything is on its way, or being done: work of an agent, a restart, a drain, a change of maintenance, data that
+    /// moves.
+    pub fn is_at_work(&self) -> bool {
+        let now = self.now();
+        let host = |host: &Host| host.working.is_some() || now < host.up_at || matches!(host.mesos, Mesos::Draining(_));
+        let changes = |state: Maintenance| !matches!(state, Maintenance::None | Maintenance::In);
+        let moves = self.world.pools.values().map(|pool| &pool.figures.moving).any(|moving| {
+            let all =
+                [&moving.forward, &moving.backward, &moving.normal, &moving.rebalance, &moving.enter, &moving.exit];
+            all.into_iter().any(|movement| movement.left_kb > 0)
+        });
+        !self.parcels.is_empty()
+            || moves
+            || self.hosts.values().any(host)
+            || self.world.sds.values().any(|sds| changes(sds.maintenance))
+    }
+
     /// An order leaves the controller. It may be slow, or lost; so may its answer.
     pub(super) fn send(&mut self, step: StepId, effect: Effect) {
         if self.rng.random_range(0..100) < self.loss {
@@ -200,7 +217,7 @@ impl Site {
     }
 
     /// The controller, which is alive, hears these.
-    pub(super) fn heard(&mut self, answers: &[(StepId, Answer)]) {
+    pub fn heard(&mut self, answers: &[(StepId, Answer)]) {
         let no = answers.iter().filter(|(_, answer)| matches!(answer, Answer::Refused { .. }));
         self.told_no.extend(no.filter_map(|(step, _)| self.refused_enters.get(step)));
     }
@@ -211,7 +228,7 @@ impl Site {
     }
 
     /// Lets time pass. Orders arrive and are obeyed; answers that arrive are given back.
-    pub(super) fn pass(&mut self, seconds: u64) -> Vec<(StepId, Answer)> {
+    pub fn pass(&mut self, seconds: u64) -> Vec<(StepId, Answer)> {
         let mut answers = Vec::new();
         for _ in 0..seconds {
             self.world.advance(Duration::from_secs(1));
