@@ -5,13 +5,11 @@ use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use scaleio_framework::model::hold::Reason;
 use scaleio_framework::model::plan::{Approval, Request};
 use scaleio_framework::proof::controller::Controller;
 use scaleio_framework::proof::site::Site;
 use scaleio_framework::sim::Release;
 use scaleio_framework::upgrade::plan::{Fleet, Habits, plan};
-use scaleio_framework::work::advance::Wait;
 use scaleio_framework::work::book::Plans;
 use scaleio_framework::work::facts::Policy;
 use scaleio_framework::work::journal::Journal;
@@ -121,17 +119,22 @@ fn upgrade_of_128(at_once: u32) -> Spent {
     let mut spent = Spent { predicted, ..Spent::default() };
     while controller.journal.book().open_run().is_some() {
         let answers = site.pass(1);
-        let now = site.now();
+        let (now, is_news) = (site.now(), !answers.is_empty());
         site.heard(&answers);
         controller.hear(answers, &mut disk, now).unwrap();
         controller.poll(&site);
-        while !controller.turn(&mut site, &mut disk, None).unwrap().is_empty() {}
+        // A look at each answer and each poll, and every three seconds.
+        if is_news || controller.seen_at() == Some(now) || spent.took % 3 == 0 {
+            while !controller.turn(&mut site, &mut disk, None).unwrap().is_empty() {}
+        }
         spent.took += 1;
         let watched = controller.journal.book().in_work().any(|(_, _, _, state)| state.well_since.is_some());
-        let is_quiet = |wait: &Wait| !wait.holds.is_empty() && wait.holds.iter().all(|hold| is_the_calm(&hold.reason));
+        // Nothing is begun for ten minutes after the MDM cluster changed hands.
+        let changed = controller.facts(now).picture.observed.primary_changed_at;
+        let is_calming = changed.is_some_and(|at| now - at < Policy::default().mdm_quiet);
         if site.is_at_work() {
             spent.world += 1;
-        } else if watched || controller.waits(now).iter().any(is_quiet) {
+        } else if watched || is_calming {
             spent.asked += 1;
         } else {
             spent.ours += 1;
@@ -141,11 +144,6 @@ fn upgrade_of_128(at_once: u32) -> Spent {
     let over = &controller.journal.book().runs[&run];
     assert_eq!(over.end, Some(End::Done));
     spent
-}
-
-/// Ten minutes without another change, after the MDM cluster changed hands.
-fn is_the_calm(reason: &Reason) -> bool {
-    matches!(reason, Reason::MdmChanged { .. })
 }
 
 #[test]

@@ -99,6 +99,12 @@ async fn an_upgrade_of_4_x_is_gated_and_watched_to_its_end_and_nothing_is_instal
     waits(&site, "and 4 of 4 SDSs have it").await;
     assert!(site.lifecycle().await.run.is_some());
     site.world.world(|world| world.upgrade = Upgrade::Finished);
+    // What restarts of servers left in the event log holds for a quarter of an hour, or until a person has read it.
+    let why = "read: restarts of servers";
+    let lift =
+        json!({"order": "override", "by": "ada", "reason": "firing_mild", "node": null, "seconds": 600, "why": why});
+    let (status, text) = site.ask(lift).await;
+    assert_eq!(status, 200, "{text}");
     assert_eq!(site.ended().await, ("done".to_owned(), None));
     assert_eq!(site.installed(), [0; 4]);
     let again = plan(&site, upgrade(json!([])), |_| true).await;

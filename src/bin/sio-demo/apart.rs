@@ -12,32 +12,42 @@ use scaleio_framework::sim::world::{Maintenance, World};
 use scaleio_framework::sim::{MailSink, Running};
 use scaleio_framework::stage::renewal::Renewal;
 
-use super::{MAX_ANSWER_BYTES, READER, free_port, say};
+use super::{MAX_ANSWER_BYTES, READER};
 
 /// How often it is looked what changed.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// An upgrade that the controller is to carry out.
+pub(super) struct Upgrade {
+    /// After so long a job asks for it.
+    pub(super) begins: Duration,
+    /// Where the controller hears agents, and gives out packages.
+    pub(super) agents: SocketAddr,
+    /// See `agents`.
+    pub(super) packages: SocketAddr,
+}
 
 /// Writes what a controller needs to watch this system, and what it needs to upgrade it where that is wanted; says so, and
 /// what happens, until the end.
 pub(super) async fn play(
     world: Running,
     folder: &Path,
-    upgrade: Option<Duration>,
+    upgrade: Option<Upgrade>,
+    say: fn(&str),
     end: impl Future<Output = &'static str>,
 ) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let folder = folder.canonicalize()?;
     let mut text = watching(&world, &folder)?;
-    let renewal = match upgrade {
+    let renewal = match &upgrade {
         Some(_) => Some(Renewal::of(&world, "demo", &folder).map_err(anyhow::Error::msg)?),
         None => None,
     };
     let mut mails = None;
-    if let (Some(renewal), Some(begins)) = (&renewal, upgrade) {
-        let (agents, packages) = (free_port(0)?, free_port(0)?);
+    if let (Some(renewal), Some(Upgrade { begins, agents, packages })) = (&renewal, &upgrade) {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let sink = MailSink::start(any, any).await?;
-        text.push_str(&renewal.written(&folder, agents, packages, begins).map_err(anyhow::Error::msg)?);
+        text.push_str(&renewal.written(&folder, *agents, *packages, *begins).map_err(anyhow::Error::msg)?);
         text.push_str(&mailing(&sink, &folder)?);
         mails = Some(sink);
         renewal.come(&folder.join("ca"), &[format!("https://{agents}")]).map_err(anyhow::Error::msg)?;
@@ -46,11 +56,11 @@ pub(super) async fn play(
     write(&folder, "sio.toml", 0o644, &text)?;
     println!("  gateway   {}", world.urls().join(", "));
     println!("  watch it  sio run --config {}", folder.join("sio.toml").display());
-    if let (Some(renewal), Some(mails), Some(begins)) = (&renewal, &mails, upgrade) {
+    if let (Some(renewal), Some(mails), Some(upgrade)) = (&renewal, &mails, &upgrade) {
         println!("  mails     http://{}/", mails.web());
         println!(
             "  (in {} s a job asks for release {}; kill that controller whenever you like)",
-            begins.as_secs(),
+            upgrade.begins.as_secs(),
             renewal.to()
         );
     }

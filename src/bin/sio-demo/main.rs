@@ -169,12 +169,15 @@ async fn main() -> anyhow::Result<()> {
     let options = Options { seed: arguments.seed, speed: arguments.speed, scenario, ..Options::new(layout, release) };
     let world = Simulation::start(options.gateways(2)).await?;
     if let Some(folder) = &arguments.only_gateway {
-        let upgrade = arguments.upgrade.map(Duration::from_secs);
+        let upgrade = match arguments.upgrade.map(Duration::from_secs) {
+            Some(begins) => Some(apart::Upgrade { begins, agents: free_port(0)?, packages: free_port(0)? }),
+            None => None,
+        };
         anyhow::ensure!(
             upgrade.is_none() || release != Release::V4_5,
             "systems of 4.x are upgraded by PowerFlex Manager alone; choose another --release"
         );
-        return apart::play(world, folder, upgrade, ended(arguments.seconds)?).await;
+        return apart::play(world, folder, upgrade, say, ended(arguments.seconds)?).await;
     }
 
     let folder = tempfile::Builder::new().prefix("sio-demo.").tempdir()?;
