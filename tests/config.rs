@@ -724,6 +724,7 @@ fn a_job_of_each_kind_is_read_and_each_mistake_in_one_is_told_with_the_mend() {
         ("", "a job asks for one thing"),
         ("upgrade_to = \"1\"\nreboot = \"n\"", "a job asks for one thing"),
         ("kind = \"dance\"", "\"dance\" is no kind of job; write one of upgrade, reboot, maintenance"),
+        ("kind = \"secret_rotation\"", "see \"Change secrets\" in docs/operations.md"),
         ("kind = \"upgrade\"", "write upgrade_to"),
         ("kind = \"maintenance\"\nnode = \"n\"\ntime = \"20m\"", "say what for"),
         ("kind = \"maintenance\"\nnode = \"n\"\nwhy = \"x\"", "say for how long"),

@@ -15,7 +15,7 @@ use std::fmt;
 
 use StepKind::{
     AddDevice, AddMember, AddSds, Apply, AwaitResync, Evacuate, ExitMaintenance, Finalise, Reboot, Rollback, Soak,
-    SwitchClusterMode, SwitchMdm, Verify,
+    SwitchClusterMode, SwitchMdm, Vendor, Verify,
 };
 
 use crate::model::alerting::{Labels, StepKind, Touched, Underway};
@@ -69,8 +69,8 @@ const TABLE: &[Row] = &[
     row("ScaleioMdmClusterNotNormal", Of::MdmCluster, &[Apply, Reboot, Verify, Rollback, SwitchMdm, AddMember, SwitchClusterMode], "a member of the MDM cluster is in work"),
     row("ScaleioMdmPrimaryFlapping", Of::MdmCluster, &[SwitchMdm, Apply, Reboot, Verify, Rollback, AwaitResync, Soak], "the primary MDM is moved for the work on its host"),
     row("ScaleioMdmSingleMode", Of::MdmCluster, &[AddMember, SwitchClusterMode], "the MDM cluster is being made"),
-    row("ScaleioMdmVersionSkew", Of::System, &[Apply, Reboot, Verify, Rollback, ExitMaintenance, AwaitResync, Soak, Finalise], "versions differ while hosts are upgraded one by one"),
-    row("ScaleioSdsVersionMismatch", Of::System, &[Apply, Reboot, Verify, Rollback, ExitMaintenance, AwaitResync, Soak, Finalise], "versions differ while hosts are upgraded one by one"),
+    row("ScaleioMdmVersionSkew", Of::System, &[Apply, Reboot, Verify, Rollback, ExitMaintenance, AwaitResync, Soak, Finalise, Vendor], "versions differ while hosts are upgraded one by one"),
+    row("ScaleioSdsVersionMismatch", Of::System, &[Apply, Reboot, Verify, Rollback, ExitMaintenance, AwaitResync, Soak, Finalise, Vendor], "versions differ while hosts are upgraded one by one"),
     row("ScaleioFaultSetsUnbalanced", Of::Domain, &[AddSds, AddDevice, Evacuate], "capacity is added to or taken from the domain"),
 ];
 

@@ -47,7 +47,7 @@ const SHORTEST_REST: Duration = Duration::from_millis(50);
 const WORD: TimeDelta = TimeDelta::seconds(2);
 
 /// What can be had, by os-release and whether the token of LIA is there.
-type Known = BTreeMap<(String, bool), Option<Arc<Packages>>>;
+type Known = BTreeMap<(String, bool), Arc<Packages>>;
 
 /// The hosts of all systems, before anybody looks.
 pub(super) struct Hosts {
@@ -196,10 +196,10 @@ impl Hosts {
                 continue;
             };
             let os = member.host.as_ref().map(|host| host.os.as_str()).filter(|os| !os.is_empty());
-            let packages = os.and_then(|os| {
+            let packages = os.map(|os| {
                 let has_token = self.with_token.contains(&system);
                 let all = known.entry((os.to_owned(), has_token));
-                all.or_insert_with(|| packages(&self.shelf, os, has_token).map(Arc::new)).clone()
+                all.or_insert_with(|| Arc::new(packages(&self.shelf, os, has_token))).clone()
             });
             // Who waits for a restart is what the work may restart.
             let restarts = |shown: &NodeRollout| shown.why.iter().any(|why| matches!(why, Why::Restart { .. }));
@@ -304,9 +304,16 @@ fn exactly(shelf: &Shelf, os: &str, component: Component, version: &str) -> Resu
     })
 }
 
-/// What there is for an operating system; none where that is not one we know. Without its token LIA cannot be installed.
-fn packages(shelf: &Shelf, os: &str, has_token: bool) -> Option<Packages> {
-    let os = Os::read(os).ok()?;
+/// What there is for an operating system; nothing where that is not one we know. Without its token LIA cannot be installed.
+fn packages(shelf: &Shelf, os: &str, has_token: bool) -> Packages {
+    let os = match Os::read(os) {
+        Ok(os) => os,
+        Err(why) => {
+            let cannot = |component: step::Component| (component, format!("{component}: {why}").into());
+            let cannot = step::Component::ALL.into_iter().map(cannot).collect();
+            return Packages { os: pretty(os).into(), cannot, ..Packages::default() };
+        }
+    };
     let mut versions: BTreeMap<step::Component, BTreeSet<Box<str>>> = BTreeMap::new();
     for file in shelf.goods().files().filter_map(|file| PackageFile::read(&file.name).ok()) {
         // A tie-breaker comes in the manager's package.
@@ -318,7 +325,13 @@ fn packages(shelf: &Shelf, os: &str, has_token: bool) -> Option<Packages> {
     let token = "lia: its installation asks for the token of LIA; write it into a file and name that as token_file in \
                  [systems.NAME.rollout.lia], or bring LIA to the release by hand first";
     let cannot = (!has_token).then(|| (step::Component::Lia, token.into())).into_iter().collect();
-    Some(Packages { os: os.pretty.as_str().into(), versions, pattern: pattern(&os).into(), cannot })
+    Packages { os: os.pretty.as_str().into(), versions, pattern: pattern(&os).into(), cannot }
+}
+
+/// How an operating system that we do not know calls itself.
+fn pretty(os: &str) -> &str {
+    let named = |name: &str| os.lines().find_map(|line| line.strip_prefix(name));
+    named("PRETTY_NAME=").or_else(|| named("ID=")).unwrap_or("an unnamed operating system").trim_matches('"')
 }
 
 /// What the installation of LIA asks for on nodes of a system.
@@ -367,13 +380,15 @@ mod tests {
         assert_eq!(file.name, "EMC-ScaleIO-sds-3.6-700.103.el7.x86_64.rpm");
         let told = exactly(&shelf, EL7, Component::Sds, "R3_6.700.104").unwrap_err();
         assert!(told.contains("CentOS Linux 7") && told.contains("sds-3.6-700.104.el7.x86_64.rpm"), "{told}");
-        let all = packages(&shelf, EL7, false).unwrap();
+        let all = packages(&shelf, EL7, false);
         assert_eq!(all.lack(step::Component::Sds, "R3_6.900.1"), None);
         let told = all.lack(step::Component::Mdm, "R3_6.900.1").unwrap();
         assert!(told.contains("CentOS Linux 7") && told.contains("EMC-ScaleIO-mdm-3.6-900.1.el7.x86_64.rpm"), "{told}");
-        let ubuntu = packages(&shelf, "ID=ubuntu\nVERSION_ID=18.04", true).unwrap();
+        let ubuntu = packages(&shelf, "ID=ubuntu\nVERSION_ID=18.04", true);
         assert!(ubuntu.lack(step::Component::Sds, "R3_6.900.1").unwrap().contains(".Ubuntu.18.04.x86_64.deb"));
-        assert_eq!(packages(&shelf, "ID=plan9", true), None);
+        let unknown = packages(&shelf, "ID=plan9\nPRETTY_NAME=\"Plan 9\"", true);
+        let told = unknown.lack(step::Component::Sds, "R3_6.900.1").unwrap();
+        assert!(&*unknown.os == "Plan 9" && told.starts_with("sds: Plan 9"), "{told}");
     }
 
     #[test]

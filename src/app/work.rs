@@ -223,7 +223,8 @@ fn object(labels: &Labels) -> String {
         .iter()
         .filter(|(name, _)| about(name))
         .map(|(name, value)| format!("{} {value}", name.replace('_', " ")));
-    named.collect::<Vec<_>>().join(", ")
+    let named = named.collect::<Vec<_>>().join(", ");
+    if named.is_empty() { "the whole system".to_owned() } else { named }
 }
 
 /// What our rules say of a system, without what the work itself explains. Rules

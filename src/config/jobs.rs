@@ -188,6 +188,9 @@ const KINDS: [&str; 10] = [
     "state_backup",
 ];
 
+/// What is asked for by this word is done by hand.
+const SECRETS: &str = "secret_rotation";
+
 /// Certificates are renewed by people, who need weeks.
 const CERTIFICATE_DAYS: u64 = 30;
 
@@ -198,6 +201,12 @@ const BACKUPS: u64 = 14;
 fn asks(section: &mut Section<'_>) -> Option<Asks> {
     let kind = section.take("kind", |found| {
         let kind = found.text()?;
+        if kind == SECRETS {
+            return Err(complain(
+                "secrets are changed by a person, not by the calendar",
+                "see \"Change secrets\" in docs/operations.md; a job of kind certificate_check tells what ends by itself",
+            ));
+        }
         KINDS.into_iter().find(|known| *known == kind).ok_or_else(|| {
             complain(format!("{kind:?} is no kind of job"), format!("write one of {}", KINDS.join(", ")))
         })

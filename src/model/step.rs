@@ -146,6 +146,9 @@ pub enum Action {
     /// The components are installed in this version, the one from before, and their services run.
     #[allow(missing_docs)]
     Rollback { version: Box<str>, components: Vec<Component> },
+    /// The vendor's own tool has brought all of the system to this version, and the MDM says that no upgrade is under way.
+    #[allow(missing_docs)]
+    Vendor { version: Box<str> },
 }
 
 impl Action {
@@ -173,6 +176,7 @@ impl Action {
             Self::RemoveSdc { .. } => StepKind::RemoveSdc,
             Self::Finalise => StepKind::Finalise,
             Self::Rollback { .. } => StepKind::Rollback,
+            Self::Vendor { .. } => StepKind::Vendor,
         }
     }
 }

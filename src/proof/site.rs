@@ -186,6 +186,23 @@ impl Site {
         self.hosts.values().map(|host| (host.name.clone(), of(host).unwrap_or_default())).collect()
     }
 
+    /// Whether anything is on its way, or being done: work of an agent, a restart, a drain, a change of maintenance, data that
+    /// moves.
+    pub fn is_at_work(&self) -> bool {
+        let now = self.now();
+        let host = |host: &Host| host.working.is_some() || now < host.up_at || matches!(host.mesos, Mesos::Draining(_));
+        let changes = |state: Maintenance| !matches!(state, Maintenance::None | Maintenance::In);
+        let moves = self.world.pools.values().map(|pool| &pool.figures.moving).any(|moving| {
+            let all =
+                [&moving.forward, &moving.backward, &moving.normal, &moving.rebalance, &moving.enter, &moving.exit];
+            all.into_iter().any(|movement| movement.left_kb > 0)
+        });
+        !self.parcels.is_empty()
+            || moves
+            || self.hosts.values().any(host)
+            || self.world.sds.values().any(|sds| changes(sds.maintenance))
+    }
+
     /// An order leaves the controller. It may be slow, or lost; so may its answer.
     pub(super) fn send(&mut self, step: StepId, effect: Effect) {
         if let Effect::Enter { sds, .. } = &effect
@@ -209,7 +226,7 @@ impl Site {
     }
 
     /// The controller, which is alive, hears these.
-    pub(super) fn heard(&mut self, answers: &[(StepId, Answer)]) {
+    pub fn heard(&mut self, answers: &[(StepId, Answer)]) {
         for (step, _) in answers.iter().filter(|(_, answer)| !matches!(answer, Answer::Unknown { .. })) {
             self.open_enters.remove(step);
             let exits = self.unheard_exits.iter().find(|(_, (exit, _))| exit == step);
@@ -247,7 +264,7 @@ impl Site {
     }
 
     /// Lets time pass. Orders arrive and are obeyed; answers that arrive are given back.
-    pub(super) fn pass(&mut self, seconds: u64) -> Vec<(StepId, Answer)> {
+    pub fn pass(&mut self, seconds: u64) -> Vec<(StepId, Answer)> {
         let mut answers = Vec::new();
         let end = self.world.now() + Duration::from_secs(seconds);
         while self.world.now() < end {

@@ -5,10 +5,13 @@
 //! for ten minutes after it handed over, and nobody watches that long.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{SecondsFormat, TimeDelta};
 
 use super::{Hosts, package};
 use crate::agent::recipes::os::Books;
@@ -28,6 +31,12 @@ use crate::sim::Running;
 
 /// Everything must be well so long after a node; people watch.
 const SOAK: Duration = Duration::from_secs(5);
+
+/// The job.
+const JOB: &str = "next-release";
+
+/// Who said yes to it.
+const BY: &str = "whoever started the demo";
 
 /// The system, its hosts, and what is to become of them.
 pub struct Renewal {
@@ -80,14 +89,7 @@ impl Renewal {
     /// # Errors
     /// Files cannot be made.
     pub fn configure(&self, config: &mut Config, begins: Duration) -> Result<(), String> {
-        let packages = config.artefacts.folder.get_or_insert_with(|| self.folder.join("packages")).clone();
-        std::fs::create_dir_all(&packages).map_err(|error| error.to_string())?;
-        for component in [Component::Sds, Component::Sdc] {
-            for release in [&self.before, &self.after] {
-                let (name, text) = package(component, &as_packaged(release), Books::Rpm);
-                std::fs::write(packages.join(name), text).map_err(|error| error.to_string())?;
-            }
-        }
+        self.packages(config.artefacts.folder.get_or_insert_with(|| self.folder.join("packages")))?;
         if let Some(system) = config.systems.get_mut(&self.system) {
             system.lifecycle = Some(self.login.clone());
         }
@@ -103,11 +105,59 @@ impl Renewal {
         Ok(())
     }
 
+    /// The same for a controller that reads a file: what is to stand in it, with paths from the folder that it is in.
+    ///
+    /// # Errors
+    /// Files cannot be made.
+    pub fn written(
+        &self,
+        folder: &Path,
+        agents: SocketAddr,
+        packages: SocketAddr,
+        begins: Duration,
+    ) -> Result<String, String> {
+        self.packages(&folder.join("packages"))?;
+        let file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(folder.join("admin"));
+        file.and_then(|mut file| file.write_all(self.login.password.reveal().as_bytes()))
+            .map_err(|error| error.to_string())?;
+        let (system, user, soak) = (&self.system, &self.login.user, SOAK.as_secs());
+        let (line, until) =
+            (cron(begins), (clock::now() + TimeDelta::days(1)).to_rfc3339_opts(SecondsFormat::Secs, true));
+        let mut text = format!(
+            "[systems.{system}.lifecycle]\nuser = {user:?}\npassword_file = \"admin\"\n\
+             [poll]\nfast = \"2s\"\nmiddle = \"6s\"\nslow = \"20s\"\n\
+             [lifecycle]\nmode = \"act\"\nsoak = \"{soak}s\"\n\
+             [agents]\nlisten = \"{agents}\"\nfolder = \"ca\"\nrenew = false\n\
+             [artefacts]\nlisten = \"{packages}\"\nfolder = \"packages\"\n\
+             [[jobs]]\nname = \"{JOB}\"\nsystem = \"{system}\"\ncron = \"{line}\"\nupgrade_to = {:?}\n\
+             approval = {{ by = \"{BY}\", until = \"{until}\", max_risk = \"medium\" }}\n",
+            self.after,
+        );
+        for (node, address) in &self.addresses {
+            text += &format!("[fleet.static.{node}]\naddress = \"{address}\"\n");
+            text += &format!("attributes = {{ scaleio-system = \"{system}\" }}\n");
+        }
+        Ok(text)
+    }
+
+    /// The releases from before and after, as a controller gives them out.
+    fn packages(&self, folder: &Path) -> Result<(), String> {
+        std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+        for component in [Component::Sds, Component::Sdc] {
+            for release in [&self.before, &self.after] {
+                let (name, text) = package(component, &as_packaged(release), Books::Rpm);
+                std::fs::write(folder.join(name), text).map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
     fn job(&self, begins: Duration) -> Result<Job, String> {
         let now = clock::now();
-        let line = (now + begins).format("%-S %-M %-H %-d %-m *").to_string();
+        let line = cron(begins);
         let schedule = Schedule {
-            name: "next-release".into(),
+            name: JOB.into(),
             line: CronLine::parse(&line, Zone::UTC).map_err(|error| error.to_string())?,
             jitter: TimeDelta::zero(),
             late: TimeDelta::minutes(30),
@@ -116,7 +166,7 @@ impl Renewal {
             calendar: Default::default(),
         };
         let standing = Standing {
-            by: "whoever started the demo".into(),
+            by: BY.into(),
             until: now + TimeDelta::days(1),
             modes: [MaintenanceMode::Instant, MaintenanceMode::Protected].into(),
             max_risk: Risk::Medium,
@@ -132,12 +182,31 @@ impl Renewal {
     /// Their papers cannot be made.
     pub fn begin(&self, config: &Config) -> Result<(), String> {
         let agents = config.agents.as_ref().ok_or("no agent can come: the configuration has no section [agents]")?;
-        let authority = Authority::open(&agents.folder, clock::now()).map_err(|error| error.to_string())?;
+        self.come(&agents.folder, &agents.addresses)
+    }
+
+    /// Lets the agents of the hosts come to whatever controller is at these addresses, with papers of the authority in a
+    /// folder, which is made when there is none.
+    ///
+    /// # Errors
+    /// Their papers cannot be made.
+    pub fn come(&self, authority: &Path, controllers: &[String]) -> Result<(), String> {
+        let authority = Authority::open(authority, clock::now()).map_err(|error| error.to_string())?;
         self.hosts.show();
         for host in self.hosts.all() {
             host.enrol(&authority)?;
-            host.start_agent(agents.addresses.clone());
+            host.start_agent(controllers.to_vec());
         }
         Ok(())
     }
+
+    /// The hosts.
+    pub const fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+}
+
+/// The moment after so long, as the calendar writes it.
+fn cron(begins: Duration) -> String {
+    (clock::now() + begins).format("%-S %-M %-H %-d %-m *").to_string()
 }

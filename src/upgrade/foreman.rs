@@ -91,6 +91,7 @@ pub fn tasks(action: &Action, boot_id: &str, site: &Site, choose: &Choose) -> Re
         | Action::Evacuate
         | Action::KeepSds
         | Action::RemoveSdc { .. }
+        | Action::Vendor { .. }
         | Action::Finalise => Err(format!("{} is nothing that the agent of a node does", action.kind())),
     }
 }

@@ -1,4 +1,4 @@
-//! Upgrades, restarts and maintenances of a system: planned ([`plan`]), asked for
+//! Upgrades, restarts and maintenances of a system: planned ([`plan`]; `vendor` where others install), asked for
 //! ([`orders`]) or by the calendar ([`jobs`]), carried out by the one engine of [`crate::work`] ([`run`], [`hands`], [`mesos`], and on
 //! nodes, which [`hosts`] describes to it, by [`foreman`]), kept in the store ([`keep`]), and told ([`show`]; [`recorder`] and [`syslog`] keep it for later, [`times`]
 //! lets plans learn from it). [`health`] asks the gates without a plan, and
@@ -19,3 +19,4 @@ pub mod run;
 pub mod show;
 pub mod syslog;
 pub mod times;
+mod vendor;

@@ -141,7 +141,14 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
         | Request::Replace { .. }
         | Request::Remove { .. }
         | Request::Finalise { .. } => {}
-        Request::Rollout | Request::Expand { .. } | Request::RotateSecrets => {
+        Request::RotateSecrets => {
+            return Err(Refusal::Wrong(
+                "secrets are changed by hand, each in the order that docs/operations.md has under \"Change secrets\": the new one \
+                 is there and was seen to work before the old one goes"
+                    .to_owned(),
+            ));
+        }
+        Request::Rollout | Request::Expand { .. } => {
             return Err(Refusal::Wrong(
                 "this version plans upgrades, restarts, maintenances, removals, replacements and the end of an upgrade; do \
                  the rest by hand, with the node held"
@@ -162,6 +169,7 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
             Verdict::Planned(seconds) => format!("planned, {} min", seconds.div_ceil(60)),
             Verdict::AlreadySo => "has nothing to do".to_owned(),
             Verdict::NotAsked => "was not asked for".to_owned(),
+            Verdict::Watched => "is upgraded by PowerFlex Manager, and watched".to_owned(),
             Verdict::Cannot(why) => format!("{CANNOT}: {why}"),
         };
         shown.nodes.insert(node, says);

@@ -8,7 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use super::times::Times;
+use super::vendor;
 use crate::model::cluster::{MdmMember, MdmRole, Sdc, Sds};
 use crate::model::id::{AgentId, NodeName, PlanId};
 use crate::model::node::{AgentFacts, Carries, NodeFacts};
@@ -99,6 +102,8 @@ pub enum Verdict {
     AlreadySo,
     /// It was not asked for.
     NotAsked,
+    /// The vendor's own tool changes it, and it is only watched.
+    Watched,
     /// It cannot be planned, for this.
     Cannot(Box<str>),
 }
@@ -114,12 +119,12 @@ pub struct Proposal {
 }
 
 /// A host with all that lies on it.
-struct Host<'a> {
-    name: &'a NodeName,
+pub(super) struct Host<'a> {
+    pub(super) name: &'a NodeName,
     facts: &'a NodeFacts,
     agent: Option<AgentId>,
-    sds: Option<&'a Sds>,
-    mdm: Option<&'a MdmMember>,
+    pub(super) sds: Option<&'a Sds>,
+    pub(super) mdm: Option<&'a MdmMember>,
 }
 
 /// A plan for an upgrade, a restart, a maintenance or the end of an upgrade.
@@ -129,7 +134,11 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
     let hosts: Vec<Host<'_>> = fleet.nodes.iter().map(|(name, facts)| host(name, facts, fleet, &servers)).collect();
     let generation = fleet.snapshot.generation;
     let mut stages = match &request {
+        Request::Upgrade { to, only } if generation >= Generation::V4 => {
+            vendor::watch(to, only, &hosts, fleet, habits, &mut report)
+        }
         Request::Upgrade { to, only } => upgrade(to, only, &hosts, fleet, habits, &mut report),
+        Request::Fetch { .. } if generation >= Generation::V4 => vendor::fetches(&hosts, &mut report),
         Request::Fetch { to, only } => {
             let mut stages = upgrade(to, only, &hosts, fleet, habits, &mut report);
             stages.retain(|stage| &*stage.name == PACKAGES);
@@ -149,8 +158,8 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
             around(host, fleet, habits, mode, vec![work], None, &mut steps);
             steps
         }),
-        Request::Remove { node } => removal(&hosts, node, None, fleet, habits, &mut report),
-        Request::Replace { node, by } => removal(&hosts, node, Some(by), fleet, habits, &mut report),
+        Request::Remove { node } => removal(&hosts, node, None, fleet, habits, now, &mut report),
+        Request::Replace { node, by } => removal(&hosts, node, Some(by), fleet, habits, now, &mut report),
         Request::Finalise { .. } => {
             let owner = hosts.iter().find(|host| host.mdm.is_some_and(|mdm| mdm.role == MdmRole::Primary));
             let steps = vec![step(Action::Finalise, 3600, 60, Risk::Irreversible)];
@@ -261,6 +270,10 @@ fn upgrade(
     let old = |host: &Host<'_>, component: Component| {
         host.facts.installed.get(&component).is_some_and(|all| all.iter().any(|version| **version != *to))
     };
+    let unseen = |host: &Host<'_>| {
+        host.sds.is_some_and(|sds| sds.version.as_ref().is_none_or(|version| version.as_str() != to))
+            && !host.facts.installed.contains_key(&Component::Sds)
+    };
     let mut wanted: Vec<&Host<'_>> = Vec::new();
     for host in hosts {
         let verdict = if !only.is_empty() && !only.contains(host.name) {
@@ -275,6 +288,15 @@ fn upgrade(
                  docs/operations.md"
                     .into(),
             )
+        } else if unseen(host) {
+            let os = fleet.packages.get(host.name).map_or("its operating system", |packages| &packages.os);
+            Verdict::Cannot(
+                format!(
+                    "the system has an SDS at its address, and its agent finds none installed: see whether {os} is one that \
+                     this version knows (`sio check node`), and what is installed there"
+                )
+                .into(),
+            )
         } else if DRIVEN.iter().all(|component| !old(host, *component)) {
             Verdict::AlreadySo
         } else {
@@ -286,7 +308,8 @@ fn upgrade(
     // What comes later in the order waits for all of what comes before, also for what nobody asked for or may.
     let names: BTreeSet<&NodeName> = wanted.iter().map(|host| host.name).collect();
     let left_old = |component: Component| hosts.iter().any(|host| old(host, component) && !names.contains(host.name));
-    let (mdms_first, sds_first) = (left_old(Component::Mdm), left_old(Component::Mdm) || left_old(Component::Sds));
+    let mdms_first = left_old(Component::Mdm);
+    let sds_first = mdms_first || left_old(Component::Sds) || hosts.iter().any(unseen);
     let apply = |components: Vec<Component>| Action::Apply { version: to.into(), components };
     let get = |host: &Host<'_>| {
         let components = DRIVEN.into_iter().filter(|component| old(host, *component)).collect();
@@ -428,6 +451,9 @@ fn one(
     vec![stage("work", Parallel::One, 1, false, vec![task(host, steps(host))])]
 }
 
+/// An agent that says nothing for so long is not about to: words come every few seconds, and restarts take minutes.
+const SILENT: TimeDelta = TimeDelta::minutes(10);
+
 /// A node leaves for good: its data first, then what serves, then what is installed. Who takes its place serves already.
 fn removal(
     hosts: &[Host<'_>],
@@ -435,6 +461,7 @@ fn removal(
     by: Option<&NodeName>,
     fleet: &Fleet<'_>,
     habits: &Habits,
+    now: Timestamp,
     report: &mut BTreeMap<NodeName, Verdict>,
 ) -> Vec<Stage> {
     let mut cannot = |node: &NodeName, why: &str| {
@@ -469,6 +496,14 @@ fn removal(
     }
     if host.facts.installed.contains_key(&Component::Sds) && host.sds.is_none() {
         return cannot(node, "an SDS is installed, and no SDS of the system has an address that we know of this node");
+    }
+    if now - host.facts.seen_at > SILENT {
+        let seen_at = host.facts.seen_at.format("%Y-%m-%d %H:%M:%SZ");
+        let why = format!(
+            "its agent was last heard at {seen_at}, and only it can take away what is installed there: bring the host back, \
+             or, when it is gone for good, take its server out by hand (docs/operations.md, \"A host that is gone for good\")"
+        );
+        return cannot(node, &why);
     }
     let mut steps = Vec::new();
     if host.agent.is_some() {
@@ -522,19 +557,19 @@ fn reboot(habits: &Habits) -> Step {
     step(Action::Reboot, 1800, habits.reboot, Risk::Medium)
 }
 
-fn soak(habits: &Habits) -> Step {
+pub(super) fn soak(habits: &Habits) -> Step {
     step(Action::Soak { seconds: habits.soak }, habits.soak.saturating_mul(4).max(3600), habits.soak, Risk::None)
 }
 
-const fn step(action: Action, deadline_seconds: u32, predicted_seconds: u32, risk: Risk) -> Step {
+pub(super) const fn step(action: Action, deadline_seconds: u32, predicted_seconds: u32, risk: Risk) -> Step {
     Step { action, deadline_seconds, predicted_seconds, risk }
 }
 
-fn stage(name: &str, parallel: Parallel, most: u32, canary: bool, tasks: Vec<Task>) -> Stage {
+pub(super) fn stage(name: &str, parallel: Parallel, most: u32, canary: bool, tasks: Vec<Task>) -> Stage {
     Stage { name: name.into(), parallel, most, canary, tasks }
 }
 
-fn task(host: &Host<'_>, steps: Vec<Step>) -> Task {
+pub(super) fn task(host: &Host<'_>, steps: Vec<Step>) -> Task {
     let versions: BTreeSet<&Box<str>> = steps
         .iter()
         .filter_map(|step| match &step.action {

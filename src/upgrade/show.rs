@@ -89,6 +89,7 @@ fn step(step: &Step) -> String {
         Action::Uninstall { components: all } => format!("take away {}", components(all)),
         Action::Evacuate => "move its data away and take it out".to_owned(),
         Action::Handwork => "work by hand".to_owned(),
+        Action::Vendor { version } => format!("watch PowerFlex Manager bring all to {version}"),
         action => action.kind().as_str().replace('_', " "),
     }
 }

@@ -41,7 +41,7 @@ const fn component(action: &Action) -> Option<&[Component]> {
 
 /// Steps whose time is what somebody asked for, or until a person comes, predict nothing.
 const fn is_measured(action: &Action) -> bool {
-    !matches!(action, Action::Handwork | Action::Soak { .. } | Action::Finalise)
+    !matches!(action, Action::Handwork | Action::Soak { .. } | Action::Finalise | Action::Vendor { .. })
 }
 
 impl Times {

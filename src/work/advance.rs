@@ -18,7 +18,7 @@ use super::book::{Book, Run, SETTLE, Standing, TaskState};
 use super::facts::{Facts, Policy};
 use super::gate::{Ask, digest};
 use super::mutant;
-use super::observe::{Shown, shown};
+use super::observe::{Shown, shown, upgraded};
 use super::record::{Duty, Effect, End, Obligation, Record};
 use super::skew::numbers;
 use super::undo::{Cause, undo};
@@ -253,6 +253,28 @@ impl<'a> Look<'a> {
                     self.wait(ask, Some(step), || effect(what(), None));
                 }
             },
+            Action::Vendor { version } => {
+                let over = shown(&self.facts, ask.task, state, &step.action, state.since) == Shown::Done;
+                match ask.step(&step.action) {
+                    Gate::Go if over => return self.confirm(ask, state, step),
+                    Gate::Hold(holds) if over => self.wait(ask, Some(step), || holds),
+                    Gate::Go | Gate::Hold(_) => {
+                        let seen = upgraded(&self.facts, version);
+                        self.wait(ask, Some(step), || match &seen {
+                            None => effect("the MDM's word of the upgrade".to_owned(), None),
+                            Some(seen) => {
+                                let ((mdms, of_mdms), (sds, of_sds)) = (seen.mdms, seen.sds);
+                                let what = format!(
+                                    "PowerFlex Manager, where the upgrade to {version} is begun and done; the MDM says \
+                                     {}, and {mdms} of {of_mdms} MDMs and {sds} of {of_sds} SDSs have it",
+                                    seen.says
+                                );
+                                effect(what, Some(seen.at))
+                            }
+                        });
+                    }
+                }
+            }
             Action::Handwork => {
                 // The time that the person asked for; it is not waited for longer, whatever came of it.
                 if self.facts.now - state.since >= TimeDelta::seconds(i64::from(step.predicted_seconds)) {

@@ -60,6 +60,8 @@ pub enum Unsafe {
     FinaliseBeside,
     #[error("PowerFlex Manager upgrades systems of 4.x; this controller watches them, and installs nothing there")]
     Vendor,
+    #[error("before 4.0 nobody but this controller or a person upgrades a system")]
+    NoVendor,
     #[error("the system was not seen")]
     Unseen,
     #[error("the approval is for another plan")]
@@ -84,9 +86,15 @@ pub fn check(plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
         wrong.insert(Unsafe::Unseen);
         return wrong;
     }
-    let installs = plan.has(StepKind::Stage) || plan.has(StepKind::Apply) || plan.has(StepKind::Finalise);
-    if installs && facts.snapshot().is_some_and(|snapshot| snapshot.generation >= Generation::V4) {
+    let by_vendor = facts.snapshot().is_some_and(|snapshot| snapshot.generation >= Generation::V4);
+    let installs = |action: &Action| {
+        matches!(action, Action::Stage { .. } | Action::Apply { .. } | Action::Rollback { .. } | Action::Finalise)
+    };
+    if by_vendor && plan.tasks().flat_map(|(_, _, task)| &task.steps).any(|step| installs(&step.action)) {
         wrong.insert(Unsafe::Vendor);
+    }
+    if !by_vendor && plan.has(StepKind::Vendor) {
+        wrong.insert(Unsafe::NoVendor);
     }
     for stage in &plan.stages {
         let mut names = BTreeSet::new();
@@ -228,11 +236,11 @@ fn places(plan: &Plan, wrong: &mut BTreeSet<Unsafe>) {
 
 fn versions(plan: &Plan, task: &Task, wrong: &mut BTreeSet<Unsafe>) {
     for step in &task.steps {
-        let Action::Apply { version, .. } = &step.action else { continue };
+        let (Action::Apply { version, .. } | Action::Vendor { version }) = &step.action else { continue };
         if !matches!(&plan.request, Request::Upgrade { to, .. } if to == version) {
             wrong.insert(Unsafe::Version { node: task.node.clone() });
         }
-        if task.from.is_none() {
+        if task.from.is_none() && step.action.kind() == StepKind::Apply {
             wrong.insert(Unsafe::NoWayBack { node: task.node.clone() });
         }
     }

@@ -103,6 +103,10 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
                 }
             },
         },
+        Action::Vendor { version } => match upgraded(facts, version) {
+            None => Shown::NotSeen,
+            Some(seen) => told(seen.at, since, seen.is_over()),
+        },
         // Decided by a gate, or not to be done by this version.
         Action::AwaitResync
         | Action::Soak { .. }
@@ -130,6 +134,43 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
             Some(part) => told(part.begun_at, since, part.value.get(sdc).is_none()),
         },
     }
+}
+
+/// How far the vendor's tool is with a system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Vendor {
+    /// When the older of both lists was asked for.
+    pub(super) at: Timestamp,
+    /// What the MDM says of its upgrade.
+    pub(super) says: Box<str>,
+    is_quiet: bool,
+    /// Members of the MDM cluster and SDSs that have the version, and all.
+    pub(super) mdms: (usize, usize),
+    pub(super) sds: (usize, usize),
+}
+
+impl Vendor {
+    fn is_over(&self) -> bool {
+        self.is_quiet && self.mdms.0 == self.mdms.1 && self.sds.0 == self.sds.1
+    }
+}
+
+/// How far a system is on its way to a version, by the MDM's words alone.
+pub(super) fn upgraded(facts: &Facts<'_>, version: &str) -> Option<Vendor> {
+    let snapshot = facts.snapshot()?;
+    let (array, all) = (snapshot.array.as_ref()?, snapshot.sds.as_ref()?);
+    let (cluster, _) = facts.mdm()?;
+    let has = |seen: Option<&ProductVersion>| seen.is_some_and(|seen| seen.as_str() == version);
+    let over =
+        |state: &Seen<UpgradeState>| state.is(UpgradeState::NoUpgrade) || state.is(UpgradeState::PostProcessingDone);
+    Some(Vendor {
+        at: array.begun_at.min(all.begun_at),
+        says: array.upgrade_state.as_ref().map_or("nothing of an upgrade", |state| state.word()).into(),
+        // What is not told is no end: nobody may go on by it.
+        is_quiet: array.upgrade_state.as_ref().is_some_and(over),
+        mdms: (cluster.members.iter().filter(|member| has(member.version.as_ref())).count(), cluster.members.len()),
+        sds: (all.iter().filter(|sds| has(sds.version.as_ref())).count(), all.len()),
+    })
 }
 
 /// Whether a list that was asked for after a moment lacks the SDS of a task.

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
+#[path = "../support/alertmanager.rs"]
+mod alertmanager;
 mod background;
 mod content;
 mod crash;
@@ -11,6 +13,8 @@ mod killed;
 mod life;
 #[path = "../support/pictures.rs"]
 mod pictures;
+#[path = "../support/port.rs"]
+mod port;
 mod post;
 mod real;
 mod receivers;

@@ -2,7 +2,6 @@
 //! webhooks, through servers that misbehave on purpose.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use scaleio_framework::alert::outbox::{Limits, Outbox};
 use scaleio_framework::alert::receiver::alertmanager::Caller;
 use scaleio_framework::alert::receiver::webhook::{Webhook, message};
 use scaleio_framework::clock;
-use scaleio_framework::config::{self, Alertmanager, Credentials, HttpWay, Login, MailTls, Secret, Trust};
+use scaleio_framework::config::{self, Credentials, HttpWay, Login, MailTls, Secret, Trust};
 use scaleio_framework::metrics::{Build, Own};
 use scaleio_framework::model::alerting::*;
 use scaleio_framework::store::{Batch, Disk, Key, Owner, Store};
@@ -24,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::alertmanager::Alertmanager;
 use crate::server::{Certificates, Server, Style, well};
 use crate::world::*;
 
@@ -146,7 +146,7 @@ fn verdict(firing: &[&str], resolved: &[&str]) -> Arc<Verdict> {
 type Verdicts = watch::Sender<Option<Arc<Verdict>>>;
 
 fn call(urls: Vec<url::Url>, way: HttpWay, resend: Duration) -> (Verdicts, Vec<Shown>, CancellationToken) {
-    let settings = Alertmanager { urls, resend, way };
+    let settings = config::Alertmanager { urls, resend, way };
     let verdicts = watch::Sender::new(None);
     let stop = CancellationToken::new();
     let page = "https://sio.example.test/".parse().unwrap();
@@ -209,43 +209,6 @@ async fn an_alertmanager_that_does_not_take_alerts_is_a_problem_that_is_told() {
     stop.cancel();
 }
 
-/// A real Alertmanager that tells a hook; ends when dropped.
-struct Real(Child, #[allow(dead_code, reason = "removed when dropped")] tempfile::TempDir, u16);
-
-impl Drop for Real {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Real {
-    async fn start(hook: &Hook) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("am.yml");
-        let text = format!(
-            "route:\n  receiver: hook\n  group_by: [system, area]\n  group_wait: 100ms\n  group_interval: 1s\n\
-             receivers:\n  - name: hook\n    webhook_configs: [{{url: '{}'}}]\n",
-            hook.url("http", "/theirs")
-        );
-        std::fs::write(&config, text).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new("prometheus-alertmanager")
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.path={}", folder.path().join("data").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .arg("--cluster.listen-address=")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a real Alertmanager is needed: apt-get install prometheus-alertmanager");
-        let real = Self(child, folder, port);
-        wait_for("Alertmanager", || std::net::TcpStream::connect(("127.0.0.1", port)).ok()).await;
-        real
-    }
-}
-
 fn keys(value: &Value) -> Vec<String> {
     value.as_object().unwrap().keys().cloned().collect()
 }
@@ -253,9 +216,8 @@ fn keys(value: &Value) -> Vec<String> {
 #[tokio::test]
 async fn a_real_alertmanager_takes_our_alerts_and_its_own_webhook_has_the_form_of_ours() {
     let hook = Hook::start(&[], None).await;
-    let real = Real::start(&hook).await;
-    let url = format!("http://127.0.0.1:{}", real.2).parse().unwrap();
-    let (verdicts, _, stop) = call(vec![url], HttpWay::plain(), Duration::from_secs(2));
+    let real = Alertmanager::start(None, Some(hook.url("http", "/theirs").as_str())).await;
+    let (verdicts, _, stop) = call(vec![real.url().parse().unwrap()], HttpWay::plain(), Duration::from_secs(2));
     verdicts.send_replace(Some(verdict(&["A"], &[])));
     let theirs = wait_for("its webhook", || hook.got().into_iter().next()).await.json;
     assert_eq!((&theirs["version"], &theirs["status"]), (&json!("4"), &json!("firing")));

@@ -130,6 +130,7 @@ fn a_plan_of_another_form_or_of_nothing_or_of_what_was_not_seen_is_unsafe() {
         |_| Unsafe::Empty,
     );
     found(|at| at.step(StepKind::Verify).action = Action::Finalise, |_| Unsafe::FinaliseBeside);
+    found(|at| at.step(StepKind::Verify).action = Action::Vendor { version: "R3_6.0.01".into() }, |_| Unsafe::NoVendor);
     found(|at| at.picture.snapshot = None, |_| Unsafe::Unseen);
     found(|at| std::sync::Arc::make_mut(at.picture.snapshot.as_mut().unwrap()).sds = None, |_| Unsafe::Unseen);
 }

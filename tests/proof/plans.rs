@@ -14,7 +14,7 @@ use scaleio_framework::model::hold::Gate;
 use scaleio_framework::model::id::{RunId, SdsId};
 use scaleio_framework::model::node::{AgentFacts, AgentState, NodeFacts};
 use scaleio_framework::model::plan::{Approval, Parallel, Plan, Request, Task};
-use scaleio_framework::model::step::{Action, Component, MaintenanceMode};
+use scaleio_framework::model::step::{Action, Component, MaintenanceMode, StepKind};
 use scaleio_framework::proof::controller::Controller;
 use scaleio_framework::proof::fault::{self, Fault};
 use scaleio_framework::proof::site::Site;
@@ -357,10 +357,22 @@ fn on_a_system_of_4_x_nothing_is_installed_and_a_host_may_still_be_maintained() 
         addresses: &addresses,
         packages: &packages,
     };
-    let wrong = |request| check::check(&plan(request, &fleet, &Habits::default(), None, now).plan, &facts);
-    let upgrade = wrong(Request::Upgrade { to: "R4_5.4000.1".into(), only: BTreeSet::new() });
-    assert_eq!(upgrade, BTreeSet::from([Unsafe::Vendor]));
+    let planned = |request| plan(request, &fleet, &Habits::default(), None, now).plan;
+    let mut upgrade = planned(Request::Upgrade { to: "R4_5.4000.1".into(), only: BTreeSet::new() });
+    let kinds: Vec<StepKind> =
+        upgrade.tasks().flat_map(|(_, _, task)| task.steps.iter().map(|step| step.action.kind())).collect();
+    assert_eq!(kinds, [StepKind::Vendor, StepKind::Soak]);
+    assert_eq!(check::check(&upgrade, &facts), BTreeSet::new());
     let node = case.site.hosts.keys().next().unwrap().clone();
-    let reboot = wrong(Request::Reboot { node });
-    assert_eq!(reboot, BTreeSet::new());
+    let purpose = "a fan".into();
+    for request in [
+        Request::Reboot { node: node.clone() },
+        Request::Maintain { node, mode: Some(MaintenanceMode::Instant), minutes: 20, purpose },
+    ] {
+        assert_eq!(check::check(&planned(request), &facts), BTreeSet::new());
+    }
+    // Whoever planned it otherwise.
+    let step = upgrade.stages[0].tasks[0].steps.first_mut().unwrap();
+    step.action = Action::Stage { version: "R4_5.4000.1".into(), components: vec![Component::Sds] };
+    assert_eq!(check::check(&upgrade, &facts), BTreeSet::from([Unsafe::Vendor]));
 }

@@ -1,16 +1,8 @@
 //! All that was done is told, chained, checked, and put away from the store when it is over.
 
-use std::process::Command;
-
 use serde_json::json;
 
 use crate::site::Site;
-
-fn sio(site: &Site, arguments: &[&str]) -> (Option<i32>, String) {
-    let mut sio = Command::new(env!("CARGO_BIN_EXE_sio"));
-    let done = sio.arg("--config").arg(site.path("sio.toml")).args(arguments).output().unwrap();
-    (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
-}
 
 /// Has the packages fetched, in a run of its own.
 async fn fetch(site: &Site, number: usize) {
@@ -42,15 +34,15 @@ async fn runs_that_are_over_leave_the_store_and_stay_in_a_history_that_shows_eac
     let stage = work.times.iter().find(|times| times.step == "stage").unwrap();
     assert_eq!((stage.count, &*stage.generation), (16, "3.5"), "{:?}", work.times);
 
-    let (code, said) = sio(&site, &["history"]);
+    let (code, said) = site.sio(&["history"]);
     assert_eq!(code, Some(0), "{said}");
     for told in ["run-0001 of plan", "was approved by ada", "ordered order", "run-0004 is over: done"] {
         assert!(said.contains(told), "{told}: {said}");
     }
-    let (code, said) = sio(&site, &["history", "verify"]);
+    let (code, said) = site.sio(&["history", "verify"]);
     assert!(code == Some(0) && said.contains(&format!("{} entries, from 0 on", work.entries)), "{said}");
     let export = site.path("export.jsonl");
-    let (code, said) = sio(&site, &["history", "--export", export.to_str().unwrap()]);
+    let (code, said) = site.sio(&["history", "--export", export.to_str().unwrap()]);
     assert_eq!(code, Some(0), "{said}");
 
     // The next life has the same, from fewer entries.
@@ -66,13 +58,13 @@ async fn runs_that_are_over_leave_the_store_and_stay_in_a_history_that_shows_eac
     // A line that somebody changed in the file is found, here and in an export.
     let text = std::fs::read_to_string(&export).unwrap();
     std::fs::write(&export, text.replacen("\"by\":\"ada\"", "\"by\":\"eve\"", 1)).unwrap();
-    let (code, said) = sio(&site, &["history", "verify", export.to_str().unwrap()]);
+    let (code, said) = site.sio(&["history", "verify", export.to_str().unwrap()]);
     assert!(code == Some(1) && said.contains("BROKEN at line 2"), "{said}");
     let kept = site.path("state.work/prod.jsonl");
     let text = std::fs::read_to_string(&kept).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     std::fs::write(&kept, format!("{}\n", lines[..lines.len() - 1].join("\n"))).unwrap();
-    let (code, said) = sio(&site, &["history", "verify"]);
+    let (code, said) = site.sio(&["history", "verify"]);
     assert!(code == Some(1) && said.contains("the history ends before"), "{said}");
 }
 

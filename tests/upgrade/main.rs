@@ -2,12 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../support/alertmanager.rs"]
+mod alertmanager;
 mod asked;
 mod history;
 mod jobs;
+mod killed;
+mod others;
 #[path = "../support/port.rs"]
 mod port;
 mod removal;
+mod report;
 mod restarting;
 mod runs;
 mod site;
+mod vendor;

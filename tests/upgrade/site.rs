@@ -1,6 +1,7 @@
 //! A controller in a runtime of its own, which can be killed, on a simulated system with hosts.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,14 +54,24 @@ impl Site {
 
     /// With these jobs, written as in the configuration; `DIR` is a folder of the site's.
     pub(crate) async fn with_jobs(mode: &str, jobs: &str) -> Self {
-        Self::of(mode, New::Good, jobs).await
+        Self::of(Release::V3_6, mode, New::Good, jobs, |_| {}).await
+    }
+
+    /// Of a release that others upgrade: nobody has the new one.
+    pub(crate) async fn of_4_5(mode: &str) -> Self {
+        Self::of(Release::V4_5, mode, New::Good, "", |_| {}).await
     }
 
     pub(crate) async fn with(mode: &str, new: New) -> Self {
-        Self::of(mode, new, "").await
+        Self::of(Release::V3_6, mode, new, "", |_| {}).await
     }
 
-    async fn of(mode: &str, new: New, jobs: &str) -> Self {
+    /// On hosts that were changed before their agents begin.
+    pub(crate) async fn on(mode: &str, change: impl FnOnce(&Hosts)) -> Self {
+        Self::of(Release::V3_6, mode, New::Good, "", change).await
+    }
+
+    async fn of(release: Release, mode: &str, new: New, jobs: &str, change: impl FnOnce(&Hosts)) -> Self {
         let layout = Layout {
             racks_per_domain: 4,
             nodes_per_rack: 1,
@@ -72,17 +83,23 @@ impl Site {
             spare_percent: 34,
             ..Layout::small()
         };
-        let options = Options { speed: 10.0, ..Options::new(layout, Release::V3_6) };
+        let options = Options { speed: 10.0, ..Options::new(layout, release) };
         let world = Arc::new(Simulation::start(options).await.unwrap());
-        let to = String::from(as_reported(AFTER));
+        let to = match release {
+            Release::V4_5 => format!("{}1", release.component()),
+            _ => String::from(as_reported(AFTER)),
+        };
         world.world(|world| {
             for (number, member) in (1..).zip(&mut world.mdm.members) {
-                member.version.clone_from(&to);
+                if release != Release::V4_5 {
+                    member.version.clone_from(&to);
+                }
                 member.ips = vec![format!("10.99.0.{number}")];
             }
         });
         let folder = tempfile::tempdir().unwrap();
         let hosts = Hosts::of(&world, &folder.path().join("hosts")).unwrap();
+        change(&hosts);
         hosts.show();
         packages(&folder.path().join("packages"), new);
         let agents = free_port();
@@ -121,6 +138,13 @@ impl Site {
     pub(crate) async fn kill(&mut self) {
         let (runtime, _) = self.controller.take().unwrap();
         tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(20))).await.unwrap();
+    }
+
+    /// What the command line says, with the status of its end.
+    pub(crate) fn sio(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut sio = Command::new(env!("CARGO_BIN_EXE_sio"));
+        let done = sio.arg("--config").arg(self.path("sio.toml")).args(arguments).output().unwrap();
+        (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
     }
 
     /// A file of the site's.
@@ -256,7 +280,8 @@ fn config(folder: &Path, world: &Running, mode: &str, agents: u16, jobs: &str) -
         web.listen = "127.0.0.1:0"
         control.socket = "{socket}"
         store.path = "{store}"
-        lifecycle = {{ mode = "{mode}", soak = "1s" }}
+        lifecycle.mode = "{mode}"
+        lifecycle.soak = "1s"
         agents = {{ listen = "127.0.0.1:{agents}", folder = "{ca}", renew = false }}
         artefacts = {{ listen = "127.0.0.1:{mirror}", folder = "{packages}" }}
         [systems.prod]

@@ -1,6 +1,7 @@
 //! The product at work on a simulated ScaleIO system: `cargo demo`.
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
+mod apart;
 mod told;
 
 use std::collections::BTreeMap;
@@ -88,6 +89,10 @@ struct Arguments {
     /// Nothing happens in it unless --scenario says so.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["port", "mail_port", "log"])]
     only_gateway: Option<PathBuf>,
+    /// With --only-gateway: each server has a host with an agent, mails are taken, and a job asks for the next release
+    /// after so many seconds. The controller can be killed in the middle and started again.
+    #[arg(long, value_name = "SECONDS", requires = "only_gateway")]
+    upgrade: Option<u64>,
     /// End after this many seconds instead of going on until interrupted.
     #[arg(long)]
     seconds: Option<u64>,
@@ -164,10 +169,15 @@ async fn main() -> anyhow::Result<()> {
     let options = Options { seed: arguments.seed, speed: arguments.speed, scenario, ..Options::new(layout, release) };
     let world = Simulation::start(options.gateways(2)).await?;
     if let Some(folder) = &arguments.only_gateway {
-        hand_over(&world, folder)?;
-        ended(arguments.seconds)?.await;
-        world.stop().await;
-        return Ok(());
+        let upgrade = match arguments.upgrade.map(Duration::from_secs) {
+            Some(begins) => Some(apart::Upgrade { begins, agents: free_port(0)?, packages: free_port(0)? }),
+            None => None,
+        };
+        anyhow::ensure!(
+            upgrade.is_none() || release != Release::V4_5,
+            "systems of 4.x are upgraded by PowerFlex Manager alone; choose another --release"
+        );
+        return apart::play(world, folder, upgrade, say, ended(arguments.seconds)?).await;
     }
 
     let folder = tempfile::Builder::new().prefix("sio-demo.").tempdir()?;
@@ -248,37 +258,6 @@ fn ended(seconds: Option<u64>) -> anyhow::Result<impl Future<Output = &'static s
             None => signalled.await,
         }
     })
-}
-
-/// Writes what a controller needs to watch this system, and says so.
-fn hand_over(world: &Running, folder: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let folder = folder.canonicalize()?;
-    let write = |name: &str, mode: u32, text: &str| {
-        let path = folder.join(name);
-        let mut options = std::fs::OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(mode).open(&path);
-        file.and_then(|mut file| file.write_all(text.as_bytes()))
-            .with_context(|| format!("cannot write {}", path.display()))
-    };
-    let user = world.monitor();
-    write("gateway.pem", 0o644, world.certificate_pem())?;
-    write("password", 0o600, &user.password)?;
-    let gateways: Vec<String> = world.urls().iter().map(|url| format!("{url:?}")).collect();
-    let text = format!(
-        "[control]\nsocket = \"sio.sock\"\n[store]\npath = \"state.db\"\n[systems.demo]\ngateways = [{}]\n\
-         ca_file = \"gateway.pem\"\nmax_answer_bytes = {MAX_ANSWER_BYTES}\n\
-         [systems.demo.monitor]\nuser = {:?}\npassword_file = \"password\"\n",
-        gateways.join(", "),
-        user.user,
-    );
-    // Last: who waits for it finds the rest there.
-    write("sio.toml", 0o644, &text)?;
-    println!("  gateway   {}", world.urls().join(", "));
-    println!("  watch it  sio run --config {}", folder.join("sio.toml").display());
-    std::io::stdout().flush()?;
-    Ok(())
 }
 
 fn configuration(

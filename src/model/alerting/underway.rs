@@ -54,11 +54,13 @@ pub enum StepKind {
     Finalise,
     /// What was changed is changed back: what runs there may be away.
     Rollback,
+    /// The vendor's own tool upgrades the system; it is only watched.
+    Vendor,
 }
 
 impl StepKind {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Stage,
         Self::Drain,
         Self::SwitchMdm,
@@ -80,6 +82,7 @@ impl StepKind {
         Self::RemoveSdc,
         Self::Finalise,
         Self::Rollback,
+        Self::Vendor,
     ];
 
     /// Whether the agent of a node does it, by an order that it is given.
@@ -111,6 +114,7 @@ impl StepKind {
             Self::RemoveSdc => "remove_sdc",
             Self::Finalise => "finalise",
             Self::Rollback => "rollback",
+            Self::Vendor => "vendor",
         }
     }
 }

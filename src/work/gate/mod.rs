@@ -121,6 +121,9 @@ impl Ask<'_> {
         if holds.enough(self) {
             return;
         }
+        if self.task.steps.iter().any(|step| matches!(step.action, Action::Vendor { .. })) {
+            storage::all_is_well(self, &mut holds);
+        }
         if self.stops_sds() {
             storage::may_enter(self, holds);
         }
@@ -209,6 +212,12 @@ impl Ask<'_> {
             Action::RemoveSdc { .. } => {
                 storage::nothing_is_mapped(self, &mut holds);
                 storage::client_is_away(self, &mut holds);
+            }
+            // Asked before it is begun elsewhere, and at its end.
+            Action::Vendor { .. } => {
+                mdm::is_well(self, &mut holds);
+                storage::all_is_well(self, &mut holds);
+                work::alerts(self, &mut holds);
             }
             Action::Verify { .. } | Action::AwaitResync | Action::Soak { .. } => {}
             Action::AddMember | Action::SwitchClusterMode { .. } | Action::AddSds | Action::AddDevice { .. } => holds

@@ -5,3 +5,5 @@ pub mod plan;
 
 #[path = "../../../src/upgrade/times.rs"]
 pub mod times;
+#[path = "../../../src/upgrade/vendor.rs"]
+mod vendor;
