@@ -1,6 +1,7 @@
 //! The product at work on a simulated ScaleIO system: `cargo demo`.
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
+mod fleet;
 mod told;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Parser;
+use fleet::Fleet;
 use scaleio_framework::app;
 use scaleio_framework::clock;
 use scaleio_framework::config::{
@@ -88,6 +90,10 @@ struct Arguments {
     /// Nothing happens in it unless --scenario says so.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["port", "mail_port", "log"])]
     only_gateway: Option<PathBuf>,
+    /// Beside it a simulated Mesos and this many bare hosts, which join at once when the line `join` comes on stdin;
+    /// `tell` tells what was seen of them.
+    #[arg(long, requires = "only_gateway", value_parser = clap::value_parser!(u32).range(1..=5000))]
+    hosts: Option<u32>,
     /// End after this many seconds instead of going on until interrupted.
     #[arg(long)]
     seconds: Option<u64>,
@@ -141,9 +147,15 @@ fn simulate(seed: u64, seeds: u64, nodes: u32, events: u32) -> bool {
     kept
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    // The agent of each simulated host walks through its steps on a thread of its own.
+    let threads = 512 + arguments.hosts.unwrap_or_default() as usize;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads).build()?;
+    runtime.block_on(play(arguments))
+}
+
+async fn play(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(Command::Simulate { seed, seeds, nodes, events }) = arguments.command {
         if !simulate(seed, seeds, nodes, events) {
             std::process::exit(1);
@@ -164,8 +176,23 @@ async fn main() -> anyhow::Result<()> {
     let options = Options { seed: arguments.seed, speed: arguments.speed, scenario, ..Options::new(layout, release) };
     let world = Simulation::start(options.gateways(2)).await?;
     if let Some(folder) = &arguments.only_gateway {
-        hand_over(&world, folder)?;
-        ended(arguments.seconds)?.await;
+        let fleet = match arguments.hosts {
+            Some(count) => Some(Fleet::start(&world, folder, count).await?),
+            None => None,
+        };
+        let more = fleet.as_ref().map_or(Ok(String::new()), Fleet::settings)?;
+        hand_over(&world, folder, &more)?;
+        let ended = ended(arguments.seconds)?;
+        match &fleet {
+            Some(fleet) => tokio::select! {
+                _ = ended => {}
+                obeyed = fleet.obey() => obeyed?,
+            },
+            None => drop(ended.await),
+        }
+        if let Some(fleet) = fleet {
+            fleet.stop().await;
+        }
         world.stop().await;
         return Ok(());
     }
@@ -251,7 +278,7 @@ fn ended(seconds: Option<u64>) -> anyhow::Result<impl Future<Output = &'static s
 }
 
 /// Writes what a controller needs to watch this system, and says so.
-fn hand_over(world: &Running, folder: &Path) -> anyhow::Result<()> {
+fn hand_over(world: &Running, folder: &Path, more: &str) -> anyhow::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let folder = folder.canonicalize()?;
@@ -262,14 +289,20 @@ fn hand_over(world: &Running, folder: &Path) -> anyhow::Result<()> {
         file.and_then(|mut file| file.write_all(text.as_bytes()))
             .with_context(|| format!("cannot write {}", path.display()))
     };
-    let user = world.monitor();
+    let (user, admin) = (world.monitor(), world.admin());
     write("gateway.pem", 0o644, world.certificate_pem())?;
     write("password", 0o600, &user.password)?;
+    let changes = if more.is_empty() {
+        String::new()
+    } else {
+        write("admin.password", 0o600, &admin.password)?;
+        format!("[systems.demo.lifecycle]\nuser = {:?}\npassword_file = \"admin.password\"\n{more}", admin.user)
+    };
     let gateways: Vec<String> = world.urls().iter().map(|url| format!("{url:?}")).collect();
     let text = format!(
         "[control]\nsocket = \"sio.sock\"\n[store]\npath = \"state.db\"\n[systems.demo]\ngateways = [{}]\n\
          ca_file = \"gateway.pem\"\nmax_answer_bytes = {MAX_ANSWER_BYTES}\n\
-         [systems.demo.monitor]\nuser = {:?}\npassword_file = \"password\"\n",
+         [systems.demo.monitor]\nuser = {:?}\npassword_file = \"password\"\n{changes}",
         gateways.join(", "),
         user.user,
     );

@@ -286,6 +286,9 @@ impl Rollout {
                 }
                 acts.extend(act.map(|act| (record, act)));
             }
+            if turned.is_waiting {
+                self.watched.gallery.want(&system);
+            }
             status.nodes.extend(turned.nodes);
             status.systems.insert(system.clone(), turned.preview);
             adds.push((system, turned.adds, turned.wished));
