@@ -21,7 +21,7 @@ const LONGEST_STRETCH: u32 = 4;
 const SHORTEST_REST: Duration = Duration::from_millis(500);
 
 /// They take at most this part of the time, with what everybody makes of their answers, which is about as much again.
-const WANTED_SHARE_OF_TIME: u32 = 10;
+const WANTED_SHARE_OF_TIME: u32 = 20;
 
 /// A system that does not answer is asked less often, but still so often that
 /// its return is noticed within a few beats.
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(schedule.wanted(SECOND + Duration::from_millis(110)), Some(Duration::from_millis(400)));
         assert_eq!(schedule.wanted(SECOND * 5), Some(Duration::ZERO));
         schedule.ended(SECOND * 5, SECOND * 6);
-        assert_eq!(schedule.wanted(SECOND * 7), Some(SECOND * 9), "who takes long is asked less often");
+        assert_eq!(schedule.wanted(SECOND * 7), Some(SECOND * 19), "who takes long is asked less often");
         schedule.polled(false, false);
         assert_eq!(schedule.wanted(SECOND * 100), None);
     }

@@ -134,12 +134,14 @@ impl Steward {
             all.push(said);
         }
         let now = clock::now();
-        let mut next = self.members.clone();
+        let mut next = Members::new();
         let (mut news, mut answers) = (BTreeSet::new(), Vec::new());
         for Said { node, report, acknowledge } in all {
             let node = NodeName::new(&node);
-            let heard = book::hear(next.get(&node).map(|member| &**member), &node, report, self.desk.epoch(), now);
-            if heard.member.stranger && next.get(&node).is_none_or(|before| !before.stranger) {
+            let before = next.get(&node).or_else(|| self.members.get(&node)).map(|member| &**member);
+            let was_stranger = before.is_some_and(|before| before.stranger);
+            let heard = book::hear(before, &node, report, self.desk.epoch(), now);
+            if heard.member.stranger && !was_stranger {
                 let epoch = heard.member.facts.as_ref().map_or(0, |facts| facts.epoch);
                 warn!(%node, epoch, "the agent obeys another controller, and gets no orders until a person says `sio adopt`");
             }
@@ -157,7 +159,7 @@ impl Steward {
             warn!(%error, "what agents reported could not be written down");
             return Ok(());
         }
-        self.members = next;
+        self.members.extend(next);
         self.published.send_replace(Arc::new(self.members.clone()));
         for (node, over, acknowledge) in answers {
             for finished in &over {
