@@ -121,6 +121,7 @@ def measure(hosts, arguments):
                 )
             return follow(hosts, world, controller, port, arguments)
         finally:
+            world.stdin.close()
             for process in filter(None, [controller, world]):
                 process.send_signal(signal.SIGTERM)
                 process.wait(60)

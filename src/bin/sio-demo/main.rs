@@ -152,7 +152,10 @@ fn main() -> anyhow::Result<()> {
     // The agent of each simulated host walks through its steps on a thread of its own.
     let threads = 512 + arguments.hosts.unwrap_or_default() as usize;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads).build()?;
-    runtime.block_on(play(arguments))
+    let played = runtime.block_on(play(arguments));
+    // Whoever waits for a line on stdin would be waited for.
+    runtime.shutdown_background();
+    played
 }
 
 async fn play(arguments: Arguments) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -218,6 +218,10 @@ impl Rollout {
             if let Some(framework) = &mut framework {
                 framework.mark_unchanged();
             }
+            // All of it: one a turn would be a turn for each order of each node.
+            while let Some(came) = self.begun.try_join_next() {
+                self.take(came).await?;
+            }
             self.turn().await?;
             let rest = (begun.elapsed() * REST).clamp(SHORTEST_REST, LONGEST_REST);
             tokio::select! {
@@ -239,15 +243,22 @@ impl Rollout {
                 _ = members.changed() => {}
                 _ = pictures.changed() => {}
                 _ = framework_changed => {}
-                Some(came) = self.begun.join_next() => match came {
-                    Ok(came) => self.came(came).await?,
-                    Err(panic) => warn!(%panic, "a part of the rollout failed"),
-                },
+                Some(came) = self.begun.join_next() => self.take(came).await?,
                 Some((order, answer)) = self.orders.recv() => {
                     let done = self.obey(order).await?;
                     // Who asked may be gone.
                     let _ = answer.send(done);
                 }
+            }
+        }
+    }
+
+    async fn take(&mut self, came: Result<Came, JoinError>) -> Result<(), StoreError> {
+        match came {
+            Ok(came) => self.came(came).await,
+            Err(panic) => {
+                warn!(%panic, "a part of the rollout failed");
+                Ok(())
             }
         }
     }
