@@ -84,7 +84,7 @@ async fn an_error_ends_the_subscription_though_the_stream_stays_open() {
 
     for times in 1..=3_usize {
         simulated.say_error("Something is wrong with you");
-        let again = async || (controller.count("event SUBSCRIBED") == times + 1).then_some(());
+        let again = async || (controller.count("event subscribed") == times + 1).then_some(());
         until("another subscription", again).await;
         controller.registered().await;
         until("the task to be answered", async || (controller.now().unanswered == 0).then_some(())).await;
@@ -97,7 +97,7 @@ async fn an_error_ends_the_subscription_though_the_stream_stays_open() {
     simulated.say_error("Framework has been removed");
     let removed = async || matches!(controller.now().registration, Registration::Removed { .. }).then_some(());
     until("the end", removed).await;
-    assert_eq!(controller.count("event SUBSCRIBED"), 4, "that one is final");
+    assert_eq!(controller.count("event subscribed"), 4, "that one is final");
     controller.end().await;
     simulated.stop().await;
 }
