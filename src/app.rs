@@ -180,6 +180,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
             admissions: nodes.admissions.clone(),
             authority: Arc::clone(&nodes.authority),
             renewal: nodes.renewal.subscribe(),
+            shelf: nodes.shelf.clone(),
             known: Arc::new(config.static_nodes.keys().cloned().collect()),
             rollout: rolled
                 .as_ref()

@@ -186,6 +186,7 @@ fn each_family_of_the_catalogue_appears_with_exactly_its_labels() {
     own.agents([("current", 1)]);
     own.renewals_failed([(&NodeName::new("n1"), "certificate")].into_iter());
     own.strangers(1);
+    own.artefacts(2, 1, ["sds.rpm"].into_iter());
     own.step_ended("stage", true, Duration::from_secs(3));
     let read = read(&full_body(&exposition, Format::Text, &own));
 

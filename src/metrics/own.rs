@@ -92,6 +92,8 @@ struct Nodes {
     seen: GaugeVec,
     agents: GaugeVec,
     strangers: GaugeVec,
+    artefacts: GaugeVec,
+    artefacts_failed: GaugeVec,
     renewals_failed: GaugeVec,
     durations: HistogramVec,
     steps: IntCounterVec,
@@ -130,6 +132,8 @@ impl Own {
                 agents: gauge(&registry, "scaleio_framework_agents")?,
                 renewals_failed: gauge(&registry, "scaleio_framework_agent_renewal_failed")?,
                 strangers: gauge(&registry, "scaleio_framework_agents_to_adopt")?,
+                artefacts: gauge(&registry, "scaleio_framework_artefacts")?,
+                artefacts_failed: gauge(&registry, "scaleio_framework_artefact_failed")?,
                 durations: histogram(&registry, "scaleio_framework_step_duration_seconds", &STEP_BOUNDS)?,
                 steps: counter(&registry, "scaleio_framework_steps_total")?,
             },
@@ -266,6 +270,19 @@ impl Own {
     pub fn strangers(&self, count: usize) {
         let none: [&str; 0] = [];
         self.nodes.strangers.with_label_values(&none).set(count as f64);
+    }
+
+    /// Packages that are here, that come, and those that could not be had.
+    pub fn artefacts<'a>(&self, here: usize, awaited: usize, failed: impl Iterator<Item = &'a str>) {
+        self.nodes.artefacts_failed.reset();
+        let mut lost = 0;
+        for name in failed {
+            lost += 1;
+            self.nodes.artefacts_failed.with_label_values(&[name]).set(1.0);
+        }
+        for (state, count) in [("here", here), ("awaited", awaited), ("failed", lost)] {
+            self.nodes.artefacts.with_label_values(&[state]).set(count as f64);
+        }
     }
 
     /// A step on a node ended.

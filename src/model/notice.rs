@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::alerting::Labels;
 use super::cluster::Device;
+use super::overview::Tone;
 use super::snapshot::{Keyed, Slot, Snapshot, Table};
 use super::state::{ClusterState, Connection, DomainState, Maintenance};
 use super::stats::Stat;
@@ -17,8 +18,8 @@ pub struct Noticed {
     pub at: Timestamp,
     /// What, as a sentence without its end.
     pub what: String,
-    /// Whether it is better than before.
-    pub is_good: bool,
+    /// How good that is.
+    pub tone: Tone,
     /// What it is about.
     object: Object,
 }
@@ -44,6 +45,11 @@ impl Noticed {
     }
 }
 
+/// The tone of what is well again, or is not any more.
+const fn well(is_good: bool) -> Tone {
+    if is_good { Tone::Good } else { Tone::Warn }
+}
+
 /// Everything that changed. Objects of which nothing was known before are no change.
 pub fn notice(before: &Snapshot, after: &Snapshot) -> Vec<Noticed> {
     let mut found = Found { at: after.taken_at, noticed: Vec::new() };
@@ -53,7 +59,7 @@ pub fn notice(before: &Snapshot, after: &Snapshot) -> Vec<Noticed> {
         if old.state != new.state {
             let name = named(new.name.as_deref(), &new.id);
             let what = format!("protection domain {name} became {}", new.state);
-            found.add(what, new.state.is(DomainState::Active), "protection_domain", name);
+            found.add(what, well(new.state.is(DomainState::Active)), "protection_domain", name);
         }
     }
     for (old, new) in pairs(&before.sds, &after.sds) {
@@ -65,7 +71,9 @@ pub fn notice(before: &Snapshot, after: &Snapshot) -> Vec<Noticed> {
             } else {
                 format!("SDS {name} became {}", new.connection)
             };
-            found.add(what, good, "sds", name.clone());
+            // In maintenance a server is stopped and started.
+            let meant = !good && new.maintenance.is(Maintenance::In);
+            found.add(what, if meant { Tone::Busy } else { well(good) }, "sds", name.clone());
         }
         if old.maintenance != new.maintenance {
             let good = new.maintenance.is(Maintenance::None);
@@ -74,12 +82,13 @@ pub fn notice(before: &Snapshot, after: &Snapshot) -> Vec<Noticed> {
             } else {
                 format!("SDS {name} {}", new.maintenance.says())
             };
-            found.add(what, good, "sds", name.clone());
+            // Somebody wants it so.
+            found.add(what, if good { Tone::Good } else { Tone::Busy }, "sds", name.clone());
         }
         if let (Some(was), Some(is)) = (&old.version, &new.version)
             && was != is
         {
-            found.add(format!("SDS {name} went from {was} to {is}"), true, "sds", name);
+            found.add(format!("SDS {name} went from {was} to {is}"), Tone::Good, "sds", name);
         }
     }
     found.devices(before, after);
@@ -91,7 +100,7 @@ pub fn notice(before: &Snapshot, after: &Snapshot) -> Vec<Noticed> {
             let name = named(name, &new.id);
             let good = is.is(Connection::Connected);
             let what = if good { format!("SDC {name} connected again") } else { format!("SDC {name} became {is}") };
-            found.add(what, good, "sdc", name);
+            found.add(what, well(good), "sdc", name);
         }
     }
     found.noticed
@@ -103,8 +112,8 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, what: String, is_good: bool, label: &'static str, name: String) {
-        self.noticed.push(Noticed { at: self.at, what, is_good, object: Object::Named(label, name) });
+    fn add(&mut self, what: String, tone: Tone, label: &'static str, name: String) {
+        self.noticed.push(Noticed { at: self.at, what, tone, object: Object::Named(label, name) });
     }
 
     fn data(&mut self, before: &Snapshot, after: &Snapshot) {
@@ -114,7 +123,7 @@ impl Found {
             (false, true) => format!("{} of data lost a copy", Bytes::new(is)),
             (true, true) | (false, false) => return,
         };
-        self.noticed.push(Noticed { at: self.at, what, is_good: is == 0, object: Object::Data });
+        self.noticed.push(Noticed { at: self.at, what, tone: well(is == 0), object: Object::Data });
     }
 
     fn cluster(&mut self, before: &Snapshot, after: &Snapshot) {
@@ -124,12 +133,17 @@ impl Found {
         if let (Some(old), Some(new)) = (was.primary(), is.primary())
             && old.id != new.id
         {
-            self.add(format!("the primary MDM moved from {} to {}", name(old), name(new)), true, "mdm", name(new));
+            self.add(
+                format!("the primary MDM moved from {} to {}", name(old), name(new)),
+                Tone::Good,
+                "mdm",
+                name(new),
+            );
         }
         if was.state != is.state {
             let good = is.state.is(ClusterState::Normal);
             let what = format!("the MDM cluster became {}", is.state);
-            self.noticed.push(Noticed { at: self.at, what, is_good: good, object: Object::Cluster });
+            self.noticed.push(Noticed { at: self.at, what, tone: well(good), object: Object::Cluster });
         }
     }
 
@@ -148,17 +162,22 @@ impl Found {
         for device in is.iter() {
             let text = format!("device {}{}", name(device), host(device));
             match old.get(&device.id) {
-                None => self.add(format!("{text} was added"), true, "device", name(device)),
+                None => self.add(format!("{text} was added"), Tone::Good, "device", name(device)),
                 Some(before) if before.has_failed() != device.has_failed() => {
                     let good = !device.has_failed();
                     let word = if good { "is well again" } else { "failed" };
-                    self.add(format!("{text} {word}"), good, "device", name(device));
+                    self.add(format!("{text} {word}"), well(good), "device", name(device));
                 }
                 Some(_) => {}
             }
         }
         for device in was.iter().filter(|device| !new.contains_key(&device.id)) {
-            self.add(format!("device {}{} was removed", name(device), host(device)), true, "device", name(device));
+            self.add(
+                format!("device {}{} was removed", name(device), host(device)),
+                Tone::Good,
+                "device",
+                name(device),
+            );
         }
     }
 }

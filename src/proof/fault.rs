@@ -154,7 +154,11 @@ pub fn happen(fault: Fault, site: &mut Site, controller: &mut Controller) -> boo
             any(&all, &mut rng).is_some_and(|id| {
                 let command = MaintenanceCommand::Enter { scope: Scope::Sds(id), mode: Mode::Instant, force: false };
                 let quiet = site.world.sds.values().all(|sds| sds.maintenance == Maintenance::None);
-                quiet && site.world.command(Command::Maintenance(command)).is_ok()
+                let entered = quiet && site.world.command(Command::Maintenance(command)).is_ok();
+                if entered {
+                    site.entered_by_others(id);
+                }
+                entered
             })
         }
         Fault::ForeignExit => {

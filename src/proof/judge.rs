@@ -11,10 +11,9 @@ use chrono::TimeDelta;
 use super::controller::Controller;
 use super::host::Mesos;
 use super::site::{Deed, Site};
-use super::view::id;
 use crate::model::id::{NodeName, RunId, SdsId};
 use crate::model::node::Carries;
-use crate::model::step::{Action, Component, StepId};
+use crate::model::step::{Action, Component, StepId, StepKind};
 use crate::model::unit::Timestamp;
 use crate::model::window::Opening;
 use crate::sim::world::{Id, Maintenance};
@@ -223,7 +222,9 @@ impl Judge {
             Deed::Exited { ours, sds, .. } => {
                 self.count("effect: exit");
                 let long = self.foreign.get(sds).is_some_and(|since| now - *since > GRACE);
-                if !ours && long {
+                if site.alike.contains_key(sds) {
+                    self.count("taken for ours");
+                } else if !ours && long {
                     self.wrong("I11", now, format!("{step} ends the maintenance of someone else"));
                 }
             }
@@ -303,10 +304,8 @@ impl Judge {
         self.never_controller(site, Some(node), now);
         let stops = |component| components.contains(&component);
         if stops(Component::Sds) {
-            // Where our order or its answer was lost, a maintenance that somebody else began cannot be told from ours.
-            let duty = Duty::Maintenance { sds: id(host.sds) };
-            let ours = site.ours.contains_key(&host.sds)
-                || (self.book.obligation(&duty).is_some() && !site.told_no.contains(&host.sds));
+            let ours =
+                site.ours.contains_key(&host.sds) || site.alike.get(&host.sds) == Some(&StepKind::EnterMaintenance);
             let kept = ours && site.world.sds.get(&host.sds).is_some_and(|sds| sds.maintenance == Maintenance::In);
             if !kept {
                 self.wrong("I5", now, format!("the SDS of {node} is stopped outside of our maintenance"));

@@ -201,6 +201,9 @@ impl Stage {
             self.bad(format_args!("I19: {error}"));
         }
         self.controller.poll(&self.site);
+        if self.controller.seen_at() == Some(now) {
+            self.site.looked();
+        }
         let another = open && self.runs < self.play.upgrades;
         if another && self.controller.journal.book().open_run().is_none() {
             self.open(dice);

@@ -10,13 +10,14 @@ use rand_chacha::ChaCha8Rng;
 use super::host::{Host, Mesos};
 use super::view::id;
 use crate::model::id::{AgentId, NodeName, SdcId, SdsId};
-use crate::model::step::{Action, Answer, Component, MaintenanceMode, StepId};
+use crate::model::step::{Action, Answer, Component, MaintenanceMode, StepId, StepKind};
 use crate::model::unit::Timestamp;
 use crate::sim::Release;
 use crate::sim::world::{
     ClusterCommand, Command, Component as Package, Id, Layout, Maintenance, MaintenanceCommand, Mode, Reply, Scope,
     SdcCommand, SdsCommand, UpgradeCommand, World,
 };
+use crate::work::book::SETTLE;
 use crate::work::record::Effect;
 
 /// An order under way, or its answer.
@@ -49,8 +50,8 @@ pub struct Site {
     pub hosts: BTreeMap<NodeName, Host>,
     /// SDSs in maintenance by us, since when.
     pub ours: BTreeMap<Id, Timestamp>,
-    /// Servers of which the controller was told that they were not put into maintenance by its order.
-    pub told_no: BTreeSet<Id>,
+    /// Servers in a maintenance of somebody else that nobody can tell from ours, and which order of ours is why.
+    pub alike: BTreeMap<Id, StepKind>,
     pub from: Box<str>,
     pub to: Box<str>,
     pub deeds: Vec<Deed>,
@@ -62,8 +63,10 @@ pub struct Site {
     /// Parts of orders, and of answers, that are lost, in percent.
     pub loss: u32,
     parcels: Vec<(Timestamp, u64, Parcel)>,
-    /// Orders to enter maintenance that the MDM refused.
-    refused_enters: BTreeMap<StepId, Id>,
+    /// Orders to enter maintenance that were not answered and, for all that was seen, may have been obeyed.
+    open_enters: BTreeMap<StepId, (Id, Timestamp)>,
+    /// Orders to leave it that were obeyed, which nobody heard or saw.
+    unheard_exits: BTreeMap<Id, (StepId, Timestamp)>,
     sent: u64,
 }
 
@@ -142,7 +145,7 @@ impl Site {
             world,
             hosts,
             ours: BTreeMap::new(),
-            told_no: BTreeSet::new(),
+            alike: BTreeMap::new(),
             from,
             to,
             deeds: Vec::new(),
@@ -151,7 +154,8 @@ impl Site {
             mesos_deaf_until: start,
             loss: 0,
             parcels: Vec::new(),
-            refused_enters: BTreeMap::new(),
+            open_enters: BTreeMap::new(),
+            unheard_exits: BTreeMap::new(),
             sent: 0,
         }
     }
@@ -184,6 +188,11 @@ impl Site {
 
     /// An order leaves the controller. It may be slow, or lost; so may its answer.
     pub(super) fn send(&mut self, step: StepId, effect: Effect) {
+        if let Effect::Enter { sds, .. } = &effect
+            && let Some(at) = self.sds(sds)
+        {
+            self.open_enters.insert(step.clone(), (at, self.now()));
+        }
         if self.rng.random_range(0..100) < self.loss {
             return;
         }
@@ -201,8 +210,35 @@ impl Site {
 
     /// The controller, which is alive, hears these.
     pub(super) fn heard(&mut self, answers: &[(StepId, Answer)]) {
-        let no = answers.iter().filter(|(_, answer)| matches!(answer, Answer::Refused { .. }));
-        self.told_no.extend(no.filter_map(|(step, _)| self.refused_enters.get(step)));
+        for (step, _) in answers.iter().filter(|(_, answer)| !matches!(answer, Answer::Unknown { .. })) {
+            self.open_enters.remove(step);
+            let exits = self.unheard_exits.iter().find(|(_, (exit, _))| exit == step);
+            if let Some(id) = exits.map(|(id, _)| *id) {
+                self.unheard_exits.remove(&id);
+                self.open_enters.retain(|_, (entered, _)| *entered != id);
+            }
+        }
+    }
+
+    /// The controller sees how the servers are now. Of one outside of maintenance it knows that no order keeps it in.
+    pub(super) fn looked(&mut self) {
+        let (now, all) = (self.now(), &self.world.sds);
+        let outside = |id: &Id| all.get(id).is_none_or(|sds| sds.maintenance == Maintenance::None);
+        self.open_enters.retain(|_, (id, at)| !outside(id) || now <= *at + SETTLE);
+        self.unheard_exits.retain(|id, _| !outside(id));
+    }
+
+    /// Somebody else put a server into maintenance.
+    pub(super) fn entered_by_others(&mut self, id: Id) {
+        if self.open_enters.values().any(|(at, _)| *at == id) {
+            self.alike.insert(id, StepKind::EnterMaintenance);
+        } else if self.unheard_exits.contains_key(&id) {
+            self.alike.insert(id, StepKind::ExitMaintenance);
+        }
+    }
+
+    fn sds(&self, wanted: &SdsId) -> Option<Id> {
+        self.world.sds.keys().copied().find(|at| id::<SdsId>(*at) == *wanted)
     }
 
     fn post(&mut self, delay: i64, parcel: Parcel) {
@@ -229,10 +265,6 @@ impl Site {
                     Parcel::Order(step, effect) => {
                         let answer = self.obey(&step, &effect, now);
                         if let Answer::Refused { why } = &answer {
-                            if let Effect::Enter { sds, .. } = &effect {
-                                let at = self.world.sds.keys().find(|at| id::<SdsId>(**at) == *sds);
-                                self.refused_enters.extend(at.map(|at| (step.clone(), *at)));
-                            }
                             self.deeds.push(Deed::Refused { step: step.clone(), why: why.clone() });
                         }
                         if self.rng.random_range(0..100) >= self.loss {
@@ -245,7 +277,7 @@ impl Site {
             let here = &self.world.sds;
             let inside = |id: &Id| here.get(id).is_some_and(|sds| sds.maintenance != Maintenance::None);
             self.ours.retain(|id, _| inside(id));
-            self.told_no.retain(inside);
+            self.alike.retain(|id, _| inside(id));
         }
         answers
     }
@@ -334,9 +366,7 @@ impl Site {
     }
 
     fn of_sds(&mut self, sds: &SdsId, command: SdsCommand, deed: impl FnOnce(Id) -> Deed) -> Answer {
-        let Some(at) = self.world.sds.keys().copied().find(|at| id::<SdsId>(*at) == *sds) else {
-            return refused("no such SDS");
-        };
+        let Some(at) = self.sds(sds) else { return refused("no such SDS") };
         match self.mdm(Command::Sds(at, command)) {
             Ok(_) => {
                 self.deeds.push(deed(at));
@@ -347,9 +377,7 @@ impl Site {
     }
 
     fn enter(&mut self, step: &StepId, sds: &SdsId, mode: MaintenanceMode, now: Timestamp) -> Answer {
-        let Some(at) = self.world.sds.keys().copied().find(|at| id::<SdsId>(*at) == *sds) else {
-            return refused("no such SDS");
-        };
+        let Some(at) = self.sds(sds) else { return refused("no such SDS") };
         let command = MaintenanceCommand::Enter { scope: Scope::Sds(at), mode: world_mode(mode), force: false };
         match self.mdm(Command::Maintenance(command)) {
             Ok(Reply::Verdicts(verdicts)) => match verdicts.first() {
@@ -366,15 +394,14 @@ impl Site {
     }
 
     fn exit(&mut self, step: &StepId, sds: &SdsId, mode: MaintenanceMode) -> Answer {
-        let Some(at) = self.world.sds.keys().copied().find(|at| id::<SdsId>(*at) == *sds) else {
-            return refused("no such SDS");
-        };
+        let Some(at) = self.sds(sds) else { return refused("no such SDS") };
         let ours = self.ours.contains_key(&at);
         let command = MaintenanceCommand::Exit { scope: Scope::Sds(at), mode: world_mode(mode), force: false };
         match self.mdm(Command::Maintenance(command)) {
             Ok(Reply::Verdicts(verdicts)) => match verdicts.first() {
                 Some((_, Some(code))) => refused(code.symbol()),
                 _ => {
+                    self.unheard_exits.insert(at, (step.clone(), self.now()));
                     self.deeds.push(Deed::Exited { step: step.clone(), sds: at, ours });
                     Answer::Accepted
                 }

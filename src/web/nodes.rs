@@ -19,6 +19,7 @@ use super::problem::Problem;
 use super::routes::{Answers, Body, Param, Route, Served};
 use super::schema;
 use crate::clock;
+use crate::enrol::artefacts::{Shelf, Standing};
 use crate::enrol::ca::Authority;
 use crate::enrol::crew::{Adopted, Crew, Member, Members};
 use crate::enrol::renewal::Renewal;
@@ -46,6 +47,8 @@ pub struct Nodes {
     pub known: Arc<BTreeSet<NodeName>>,
     /// How agents stand to the program that they are to be.
     pub renewal: watch::Receiver<Arc<Renewal>>,
+    /// The packages that nodes are given.
+    pub shelf: Shelf,
     /// How far the rollout is, and who takes orders for it; none: nothing is rolled out.
     pub rollout: Option<RolloutDesk>,
 }
@@ -75,6 +78,9 @@ impl Nodes {
         let papers = members.iter().filter(|(_, member)| member.papers_problem.is_some());
         own.renewals_failed(programs.chain(papers.map(|(node, _)| (node, "certificate"))));
         own.strangers(members.values().filter(|member| member.stranger).count());
+        let goods = self.shelf.goods();
+        let failed = goods.coming().iter().filter(|(_, coming)| matches!(coming.standing, Standing::Failed { .. }));
+        own.artefacts(goods.files().count(), goods.awaited().count(), failed.map(|(name, _)| name.as_str()));
     }
 }
 

@@ -441,7 +441,8 @@ impl<'a> Look<'a> {
         match state.standing {
             Standing::Working => {
                 // What was verified is not what keeps the system from being well, or going back would stop it once more.
-                let verified = matches!(step.action, Action::AwaitResync | Action::Soak { .. } | Action::Reactivate);
+                let verified = matches!(step.action, Action::AwaitResync | Action::Soak { .. } | Action::Reactivate)
+                    || (step.action == Action::ExitMaintenance && state.left);
                 let cause = if verified { Cause::Danger } else { Cause::TakeBack };
                 self.fail(ask, state, &why, cause, true);
             }

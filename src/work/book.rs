@@ -69,6 +69,9 @@ pub struct TaskState {
     pub touched: BTreeMap<StepKind, Timestamp>,
     /// How many orders of each kind may still arrive: they were not answered, or their effect was not seen yet.
     pub adrift: BTreeMap<StepKind, u32>,
+    /// The MDM said that it ends the maintenance: one that is seen after that is somebody else's.
+    #[serde(default)]
+    pub left: bool,
     /// The boot id of the host when the last order was given to its agent.
     pub boot_id: Option<Box<str>>,
     /// Since when all has been well, in a soak.
@@ -288,6 +291,8 @@ impl Book {
             Record::Answered { step, answer } => {
                 let kind = self.kind_at_hand(&step.run, step.task);
                 let (_, state) = self.task(&step.run, step.task, "an answer", |_| true)?;
+                let accepted = matches!(answer, Answer::Accepted | Answer::AlreadySo);
+                state.left |= accepted && state.place == step.place && kind == Some(StepKind::ExitMaintenance);
                 // An answer to an order that was overtaken says nothing of the step at hand.
                 let awaited = match &state.step {
                     StepState::Intended { attempt, .. } | StepState::Applied { attempt, .. } => {

@@ -41,6 +41,7 @@ pub(crate) fn bytes(size: usize) -> Vec<u8> {
 pub(crate) struct Site {
     pub(crate) folder: tempfile::TempDir,
     text: String,
+    web: u16,
 }
 
 impl Site {
@@ -48,15 +49,16 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("password"), "secret\n").unwrap();
         fs::set_permissions(folder.path().join("password"), fs::Permissions::from_mode(0o600)).unwrap();
+        let web = port::free_port();
         let text = format!(
-            "[web]\nlisten = \"127.0.0.1:0\"\n[control]\nsocket = \"sio.sock\"\n[store]\npath = \"state.db\"\n\
+            "[web]\nlisten = \"127.0.0.1:{web}\"\n[control]\nsocket = \"sio.sock\"\n[store]\npath = \"state.db\"\n\
              [alerts]\nenabled = false\n[systems.prod]\ngateways = [\"https://127.0.0.1:1\"]\n\
              [systems.prod.monitor]\nuser = \"watcher\"\npassword_file = \"password\"\n\
              [agents]\nlisten = \"127.0.0.1:{}\"\nfolder = \"ca\"\n[artefacts]\nlisten = \"127.0.0.1:{}\"\ncache = \"cache\"\n",
             port::free_port(),
             port::free_port(),
         );
-        Self { folder, text }
+        Self { folder, text, web }
     }
 
     pub(crate) fn say(&mut self, more: &str) {
@@ -344,6 +346,26 @@ impl Controller {
         Self(command.spawn().unwrap(), log)
     }
 
+    /// Waits until the metrics tell this of packages.
+    async fn shows(&mut self, url: &str, wanted: &[String]) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let begun = Instant::now();
+        loop {
+            let body = match reqwest::get(url).await {
+                Ok(answer) => answer.text().await.unwrap(),
+                Err(_) => String::new(),
+            };
+            let told = body.lines().filter_map(|line| line.strip_prefix("scaleio_framework_"));
+            let told: Vec<&str> = told.filter(|line| line.starts_with("artefact")).collect();
+            if told == wanted {
+                return;
+            }
+            let alive = self.0.try_wait().unwrap().is_none();
+            assert!(alive && begun.elapsed() < PATIENCE, "{told:?}\n{}", fs::read_to_string(&self.1).unwrap());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     async fn until(&mut self, what: &str, mut is_so: impl FnMut(&str) -> bool) {
         let begun = Instant::now();
         loop {
@@ -390,4 +412,24 @@ async fn a_controller_that_is_killed_in_the_middle_of_a_fetch_goes_on_with_it() 
     assert_eq!(asked.last().unwrap().range, Some(format!("bytes={came}-")), "{asked:?}");
     let told = tokio::task::block_in_place(doctor);
     assert!(line(&told).contains("is here, in"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_that_cannot_be_had_shows_in_the_metrics_until_it_comes() {
+    let server = Server::start(true).await;
+    server.gives("/a.rpm", Gives::File(b"one".to_vec()));
+    server.gives("/b.rpm", Gives::File(b"another".to_vec()));
+    let mut site = Site::new();
+    site.source(&server, "/a.rpm", &hash(b"one"), "");
+    site.source(&server, "/b.rpm", &hash(b"two"), "");
+    let mut controller = Controller::run(&site);
+    let url = format!("http://127.0.0.1:{}/metrics", site.web);
+    let counts = |here, failed| {
+        [("awaited", 0), ("failed", failed), ("here", here)]
+            .map(|(state, count)| format!("artefacts{{state=\"{state}\"}} {count}"))
+    };
+    let [awaited, lost, here] = counts(1, 1);
+    controller.shows(&url, &[r#"artefact_failed{artefact="b.rpm"} 1"#.to_owned(), awaited, lost, here]).await;
+    server.gives("/b.rpm", Gives::File(b"two".to_vec()));
+    controller.shows(&url, &counts(2, 0)).await;
 }

@@ -11,13 +11,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{limits, wait_for};
+use crate::world::{let_go, limits, wait_for};
 
 pub struct Life {
     pub post: Post,
     pub desk: Desk,
     pub health: watch::Receiver<MailHealth>,
     pub state: State,
+    disk: Disk,
     stop: CancellationToken,
     postman: JoinHandle<Result<(), StoreError>>,
     owner: JoinHandle<Result<(), StoreError>>,
@@ -42,7 +43,7 @@ impl Life {
         let stop = CancellationToken::new();
         let postman = tokio::spawn(postman.with_random(|| 0.0).run(stop.clone()));
         let owner = tokio::spawn(owner.run());
-        Ok(Self { post, desk, health, state, stop, postman, owner })
+        Ok(Self { post, desk, health, state, disk: disk.clone(), stop, postman, owner })
     }
 
     /// Whether the disk ended it.
@@ -63,6 +64,7 @@ impl Life {
         self.postman.abort();
         self.owner.abort();
         let _ = (self.postman.await, self.owner.await);
+        let_go(&self.disk).await;
     }
 
     pub async fn is_empty(&self) {

@@ -278,6 +278,7 @@ async fn a_real_alertmanager_takes_our_alerts_and_its_own_webhook_has_the_form_o
 
 /// Store, mail and webhook, as `app` joins them.
 struct Ways {
+    disk: Disk,
     post: Post,
     mail: watch::Receiver<MailHealth>,
     hook: watch::Receiver<MailHealth>,
@@ -303,12 +304,13 @@ impl Ways {
             let stop = stop.clone();
             tasks.spawn(async move { drop(man.with_random(|| 0.0).run(stop).await) });
         }
-        Self { post: post.and(other), mail, hook, tasks }
+        Self { disk: disk.clone(), post: post.and(other), mail, hook, tasks }
     }
 
     /// Ends as by kill -9.
     async fn kill(mut self) {
         self.tasks.shutdown().await;
+        let_go(&self.disk).await;
     }
 }
 

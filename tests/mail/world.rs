@@ -11,6 +11,7 @@ use scaleio_framework::config::{LinkKey, Login, Mail, MailHost, MailTls, Trust};
 use scaleio_framework::model::alerting::*;
 use scaleio_framework::model::id::SystemId;
 use scaleio_framework::model::status::*;
+use scaleio_framework::store::Disk;
 use serde::Deserialize;
 
 pub type Timestamp = DateTime<Utc>;
@@ -366,4 +367,10 @@ pub async fn wait_for<T>(what: &str, mut seen: impl FnMut() -> Option<T>) -> T {
         assert!(begun.elapsed() < Duration::from_secs(60), "{what} did not come within 60 s");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Waits until nobody has a disk open: the thread of a commit that was on its
+/// way holds it for a moment after the tasks are gone.
+pub async fn let_go(disk: &Disk) {
+    drop(wait_for("a disk that is free", || disk.open().ok()).await);
 }

@@ -135,6 +135,7 @@ fn cases() -> Vec<Case> {
         }),
         case(R::MaintenanceForeign, Admit, waiting(), |s| others(s, foreign_enter)),
         case(R::MaintenanceForeign, Step(K::EnterMaintenance), drained(), |s| others(s, foreign_enter)),
+        case(R::MaintenanceForeign, Step(K::ExitMaintenance), within(), Scene::left_by_the_mdm),
         case(R::MaintenanceElsewhere, Step(K::EnterMaintenance), drained(), |s| {
             let (task, other) = s.other();
             s.write(Record::Began { run: run_id(), task });

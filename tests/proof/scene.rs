@@ -15,7 +15,7 @@ use scaleio_framework::model::plan::{Approval, Plan, Request, Task};
 use scaleio_framework::model::snapshot::{Keyed, Slot, Snapshot, Table};
 use scaleio_framework::model::state::Seen;
 use scaleio_framework::model::stats::{Stat, StatKind, StatTable, Statistics};
-use scaleio_framework::model::step::{Action, Component, StepKind};
+use scaleio_framework::model::step::{Action, Answer, Component, MaintenanceMode, StepId, StepKind};
 use scaleio_framework::model::unit::Timestamp;
 use scaleio_framework::proof::controller::Controller;
 use scaleio_framework::proof::site::Site;
@@ -24,7 +24,7 @@ use scaleio_framework::upgrade::plan::{Fleet, Habits, plan};
 use scaleio_framework::work::book::{Book, Plans, Run};
 use scaleio_framework::work::facts::{Facts, Firing, Policy};
 use scaleio_framework::work::gate::Ask;
-use scaleio_framework::work::record::{Duty, Obligation, Record};
+use scaleio_framework::work::record::{Duty, Effect, Obligation, Record};
 
 /// All that a gate is shown.
 pub(crate) struct Scene {
@@ -159,6 +159,20 @@ impl Scene {
                 sds.maintenance = Seen::read("InMaintenance");
             }
         });
+    }
+
+    /// The MDM takes our order to end the maintenance, and shows one after that.
+    pub(crate) fn left_by_the_mdm(&mut self) {
+        let (task, run) = (self.number, run_id());
+        let steps = self.task().steps;
+        let exit = steps.iter().position(|step| step.action == Action::ExitMaintenance).unwrap() as u32;
+        for place in 0..exit {
+            self.write(Record::Confirmed { run: run.clone(), task, place });
+        }
+        let step = StepId { run, task, place: exit, attempt: 0 };
+        let effect = Effect::Exit { sds: self.task().sds.unwrap(), mode: MaintenanceMode::Instant };
+        self.write(Record::Intended { step: step.clone(), epoch: 1, effect, gate: "".into() });
+        self.write(Record::Answered { step, answer: Answer::Accepted });
     }
 
     fn took(&mut self, duty: Duty) {

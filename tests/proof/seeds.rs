@@ -17,7 +17,23 @@ const NODES: u32 = 5;
 const EVENTS: u32 = 2000;
 
 /// Seeds that once found something, and a few that are always played.
-const KNOWN: [u64; 12] = [1, 2, 3, 4, 7, 11, 42, 295, 4711, 117_702_919_061_777, 900_000_856, 900_002_212];
+const KNOWN: [u64; 15] = [
+    1,
+    2,
+    3,
+    4,
+    7,
+    11,
+    42,
+    295,
+    4711,
+    117_702_919_061_777,
+    900_000_856,
+    900_002_212,
+    1_000_002_513,
+    1_200_001_614,
+    1_200_003_019,
+];
 
 /// What must have happened in a share this large, or the proof has become quiet.
 const RARE: &[&str] = &[

@@ -18,6 +18,7 @@ use crate::model::dependents;
 use crate::model::glance;
 use crate::model::id::SystemId;
 use crate::model::notice::{Noticed, notice};
+use crate::model::overview::Tone;
 use crate::model::snapshot::Snapshot;
 use crate::model::unit::Timestamp;
 use crate::model::workload::Workloads;
@@ -111,7 +112,7 @@ impl Past {
         let labels = &item.alert.labels;
         if let AlertState::Resolved { resolved_at, ended_by: ended_by @ None, .. } = &mut item.alert.state {
             let fits = |noticed: &&Noticed| {
-                noticed.is_good
+                noticed.tone == Tone::Good
                     && noticed.is_about(labels, &area)
                     && noticed.at <= *resolved_at
                     && *resolved_at - noticed.at <= ENDED

@@ -95,6 +95,20 @@ pub(super) fn families() -> Vec<Family> {
             "agents' endpoint",
             Rule::Registry,
         ),
+        none.gauge(
+            "scaleio_framework_artefacts",
+            &["state"],
+            "Packages for nodes: here, awaited from elsewhere, or failed at the last try.",
+            "agents' endpoint",
+            Rule::Registry,
+        ),
+        none.gauge(
+            "scaleio_framework_artefact_failed",
+            &["artefact"],
+            "1 for a package that could not be had from its source at the last try.",
+            "agents' endpoint",
+            Rule::Registry,
+        ),
         none.family(
             Type::Histogram,
             "scaleio_framework_step_duration_seconds",

@@ -310,7 +310,7 @@ fn events(sources: &Sources, only: Option<&str>) -> Vec<Event> {
             at: noticed.at,
             what: noticed.what.clone(),
             system: Some(system.to_string()),
-            tone: if noticed.is_good { Tone::Good } else { Tone::Warn },
+            tone: noticed.tone,
         })
     });
     let told = sources.pictures.values().filter(|picture| chosen(picture.system.as_str())).flat_map(|picture| {

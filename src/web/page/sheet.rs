@@ -183,10 +183,12 @@ fn measured(reading: &Reading) -> String {
 
 /// Where people log in. `to` is where they go on.
 pub(in crate::web) fn log_in(to: &str, why_not: Option<&str>) -> Markup {
-    sheet(
+    framed(
         "",
         "Log in",
         Width::Narrow,
+        // Every other page leads back here.
+        &html! {},
         &html! {
             section.card {
                 @if let Some(why) = why_not { p role="alert" { strong { (why) } } }
@@ -274,8 +276,14 @@ pub(super) enum Width {
     Broad,
 }
 
-/// A small page.
+/// A small page, with a way back.
 pub(super) fn sheet(root: &str, title: &str, width: Width, inner: &Markup) -> Markup {
+    let first = if root.is_empty() { "." } else { root };
+    let back = html! { nav aria-label="Back" { a href=(first) { "← All systems" } } };
+    framed(root, title, width, &back, inner)
+}
+
+fn framed(root: &str, title: &str, width: Width, above: &Markup, inner: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -289,7 +297,7 @@ pub(super) fn sheet(root: &str, title: &str, width: Width, inner: &Markup) -> Ma
             }
             body {
                 main.sheet.broad[width == Width::Broad] {
-                    nav aria-label="Back" { a href=(if root.is_empty() { "." } else { root }) { "← All systems" } }
+                    (above)
                     h1 { (title) }
                     (inner)
                 }

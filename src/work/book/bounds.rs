@@ -27,6 +27,7 @@ impl TaskState {
             undo: Vec::new(),
             touched: BTreeMap::new(),
             adrift: BTreeMap::new(),
+            left: false,
             boot_id: None,
             well_since: None,
             overdue: None,

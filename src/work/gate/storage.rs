@@ -415,11 +415,15 @@ pub(super) fn is_in_maintenance(ask: &Ask<'_>, holds: &mut Holds) {
     }
 }
 
-/// It can be told to leave: it is there, or the MDM would refuse.
+/// It can be told to leave: it is there, or the MDM would refuse. A maintenance that goes on although the MDM ended ours
+/// is somebody else's.
 pub(super) fn may_exit(ask: &Ask<'_>, holds: &mut Holds) {
     let begun_at = ask.facts.snapshot().and_then(|snapshot| begun(&snapshot.sds));
     ask.fresh("the list of SDSs", begun_at, ask.policy.fresh, holds);
     let Some((_, own)) = own(ask, holds) else { return };
+    if ask.run.tasks.get(ask.number as usize).is_some_and(|state| state.left) {
+        holds.push(Reason::MaintenanceForeign { sds: name(own) });
+    }
     if let Some(Reason::SdsAway { sds, state }) = ailment(own) {
         holds.push(Reason::OwnSdsAway { sds, state });
     }
