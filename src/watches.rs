@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::model::id::SystemId;
 use crate::model::picture::Picture;
@@ -12,36 +12,57 @@ use crate::model::picture::Picture;
 /// The newest picture of each system.
 pub type Pictures = BTreeMap<SystemId, Arc<Picture>>;
 
-/// The writing end: each poller replaces the picture of its own system.
+/// Where the pictures hang: each poller replaces that of its own system, and hears who wants another one soon.
 #[derive(Clone, Debug)]
-pub struct Gallery(Arc<watch::Sender<Pictures>>);
+pub struct Gallery {
+    pictures: Arc<watch::Sender<Pictures>>,
+    wanted: Arc<BTreeMap<SystemId, Notify>>,
+}
 
 impl Gallery {
     /// Starts with the pictures of systems not seen yet.
     pub fn new(pictures: impl IntoIterator<Item = Picture>) -> Self {
-        let pictures = pictures.into_iter().map(|picture| (picture.system.clone(), Arc::new(picture))).collect();
-        Self(Arc::new(watch::Sender::new(pictures)))
+        let pictures: Pictures =
+            pictures.into_iter().map(|picture| (picture.system.clone(), Arc::new(picture))).collect();
+        let wanted = pictures.keys().map(|system| (system.clone(), Notify::new())).collect();
+        Self { pictures: Arc::new(watch::Sender::new(pictures)), wanted: Arc::new(wanted) }
     }
 
     /// Hangs up a newer picture.
     pub fn publish(&self, picture: Picture) {
-        self.0.send_modify(|pictures| {
+        self.pictures.send_modify(|pictures| {
             pictures.insert(picture.system.clone(), Arc::new(picture));
         });
     }
 
     /// The picture of one system.
     pub fn of(&self, system: &SystemId) -> Option<Arc<Picture>> {
-        self.0.borrow().get(system).cloned()
+        self.pictures.borrow().get(system).cloned()
     }
 
     /// All pictures now.
     pub fn all(&self) -> Pictures {
-        self.0.borrow().clone()
+        self.pictures.borrow().clone()
     }
 
     /// A reader that can wait for the next change.
     pub fn subscribe(&self) -> watch::Receiver<Pictures> {
-        self.0.subscribe()
+        self.pictures.subscribe()
+    }
+
+    /// Asks for another picture before its time: something was changed in the system, and somebody waits until that
+    /// shows. How soon is the poller's to say, and who asks twice asks once.
+    pub fn want(&self, system: &SystemId) {
+        if let Some(wanted) = self.wanted.get(system) {
+            wanted.notify_one();
+        }
+    }
+
+    /// Waits until somebody wants another picture of a system.
+    pub async fn wanted(&self, system: &SystemId) {
+        match self.wanted.get(system) {
+            Some(wanted) => wanted.notified().await,
+            None => std::future::pending().await,
+        }
     }
 }

@@ -39,11 +39,6 @@ const NONE: &[(&str, &str, &str)] = &[
     ("agent", "judge_disks", "it only looks"),
     ("agent", "mdm_look", "it only looks"),
     ("agent", "unknown", "it is refused"),
-    (
-        "controller",
-        "keep_sds",
-        "it is ordered after a cancel only, which tests/upgrade/removal.rs gives while data moves",
-    ),
 ];
 
 /// All effects of the code.
@@ -93,18 +88,18 @@ fn died_at(story: &[String]) -> BTreeSet<String> {
 fn a_death_before_or_after_any_effect_of_the_work_is_only_a_pause() {
     let play = || Play { only: Some(Vec::new()), ..Play::of(2, 3, 150) };
     let wanted = effects::of("a_death_before_or_after_any_effect_of_the_work_is_only_a_pause");
-    dies_at(&wanted, play, |killed| *killed == wanted);
+    dies_at(&wanted, play, "done", |killed| *killed == wanted);
 }
 
 #[test]
 fn a_death_before_or_after_the_end_of_an_upgrade_ends_it_once() {
     let play = || Play { finalises: true, only: Some(Vec::new()), ..Play::of(2, 3, 60) };
     let wanted = effects::of("a_death_before_or_after_the_end_of_an_upgrade_ends_it_once");
-    dies_at(&wanted, play, |killed| *killed == wanted);
+    dies_at(&wanted, play, "done", |killed| *killed == wanted);
 }
 
 /// Dies at each decision, until what was died at is enough from both sides.
-fn dies_at(wanted: &BTreeSet<String>, play: impl Fn() -> Play, enough: impl Fn(&BTreeSet<String>) -> bool) {
+fn dies_at(wanted: &BTreeSet<String>, play: impl Fn() -> Play, end: &str, enough: impl Fn(&BTreeSet<String>) -> bool) {
     let mut sides = [BTreeSet::new(), BTreeSet::new()];
     // Each effect once from both sides; `tests/proof` dies at every decision, and takes its time for it.
     for at in 0..play().run().decisions {
@@ -112,7 +107,7 @@ fn dies_at(wanted: &BTreeSet<String>, play: impl Fn() -> Play, enough: impl Fn(&
             let outcome = Play { die_at: [(at, death)].into(), ..play() }.run();
             let told = || outcome.story.join("\n");
             assert_eq!(outcome.violations, [] as [&str; 0], "{death:?} at decision {at}\n{}", told());
-            assert!(outcome.counts.contains_key("end: done"), "{death:?} at decision {at}\n{}", told());
+            assert!(outcome.counts.contains_key(&format!("end: {end}")), "{death:?} at decision {at}\n{}", told());
             killed.extend(died_at(&outcome.story));
         }
         if sides.iter().all(&enough) {
@@ -128,7 +123,18 @@ fn a_death_before_or_after_any_effect_of_a_removal_is_only_a_pause() {
     let play = || Play { only: Some(Vec::new()), removes: true, ..Play::of(7, 5, 150) };
     let wanted = effects::of("a_death_before_or_after_any_effect_of_a_removal_is_only_a_pause");
     // What a removal shares with an upgrade is died at too.
-    dies_at(&wanted, play, |killed| wanted.is_subset(killed));
+    dies_at(&wanted, play, "done", |killed| wanted.is_subset(killed));
+}
+
+#[test]
+fn a_death_before_or_after_a_server_is_kept_whose_removal_was_cancelled_is_only_a_pause() {
+    let cancelled =
+        |at| Play { cancel_at: Some(at), ..Play { only: Some(Vec::new()), removes: true, ..Play::of(7, 5, 150) } };
+    // A person cancels while data leaves the server.
+    let keeps = |at: &u32| cancelled(*at).run().story.iter().any(|line| line.ends_with(": keep_sds"));
+    let at = (0..cancelled(0).run().decisions).find(keeps).unwrap_or_else(|| panic!("no cancel keeps a server"));
+    let wanted = effects::of("a_death_before_or_after_a_server_is_kept_whose_removal_was_cancelled_is_only_a_pause");
+    dies_at(&wanted, || cancelled(at), "cancelled", |killed| wanted.is_subset(killed));
 }
 
 #[test]

@@ -39,8 +39,8 @@ use crate::work::seam::{Errand, Packages, Surroundings};
 
 /// Without any news it is looked again.
 const TICK: Duration = Duration::from_secs(1);
-/// The loop takes at most a tenth of one core: it rests ten times as long as a look took.
-const REST: u32 = 10;
+/// The loop takes at most a thirtieth of one core: it rests thirty times as long as a look took.
+const REST: u32 = 30;
 const SHORTEST_REST: Duration = Duration::from_millis(50);
 
 /// A node in work is asked for its word when the last one is older than this.

@@ -1,7 +1,7 @@
 //! Where orders wait for agents, and reports for whoever gave the orders.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -21,16 +21,33 @@ pub struct Said {
     pub acknowledge: oneshot::Sender<Vec<OrderId>>,
 }
 
-type Orders = BTreeMap<String, Arc<Order>>;
+/// What lies for one node.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    order: Option<Arc<Order>>,
+    /// How often its word was wanted at once.
+    wanted: u64,
+}
 
-/// How often a word of each node was wanted at once.
-type Wanted = BTreeMap<String, u64>;
+/// A place for each node: of a thousand agents that wait, only the one is woken whose place has changed. The lock is held
+/// to find a place, and never while anybody waits.
+#[derive(Debug, Default)]
+struct Places(Mutex<BTreeMap<String, watch::Sender<Place>>>);
+
+impl Places {
+    fn at<T>(&self, node: &str, look: impl FnOnce(&watch::Sender<Place>) -> T) -> T {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get(node) {
+            Some(place) => look(place),
+            None => look(all.entry(node.to_owned()).or_default()),
+        }
+    }
+}
 
 /// The side of whoever gives orders: one step at a time for each node.
 #[derive(Debug)]
 pub struct Orderer {
-    orders: watch::Sender<Orders>,
-    wanted: watch::Sender<Wanted>,
+    places: Arc<Places>,
     /// What agents say.
     pub reports: mpsc::Receiver<Said>,
 }
@@ -38,36 +55,32 @@ pub struct Orderer {
 /// The side of the endpoint.
 #[derive(Clone, Debug)]
 pub struct Counter {
-    orders: watch::Receiver<Orders>,
-    wanted: watch::Receiver<Wanted>,
+    places: Arc<Places>,
     reports: mpsc::Sender<Said>,
 }
 
 /// Both sides.
 pub fn open() -> (Orderer, Counter) {
-    let orders = watch::Sender::new(Orders::new());
-    let wanted = watch::Sender::new(Wanted::new());
+    let places = Arc::<Places>::default();
     let (sender, reports) = mpsc::channel(WAITING);
-    let counter = Counter { orders: orders.subscribe(), wanted: wanted.subscribe(), reports: sender };
-    (Orderer { orders, wanted, reports }, counter)
+    let counter = Counter { places: Arc::clone(&places), reports: sender };
+    (Orderer { places, reports }, counter)
 }
 
 impl Orderer {
     /// Lays an order out for a node until it is taken back or another is laid out.
     pub fn order(&self, node: &str, order: Order) {
-        self.orders.send_modify(|orders| drop(orders.insert(node.to_owned(), Arc::new(order))));
+        self.places.at(node, |place| place.send_modify(|place| place.order = Some(Arc::new(order))));
     }
 
     /// Takes the order of a node back. An agent that has it ends it all the same.
     pub fn withdraw(&self, node: &str) {
-        self.orders.send_modify(|orders| drop(orders.remove(node)));
+        self.places.at(node, |place| place.send_modify(|place| place.order = None));
     }
-}
 
-impl Orderer {
     /// Lets the agent of a node report once more now, if it waits for an order.
     pub fn want_word(&self, node: &str) {
-        self.wanted.send_modify(|wanted| *wanted.entry(node.to_owned()).or_default() += 1);
+        self.places.at(node, |place| place.send_modify(|place| place.wanted += 1));
     }
 }
 
@@ -88,13 +101,15 @@ impl Counter {
         let is_news = |order: &Arc<Order>| {
             report.working_on.as_ref() != Some(&order.id) && report.finished.iter().all(|done| done.id != order.id)
         };
-        let before = self.wanted.borrow_and_update().get(node).copied();
+        let mut place = self.places.at(node, watch::Sender::subscribe);
+        let before = place.borrow_and_update().wanted;
+        let changed = |place: &Place| place.wanted != before || place.order.as_ref().is_some_and(is_news);
         tokio::select! {
-            orders = self.orders.wait_for(|orders| orders.get(node).is_some_and(is_news)) => {
-                orders.map(|orders| orders.get(node).cloned()).map_err(|_| Closed)
-            }
-            wanted = self.wanted.wait_for(|wanted| wanted.get(node).copied() != before) => {
-                wanted.map(|_| None).map_err(|_| Closed)
+            // Who gave orders took the other end away.
+            () = self.reports.closed() => Err(Closed),
+            place = place.wait_for(changed) => {
+                let order = place.map_err(|_| Closed)?.order.clone();
+                Ok(order.filter(is_news))
             }
         }
     }

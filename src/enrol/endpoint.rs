@@ -13,11 +13,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -52,6 +54,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// A report has at most a thousand outcomes of a few hundred bytes.
 const LARGEST_REPORT: usize = 4 << 20;
+
+/// Of one connection: its requests come in pieces, however long they are.
+const LARGEST_BUFFER: usize = 64 << 10;
 
 const NO_PAPERS: &str = "an agent shows its certificate; join first";
 
@@ -226,10 +231,15 @@ impl Endpoint {
                 if let (Some(name), Some(until)) = (&peer.0, certificate.and_then(|shown| tls::good_until(shown))) {
                     papers.send_if_modified(|all| all.insert(Arc::clone(name), until) != Some(until));
                 }
-                let router = router.layer(Extension(peer)).layer(Extension(stop));
+                // Said with each request: a router of its own for each of a thousand connections would be most of its memory.
+                let router = TowerToHyperService::new(router);
+                let service = service_fn(move |mut request: Request<Incoming>| {
+                    request.extensions_mut().insert(peer.clone());
+                    request.extensions_mut().insert(stop.clone());
+                    router.call(request)
+                });
                 let mut builder = http1::Builder::new();
-                builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-                let service = TowerToHyperService::new(router);
+                builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(LARGEST_BUFFER);
                 let connection = builder.serve_connection(TokioIo::new(stream), service);
                 if let Err(error) = watcher.watch(connection).await {
                     debug!(%error, "a connection of an agent broke");

@@ -5,9 +5,7 @@
 //! [`attributes`] reads what agents say of themselves; `status` is what is
 //! published. [`desired`] lays the topology over the nodes, [`roles`] seats the
 //! MDM cluster and [`bootstrap`] says how the seats are taken, [`diff`] says what is
-//! missing, and [`preview`] tells people.
-//! published; [`enrolment`] gives certificates to executors that ask. [`desired`] lays the topology over the nodes, [`roles`] seats the
-//! MDM cluster, [`diff`] says what is missing, and [`preview`] tells people.
+//! missing of what is [`shown`], and [`preview`] tells people. [`enrolment`] gives certificates to executors that ask.
 
 pub mod attributes;
 pub mod bootstrap;
@@ -21,6 +19,7 @@ pub mod preview;
 pub mod roles;
 pub mod rollout;
 pub mod run;
+pub mod shown;
 mod status;
 pub mod volumes;
 pub mod workloads;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -15,11 +16,11 @@ use crate::backoff::Backoff;
 use crate::clock;
 use crate::config::Mesos;
 use crate::mesos::MesosError;
-use crate::mesos::client::{Caller, Master, Session};
+use crate::mesos::client::{Caller, Heard, Master, Session};
 use crate::mesos::scheduler::{Effect, End, Memory, Notice, Policy, Scheduler, Template, Write};
-use crate::mesos::wire::{Event, FrameworkInfo};
+use crate::mesos::wire::{Call, Event, FrameworkInfo};
 use crate::model::framework::{ExecutorMessage, FrameworkOrder, FrameworkStatus, Registration};
-use crate::model::id::{AgentId, SystemId, TaskId};
+use crate::model::id::{AgentId, FrameworkId, SystemId, TaskId};
 use crate::model::workload::Workloads;
 use crate::store::{Batch, Desk, Key, State, StoreError};
 
@@ -35,6 +36,10 @@ const TICK: Duration = Duration::from_millis(200);
 const WRITES: usize = 400;
 /// A person may hold the store for a moment.
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
+/// Calls that are under way at once, of those whose order says nothing.
+const CALLS_AT_ONCE: usize = 8;
+/// Events that have come already are judged together, up to so many: what follows from them is stored in one commit.
+const EVENTS: usize = 256;
 /// Orders and messages that wait.
 const WAITING: usize = 1024;
 
@@ -324,44 +329,35 @@ impl Framework {
         let mut heard = Instant::now();
         let mut patience = HEARTBEATS * Duration::from_secs(15);
         let mut orders_open = true;
+        let begun = heard;
         loop {
+            // A master that takes us and sends us away at once is not asked ever again without a pause.
+            if begun.elapsed() >= RECONNECT.ceiling {
+                *failures = 0;
+            }
+            let mut ended = None;
             let effects = tokio::select! {
                 () = stop.cancelled() => return Err(Over::Stopped),
                 event = session.event() => {
                     heard = Instant::now();
-                    match event.map_err(|error| Over::Session(Some(error)))? {
-                        Ok(event) => {
-                            if let Event::Subscribed { heartbeat, .. } = &event {
-                                patience = *heartbeat * HEARTBEATS;
-                                *failures = 0;
-                                info!(master = %session.master, "registered with Mesos");
-                            }
-                            self.board.heard(&session.master.to_string());
-                            self.on_event(event)
+                    let (events, error) = with_more(event, session);
+                    ended = error;
+                    for event in events.iter().flatten() {
+                        if let Event::Subscribed { heartbeat, .. } = event {
+                            patience = *heartbeat * HEARTBEATS;
+                            info!(master = %session.master, "registered with Mesos");
                         }
-                        Err(malformed) => {
-                            (self.on_seen)(&Seen::Malformed);
-                            warn!(error = %malformed, "an event of the master is left out");
-                            Vec::new()
-                        }
+                        self.board.heard(&session.master.to_string());
                     }
+                    saved_first(events.into_iter().flat_map(|event| self.on_heard(event)).collect())
                 }
                 order = self.orders.recv(), if orders_open => match order {
-                    Some(FrameworkOrder::Message { agent, executor, data }) => {
-                        vec![Effect::Call(crate::mesos::wire::Call::Message { agent, executor, data })]
-                    }
-                    Some(FrameworkOrder::MayGo(agents)) => {
-                        self.may_go = agents;
-                        Vec::new()
-                    }
-                    Some(FrameworkOrder::RegisterAnew) => Vec::new(),
-                    Some(FrameworkOrder::Hold(hold)) => {
-                        info!(hold, "offers are held back, or asked for again, as a person said");
-                        self.scheduler.hold(hold)
-                    }
-                    Some(FrameworkOrder::TearDown { by }) => {
-                        warn!(by, "the framework is torn down; its tasks end, and node agents go on");
-                        self.scheduler.tear_down(&by)
+                    Some(order) => {
+                        let mut effects = self.obey(order);
+                        while let Ok(more) = self.orders.try_recv() {
+                            effects.extend(self.obey(more));
+                        }
+                        effects
                     }
                     None => {
                         orders_open = false;
@@ -380,8 +376,42 @@ impl Framework {
             if self.scheduler.over().is_some() {
                 return Err(Over::Session(None));
             }
-            if let Some(error) = failed {
+            if let Some(error) = failed.or(ended) {
                 return Err(Over::Session(Some(error)));
+            }
+        }
+    }
+
+    /// What follows from a wish of others.
+    fn obey(&mut self, order: FrameworkOrder) -> Vec<Effect> {
+        match order {
+            FrameworkOrder::Message { agent, executor, data } => {
+                vec![Effect::Call(Call::Message { agent, executor, data })]
+            }
+            FrameworkOrder::MayGo(agents) => {
+                self.may_go = agents;
+                Vec::new()
+            }
+            FrameworkOrder::RegisterAnew => Vec::new(),
+            FrameworkOrder::Hold(hold) => {
+                info!(hold, "offers are held back, or asked for again, as a person said");
+                self.scheduler.hold(hold)
+            }
+            FrameworkOrder::TearDown { by } => {
+                warn!(by, "the framework is torn down; its tasks end, and node agents go on");
+                self.scheduler.tear_down(&by)
+            }
+        }
+    }
+
+    /// What follows from what was heard.
+    fn on_heard(&mut self, heard: Heard) -> Vec<Effect> {
+        match heard {
+            Ok(event) => self.on_event(event),
+            Err(malformed) => {
+                (self.on_seen)(&Seen::Malformed);
+                warn!(error = %malformed, "an event of the master is left out");
+                Vec::new()
             }
         }
     }
@@ -412,7 +442,8 @@ impl Framework {
         caller: Option<&Caller>,
     ) -> Result<Option<MesosError>, FleetError> {
         let mut failed = None;
-        for effect in effects {
+        let mut effects = effects.into_iter().peekable();
+        while let Some(effect) = effects.next() {
             match effect {
                 Effect::Save(writes) => {
                     (self.on_seen)(&Seen::Before { effect: "SAVE" });
@@ -420,14 +451,18 @@ impl Framework {
                     (self.on_seen)(&Seen::After { effect: "SAVE" });
                 }
                 Effect::Call(call) => {
-                    let (Some(caller), Some(framework), None) = (caller, self.scheduler.framework(), &failed) else {
-                        continue;
-                    };
-                    (self.on_seen)(&Seen::Before { effect: call.name() });
-                    failed = caller.call(framework, &call).await.err();
-                    (self.on_seen)(&Seen::After { effect: call.name() });
+                    let mut calls = vec![call];
+                    while let Some(Effect::Call(next)) =
+                        effects.next_if(|next| matches!(next, Effect::Call(next) if next.may_go_beside(&calls[0])))
+                    {
+                        calls.push(next);
+                    }
+                    if let (Some(caller), Some(framework), None) = (caller, self.scheduler.framework(), &failed) {
+                        failed = call_all(&self.on_seen, caller, framework, &calls).await.err();
+                    }
                 }
                 Effect::Tell(notice) => self.tell(notice),
+                Effect::Leave { message } => failed = Some(MesosError::Dismissed { message }),
             }
         }
         Ok(failed)
@@ -468,6 +503,60 @@ impl Framework {
             other => self.board.note(other, clock::now()),
         }
     }
+}
+
+/// Makes calls of which none has to wait for another, some at a time.
+async fn call_all(
+    on_seen: &OnSeen,
+    caller: &Caller,
+    framework: &FrameworkId,
+    calls: &[Call],
+) -> Result<(), MesosError> {
+    let all: Vec<_> = calls.iter().map(|call| call_one(on_seen, caller, framework, call)).collect();
+    stream::iter(all).buffered(CALLS_AT_ONCE).try_collect().await
+}
+
+async fn call_one(on_seen: &OnSeen, caller: &Caller, framework: &FrameworkId, call: &Call) -> Result<(), MesosError> {
+    on_seen(&Seen::Before { effect: call.name() });
+    let answer = caller.call(framework, call).await;
+    on_seen(&Seen::After { effect: call.name() });
+    answer
+}
+
+/// With an event those that have come already, and the end of the stream if that has. Nothing counts after an error.
+fn with_more(first: Result<Heard, MesosError>, session: &mut Session) -> (Vec<Heard>, Option<MesosError>) {
+    let mut events = Vec::new();
+    let mut next = Some(first);
+    loop {
+        match next {
+            Some(Ok(heard)) => {
+                let is_last = matches!(heard, Ok(Event::Error(_)));
+                events.push(heard);
+                if is_last || events.len() >= EVENTS {
+                    return (events, None);
+                }
+            }
+            Some(Err(error)) => return (events, Some(error)),
+            None => return (events, None),
+        }
+        next = session.event().now_or_never();
+    }
+}
+
+/// All that is to be stored at once, before anything else is done.
+fn saved_first(effects: Vec<Effect>) -> Vec<Effect> {
+    let mut writes = Vec::new();
+    let mut rest = Vec::new();
+    for effect in effects {
+        match effect {
+            Effect::Save(more) => writes.extend(more),
+            other => rest.push(other),
+        }
+    }
+    if !writes.is_empty() {
+        rest.insert(0, Effect::Save(writes));
+    }
+    rest
 }
 
 fn batch(writes: &[Write]) -> Result<Batch, FleetError> {

@@ -134,7 +134,6 @@ impl Board {
             Notice::ExecutorEnded { agent, executor, status } => {
                 info!(?agent, %executor, ?status, "an executor has ended");
             }
-            Notice::Refused { message } => warn!(message = &*message, "the master ended the stream"),
             Notice::Rescinded { .. } | Notice::Over(_) | Notice::Message { .. } => {}
         }
     }

@@ -42,6 +42,9 @@ pub enum MesosError {
     /// The stream ended.
     #[error("the stream of events ended{}", if *.cut { " in the middle of a record" } else { "" })]
     Ended { cut: bool },
+    /// The master said in the stream that it is over; the stream itself may stay open.
+    #[error("the master ended the subscription: {message}")]
+    Dismissed { message: Box<str> },
     /// The stream brought nothing for too long.
     #[error("nothing was heard for {} s", .seconds)]
     Silent { seconds: u64 },
@@ -61,6 +64,7 @@ impl MesosError {
             | Self::ZooKeeper { .. }
             | Self::Record(_)
             | Self::Ended { .. }
+            | Self::Dismissed { .. }
             | Self::Silent { .. } => true,
             // 404 for the first moments of a master, 503 while it recovers.
             Self::Refused { status, .. } => matches!(status, 404 | 500..=599),

@@ -28,6 +28,17 @@ use crate::watches::Gallery;
 /// few to crowd out the people who work with it.
 const QUESTIONS_AT_ONCE: usize = 3;
 
+/// In what additions to a system show.
+const WANTED: [Collector; 7] = [
+    Collector::System,
+    Collector::ProtectionDomains,
+    Collector::FaultSets,
+    Collector::StoragePools,
+    Collector::Sds,
+    Collector::Devices,
+    Collector::Sdcs,
+];
+
 /// A question is an answer, or a login and an answer; twice that would be slow, not patient.
 const REQUESTS_A_QUESTION: u32 = 2;
 
@@ -85,23 +96,52 @@ impl Poller {
 
     /// Polls until told to stop, then logs out.
     pub async fn run(mut self, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = self.turn() => {}
-            }
-            let pause = self.schedule.pause(rand::random());
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = tokio::time::sleep(pause) => {}
-            }
+        let ends = stop.clone();
+        tokio::select! {
+            () = ends.cancelled() => {}
+            () = self.poll() => {}
         }
         self.gateway.logout().await;
     }
 
+    async fn poll(&mut self) {
+        loop {
+            self.turn().await;
+            let next = Instant::now() + self.schedule.pause(rand::random());
+            while let Some(at) = self.wanted_before(next).await {
+                tokio::time::sleep_until(at).await;
+                self.look(Some(&WANTED)).await;
+            }
+        }
+    }
+
+    /// When to look out of turn, because somebody wants it; none: the time of the next poll has come.
+    async fn wanted_before(&self, next: Instant) -> Option<Instant> {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => return None,
+                () = self.gallery.wanted(&self.system) => {}
+            }
+            let at = self.schedule.wanted(self.started.elapsed()).map(|rest| Instant::now() + rest);
+            if let Some(at) = at.filter(|at| *at < next) {
+                return Some(at);
+            }
+        }
+    }
+
     /// One poll.
     pub async fn turn(&mut self) {
-        let now = self.started.elapsed();
+        self.look(None).await;
+    }
+
+    /// A poll of what is due, or of what is named.
+    async fn look(&mut self, named: Option<&[Collector]>) {
+        let begun = self.started.elapsed();
+        self.ask_for(named, begun).await;
+        self.schedule.ended(begun, self.started.elapsed());
+    }
+
+    async fn ask_for(&mut self, named: Option<&[Collector]>, now: Duration) {
         let begun_at = clock::now();
         self.health.last_poll = Some(begun_at);
         let mut runs: BTreeMap<Collector, Run> = BTreeMap::new();
@@ -117,7 +157,11 @@ impl Poller {
                 return;
             }
         };
-        let due = self.schedule.due(now, Collector::ALL.into_iter().filter(|c| c.exists_in(next.generation)));
+        let all = Collector::ALL.into_iter().filter(|collector| collector.exists_in(next.generation));
+        let due = match named {
+            Some(named) => all.filter(|collector| named.contains(collector)).collect(),
+            None => self.schedule.due(now, all),
+        };
 
         // The system comes first: who cannot even be asked for that is not asked for the rest.
         runs.insert(Collector::System, self.ask(Collector::System, next.generation).await);

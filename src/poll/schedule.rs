@@ -17,6 +17,12 @@ const LARGEST_SHARE_OF_TIME: u32 = 4;
 /// its beats: data that gates read would otherwise never be fresh again.
 const LONGEST_STRETCH: u32 = 4;
 
+/// Polls that somebody wants before their time are at most so close to the one before.
+const SHORTEST_REST: Duration = Duration::from_millis(500);
+
+/// They take at most this part of the time, with what everybody makes of their answers, which is about as much again.
+const WANTED_SHARE_OF_TIME: u32 = 20;
+
 /// A system that does not answer is asked less often, but still so often that
 /// its return is noticed within a few beats.
 const LONGEST_PAUSE: u32 = 4;
@@ -35,12 +41,14 @@ pub struct Schedule {
     ran: BTreeMap<Collector, Ran>,
     failed_polls: u32,
     moving: bool,
+    /// When the last poll ended, and how long it took.
+    last: Option<(Duration, Duration)>,
 }
 
 impl Schedule {
     /// Everything is due at once.
     pub const fn new(beats: Poll) -> Self {
-        Self { beats, ran: BTreeMap::new(), failed_polls: 0, moving: false }
+        Self { beats, ran: BTreeMap::new(), failed_polls: 0, moving: false, last: None }
     }
 
     /// The collectors that a poll at `now` asks. One that would fall due before
@@ -87,6 +95,18 @@ impl Schedule {
     pub const fn polled(&mut self, answered: bool, moving: bool) {
         self.failed_polls = if answered { 0 } else { self.failed_polls.saturating_add(1) };
         self.moving = moving;
+    }
+
+    /// Notes when a poll began and ended.
+    pub fn ended(&mut self, begun: Duration, now: Duration) {
+        self.last = Some((now, now.saturating_sub(begun)));
+    }
+
+    /// How long to wait at `now` until a poll that somebody wants; none: who is silent is asked in its own time.
+    pub fn wanted(&self, now: Duration) -> Option<Duration> {
+        let (ended, took) = self.last.filter(|_| self.failed_polls == 0)?;
+        let rest = SHORTEST_REST.max(took * WANTED_SHARE_OF_TIME);
+        Some((ended + rest).saturating_sub(now))
     }
 
     /// The pause until the next poll. `random` is in 0..1 and spreads the polls
@@ -165,6 +185,19 @@ mod tests {
         assert_eq!(pauses, [10, 20, 30, 40, 40, 40]);
         schedule.polled(true, false);
         assert_eq!(schedule.pause(0.5).as_secs(), 10);
+    }
+
+    #[test]
+    fn what_somebody_wants_before_its_time_comes_soon_but_not_in_a_row_and_not_of_who_is_silent() {
+        let mut schedule = schedule();
+        assert_eq!(schedule.wanted(Duration::ZERO), None, "nothing was asked yet");
+        schedule.ended(SECOND, SECOND + Duration::from_millis(10));
+        assert_eq!(schedule.wanted(SECOND + Duration::from_millis(110)), Some(Duration::from_millis(400)));
+        assert_eq!(schedule.wanted(SECOND * 5), Some(Duration::ZERO));
+        schedule.ended(SECOND * 5, SECOND * 6);
+        assert_eq!(schedule.wanted(SECOND * 7), Some(SECOND * 19), "who takes long is asked less often");
+        schedule.polled(false, false);
+        assert_eq!(schedule.wanted(SECOND * 100), None);
     }
 
     #[test]

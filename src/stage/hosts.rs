@@ -98,6 +98,11 @@ impl Host {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The address by which it is known.
+    pub fn address(&self) -> &str {
+        &self.ip
+    }
+
     /// As Mesos knows it.
     pub fn at_mesos(&self, attributes: &str) -> mesos::Host {
         let machine = self.machine();

@@ -70,3 +70,34 @@ async fn a_master_that_does_not_lead_names_the_one_that_does() {
     .await;
     tokio::time::timeout(Duration::from_secs(5), simulated.stop()).await.expect("it ends");
 }
+
+/// No real master can be made to do it: its streams end with an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_ends_the_subscription_though_the_stream_stays_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulated = SimMesos::start(Options::new(processes(), folder.path().join("state"))).await.unwrap();
+    simulated.join(&Host::new("agent1", "")).await.unwrap();
+    let master = simulated.masters()[0].clone();
+    let controller = Controller::start(&Disk::new(), mesos(addresses(&[&master]), None), executor());
+    let task = controller.task("agent1", "TASK_RUNNING").await;
+    let id = controller.id();
+
+    for times in 1..=3_usize {
+        simulated.say_error("Something is wrong with you");
+        let again = async || (controller.count("event subscribed") == times + 1).then_some(());
+        until("another subscription", again).await;
+        controller.registered().await;
+        until("the task to be answered", async || (controller.now().unanswered == 0).then_some(())).await;
+    }
+    assert_eq!((controller.id(), controller.task("agent1", "TASK_RUNNING").await.task), (id, task.task));
+    assert_eq!(controller.count("before ACCEPT"), 1, "nothing is launched twice");
+    simulated.join(&Host::new("agent2", "")).await.unwrap();
+    controller.task("agent2", "TASK_RUNNING").await;
+
+    simulated.say_error("Framework has been removed");
+    let removed = async || matches!(controller.now().registration, Registration::Removed { .. }).then_some(());
+    until("the end", removed).await;
+    assert_eq!(controller.count("event subscribed"), 4, "that one is final");
+    controller.end().await;
+    simulated.stop().await;
+}

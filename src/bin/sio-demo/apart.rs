@@ -38,7 +38,7 @@ pub(super) async fn play(
 ) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let folder = folder.canonicalize()?;
-    let mut text = watching(&world, &folder)?;
+    let mut more = String::new();
     let renewal = match &upgrade {
         Some(_) => Some(Renewal::of(&world, "demo", &folder).map_err(anyhow::Error::msg)?),
         None => None,
@@ -47,15 +47,12 @@ pub(super) async fn play(
     if let (Some(renewal), Some(Upgrade { begins, agents, packages })) = (&renewal, &upgrade) {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let sink = MailSink::start(any, any).await?;
-        text.push_str(&renewal.written(&folder, *agents, *packages, *begins).map_err(anyhow::Error::msg)?);
-        text.push_str(&mailing(&sink, &folder)?);
+        more.push_str(&renewal.written(&folder, *agents, *packages, *begins).map_err(anyhow::Error::msg)?);
+        more.push_str(&mailing(&sink, &folder)?);
         mails = Some(sink);
         renewal.come(&folder.join("ca"), &[format!("https://{agents}")]).map_err(anyhow::Error::msg)?;
     }
-    // Last: who waits for it finds the rest there.
-    write(&folder, "sio.toml", 0o644, &text)?;
-    println!("  gateway   {}", world.urls().join(", "));
-    println!("  watch it  sio run --config {}", folder.join("sio.toml").display());
+    hand_over(&world, &folder, &more)?;
     if let (Some(renewal), Some(mails), Some(upgrade)) = (&renewal, &mails, &upgrade) {
         println!("  mails     http://{}/", mails.web());
         println!(
@@ -78,6 +75,25 @@ pub(super) async fn play(
     drop(renewal);
     world.stop().await;
     Ok(())
+}
+
+/// Writes what a controller needs to watch this system, and more that is wanted of it, and says so.
+pub(super) fn hand_over(world: &Running, folder: &Path, more: &str) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let folder = folder.canonicalize()?;
+    let text = watching(world, &folder)? + more;
+    // Last: who waits for it finds the rest there.
+    write(&folder, "sio.toml", 0o644, &text)?;
+    println!("  gateway   {}", world.urls().join(", "));
+    println!("  watch it  sio run --config {}", folder.join("sio.toml").display());
+    Ok(std::io::stdout().flush()?)
+}
+
+/// By whom the controller changes the system.
+pub(super) fn changing(world: &Running, folder: &Path) -> anyhow::Result<String> {
+    let admin = world.admin();
+    write(folder, "admin.password", 0o600, &admin.password)?;
+    Ok(format!("[systems.demo.lifecycle]\nuser = {:?}\npassword_file = \"admin.password\"\n", admin.user))
 }
 
 /// What of it was told.

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
 mod apart;
+mod fleet;
 mod told;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Parser;
+use fleet::Fleet;
 use scaleio_framework::app;
 use scaleio_framework::clock;
 use scaleio_framework::config::{
@@ -93,6 +95,10 @@ struct Arguments {
     /// after so many seconds. The controller can be killed in the middle and started again.
     #[arg(long, value_name = "SECONDS", requires = "only_gateway")]
     upgrade: Option<u64>,
+    /// Beside it a simulated Mesos and this many bare hosts, which join at once when the line `join` comes on stdin;
+    /// `tell` tells what was seen of them.
+    #[arg(long, requires = "only_gateway", conflicts_with = "upgrade", value_parser = clap::value_parser!(u32).range(1..=5000))]
+    hosts: Option<u32>,
     /// End after this many seconds instead of going on until interrupted.
     #[arg(long)]
     seconds: Option<u64>,
@@ -146,9 +152,18 @@ fn simulate(seed: u64, seeds: u64, nodes: u32, events: u32) -> bool {
     kept
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    // The agent of each simulated host walks through its steps on a thread of its own.
+    let threads = 512 + arguments.hosts.unwrap_or_default() as usize;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(threads).build()?;
+    let played = runtime.block_on(play(arguments));
+    // Whoever waits for a line on stdin would be waited for.
+    runtime.shutdown_background();
+    played
+}
+
+async fn play(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(Command::Simulate { seed, seeds, nodes, events }) = arguments.command {
         if !simulate(seed, seeds, nodes, events) {
             std::process::exit(1);
@@ -169,6 +184,19 @@ async fn main() -> anyhow::Result<()> {
     let options = Options { seed: arguments.seed, speed: arguments.speed, scenario, ..Options::new(layout, release) };
     let world = Simulation::start(options.gateways(2)).await?;
     if let Some(folder) = &arguments.only_gateway {
+        if let Some(count) = arguments.hosts {
+            let fleet = Fleet::start(&world, folder, count).await?;
+            let more = format!("{}{}", apart::changing(&world, folder)?, fleet.settings()?);
+            apart::hand_over(&world, folder, &more)?;
+            let ended = ended(arguments.seconds)?;
+            tokio::select! {
+                _ = ended => {}
+                obeyed = fleet.obey() => obeyed?,
+            }
+            fleet.stop().await;
+            world.stop().await;
+            return Ok(());
+        }
         let upgrade = match arguments.upgrade.map(Duration::from_secs) {
             Some(begins) => Some(apart::Upgrade { begins, agents: free_port(0)?, packages: free_port(0)? }),
             None => None,

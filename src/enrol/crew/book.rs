@@ -15,7 +15,7 @@ use crate::model::unit::Timestamp;
 const OUTCOMES: usize = 16;
 
 /// What an entry may hold: a little less than every store takes.
-const LARGEST: usize = 48 * 1024;
+pub(super) const LARGEST: usize = 48 * 1024;
 
 /// What follows from a report.
 #[derive(Debug, PartialEq)]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::book::{self, Asked};
-use super::{Adopted, Ask, Crew, Member, Members, NotTaken, Pending};
+use super::{Adopted, Ask, Crew, Members, NotTaken, Pending};
 use crate::clock;
 use crate::enrol::desk::{Orderer, Said};
 use crate::model::id::NodeName;
@@ -21,12 +21,21 @@ use crate::store::{Batch, Desk, Epoch, Key, State, StoreError};
 const FOLDER: &str = "crew";
 /// Orders that wait to be written down.
 const WAITING: usize = 256;
+/// Orders that are written down together: all in one commit, however long the entries of their nodes are.
+const ORDERS: usize = BYTES / book::LARGEST;
 /// Reports that are written down together.
 const REPORTS: usize = 64;
 /// Bytes of one commit; a store takes half a MiB with its own costs.
 const BYTES: usize = 400 * 1024;
 /// A person may hold the store for a moment.
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
+
+/// An order that is asked for.
+struct Asks {
+    node: NodeName,
+    order: Order,
+    taken: oneshot::Sender<Result<Pending, NotTaken>>,
+}
 
 /// The owner of the desk.
 pub struct Steward {
@@ -78,20 +87,7 @@ impl Steward {
                     }
                 },
                 ask = self.asks.recv() => match ask {
-                    Some(Ask::LayOut { node, order, taken }) => {
-                        let answer = self.lay_out(&node, *order).await?;
-                        // Who asked may be gone; the order stays all the same.
-                        let _ = taken.send(answer);
-                    }
-                    Some(Ask::Adopt { done }) => {
-                        let answer = self.adopt().await?;
-                        let _ = done.send(answer);
-                    }
-                    Some(Ask::Word { node }) => self.orderer.want_word(node.as_str()),
-                    Some(Ask::TakeBack { node, id, done }) => {
-                        let answer = self.take_back(&node, &id).await?;
-                        let _ = done.send(answer);
-                    }
+                    Some(ask) => self.obey(ask).await?,
                     // Nobody asks for anything; agents are heard all the same.
                     None => {
                         stop.cancelled().await;
@@ -100,6 +96,33 @@ impl Steward {
                 },
             }
         }
+    }
+
+    /// Does what is asked, in its order. Orders that are asked for one after the other are written down together.
+    async fn obey(&mut self, first: Ask) -> Result<(), StoreError> {
+        let mut next = Some(first);
+        let mut orders = Vec::new();
+        while let Some(ask) = next.take() {
+            if !matches!(ask, Ask::LayOut { .. }) {
+                self.lay_out(std::mem::take(&mut orders)).await?;
+            }
+            match ask {
+                Ask::LayOut { node, order, taken } => orders.push(Asks { node, order: *order, taken }),
+                Ask::Adopt { done } => {
+                    let answer = self.adopt().await?;
+                    let _ = done.send(answer);
+                }
+                Ask::Word { node } => self.orderer.want_word(node.as_str()),
+                Ask::TakeBack { node, id, done } => {
+                    let answer = self.take_back(&node, &id).await?;
+                    let _ = done.send(answer);
+                }
+            }
+            if orders.len() < ORDERS {
+                next = self.asks.try_recv().ok();
+            }
+        }
+        self.lay_out(orders).await
     }
 
     /// Takes in this report and those that came with it.
@@ -111,12 +134,14 @@ impl Steward {
             all.push(said);
         }
         let now = clock::now();
-        let mut next = self.members.clone();
+        let mut next = Members::new();
         let (mut news, mut answers) = (BTreeSet::new(), Vec::new());
         for Said { node, report, acknowledge } in all {
             let node = NodeName::new(&node);
-            let heard = book::hear(next.get(&node).map(|member| &**member), &node, report, self.desk.epoch(), now);
-            if heard.member.stranger && next.get(&node).is_none_or(|before| !before.stranger) {
+            let before = next.get(&node).or_else(|| self.members.get(&node)).map(|member| &**member);
+            let was_stranger = before.is_some_and(|before| before.stranger);
+            let heard = book::hear(before, &node, report, self.desk.epoch(), now);
+            if heard.member.stranger && !was_stranger {
                 let epoch = heard.member.facts.as_ref().map_or(0, |facts| facts.epoch);
                 warn!(%node, epoch, "the agent obeys another controller, and gets no orders until a person says `sio adopt`");
             }
@@ -134,7 +159,7 @@ impl Steward {
             warn!(%error, "what agents reported could not be written down");
             return Ok(());
         }
-        self.members = next;
+        self.members.extend(next);
         self.published.send_replace(Arc::new(self.members.clone()));
         for (node, over, acknowledge) in answers {
             for finished in &over {
@@ -158,27 +183,44 @@ impl Steward {
         }
     }
 
-    async fn lay_out(&mut self, node: &NodeName, order: Order) -> Result<Result<Pending, NotTaken>, StoreError> {
-        let (sender, receiver) = oneshot::channel();
-        let pending = Pending(receiver);
-        match book::ask(self.members.get(node).map(|member| &**member), node, &order) {
-            Err(refusal) => return Ok(Err(refusal)),
-            Ok(Asked::Over(finished)) => {
-                let _ = sender.send(finished);
-                return Ok(Ok(pending));
-            }
-            Ok(Asked::Again) => {}
-            Ok(Asked::LayOut(member)) => {
-                if let Err(refusal) = self.replace(*member).await? {
-                    return Ok(Err(refusal));
+    /// Lays orders out, once all that follows from them is durable.
+    async fn lay_out(&mut self, asks: Vec<Asks>) -> Result<(), StoreError> {
+        let mut next = Members::new();
+        let mut taken = Vec::new();
+        for Asks { node, order, taken: answer } in asks {
+            let before = next.get(&node).or_else(|| self.members.get(&node)).map(|member| &**member);
+            match book::ask(before, &node, &order) {
+                // Who asked may be gone; the order stays all the same.
+                Err(refusal) => drop(answer.send(Err(refusal))),
+                Ok(Asked::Over(finished)) => {
+                    let (sender, receiver) = oneshot::channel();
+                    let _ = sender.send(finished);
+                    let _ = answer.send(Ok(Pending(receiver)));
                 }
-                debug!(%node, order = %order.id, task = order.task.name(), "an order is laid out");
+                // Again where it is there already: after a restart its secrets are only in this one.
+                Ok(Asked::Again) => taken.push((node, order, answer)),
+                Ok(Asked::LayOut(member)) => {
+                    debug!(%node, order = %order.id, task = order.task.name(), "an order is laid out");
+                    next.insert(node.clone(), Arc::new(*member));
+                    taken.push((node, order, answer));
+                }
             }
         }
-        self.waiting.entry((node.clone(), order.id.clone())).or_default().push(sender);
-        // Again where it is there already: after a restart its secrets are only in this one.
-        self.orderer.order(node.as_str(), order);
-        Ok(Ok(pending))
+        if !next.is_empty()
+            && let Err(why) = self.replace(next).await?
+        {
+            for (node, _, answer) in taken {
+                let _ = answer.send(Err(NotTaken::NotStored { node, why: why.clone() }));
+            }
+            return Ok(());
+        }
+        for (node, order, answer) in taken {
+            let (sender, receiver) = oneshot::channel();
+            self.waiting.entry((node.clone(), order.id.clone())).or_default().push(sender);
+            self.orderer.order(node.as_str(), order);
+            let _ = answer.send(Ok(Pending(receiver)));
+        }
+        Ok(())
     }
 
     /// Takes over all agents that obey others.
@@ -206,22 +248,20 @@ impl Steward {
         let Some(member) = self.members.get(node).and_then(|member| book::take_back(member, id)) else {
             return Ok(Ok(false));
         };
-        if let Err(refusal) = self.replace(member).await? {
-            return Ok(Err(refusal));
+        if let Err(why) = self.replace([(node.clone(), Arc::new(member))].into()).await? {
+            return Ok(Err(NotTaken::NotStored { node: node.clone(), why }));
         }
         self.orderer.withdraw(node.as_str());
         self.waiting.remove(&(node.clone(), id.clone()));
         Ok(Ok(true))
     }
 
-    /// Makes a member durable, then takes it over.
-    async fn replace(&mut self, member: Member) -> Result<Result<(), NotTaken>, StoreError> {
-        let node = member.node.clone();
-        let next: Members = [(node.clone(), Arc::new(member))].into();
-        match self.save(&next, &[node.clone()].into()).await {
+    /// Makes members durable, then takes them over. The inner error says why they are as they were.
+    async fn replace(&mut self, next: Members) -> Result<Result<(), String>, StoreError> {
+        match self.save(&next, &next.keys().cloned().collect()).await {
             Ok(()) => {}
             Err(error) if error.is_fatal() => return Err(error),
-            Err(error) => return Ok(Err(NotTaken::NotStored { node, why: error.to_string() })),
+            Err(error) => return Ok(Err(error.to_string())),
         }
         self.members.extend(next);
         self.published.send_replace(Arc::new(self.members.clone()));

@@ -8,11 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::model::cluster::{Device, Sds};
+use crate::model::cluster::Sds;
 use crate::model::id::{FaultSetId, NodeName, ProtectionDomainId, StoragePoolId};
 use crate::model::snapshot::{Collector, Snapshot};
 
 use super::desired::{Address, Desired, Server};
+use super::shown::Shown;
 
 /// One addition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,8 +72,13 @@ pub struct Unseen(pub Vec<Collector>);
 
 /// Compares with what the MDM shows.
 pub fn difference(desired: &Desired, snapshot: &Snapshot) -> Result<Difference, Unseen> {
+    between(desired, &Shown::of(snapshot))
+}
+
+/// The same of a snapshot that was looked through already.
+pub fn between(desired: &Desired, shown: &Shown<'_>) -> Result<Difference, Unseen> {
     let mut difference = Difference::default();
-    let actual = Actual::of(snapshot)?;
+    let actual = Actual::of(shown)?;
     for (name, wanted) in &desired.domains {
         let domain = actual.domains.get(name);
         if domain.is_none() {
@@ -107,12 +113,9 @@ pub fn difference(desired: &Desired, snapshot: &Snapshot) -> Result<Difference, 
 
 fn server(node: &NodeName, wanted: &Server, actual: &Actual<'_>, difference: &mut Difference) {
     let ours: BTreeSet<&str> = wanted.addresses.iter().map(|address| &*address.ip).collect();
-    let found: Vec<&Sds> = actual
-        .servers
-        .iter()
-        .copied()
-        .filter(|sds| sds.addresses.iter().any(|address| ours.contains(&*address.ip)))
-        .collect();
+    let mut found: Vec<&Sds> = ours.iter().flat_map(|ip| actual.shown.servers_at(ip)).copied().collect();
+    found.sort_by_key(|sds| &sds.id);
+    found.dedup_by_key(|sds| &sds.id);
     let sds = match found[..] {
         [] => {
             if actual.misplaced(wanted) {
@@ -152,7 +155,7 @@ fn server(node: &NodeName, wanted: &Server, actual: &Actual<'_>, difference: &mu
         if has != wants {
             difference.drift.push(Drift::Addresses { node: node.clone(), is: has, wanted: wants });
         }
-        for device in actual.devices.iter().filter(|device| device.sds.as_ref() == Some(&sds.id)) {
+        for device in actual.shown.devices_of(&sds.id) {
             if let Some(path) = device.path.as_deref().map(|path| wanted.path_of(path)) {
                 there.insert(path, device.pool.as_ref().and_then(|id| actual.pool_names.get(id).copied()));
             }
@@ -188,13 +191,13 @@ struct Actual<'a> {
     domain_names: BTreeMap<&'a ProtectionDomainId, &'a str>,
     fault_set_names: BTreeMap<&'a FaultSetId, &'a str>,
     pool_names: BTreeMap<&'a StoragePoolId, &'a str>,
-    servers: Vec<&'a Sds>,
-    devices: &'a [Device],
+    shown: &'a Shown<'a>,
 }
 
 impl<'a> Actual<'a> {
-    fn of(snapshot: &'a Snapshot) -> Result<Self, Unseen> {
-        let (Some(domains), Some(fault_sets), Some(pools), Some(servers), Some(devices)) =
+    fn of(shown: &'a Shown<'a>) -> Result<Self, Unseen> {
+        let snapshot = shown.snapshot;
+        let (Some(domains), Some(fault_sets), Some(pools), Some(_), Some(_)) =
             (&snapshot.domains, &snapshot.fault_sets, &snapshot.pools, &snapshot.sds, &snapshot.devices)
         else {
             let there = [
@@ -224,8 +227,7 @@ impl<'a> Actual<'a> {
             fault_set_names: fault_sets.iter().filter_map(|set| Some((&set.id, set.name.as_deref()?))).collect(),
             pool_names: pools.iter().filter_map(|pool| Some((&pool.id, pool.name.as_deref()?))).collect(),
             domain_names,
-            servers: servers.iter().collect(),
-            devices,
+            shown,
         })
     }
 

@@ -5,7 +5,7 @@ use super::*;
 use std::sync::Arc;
 
 use crate::fleet::desired::{Domain, Serves};
-use crate::model::cluster::{FaultSet, ProtectionDomain, SdsAddress, StoragePool};
+use crate::model::cluster::{Device, FaultSet, ProtectionDomain, SdsAddress, StoragePool};
 use crate::model::id::{ObjectId, SystemId};
 use crate::model::snapshot::{Keyed, Part, Slot, Table};
 use crate::model::state::Seen;

@@ -16,10 +16,10 @@ use super::record::{Judged, Source};
 use crate::config::rollout::DeviceNames;
 use crate::fleet::desired::Disk;
 use crate::fleet::filter::Filtered;
+use crate::fleet::shown::Shown;
 use crate::model::cluster::Device;
 use crate::model::findings;
 use crate::model::id::DeviceId;
-use crate::model::snapshot::Snapshot;
 use crate::model::unit::Bytes;
 
 /// What is remembered of a disk, by its identity.
@@ -87,16 +87,9 @@ pub fn adding(before: &Known, disks: &[findings::Disk], paths: &[&str]) -> Known
 }
 
 /// Devices of a node's own server.
-pub fn own<'a>(source: &Source, snapshot: &'a Snapshot) -> Vec<&'a Device> {
-    let (Some(servers), Some(devices), Some(ours)) = (&snapshot.sds, &snapshot.devices, &source.address) else {
-        return Vec::new();
-    };
-    let ids: BTreeSet<_> = servers
-        .iter()
-        .filter(|sds| sds.addresses.iter().any(|address| address.ip == *ours))
-        .map(|sds| &sds.id)
-        .collect();
-    devices.iter().filter(|device| device.sds.as_ref().is_some_and(|id| ids.contains(id))).collect()
+pub fn own<'a>(source: &Source, shown: &Shown<'a>) -> Vec<&'a Device> {
+    let servers = source.address.iter().flat_map(|ip| shown.servers_at(ip));
+    servers.flat_map(|sds| shown.devices_of(&sds.id)).copied().collect()
 }
 
 /// What is known once the MDM shows these devices of the node.

@@ -1,6 +1,7 @@
 //! What must be known of a node's rollout after a restart?
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,9 @@ pub const DISKS: usize = 64;
 
 /// Rows of a preflight that are written down; a host has about twenty.
 pub const ROWS: usize = 64;
+
+/// So long the MDM is looked at more often than usual for a node that joins. What takes longer is seen all the same.
+const EAGER: Duration = Duration::from_secs(2 * 60);
 
 /// Where a node came from, as it was seen last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,5 +209,10 @@ impl Record {
             self.changed_at = now;
         }
         self.phase = phase;
+    }
+
+    /// Whether it waits for the MDM to show it, and not for so long that something else must be the matter.
+    pub fn is_joining(&self, now: Timestamp) -> bool {
+        self.phase == NodePhase::Joining && (now - self.changed_at).to_std().is_ok_and(|span| span < EAGER)
     }
 }

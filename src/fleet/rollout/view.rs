@@ -9,12 +9,13 @@ use crate::config::rollout::DeviceNames;
 use crate::fleet::attributes;
 use crate::fleet::desired::{Address, Host, Server, Serves};
 use crate::fleet::diff::Addition;
+use crate::fleet::shown::Shown;
+use crate::model::cluster::Device;
 use crate::model::framework::{FrameworkStatus, SeenAgent};
 use crate::model::id::{NodeName, SystemId};
 use crate::model::mesos::{AttributeValue, TaskFate};
 use crate::model::offer::Verdict;
 use crate::model::rollout::Why;
-use crate::model::snapshot::Snapshot;
 use crate::model::state::{Connection, DeviceState, Membership, SdsState};
 
 /// Every node that was seen, with where it came from. Two machines of one name are none of them to be touched: which of
@@ -67,15 +68,14 @@ pub fn system_of(source: &Source, systems: &BTreeSet<SystemId>) -> Option<System
 }
 
 /// A node as the topology looks at it. Disks that are devices of its own server count as its disks.
-pub fn host(record: &Record, systems: &BTreeSet<SystemId>, snapshot: Option<&Snapshot>, names: DeviceNames) -> Host {
+pub fn host(record: &Record, systems: &BTreeSet<SystemId>, own: &[&Device], names: DeviceNames) -> Host {
     let source = &record.source;
     let values = source
         .attributes
         .iter()
         .map(|(name, value)| (name.clone(), vec![AttributeValue::Text(value.clone())]))
         .collect();
-    let own = snapshot.map(|snapshot| disks::own(source, snapshot)).unwrap_or_default();
-    let disks = record.judged.as_ref().map(|judged| disks::meant(judged, &record.known, &own, names));
+    let disks = record.judged.as_ref().map(|judged| disks::meant(judged, &record.known, own, names));
     Host {
         name: record.node.clone(),
         attributes: source.attributes.clone(),
@@ -104,17 +104,12 @@ pub fn start(record: &Record, status: Option<&FrameworkStatus>) -> Option<Why> {
 }
 
 /// What the MDM does not show yet of what a node shall be. Nothing: it shows all.
-pub fn not_shown(record: &Record, server: Option<&Server>, snapshot: &Snapshot) -> Vec<Why> {
+pub fn not_shown(record: &Record, server: Option<&Server>, shown: &Shown<'_>) -> Vec<Why> {
     let mut why = Vec::new();
     let waits = |what: String| Why::WaitsFor { what: what.into() };
     let Some(ours) = &record.source.address else { return vec![waits("its address to be known".to_owned())] };
     if let Some(server) = server {
-        let found = snapshot
-            .sds
-            .iter()
-            .flat_map(|sds| sds.iter())
-            .find(|sds| sds.addresses.iter().any(|address| address.ip == *ours));
-        match found {
+        match shown.servers_at(ours).first() {
             None => why.push(waits("the MDM to show its SDS".to_owned())),
             Some(sds) => {
                 let states = [
@@ -125,12 +120,10 @@ pub fn not_shown(record: &Record, server: Option<&Server>, snapshot: &Snapshot) 
                 let bad = states.into_iter().filter(|(good, _)| !good);
                 why.extend(bad.map(|(_, word)| waits(format!("its SDS, which is {word}"))));
                 for path in server.devices.keys() {
-                    let is_it = |shown: &str| server.path_of(shown) == &**path;
-                    let mut devices = snapshot.devices.iter().flat_map(|devices| devices.iter());
-                    let device = devices.find(|device| {
-                        device.sds.as_ref() == Some(&sds.id) && device.path.as_deref().is_some_and(is_it)
-                    });
-                    match device {
+                    let is_it = |device: &&&Device| {
+                        device.path.as_deref().is_some_and(|shown| server.path_of(shown) == &**path)
+                    };
+                    match shown.devices_of(&sds.id).iter().find(is_it) {
                         None => why.push(waits(format!("the MDM to show {path}"))),
                         Some(device) if device.state.is(DeviceState::Normal) => {}
                         Some(device) => why.push(waits(format!("{path}, which is {}", device.state.word()))),
@@ -139,12 +132,7 @@ pub fn not_shown(record: &Record, server: Option<&Server>, snapshot: &Snapshot) 
             }
         }
     }
-    let client = snapshot
-        .sdcs
-        .iter()
-        .flat_map(|sdcs| sdcs.iter())
-        .find(|sdc| sdc.addresses.iter().any(|address| address == ours));
-    match client.map(|sdc| sdc.connection.as_ref()) {
+    match shown.client_at(ours).map(|sdc| sdc.connection.as_ref()) {
         None => why.push(waits("the MDM to show its SDC".to_owned())),
         Some(Some(state)) if state.is(Connection::Connected) => {}
         Some(Some(state)) => why.push(waits(format!("its SDC, which is {}", state.word()))),
@@ -153,15 +141,44 @@ pub fn not_shown(record: &Record, server: Option<&Server>, snapshot: &Snapshot) 
     why
 }
 
-/// The additions that a node needs, of all that are missing: its own, and what they stand on.
-pub fn of_node<'a>(node: &NodeName, server: &Server, additions: &'a [Addition]) -> Vec<&'a Addition> {
-    let own = |addition: &&Addition| match addition {
-        Addition::Domain { name } => *name == server.domain,
-        Addition::FaultSet { domain, name } => *domain == server.domain && server.fault_set.as_ref() == Some(name),
-        Addition::Pool { domain, name } => *domain == server.domain && server.devices.values().any(|pool| pool == name),
-        Addition::Server { node: of, .. } | Addition::Device { node: of, .. } => of == node,
-    };
-    additions.iter().filter(own).collect()
+/// What is missing, by the nodes that need it.
+#[derive(Default)]
+pub struct Missing<'a> {
+    /// What nodes stand on.
+    common: Vec<&'a Addition>,
+    own: BTreeMap<&'a NodeName, Vec<&'a Addition>>,
+}
+
+impl<'a> Missing<'a> {
+    /// Sorts additions, whose order stays.
+    pub fn of(additions: &'a [Addition]) -> Self {
+        let mut missing = Self { common: Vec::new(), own: BTreeMap::new() };
+        for addition in additions {
+            match addition {
+                Addition::Domain { .. } | Addition::FaultSet { .. } | Addition::Pool { .. } => {
+                    missing.common.push(addition);
+                }
+                Addition::Server { node, .. } | Addition::Device { node, .. } => {
+                    missing.own.entry(node).or_default().push(addition);
+                }
+            }
+        }
+        missing
+    }
+
+    /// The additions that a node needs: what it stands on, and its own.
+    pub fn of_node(&self, node: &NodeName, server: &Server) -> Vec<&'a Addition> {
+        let stands_on = |addition: &&&Addition| match addition {
+            Addition::Domain { name } => *name == server.domain,
+            Addition::FaultSet { domain, name } => *domain == server.domain && server.fault_set.as_ref() == Some(name),
+            Addition::Pool { domain, name } => {
+                *domain == server.domain && server.devices.values().any(|pool| pool == name)
+            }
+            Addition::Server { .. } | Addition::Device { .. } => false,
+        };
+        let own = self.own.get(node).into_iter().flatten();
+        self.common.iter().filter(stands_on).chain(own).copied().collect()
+    }
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ impl Play {
                 Effect::Save(_) => "SAVE",
                 Effect::Call(call) => call.name(),
                 // Words for people.
-                Effect::Tell(_) => continue,
+                Effect::Tell(_) | Effect::Leave { .. } => continue,
             };
             self.point()?;
             match effect {
@@ -129,7 +129,7 @@ impl Play {
                     }
                 }
                 Effect::Call(call) => self.master.hears(call),
-                Effect::Tell(_) => {}
+                Effect::Tell(_) | Effect::Leave { .. } => {}
             }
             self.point()?;
             self.passed.insert(name.to_owned());

@@ -56,6 +56,12 @@ pub enum Effect {
     Call(Call),
     /// To be told to everybody else.
     Tell(Notice),
+    /// The master has ended the subscription; what for, nobody may match on. Its stream is to be left even
+    /// when it stays open.
+    Leave {
+        /// The words of the master.
+        message: Box<str>,
+    },
 }
 
 /// What others may want to know.
@@ -93,10 +99,6 @@ pub enum Notice {
     },
     /// The masters end this framework for good, or another controller took our place.
     Over(End),
-    /// The master ends the stream; what for, nobody may match on.
-    Refused {
-        message: Box<str>,
-    },
 }
 
 /// Why this framework is over.
@@ -464,7 +466,7 @@ impl Scheduler {
         let end = match &*message {
             "Framework has been removed" => End::Removed { message: message.clone() },
             "Framework failed over" => End::Superseded,
-            _ => return vec![Effect::Tell(Notice::Refused { message })],
+            _ => return vec![Effect::Leave { message }],
         };
         let mut effects = Vec::new();
         if let (End::Removed { .. }, Some(id)) = (&end, &self.framework) {

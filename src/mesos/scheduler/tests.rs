@@ -122,7 +122,7 @@ impl World {
                     assert_eq!(kept.task, task.task, "a launch must be stored before it is made");
                     self.launched.push((task.agent.clone(), task.task.clone()));
                 }
-                Effect::Call(_) | Effect::Tell(_) => {}
+                Effect::Call(_) | Effect::Tell(_) | Effect::Leave { .. } => {}
             }
         }
     }
@@ -308,7 +308,8 @@ fn another_controller_with_our_id_is_not_fought() {
     world.event(Event::Error("Framework failed over".into()));
     assert_eq!(world.scheduler.over(), Some(&End::Superseded));
     let mut world = World::registered();
-    world.event(Event::Error("Role 'x' is not valid".into()));
+    let effects = world.event(Event::Error("Role 'x' is not valid".into()));
+    assert!(matches!(effects[..], [Effect::Leave { .. }]), "the stream may stay open: {effects:?}");
     assert_eq!(world.scheduler.over(), None, "what else a master says may be mended there");
 }
 

@@ -125,6 +125,16 @@ impl Call {
         }
     }
 
+    /// Whether it and another may be under way at the same time: neither speaks of what the other does.
+    pub const fn may_go_beside(&self, other: &Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::Launch { .. }, Self::Launch { .. })
+                | (Self::Acknowledge { .. }, Self::Acknowledge { .. })
+                | (Self::Message { .. }, Self::Message { .. })
+        )
+    }
+
     /// The JSON of it.
     pub fn body(&self, framework: &FrameworkId) -> Value {
         let refusal = |refuse: &Duration| json!({ "refuse_seconds": refuse.as_secs_f64() });

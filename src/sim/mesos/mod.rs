@@ -23,6 +23,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+pub use cluster::Offered;
 pub use process::processes;
 pub use run::{Host, MesosError, Options, SimMesos};
 

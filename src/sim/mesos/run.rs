@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::cluster::{Cluster, ExecutorKey, Lead, Times};
+use super::cluster::{Cluster, ExecutorKey, Lead, Offered, Times};
 use super::http::{Face, Shared, serve, serve_agent};
 use super::{Launcher, Start};
 use crate::clock;
@@ -194,6 +194,16 @@ impl SimMesos {
         let mut cluster = self.shared.cluster();
         cluster.fail_over(0);
         cluster.lead = Lead::Recovering(0);
+    }
+
+    /// How frameworks answered offers so far.
+    pub fn offered(&self) -> Offered {
+        self.shared.cluster().offered()
+    }
+
+    /// The master says an error to each framework, and leaves its stream open.
+    pub fn say_error(&self, message: &str) {
+        self.shared.cluster().say_error(message);
     }
 
     /// Closes everything; executors are killed.

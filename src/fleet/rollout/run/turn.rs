@@ -13,15 +13,16 @@ use super::super::decide::{Act, View, decide};
 use super::super::disks;
 use super::super::record::{Flags, Record};
 use super::super::steps::{self, Goal, Lia, StepName, Wanted};
-use super::super::view;
+use super::super::view::{self, Missing};
 use super::{Part, Rollout};
 use crate::config::Mode;
 use crate::config::lia::LiaNodes;
 use crate::config::rollout::VirtualIps;
 use crate::enrol::crew::{Member, Members};
 use crate::fleet::desired::{Desired, Host, Refusal, desired};
-use crate::fleet::diff::{Addition, Difference, Drift, Unseen, difference};
+use crate::fleet::diff::{Addition, Difference, Drift, Unseen, between};
 use crate::fleet::preview;
+use crate::fleet::shown::Shown;
 use crate::fleet::volumes::{self, Programs};
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, RunId, SystemId};
@@ -42,6 +43,21 @@ pub(super) struct Turned {
     pub(super) preview: Preview,
     pub(super) adds: BTreeSet<NodeName>,
     pub(super) wished: Desired,
+    /// Whether something waits until the MDM shows it.
+    pub(super) is_waiting: bool,
+}
+
+/// What a turn has gathered of one system.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    part: &'a Part,
+    members: &'a Members,
+    framework: Option<&'a FrameworkStatus>,
+    shown: Option<&'a Shown<'a>>,
+    wished: &'a Desired,
+    difference: Option<&'a Result<Difference, Unseen>>,
+    missing: &'a Missing<'a>,
+    now: Timestamp,
 }
 
 fn unseen(because: &str) -> Why {
@@ -84,12 +100,18 @@ impl Rollout {
     ) -> Turned {
         let Some(part) = self.settings.parts.get(system) else { return Turned::default() };
         let records: Vec<&Record> = self.records.values().filter(|record| record.system == *system).collect();
+        let shown = snapshot.map(Shown::of);
+        let own = |record: &Record| shown.as_ref().map(|shown| disks::own(&record.source, shown)).unwrap_or_default();
         let hosts: Vec<Host> = records
             .iter()
-            .map(|record| view::host(record, &self.settings.systems, snapshot, part.rollout.device_names))
+            .map(|record| view::host(record, &self.settings.systems, &own(record), part.rollout.device_names))
             .collect();
         let wished = desired(&part.rollout, &hosts);
-        let difference = snapshot.map(|snapshot| difference(&wished, snapshot));
+        let difference = shown.as_ref().map(|shown| between(&wished, shown));
+        let missing = match &difference {
+            Some(Ok(difference)) => Missing::of(&difference.additions),
+            Some(Err(_)) | None => Missing::default(),
+        };
         let mut turned = Turned {
             preview: preview::told(&part.rollout, &hosts, &wished, difference.as_ref(), framework),
             ..Turned::default()
@@ -109,8 +131,18 @@ impl Rollout {
             self.records.values().filter_map(|record| Some((record.node.clone(), record.flags.clone()?))).collect();
         let programs = (self.settings.programs)();
         let mut first = self.restarting(system, members, now);
+        let look = Look {
+            part,
+            members,
+            framework,
+            shown: shown.as_ref(),
+            wished: &wished,
+            difference: difference.as_ref(),
+            missing: &missing,
+            now,
+        };
         for record in records {
-            let mut view = self.view(record, part, members, framework, snapshot, &wished, difference.as_ref(), now);
+            let mut view = self.view(record, &look);
             let seen = census.as_ref().and_then(|census| at_mesos(record, census));
             let mesos = seen.and_then(|seen| seen.version.as_deref());
             view.volumes = volumes_of(record, part, &programs, snapshot, mesos, &flags);
@@ -143,17 +175,17 @@ impl Rollout {
             if let Some(settled) = &decision.settled {
                 (self.settings.on_settled)(settled.step.as_str(), settled.is_good, settled.took);
             }
-            let decision_disks = decision.record.judged.clone().map(|judged| (judged, decision.record.known.clone()));
+            turned.is_waiting |= decision.record.is_joining(now);
             let is_server = wished.servers.contains_key(&record.node);
-            let shown = shown(&decision.record, is_server, decision.why);
-            let progress = shown.why.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-            let phase = shown.phase.as_str();
+            let told_of = told_of(&decision.record, is_server, decision.why);
+            let progress = told_of.why.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            let phase = told_of.phase.as_str();
             let told = if progress.is_empty() { phase.to_owned() } else { format!("{phase}: {progress}") };
             turned.preview.progress.insert(record.node.clone(), told);
-            let own = snapshot.map(|snapshot| disks::own(&record.source, snapshot)).unwrap_or_default();
-            let judged = decision_disks.as_ref();
-            let ours = judged.map(|(judged, known)| disks::devices(judged, known, &own)).unwrap_or_default();
-            let alone: Vec<String> = shown
+            let judged = decision.record.judged.as_ref();
+            let known = &decision.record.known;
+            let ours = judged.map(|judged| disks::devices(judged, known, &view.own)).unwrap_or_default();
+            let alone: Vec<String> = told_of
                 .disks
                 .iter()
                 .filter(|disk| !disk.is_free() && !ours.contains(disk.path.as_str()))
@@ -162,7 +194,7 @@ impl Rollout {
             if !alone.is_empty() {
                 turned.preview.left_alone.insert(record.node.clone(), alone);
             }
-            turned.nodes.insert(record.node.clone(), shown);
+            turned.nodes.insert(record.node.clone(), told_of);
             match decision.act {
                 Some(Act::Add) => {
                     turned.adds.insert(record.node.clone());
@@ -175,18 +207,9 @@ impl Rollout {
         turned
     }
 
-    #[allow(clippy::too_many_arguments, reason = "it only gathers what the decision reads")]
-    fn view<'a>(
-        &self,
-        record: &Record,
-        part: &Part,
-        members: &'a Members,
-        framework: Option<&FrameworkStatus>,
-        snapshot: Option<&'a Snapshot>,
-        wished: &Desired,
-        difference: Option<&'a Result<Difference, Unseen>>,
-        now: Timestamp,
-    ) -> View<'a> {
+    fn view<'a>(&self, record: &Record, look: &Look<'a>) -> View<'a> {
+        let Look { part, members, framework, shown, wished, difference, missing, now } = *look;
+        let snapshot = shown.map(|shown| shown.snapshot);
         let node = &record.node;
         let system = &record.system;
         let member = members.get(node).map(|member| &**member);
@@ -212,9 +235,7 @@ impl Rollout {
                 notes.extend(
                     difference.drift.iter().filter(of).map(|drift| Why::Drift { what: drift.to_string().into() }),
                 );
-                let lacks = server
-                    .map(|server| due(node, view::of_node(node, server, &difference.additions)))
-                    .unwrap_or_default();
+                let lacks = server.map(|server| due(node, missing.of_node(node, server))).unwrap_or_default();
                 match self.run_of(system).filter(|_| !lacks.is_empty()) {
                     // The MDM takes nothing new while a server of the domain is in maintenance.
                     Some(run) => Err(Why::WaitsFor { what: format!("run {run} to end; then it is added").into() }),
@@ -222,8 +243,8 @@ impl Rollout {
                 }
             }
         };
-        let not_shown = match snapshot {
-            Some(snapshot) => view::not_shown(record, server, snapshot),
+        let not_shown = match shown {
+            Some(shown) => view::not_shown(record, server, shown),
             None => vec![unseen("the system has not answered yet")],
         };
         let steps = self.steps(part, record, member, snapshot, server.is_some(), &mut notes);
@@ -239,9 +260,9 @@ impl Rollout {
             in_run: self.in_run(node),
             member,
             is_laying: self.laying.contains(node),
-            own: snapshot.map(|snapshot| disks::own(&record.source, snapshot)).unwrap_or_default(),
+            own: shown.map(|shown| disks::own(&record.source, shown)).unwrap_or_default(),
             held: None,
-            asked: asked(record, part, wished, snapshot, self.clusters.contains_key(system)),
+            asked: asked(record, part, wished, shown, self.clusters.contains_key(system)),
             is_adding: self.adding.get(system).is_some_and(|nodes| nodes.contains(node)),
             is_retired: self.is_retired(node),
             left_out,
@@ -409,9 +430,10 @@ fn asked(
     record: &Record,
     part: &Part,
     wished: &Desired,
-    snapshot: Option<&Snapshot>,
+    shown: Option<&Shown<'_>>,
     has_seats: bool,
 ) -> Option<Preflight> {
+    let snapshot = shown.map(|shown| shown.snapshot);
     let array = snapshot.and_then(|snapshot| snapshot.array.as_ref());
     let mut components = Vec::new();
     if part.rollout.mdm.is_some() {
@@ -431,9 +453,7 @@ fn asked(
     let port = if generation.is_some_and(|generation| generation >= Generation::V4) { 8611 } else { 6611 };
     let managers = array.and_then(|array| array.mdm.as_ref()).map(steps::living).unwrap_or_default();
     let managers_are_none = managers.is_empty();
-    let named = snapshot
-        .and_then(|snapshot| snapshot.sds.as_ref())
-        .and_then(|sds| sds.iter().find(|sds| sds.name.as_deref() == Some(record.node.as_str())));
+    let named = shown.and_then(|shown| shown.server_named(record.node.as_str()));
     let taken = named
         .and_then(|sds| sds.addresses.first()?.ip.parse::<IpAddr>().ok())
         .filter(|ip| record.source.address.as_deref() != Some(&*ip.to_string()));
@@ -453,7 +473,7 @@ fn asked(
     (array.is_some() || !knew_more).then_some(asked)
 }
 
-fn shown(record: &Record, is_server: bool, why: Vec<Why>) -> NodeRollout {
+fn told_of(record: &Record, is_server: bool, why: Vec<Why>) -> NodeRollout {
     let server = is_server.then_some(Role::Sds);
     NodeRollout {
         system: record.system.clone(),

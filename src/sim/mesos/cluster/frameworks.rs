@@ -224,6 +224,13 @@ impl Cluster {
         self.frameworks.insert(framework.to_owned(), said);
     }
 
+    /// Tells each framework of an error; its stream stays open, with heartbeats.
+    pub(in crate::sim::mesos) fn say_error(&mut self, message: &str) {
+        for stream in self.frameworks.values().filter_map(|framework| framework.stream.as_ref()) {
+            let _ = stream.sink.send(record(&json!({ "type": "ERROR", "error": { "message": message } })));
+        }
+    }
+
     pub(super) fn master_info(&self) -> Value {
         let at = match self.lead {
             super::Lead::Master(at) | super::Lead::Recovering(at) => at,

@@ -32,6 +32,7 @@ use super::wire::{Machine, record};
 use super::{Exit, Start};
 use crate::model::unit::Timestamp;
 use maintenance::{Mode, Window};
+pub use offers::Offered;
 use offers::{Inverse, Offer};
 use resources::Amounts;
 pub(super) use resources::attributes;
@@ -190,6 +191,7 @@ pub(super) struct Cluster {
     gone: BTreeSet<String>,
     pub hosts: BTreeMap<String, Machinery>,
     offers: BTreeMap<String, Offer>,
+    offered: Offered,
     inverse: BTreeMap<String, Inverse>,
     windows: Vec<Window>,
     machines: BTreeMap<Machine, Mode>,
@@ -221,6 +223,7 @@ impl Cluster {
             gone: BTreeSet::new(),
             hosts: BTreeMap::new(),
             offers: BTreeMap::new(),
+            offered: Offered::default(),
             inverse: BTreeMap::new(),
             windows: Vec::new(),
             machines: BTreeMap::new(),

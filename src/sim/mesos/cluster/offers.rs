@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Cluster, Kind, Standing};
+use crate::model::unit::Timestamp;
 use crate::sim::mesos::wire::{Accept, Refuse, id, refuse_seconds, text};
 
 use super::resources::Amounts;
@@ -17,6 +18,20 @@ pub(super) struct Offer {
     pub agent: String,
     pub role: String,
     amounts: Amounts,
+    made_at: Duration,
+}
+
+/// How offers were answered.
+#[derive(Clone, Debug, Default)]
+pub struct Offered {
+    /// When each host was offered first.
+    pub first: BTreeMap<String, Timestamp>,
+    /// Offers that were taken or sent back.
+    pub answered: u64,
+    /// Offers that wait for an answer.
+    pub open: usize,
+    /// The longest time that an offer waited, or waits.
+    pub longest: Duration,
 }
 
 /// A wish of an operator to have an agent back, told to a framework.
@@ -96,8 +111,12 @@ impl Cluster {
         if let Some(unavailability) = self.unavailability(agent) {
             said["unavailability"] = unavailability;
         }
+        let (now, made_at) = (self.wall(), self.now);
+        if let Some(known) = self.agents.get(agent) {
+            self.offered.first.entry(known.host.clone()).or_insert(now);
+        }
         let (framework, agent, role) = (framework.to_owned(), agent.to_owned(), role.to_owned());
-        self.offers.insert(offer, Offer { framework, agent, role, amounts });
+        self.offers.insert(offer, Offer { framework, agent, role, amounts, made_at });
         Some(said)
     }
 
@@ -110,6 +129,21 @@ impl Cluster {
             agent.offer = None;
         }
         Some(ended)
+    }
+
+    /// An offer ends by the word of its framework.
+    fn answered(&mut self, offer: &str) -> Option<Offer> {
+        let ended = self.end_offer(offer)?;
+        self.offered.answered += 1;
+        self.offered.longest = self.offered.longest.max(self.now.saturating_sub(ended.made_at));
+        Some(ended)
+    }
+
+    /// How offers were answered so far.
+    pub(in crate::sim::mesos) fn offered(&self) -> Offered {
+        let waits = self.offers.values().map(|offer| self.now.saturating_sub(offer.made_at));
+        let longest = waits.fold(self.offered.longest, Duration::max);
+        Offered { open: self.offers.len(), longest, ..self.offered.clone() }
     }
 
     /// A framework that has gone has no offers.
@@ -138,7 +172,7 @@ impl Cluster {
     pub(super) fn decline(&mut self, framework: &str, refuse: &Refuse) {
         for offer in &refuse.offer_ids {
             if self.offers.get(&offer.value).is_some_and(|offer| offer.framework == framework)
-                && let Some(ended) = self.end_offer(&offer.value)
+                && let Some(ended) = self.answered(&offer.value)
             {
                 self.refuse(&ended, ended.amounts, refuse.seconds());
             }
@@ -160,7 +194,7 @@ impl Cluster {
         let mut taken: Vec<Offer> = Vec::new();
         for offer in &accept.offer_ids {
             let is_ours = self.offers.get(&offer.value).is_some_and(|offer| offer.framework == framework);
-            match is_ours.then(|| self.end_offer(&offer.value)).flatten() {
+            match is_ours.then(|| self.answered(&offer.value)).flatten() {
                 Some(ended) => taken.push(ended),
                 None => invalid = Some(format!("Offer {} is no longer valid", offer.value)),
             }
