@@ -190,6 +190,18 @@ impl Plan {
         self.stages.iter().enumerate().flat_map(|(at, stage)| stage.tasks.iter().map(move |task| (at, stage, task)))
     }
 
+    /// The task of a number, with its stage.
+    pub fn task(&self, number: u32) -> Option<(usize, &Stage, &Task)> {
+        let mut number = number as usize;
+        for (at, stage) in self.stages.iter().enumerate() {
+            match stage.tasks.get(number) {
+                Some(task) => return Some((at, stage, task)),
+                None => number -= stage.tasks.len(),
+            }
+        }
+        None
+    }
+
     /// Whether any step is of this kind.
     pub fn has(&self, kind: StepKind) -> bool {
         self.tasks().any(|(_, _, task)| task.steps.iter().any(|step| step.action.kind() == kind))
@@ -222,6 +234,11 @@ pub enum Approval {
 
 /// The digits of a hash.
 pub fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)]);
+        text.push(DIGITS[usize::from(byte & 15)]);
+    }
+    text
 }

@@ -55,6 +55,8 @@ pub struct Controller {
     pub planted: bool,
     picture: Picture,
     nodes: BTreeMap<NodeName, NodeFacts>,
+    /// The edition of each host of which that is what was told.
+    editions: BTreeMap<NodeName, u64>,
     agents: BTreeMap<NodeName, AgentFacts>,
     firing: Firing,
     seq: u64,
@@ -81,6 +83,7 @@ impl Controller {
             planted: false,
             picture: Picture::unseen(SystemId::new("sim"), now, Observed::default()),
             nodes: BTreeMap::new(),
+            editions: BTreeMap::new(),
             agents: BTreeMap::new(),
             firing: Firing::default(),
             seq: 0,
@@ -97,6 +100,11 @@ impl Controller {
     /// Why nothing more is done.
     pub fn waits(&self, now: Timestamp) -> Vec<Wait> {
         engine::waits(&self.journal, self.facts(now), &self.policy, self.epoch)
+    }
+
+    /// When everybody was last asked.
+    pub const fn asked_at(&self) -> Option<Timestamp> {
+        self.asked_at
     }
 
     /// When the newest snapshot was taken.
@@ -126,12 +134,17 @@ impl Controller {
             self.picture.at = now;
             self.picture.snapshot = Some(Arc::new(snapshot));
         }
-        for host in site.hosts.values() {
-            match self.nodes.get_mut(&host.name) {
-                Some(told) if host.is_heard(now) => host.tell(told, now),
-                Some(_) => {}
-                None => self.nodes.extend(host.facts(now).map(|facts| (host.name.clone(), facts))),
+        for host in site.hosts.values().filter(|host| host.is_heard(now)) {
+            let edition = host.edition();
+            match self.nodes.get_mut(&host.name).filter(|_| self.editions.get(&host.name) == Some(&edition)) {
+                Some(told) => told.seen_at = now,
+                None => {
+                    self.nodes.extend(host.facts(now).map(|facts| (host.name.clone(), facts)));
+                    self.editions.insert(host.name.clone(), edition);
+                }
             }
+        }
+        for host in site.hosts.values() {
             if now >= site.mesos_deaf_until {
                 let state = match host.mesos {
                     Mesos::Active => AgentState::Active,

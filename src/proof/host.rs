@@ -1,6 +1,7 @@
 //! A simulated host with its agent: packages, kernels, boot ids, and a ledger of steps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
 
 use crate::model::id::{AgentId, NodeName};
 use crate::model::node::{Carries, FORM, NodeFacts};
@@ -18,10 +19,32 @@ pub enum Mesos {
     Drained,
 }
 
-/// A host.
+/// A host. Whoever changes it in whatever way makes it another edition.
+#[derive(Clone, Debug)]
+pub struct Host {
+    inside: Inside,
+    edition: u64,
+}
+
+impl Deref for Host {
+    type Target = Inside;
+
+    fn deref(&self) -> &Inside {
+        &self.inside
+    }
+}
+
+impl DerefMut for Host {
+    fn deref_mut(&mut self) -> &mut Inside {
+        self.edition += 1;
+        &mut self.inside
+    }
+}
+
+/// All that is on a host.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
-pub struct Host {
+pub struct Inside {
     pub name: NodeName,
     pub agent: AgentId,
     pub sds: Id,
@@ -53,40 +76,25 @@ pub struct Host {
 }
 
 impl Host {
-    /// Whether time alone changes something on it.
-    pub(super) fn goes_on(&self, now: Timestamp) -> bool {
-        matches!(self.mesos, Mesos::Draining(Some(until)) if now >= until)
-            || (self.mesos == Mesos::Active && self.open_volumes == 0)
-            || self.working.as_ref().is_some_and(|(_, _, until)| now >= *until)
+    /// A host with this on it.
+    pub const fn of(inside: Inside) -> Self {
+        Self { inside, edition: 0 }
     }
 
-    /// What its agent says, if it can; like what it said before, but for what changed.
-    pub(super) fn tell(&self, told: &mut NodeFacts, now: Timestamp) {
-        fn renew<T: Clone + PartialEq>(told: &mut T, is: &T) {
-            if told != is {
-                told.clone_from(is);
-            }
-        }
-        told.seen_at = now;
-        renew(&mut told.kernel, &self.kernel);
-        renew(&mut told.next_kernel, &self.next_kernel);
-        renew(&mut told.modules, &self.modules);
-        renew(&mut told.staged, &self.staged);
-        renew(&mut told.running, &self.running);
-        renew(&mut told.carries, &self.carries);
-        if told.boot_id.strip_prefix("boot-").and_then(|boot| boot.parse().ok()) != Some(self.boot) {
-            told.boot_id = self.boot_id();
-        }
-        let same = self
-            .installed
-            .iter()
-            .all(|(at, version)| told.installed.get(at).is_some_and(|all| all.len() == 1 && all.contains(version)));
-        if told.installed.len() != self.installed.len() || !same {
-            told.installed = self.installed();
-        }
-        told.open_volumes = self.open_volumes;
-        told.epoch = self.epoch;
-        told.working = self.working.as_ref().map(|(step, _, _)| step.clone());
+    /// As long as it is the same, nothing on the host has changed.
+    pub const fn edition(&self) -> u64 {
+        self.edition
+    }
+
+    /// From when on time alone changes something on it.
+    pub(super) fn goes_on_at(&self) -> Option<Timestamp> {
+        let drained = match self.mesos {
+            Mesos::Draining(until) => until,
+            Mesos::Active if self.open_volumes == 0 => Some(Timestamp::MIN_UTC),
+            Mesos::Active | Mesos::Drained => None,
+        };
+        let worked = self.working.as_ref().map(|(_, _, until)| *until);
+        drained.into_iter().chain(worked).min()
     }
 
     fn boot_id(&self) -> Box<str> {

@@ -99,6 +99,8 @@ struct Stage {
     story: Vec<String>,
     runs: u32,
     decisions: u32,
+    /// When everybody was last asked before there was nothing to be planned.
+    nothing_at: Option<Timestamp>,
     dead_until: Option<Timestamp>,
     /// How it dies at the next turn that decides something.
     death: Option<Death>,
@@ -157,6 +159,7 @@ impl Stage {
             story: Vec::new(),
             runs: 0,
             decisions: 0,
+            nothing_at: None,
             dead_until: None,
             death: None,
             epoch: 1,
@@ -302,8 +305,11 @@ impl Stage {
 
     /// The next upgrade, if the system looks as if one could be planned.
     fn open(&mut self, dice: &mut ChaCha8Rng) {
+        // What could not be planned cannot be, as long as nothing more is known.
+        if self.nothing_at.is_some() && self.nothing_at == self.controller.asked_at() {
+            return;
+        }
         let now = self.site.now();
-        let addresses = self.site.addresses();
         let facts = self.controller.facts(now);
         let Some(snapshot) = facts.snapshot() else { return };
         let quiet = facts.nodes.len() == self.site.hosts.len();
@@ -313,6 +319,7 @@ impl Stage {
         let done = |host: &super::host::Host| host.installed.values().all(|version| *version == self.site.to);
         let to: Box<str> =
             if self.site.hosts.values().all(done) { format!("{}1", self.site.to).into() } else { self.site.to.clone() };
+        let addresses = self.site.addresses();
         let fleet = Fleet {
             snapshot,
             nodes: facts.nodes,
@@ -346,6 +353,7 @@ impl Stage {
         let proposal = plan(request, &fleet, &habits, None, now);
         let wanted = [StepKind::Apply, StepKind::Evacuate, StepKind::Finalise];
         if !wanted.into_iter().any(|kind| proposal.plan.has(kind)) {
+            self.nothing_at = self.controller.asked_at();
             return;
         }
         let run = RunId::new(&format!("run-{}", self.runs + 1));

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::host::{Host, Mesos};
+use super::host::{Host, Inside, Mesos};
 use super::view::id;
 use crate::model::id::{AgentId, NodeName, SdcId, SdsId};
 use crate::model::step::{Action, Answer, Component, MaintenanceMode, StepId, StepKind};
@@ -111,7 +111,7 @@ impl Site {
             let kernel: Box<str> = "5.14.0-1".into();
             hosts.insert(
                 name.clone(),
-                Host {
+                Host::of(Inside {
                     agent: AgentId::new(&format!("agent-{}", at + 1)),
                     name,
                     sds,
@@ -137,7 +137,7 @@ impl Site {
                     drain_stuck: false,
                     broken: false,
                     slow_seconds: 0,
-                },
+                }),
             );
         }
         let start = world.wall(world.now());
@@ -266,10 +266,12 @@ impl Site {
     /// Lets time pass. Orders arrive and are obeyed; answers that arrive are given back.
     pub fn pass(&mut self, seconds: u64) -> Vec<(StepId, Answer)> {
         let mut answers = Vec::new();
-        for _ in 0..seconds {
-            self.world.advance(Duration::from_secs(1));
+        let end = self.world.now() + Duration::from_secs(seconds);
+        while self.world.now() < end {
+            let step = self.until_due().min((end - self.world.now()).as_secs());
+            self.world.advance(Duration::from_secs(step));
             let now = self.now();
-            let busy = self.hosts.values().filter(|host| host.goes_on(now));
+            let busy = self.hosts.values().filter(|host| host.goes_on_at().is_some_and(|at| now >= at));
             for name in busy.map(|host| host.name.clone()).collect::<Vec<_>>() {
                 self.carry_on(&name, now);
             }
@@ -297,6 +299,19 @@ impl Site {
             self.alike.retain(|id, _| inside(id));
         }
         answers
+    }
+
+    /// Seconds until something besides the world itself is due: a host goes on, a parcel arrives, or a maintenance
+    /// changes.
+    fn until_due(&self) -> u64 {
+        let on_the_way = |at: Maintenance| matches!(at, Maintenance::Entering | Maintenance::Exiting);
+        if self.world.sds.values().any(|sds| on_the_way(sds.maintenance)) {
+            return 1;
+        }
+        let hosts = self.hosts.values().filter_map(Host::goes_on_at);
+        let due = hosts.chain(self.parcels.iter().map(|(at, _, _)| *at)).min();
+        let now = self.now();
+        due.map_or(u64::MAX, |at| u64::try_from((at - now).num_seconds()).unwrap_or(0).max(1))
     }
 
     fn obey(&mut self, step: &StepId, effect: &Effect, now: Timestamp) -> Answer {
@@ -531,7 +546,7 @@ impl Site {
             Action::Uninstall { components } => host.installed.retain(|component, _| !components.contains(component)),
             Action::Reboot => {
                 host.boot += 1;
-                host.kernel.clone_from(&host.next_kernel);
+                host.kernel = host.next_kernel.clone();
                 started = host.installed.keys().copied().collect();
             }
             _ => {}

@@ -88,7 +88,7 @@ fn look<'a>(book: &'a Book, facts: Facts<'a>, policy: &'a Policy, epoch: u64, wa
 
 impl<'a> Look<'a> {
     fn run(&mut self, run: &'a Run) {
-        for (number, _, task, state) in run.each().filter(|(_, _, _, state)| state.standing.in_work()) {
+        for (number, _, task, state) in run.those(Standing::in_work) {
             self.task(Ask { facts: self.facts, policy: self.policy, book: self.book, run, number, task }, state);
         }
         if self.turn.records.is_empty() {
@@ -105,12 +105,9 @@ impl<'a> Look<'a> {
         if stopped && !mutant::is("admit after stop") {
             return;
         }
-        let waiting = |state: &TaskState| state.standing == Standing::Waiting;
-        let Some((_, stage, _, _)) = run.each().find(|(_, _, _, state)| waiting(state)) else { return };
-        for (number, of, task, state) in run.each() {
-            if of != stage || !waiting(state) {
-                continue;
-            }
+        let waiting = || run.those(|standing| *standing == Standing::Waiting);
+        let Some((_, stage, _, _)) = waiting().next() else { return };
+        for (number, _, task, _) in waiting().take_while(|(_, of, _, _)| *of == stage) {
             let ask = Ask { facts: self.facts, policy: self.policy, book: self.book, run, number, task };
             if ask.is_admitted() {
                 self.turn.records.push(Record::Began { run: run.id.clone(), task: number });

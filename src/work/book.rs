@@ -119,6 +119,19 @@ impl Run {
         numbered.map(|(((stage, _, task), state), number)| (number, stage, task, state))
     }
 
+    /// The tasks that stand so.
+    pub fn those(&self, stand_so: impl Fn(&Standing) -> bool) -> impl Iterator<Item = (u32, usize, &Task, &TaskState)> {
+        let numbered = self.tasks.iter().zip(0..).filter(move |(state, _)| stand_so(&state.standing));
+        numbered
+            .filter_map(|(state, number)| self.plan.task(number).map(|(stage, _, task)| (number, stage, task, state)))
+    }
+
+    /// A task of the plan, with its state.
+    pub fn task(&self, number: u32) -> Option<(&Task, &TaskState)> {
+        let (_, _, task) = self.plan.task(number)?;
+        Some((task, self.tasks.get(number as usize)?))
+    }
+
     /// The step at hand of a task.
     pub fn step_at_hand<'a>(task: &'a Task, state: &'a TaskState) -> Option<&'a Step> {
         let place = state.place as usize;
@@ -196,8 +209,9 @@ impl Book {
     /// Tasks of any run that are in work.
     pub fn in_work(&self) -> impl Iterator<Item = (&Run, u32, &Task, &TaskState)> {
         let open = self.runs.values().map(|run| &**run).filter(|run| run.end.is_none());
-        open.flat_map(|run| run.each().map(move |(number, _, task, state)| (run, number, task, state)))
-            .filter(|(_, _, _, state)| state.standing.in_work())
+        open.flat_map(|run| {
+            run.those(Standing::in_work).map(move |(number, _, task, state)| (run, number, task, state))
+        })
     }
 
     /// Obligations that have lasted longer than they may.
@@ -221,7 +235,7 @@ impl Book {
         fits: impl Fn(&Standing) -> bool,
     ) -> Result<(u32, &mut TaskState), Misfit> {
         let run = self.run(id)?;
-        let planned = run.plan.tasks().nth(task as usize).map_or(0, |(_, _, task)| task.steps.len() as u32);
+        let planned = run.plan.task(task).map_or(0, |(_, _, task)| task.steps.len() as u32);
         let state = run.tasks.get_mut(task as usize).ok_or_else(|| Misfit::NoTask { run: id.clone(), task })?;
         if fits(&state.standing) {
             Ok((planned, state))
@@ -231,12 +245,12 @@ impl Book {
     }
 
     fn action_at_hand(&self, id: &RunId, task: u32) -> Option<Action> {
-        let (_, _, task, state) = self.runs.get(id)?.each().nth(task as usize)?;
+        let (task, state) = self.runs.get(id)?.task(task)?;
         Some(Run::step_at_hand(task, state)?.action.clone())
     }
 
     fn kind_at_hand(&self, id: &RunId, task: u32) -> Option<StepKind> {
-        let (_, _, task, state) = self.runs.get(id)?.each().nth(task as usize)?;
+        let (task, state) = self.runs.get(id)?.task(task)?;
         Some(Run::step_at_hand(task, state)?.action.kind())
     }
 

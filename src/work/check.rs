@@ -162,11 +162,13 @@ fn steps(task: &Task, wrong: &mut BTreeSet<Unsafe>) {
             Action::Reactivate => need(at, &[StepKind::Drain], &[]),
             Action::Apply { .. } => need(at, &[StepKind::Stage], &[StepKind::Verify]),
             Action::Reboot => need(at, &[], &[StepKind::Verify, StepKind::Soak]),
-            Action::Uninstall { components } if task.sds.is_some() && components.contains(&Component::Sds) => {
-                need(at, &[StepKind::Evacuate], &[]);
-            }
-            Action::Uninstall { components } if task.agent.is_some() && components.contains(&Component::Sdc) => {
-                need(at, &[StepKind::Drain], &[StepKind::Reactivate]);
+            Action::Uninstall { components } => {
+                if task.sds.is_some() && components.contains(&Component::Sds) {
+                    need(at, &[StepKind::Evacuate], &[]);
+                }
+                if task.agent.is_some() && components.contains(&Component::Sdc) {
+                    need(at, &[StepKind::Drain], &[StepKind::Reactivate]);
+                }
             }
             _ => {}
         }

@@ -27,6 +27,16 @@ pub struct Entry {
     pub record: Record,
 }
 
+/// An entry as it is written down.
+#[derive(Serialize)]
+struct Written<'a> {
+    form: u16,
+    number: u64,
+    at: Timestamp,
+    before: &'a str,
+    record: &'a Record,
+}
+
 /// The book with the end of the chain that it came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journal {
@@ -119,10 +129,11 @@ impl Journal {
     }
 
     fn write(&mut self, record: &Record, now: Timestamp) -> Result<Vec<u8>, Broken> {
-        let (number, before) = (self.next, self.head.clone());
-        let entry = Entry { form: FORM, number, at: now, before, record: record.clone() };
-        let line = serde_json::to_vec(&entry).map_err(|error| Broken::Unreadable { number, why: error.to_string() })?;
-        self.take(&entry, &line)?;
+        let number = self.next;
+        let written = Written { form: FORM, number, at: now, before: &self.head, record };
+        let line =
+            serde_json::to_vec(&written).map_err(|error| Broken::Unreadable { number, why: error.to_string() })?;
+        self.follow(record, now, &line)?;
         Ok(line)
     }
 
@@ -138,14 +149,16 @@ impl Journal {
             struct Form {
                 form: u16,
             }
-            match serde_json::from_slice::<Form>(line) {
-                Ok(Form { form }) if form > FORM => return Err(Broken::Newer { number, form }),
-                Ok(_) => {}
-                Err(_) if lines.peek().is_none() => return Ok(Replayed { journal, before, torn: true }),
-                Err(error) => return Err(Broken::Unreadable { number, why: error.to_string() }),
-            }
-            let entry: Entry =
-                serde_json::from_slice(line).map_err(|error| Broken::Unreadable { number, why: error.to_string() })?;
+            let entry = match serde_json::from_slice::<Entry>(line) {
+                Ok(Entry { form, .. }) if form > FORM => return Err(Broken::Newer { number, form }),
+                Ok(entry) => entry,
+                // Of an entry that cannot be read, its form at least may be.
+                Err(error) => match serde_json::from_slice::<Form>(line) {
+                    Ok(Form { form }) if form > FORM => return Err(Broken::Newer { number, form }),
+                    Err(_) if lines.peek().is_none() => return Ok(Replayed { journal, before, torn: true }),
+                    Ok(_) | Err(_) => return Err(Broken::Unreadable { number, why: error.to_string() }),
+                },
+            };
             if matches!(entry.record, Record::Opened { .. }) {
                 before = Some(journal.clone());
             }
@@ -176,7 +189,13 @@ impl Journal {
         if entry.before != self.head {
             return Err(Broken::Chain { number });
         }
-        self.book.apply(&entry.record, entry.at).map_err(|misfit| Broken::Misfit { number, misfit })?;
+        self.follow(&entry.record, entry.at, line)
+    }
+
+    /// Takes in the next record, which was written down in this line.
+    fn follow(&mut self, record: &Record, at: Timestamp, line: &[u8]) -> Result<(), Broken> {
+        let number = self.next;
+        self.book.apply(record, at).map_err(|misfit| Broken::Misfit { number, misfit })?;
         self.head = hex(&Sha256::digest(line)).into();
         self.next += 1;
         Ok(())

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use scaleio_framework::model::cluster::MdmRole;
 use scaleio_framework::model::id::{MdmId, NodeName, SdsId};
 use scaleio_framework::model::node::{Carries, NodeFacts};
 use scaleio_framework::model::picture::Picture;
@@ -30,7 +31,12 @@ struct Asked {
 
 impl Asked {
     fn new() -> Self {
-        let site = Site::new(5, Release::V3_6, ChaCha8Rng::seed_from_u64(1), 1);
+        Self::of(|to| Request::Upgrade { to, only: [].into() })
+    }
+
+    fn of(request: impl FnOnce(Box<str>) -> Request) -> Self {
+        let mut site = Site::new(5, Release::V3_6, ChaCha8Rng::seed_from_u64(1), 1);
+        site.free_last();
         let now = site.now();
         let (mut controller, _) = Controller::start(Plans::new(), &mut Vec::new(), 1, Policy::default(), now).unwrap();
         controller.poll(&site);
@@ -44,14 +50,17 @@ impl Asked {
             packages: &packages,
         };
         let habits = Habits { reboots: true, ..Habits::default() };
-        let request = Request::Upgrade { to: site.to.clone(), only: [].into() };
-        let plan = plan(request, &fleet, &habits, None, now).plan;
+        let plan = plan(request(site.to.clone()), &fleet, &habits, None, now).plan;
         let (picture, nodes) = (facts.picture.clone(), facts.nodes.clone());
         Self { plan, controller, picture, nodes, now }
     }
 
     fn facts(&self) -> Facts<'_> {
         Facts { picture: &self.picture, nodes: &self.nodes, ..self.controller.facts(self.now) }
+    }
+
+    fn generation(&mut self, generation: Generation) {
+        std::sync::Arc::make_mut(self.picture.snapshot.as_mut().unwrap()).generation = generation;
     }
 
     /// The second task of the stage of servers.
@@ -332,4 +341,149 @@ fn an_approval_covers_its_own_plan_within_its_limits() {
         }
     };
     assert_eq!(standing(selected).len(), 4);
+}
+
+#[test]
+fn the_end_of_an_upgrade_is_a_plan_of_its_own() {
+    let asked = Asked::of(|to| Request::Finalise { to });
+    assert_eq!(asked.plan.tasks().count(), 1);
+    assert_eq!(check(&asked.plan, &asked.facts()), [].into());
+}
+
+#[test]
+fn what_installs_on_4_x_is_for_its_vendor_and_nothing_else_is() {
+    let only = |kind: Option<StepKind>| {
+        let mut asked = Asked::new();
+        asked.generation(Generation::V4);
+        for task in asked.plan.stages.iter_mut().flat_map(|stage| &mut stage.tasks) {
+            let installs = [StepKind::Stage, StepKind::Apply];
+            task.steps.retain(|step| {
+                let at = step.action.kind();
+                !installs.contains(&at) || Some(at) == kind
+            });
+        }
+        check(&asked.plan, &asked.facts()).contains(&Unsafe::Vendor)
+    };
+    assert!(only(Some(StepKind::Stage)) && only(Some(StepKind::Apply)) && !only(None));
+    let mut end = Asked::of(|to| Request::Finalise { to });
+    end.generation(Generation::V4);
+    assert!(check(&end.plan, &end.facts()).contains(&Unsafe::Vendor));
+    let mut before = Asked::new();
+    before.generation(Generation::V3_5);
+    assert!(!check(&before.plan, &before.facts()).contains(&Unsafe::Vendor));
+}
+
+#[test]
+fn one_at_a_time_is_safe_however_it_is_said() {
+    nothing(|at| {
+        let place = at.place("sds");
+        (at.plan.stages[place].parallel, at.plan.stages[place].most) = (Parallel::All, 1);
+    });
+    nothing(|at| {
+        let place = at.place("sds");
+        (at.plan.stages[place].parallel, at.plan.stages[place].most) = (Parallel::One, 3);
+    });
+}
+
+#[test]
+fn instant_is_for_less_than_half_an_hour() {
+    for (seconds, is_safe) in [(1799, true), (1800, false)] {
+        let mut asked = Asked::new();
+        for step in &mut asked.task().steps {
+            step.predicted_seconds = if step.action.kind() == StepKind::Reboot { seconds } else { 0 };
+        }
+        let node = asked.task().node.clone();
+        let wrong = check(&asked.plan, &asked.facts());
+        assert_eq!(!wrong.contains(&Unsafe::Mode { node, mode: MaintenanceMode::Instant }), is_safe, "{seconds}");
+    }
+}
+
+#[test]
+fn a_client_may_come_beside_a_server_of_another_host_and_a_server_never_beside_an_mdm() {
+    let with = |stage: &str, component: Component| {
+        let mut asked = Asked::new();
+        asked.plan.stages.retain(|at| &*at.name == stage);
+        for step in &mut asked.stage(stage)[1].steps {
+            if let Action::Apply { components, .. } = &mut step.action {
+                *components = vec![component];
+            }
+        }
+        check(&asked.plan, &asked.facts()).iter().any(|at| matches!(at, Unsafe::Order { .. }))
+    };
+    assert!(!with("sds", Component::Sdc) && with("mdm", Component::Sds) && with("sds", Component::Mdm));
+}
+
+#[test]
+fn a_fault_set_may_be_worked_on_together_where_nobody_is_a_member() {
+    nothing(|at| {
+        at.stage("sds").retain(|task| task.mdm.is_none());
+        let place = at.place("sds");
+        (at.plan.stages[place].parallel, at.plan.stages[place].most) = (Parallel::FaultSet, 2);
+    });
+}
+
+#[test]
+fn who_leaves_was_asked_to_and_is_drained_and_empty_first() {
+    use StepKind as K;
+    let remove = || Asked::of(|_| Request::Remove { node: NodeName::new("node-5") });
+    let node = || NodeName::new("node-5");
+    let wrong = |spoil: fn(&mut Asked)| {
+        let mut asked = remove();
+        spoil(&mut asked);
+        check(&asked.plan, &asked.facts())
+    };
+    let leaver = |at: &mut Asked, gone: StepKind| {
+        at.plan.stages[0].tasks[0].steps.retain(|step| step.action.kind() != gone);
+    };
+    assert_eq!(wrong(|_| ()), [].into());
+    for (gone, found) in [
+        (K::Evacuate, Unsafe::Before { node: node(), step: K::Uninstall, needs: K::Evacuate }),
+        (K::Drain, Unsafe::Before { node: node(), step: K::Uninstall, needs: K::Drain }),
+        (K::Reactivate, Unsafe::After { node: node(), step: K::Uninstall, needs: K::Reactivate }),
+    ] {
+        let mut asked = remove();
+        leaver(&mut asked, gone);
+        let wrong = check(&asked.plan, &asked.facts());
+        assert!(wrong.contains(&found), "{gone:?}: {wrong:?}");
+    }
+    // What is not taken away needs nothing before it.
+    let before = |at: &Unsafe| matches!(at, Unsafe::Before { step: K::Uninstall, .. });
+    let only = |component: Component, alone: fn(&mut Task)| {
+        let mut asked = remove();
+        let task = &mut asked.plan.stages[0].tasks[0];
+        task.steps.retain(|step| step.action.kind() == K::Uninstall);
+        task.steps[0].action = Action::Uninstall { components: vec![component] };
+        alone(task);
+        check(&asked.plan, &asked.facts()).iter().any(before)
+    };
+    assert!(only(Component::Sds, |_| ()) && only(Component::Sdc, |_| ()) && !only(Component::Lia, |_| ()));
+    assert!(!only(Component::Sds, |task| task.sds = None) && !only(Component::Sdc, |task| task.agent = None));
+    let asked_for = wrong(|at| at.plan.request = Request::Remove { node: NodeName::new("node-4") });
+    for step in [K::Evacuate, K::Uninstall, K::RemoveSdc] {
+        assert!(asked_for.contains(&Unsafe::NotAsked { node: node(), step }), "{asked_for:?}");
+    }
+    assert!(
+        wrong(|at| at.plan.request = Request::Rollout).contains(&Unsafe::NotAsked { node: node(), step: K::Evacuate })
+    );
+    let replaced = |at: &mut Asked| {
+        at.plan.request = Request::Replace { node: NodeName::new("node-5"), by: NodeName::new("node-4") };
+    };
+    assert_eq!(wrong(replaced), [].into());
+    let seat = wrong(|at| at.plan.stages[0].tasks[0].mdm = Some(MdmId::new("ff")));
+    assert!(seat.contains(&Unsafe::SeatLost { node: node() }));
+}
+
+#[test]
+fn a_cluster_of_one_manager_hands_over_to_nobody() {
+    let mut asked = Asked::new();
+    for task in asked.stage("mdm") {
+        task.steps.retain(|step| step.action != Action::SwitchMdm);
+    }
+    let snapshot = std::sync::Arc::make_mut(asked.picture.snapshot.as_mut().unwrap());
+    let array = std::sync::Arc::make_mut(&mut snapshot.array.as_mut().unwrap().value);
+    let mdm = array.mdm.as_mut().unwrap();
+    mdm.members.retain(|member| member.role == MdmRole::Primary);
+    let wrong = check(&asked.plan, &asked.facts());
+    let owner = |at: &Unsafe| matches!(at, Unsafe::Owner { .. });
+    assert!(!wrong.iter().any(owner), "{wrong:?}");
 }

@@ -84,6 +84,27 @@ fn cases() -> Vec<Case> {
         case(R::MdmMemberBad, Admit, waiting(), |s| {
             s.array(|array| array.mdm.as_mut().unwrap().members[1].status = Some(Seen::read("OutOfSync")));
         }),
+        case(R::MdmMemberBad, Admit, waiting(), |s| {
+            s.array(|array| array.mdm.as_mut().unwrap().members[1].status = None);
+        }),
+        case(R::UnknownState, Admit, waiting(), |s| {
+            s.array(|array| array.mdm.as_mut().unwrap().state = Seen::read("Levitating"));
+        }),
+        case(R::MdmNotNormal, Admit, waiting(), |s| {
+            s.array(|array| array.mdm.as_mut().unwrap().good_nodes = Some(1));
+        }),
+        case(R::Unseen, Admit, waiting(), |s| s.array(|array| array.mdm = None)),
+        case(R::UpgradeState, Step(K::Finalise), waiting(), |_| ()),
+        case(R::DataUnprotected, Step(K::Finalise), waiting(), |s| {
+            s.pool_statistic(Stat::DegradedHealthyCapacityInKb, 1024.0);
+        }),
+        case(R::SdsAway, Step(K::Finalise), waiting(), |s| {
+            others(s, |sds| sds.connection = Seen::read("Disconnected"));
+        }),
+        case(R::MaintenanceElsewhere, Step(K::Finalise), waiting(), |s| others(s, foreign_enter)),
+        case(R::Firing, Step(K::Finalise), waiting(), |s| {
+            s.firing.critical.insert(("Planted".into(), "somewhere".into()));
+        }),
         case(R::MdmChanged, Admit, waiting(), |s| {
             let mut observed = (*s.picture.observed).clone();
             observed.primary_changed_at = Some(s.now - TimeDelta::minutes(1));
@@ -401,6 +422,7 @@ fn each_reason_holds_in_its_situation_and_a_gate_that_forgets_it_is_noticed() {
     for Case { reason, asked, scene } in cases() {
         let kinds = scene.kinds(&asked);
         assert!(kinds.contains(&reason), "{reason:?} asked {asked:?}: {:?}", scene.ask(&asked));
+        assert_eq!(scene.is_admitted(), scene.ask(&Asked::Admit).is_empty(), "{reason:?}");
         make_mistake(Some(reason.as_str()));
         let forgot = scene.kinds(&asked);
         make_mistake(None);
@@ -433,6 +455,7 @@ fn a_soft_reason_is_lifted_by_a_person_and_a_hard_one_by_nobody() {
             why: "I know better".into(),
         };
         scene.write(Record::Overridden { run: run_id(), given });
+        assert_eq!(scene.is_admitted(), scene.ask(&Asked::Admit).is_empty(), "{reason:?}");
         let lifted = !scene.kinds(&asked).contains(&reason);
         assert_eq!(lifted, reason.hardness() == Hardness::Soft, "{reason:?} asked {asked:?}");
     }

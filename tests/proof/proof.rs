@@ -8,12 +8,15 @@
 // The tests know it by the product's name.
 extern crate engine as scaleio_framework;
 
+mod advance;
 mod cancels;
 mod check;
 mod crashes;
 mod gate;
 mod kept;
+mod limits;
 mod mistakes;
+mod planned;
 mod plans;
 mod removal;
 #[allow(dead_code, reason = "tests/jobs asks for more of it")]

@@ -287,6 +287,13 @@ impl Scene {
         }
     }
 
+    /// Whether the task may begin, where one reason will do.
+    pub(crate) fn is_admitted(&self) -> bool {
+        let (task, facts) = (self.task(), self.facts());
+        Ask { facts, policy: &self.policy, book: &self.book, run: self.run(), number: self.number, task: &task }
+            .is_admitted()
+    }
+
     /// The kinds of reasons it holds for.
     pub(crate) fn kinds(&self, asked: &Asked) -> BTreeSet<ReasonKind> {
         self.ask(asked).iter().map(Reason::kind).collect()

@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::World;
-use super::object::{DeviceState, DomainState, Id, Membership};
+use super::object::{DeviceState, DomainState, Id, Membership, Pool};
 
 /// Events and cleared alerts are kept up to this number, as a 4.x system
 /// keeps them for a while.
@@ -197,6 +197,11 @@ impl Alarms {
         !self.cleared_by_hand
     }
 
+    /// Whether something wrong was cleared by hand, so that it is to come up again.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.cleared_by_hand
+    }
+
     pub(super) fn is_up(&self, key: &(AlertKind, Id)) -> bool {
         self.up.contains_key(key)
     }
@@ -278,21 +283,25 @@ pub(super) fn wanted(world: &World) -> Vec<(AlertKind, Id)> {
     let cut = world.sdcs.values().filter(|sdc| !sdc.connected);
     found.extend(cut.map(|sdc| (AlertKind::SdcDisconnected, sdc.id)));
     for pool in world.pools.values() {
-        let figures = &pool.figures;
-        let usable = figures.limit - figures.spare;
-        let percent = figures.in_use * 100 / usable.max(1);
-        let checks = [
-            (AlertKind::PoolDegraded, figures.protection.degraded_failed > 0),
-            (AlertKind::PoolFailed, figures.protection.failed > 0),
-            (AlertKind::PoolUnreachable, figures.unreachable_unused > 0),
-            (AlertKind::PoolHigh, (pool.high_percent..pool.critical_percent).contains(&percent)),
-            (AlertKind::PoolCritical, percent >= pool.critical_percent && figures.limit > 0),
-            (AlertKind::PoolUnbalanced, figures.moving.rebalance.left_kb > 0),
-            (AlertKind::ForwardStuck, pool.stuck_for >= STUCK_AFTER),
-        ];
-        found.extend(checks.into_iter().filter(|(_, is)| *is).map(|(kind, _)| (kind, pool.id)));
+        found.extend(of_pool(pool).into_iter().filter(|(_, is)| *is).map(|(kind, _)| (kind, pool.id)));
     }
     found
+}
+
+/// What is wrong with a pool, and what is not.
+pub(super) fn of_pool(pool: &Pool) -> [(AlertKind, bool); 7] {
+    let figures = &pool.figures;
+    let usable = figures.limit - figures.spare;
+    let percent = figures.in_use * 100 / usable.max(1);
+    [
+        (AlertKind::PoolDegraded, figures.protection.degraded_failed > 0),
+        (AlertKind::PoolFailed, figures.protection.failed > 0),
+        (AlertKind::PoolUnreachable, figures.unreachable_unused > 0),
+        (AlertKind::PoolHigh, (pool.high_percent..pool.critical_percent).contains(&percent)),
+        (AlertKind::PoolCritical, percent >= pool.critical_percent && figures.limit > 0),
+        (AlertKind::PoolUnbalanced, figures.moving.rebalance.left_kb > 0),
+        (AlertKind::ForwardStuck, pool.stuck_for >= STUCK_AFTER),
+    ]
 }
 
 /// What an alert is about, as it is named.

@@ -406,7 +406,7 @@ fn fill(world: &mut World, layout: &Layout, pool_kb: &BTreeMap<Id, u64>) {
             .map(|volume| if volume.kind == VolumeKind::Snapshot { volume.size_kb / 20 } else { volume.size_kb })
             .collect();
         let whole = (target - thick).min(weights.iter().sum());
-        for (volume, kb) in thin.iter_mut().zip(spread(whole, &weights)) {
+        for (volume, kb) in thin.iter_mut().zip(spread(whole, weights)) {
             volume.allocated_kb = kb;
         }
     }
@@ -420,7 +420,7 @@ fn place(world: &mut World) {
             world.volumes.values().filter(|volume| volume.pool == pool).map(|volume| 2 * volume.allocated_kb).sum();
         let mut devices: Vec<&mut Device> = world.devices.values_mut().filter(|device| device.pool == pool).collect();
         let weights: Vec<u64> = devices.iter().map(|device| device.capacity_kb).collect();
-        for (device, part) in devices.iter_mut().zip(spread(raw, &weights)) {
+        for (device, part) in devices.iter_mut().zip(spread(raw, weights)) {
             device.used_kb = part;
         }
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 use super::load::{Io, Traffic};
-use super::object::Id;
+use super::object::{Device, DeviceState, Id, Maintenance, Sds};
 
 /// Data in each state of protection; the sum is what is in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,6 +109,11 @@ impl Moving {
         }
     }
 
+    /// Whether anything moved in this window or the last one.
+    pub(super) fn has_moved(&self) -> bool {
+        self.each().iter().any(|movement| movement.since_kb > 0 || movement.window != Io::default())
+    }
+
     /// Every movement.
     pub const fn each(&self) -> [&Movement; 6] {
         [&self.forward, &self.backward, &self.rebalance, &self.normal, &self.enter, &self.exit]
@@ -147,17 +152,16 @@ pub struct PoolFigures {
     pub removing: u64,
     pub protection: Protection,
     pub moving: Moving,
+    /// Copies that could be read when the last window was closed.
+    pub(super) readable: u64,
 }
 
-/// Capacity and I/O of a device.
+/// Capacity and data movement of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct DeviceFigures {
-    pub protection: Protection,
-    /// User reads answered from here.
-    pub reads: Io,
-    /// User writes, both copies.
-    pub writes: Io,
+    /// Of the copies of its pool that could be read when the last window was closed, those before its own, and with them.
+    pub(super) readable: (u64, u64),
     /// Rebuild and rebalance, in and out.
     pub moved_in: Moving,
     pub moved_out: Moving,
@@ -181,6 +185,26 @@ pub(super) struct Copies {
 }
 
 impl Copies {
+    /// Of a device of this server.
+    pub(super) fn of(device: &Device, server: &Sds) -> Self {
+        Self {
+            unit: server.fault_unit(),
+            serves: server.serves() && !device.failed && device.state.active(),
+            maintenance: server.maintenance != Maintenance::None && !device.failed,
+            accepts: device.state == DeviceState::Normal && server.maintenance == Maintenance::None,
+            capacity: device.active_kb(),
+            used: device.used_kb,
+            stale: device.stale_kb,
+            covered: device.covered_kb,
+            temp: device.temp_kb,
+        }
+    }
+
+    /// Whether it serves, takes more, and holds what it should and nothing else.
+    pub(super) const fn is_good(&self) -> bool {
+        self.serves && self.accepts && self.stale + self.covered + self.temp == 0
+    }
+
     /// Copies that cannot be read or are out of date.
     pub(super) const fn bad(&self) -> u64 {
         let missing = if self.serves { self.stale } else { self.used };
@@ -197,38 +221,33 @@ impl Copies {
     }
 }
 
-/// Splits `total` by weight; the parts add up to it, and none is larger than
+/// Splits `total` by weight; the parts, which take the place of the weights, add up to it, and none is larger than
 /// its weight when the total is not larger than all weights.
-pub(super) fn spread(total: u64, weights: &[u64]) -> Vec<u64> {
+pub(super) fn spread(total: u64, mut weights: Vec<u64>) -> Vec<u64> {
     let whole: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
     if whole == 0 || total == 0 {
-        return vec![0; weights.len()];
+        weights.fill(0);
+        return weights;
     }
     // What does not exceed 64 bits is divided far quicker.
     if let Some(whole) = u64::try_from(whole).ok().filter(|whole| total.checked_mul(*whole).is_some()) {
         let (mut sum, mut given) = (0, 0);
-        return weights
-            .iter()
-            .map(|weight| {
-                sum += weight;
-                let upto = total * sum / whole;
-                let part = upto - given;
-                given = upto;
-                part
-            })
-            .collect();
+        for weight in &mut weights {
+            sum += *weight;
+            let upto = total * sum / whole;
+            *weight = upto - given;
+            given = upto;
+        }
+        return weights;
     }
     let (mut sum, mut given) = (0_u128, 0_u128);
+    for weight in &mut weights {
+        sum += u128::from(*weight);
+        let upto = u128::from(total) * sum / whole;
+        *weight = u64::try_from(upto - given).unwrap_or(u64::MAX);
+        given = upto;
+    }
     weights
-        .iter()
-        .map(|weight| {
-            sum += u128::from(*weight);
-            let upto = u128::from(total) * sum / whole;
-            let part = upto - given;
-            given = upto;
-            u64::try_from(part).unwrap_or(u64::MAX)
-        })
-        .collect()
 }
 
 /// How much data lost one copy, and how much lost both.
@@ -280,30 +299,30 @@ pub(super) fn loss(copies: &[Copies], homeless: &BTreeMap<Id, u64>) -> Loss {
     Loss { one, one_maintenance, both: all_bad - one }
 }
 
-/// The protection states of a pool and of each of its devices.
-pub(super) fn protection(copies: &[Copies], homeless: &BTreeMap<Id, u64>) -> (Protection, Vec<Protection>) {
-    let used: u64 = copies.iter().map(|copy| copy.used).sum::<u64>() + homeless.values().sum::<u64>();
-    let loss = loss(copies, homeless);
-    if loss == Loss::default() {
-        let devices = copies.iter().map(|copy| Protection { protected: copy.used, ..Protection::default() }).collect();
-        return (Protection { protected: used, ..Protection::default() }, devices);
-    }
+/// The protection states of a pool that lost so much of what is in use.
+pub(super) const fn protection(loss: Loss, in_use: u64) -> Protection {
     let degraded = loss.one - loss.one_maintenance;
-    let pool = Protection {
-        protected: used - 2 * loss.one - loss.both,
+    Protection {
+        protected: in_use - 2 * loss.one - loss.both,
         degraded_healthy: degraded,
         degraded_failed: degraded,
         failed: loss.both,
         in_maintenance: 2 * loss.one_maintenance,
-    };
+    }
+}
+
+/// The protection states of each device of a pool.
+pub(super) fn protection_by_device(copies: &[Copies], homeless: &BTreeMap<Id, u64>) -> Vec<Protection> {
+    let loss = loss(copies, homeless);
+    let degraded = loss.one - loss.one_maintenance;
     let mut bad: Vec<u64> = copies.iter().map(Copies::bad).collect();
     bad.push(homeless.values().sum());
     let good: Vec<u64> = copies.iter().map(|copy| copy.used - copy.bad()).collect();
-    let both = spread(loss.both, &bad);
-    let maintenance_lost = spread(loss.one_maintenance, &minus(&bad, &both));
-    let healthy = spread(degraded, &good);
-    let maintenance_healthy = spread(loss.one_maintenance, &minus(&good, &healthy));
-    let devices = (0..copies.len())
+    let both = spread(loss.both, bad.clone());
+    let maintenance_lost = spread(loss.one_maintenance, minus(&bad, &both));
+    let healthy = spread(degraded, good.clone());
+    let maintenance_healthy = spread(loss.one_maintenance, minus(&good, &healthy));
+    (0..copies.len())
         .map(|at| Protection {
             protected: good[at] - healthy[at] - maintenance_healthy[at],
             degraded_healthy: healthy[at],
@@ -311,28 +330,21 @@ pub(super) fn protection(copies: &[Copies], homeless: &BTreeMap<Id, u64>) -> (Pr
             failed: both[at],
             in_maintenance: maintenance_lost[at] + maintenance_healthy[at],
         })
-        .collect();
-    (pool, devices)
+        .collect()
 }
 
 fn minus(left: &[u64], right: &[u64]) -> Vec<u64> {
     left.iter().zip(right).map(|(left, right)| left - right).collect()
 }
 
-/// I/O of a pool's devices: reads by what good copies they hold, writes the
-/// same with both copies.
-pub(super) fn device_traffic(traffic: Traffic, copies: &[Copies]) -> Vec<(Io, Io)> {
-    if traffic == Traffic::default() {
-        return vec![(Io::default(), Io::default()); copies.len()];
-    }
-    let good: Vec<u64> = copies.iter().map(Copies::readable).collect();
-    let parts = |io: Io, times: u64| {
-        let ops = spread(io.ops * times, &good);
-        let kb = spread(io.kb * times, &good);
-        let micros = spread(io.micros * times, &good);
-        ops.into_iter().zip(kb).zip(micros).map(|((ops, kb), micros)| Io { ops, kb, micros }).collect::<Vec<_>>()
-    };
-    parts(traffic.read, 1).into_iter().zip(parts(traffic.write, 2)).collect()
+/// What users read from a device and write to it in a window: reads by what good copies it holds, writes the same with
+/// both copies. The parts of all devices add up.
+pub(super) fn device_traffic(traffic: Traffic, (before, upto): (u64, u64), readable: u64) -> (Io, Io) {
+    let upto_of = |total: u64, kb: u64| u128::from(total) * u128::from(kb) / u128::from(readable.max(1));
+    let part = |total: u64| u64::try_from(upto_of(total, upto) - upto_of(total, before)).unwrap_or(u64::MAX);
+    let parts =
+        |io: Io, times: u64| Io { ops: part(io.ops * times), kb: part(io.kb * times), micros: part(io.micros * times) };
+    (parts(traffic.read, 1), parts(traffic.write, 2))
 }
 
 #[cfg(test)]
@@ -353,11 +365,16 @@ mod tests {
         }
     }
 
+    fn protection(copies: &[Copies], homeless: &BTreeMap<Id, u64>) -> (Protection, Vec<Protection>) {
+        let used: u64 = copies.iter().map(|copy| copy.used).sum::<u64>() + homeless.values().sum::<u64>();
+        (super::protection(loss(copies, homeless), used), protection_by_device(copies, homeless))
+    }
+
     #[test]
     fn parts_add_up_and_none_exceeds_its_weight() {
         for total in 0..=60 {
             let weights = [7, 0, 13, 1, 39];
-            let parts = spread(total, &weights);
+            let parts = spread(total, weights.to_vec());
             assert_eq!(parts.iter().sum::<u64>(), total);
             assert!(parts.iter().zip(weights).all(|(part, weight)| *part <= weight), "{total}: {parts:?}");
         }

@@ -33,8 +33,11 @@ impl Io {
 
     /// The part `share` of `whole`.
     pub fn part(self, share: u64, whole: u64) -> Self {
-        let of = |value: u64| {
-            u64::try_from(u128::from(value) * u128::from(share) / u128::from(whole.max(1))).unwrap_or(u64::MAX)
+        let whole = whole.max(1);
+        // What does not exceed 64 bits is divided far quicker.
+        let of = |value: u64| match value.checked_mul(share) {
+            Some(parts) => parts / whole,
+            None => u64::try_from(u128::from(value) * u128::from(share) / u128::from(whole)).unwrap_or(u64::MAX),
         };
         Self { ops: of(self.ops), kb: of(self.kb), micros: of(self.micros) }
     }

@@ -59,6 +59,7 @@ pub use user::{Right, User, UserRole};
 
 use super::release::Release;
 use alert::Alarms;
+use figures::Copies;
 use object::Memo;
 use storage::{REBUILD_AFTER, Shelf};
 
@@ -77,6 +78,25 @@ pub struct Counters {
     pub sds_reconnections: u64,
     pub sdc_disconnections: u64,
     pub device_errors: u64,
+}
+
+/// What is known of a system of which a step of the pools changes nothing.
+#[derive(Clone, Copy)]
+struct Settled {
+    /// As long as this is its mark, that is so.
+    mark: u64,
+    /// When the next of all that waits for its time is due, windows aside; none: something goes on with every step.
+    due: Option<Duration>,
+}
+
+/// What users of a pool did in a window.
+struct Used {
+    pool: Id,
+    serves: bool,
+    pressure: f64,
+    traffic: Traffic,
+    /// By how much which volumes grow.
+    growth: Vec<(Id, u64)>,
 }
 
 /// A simulated system.
@@ -120,15 +140,14 @@ pub struct World {
     move_kib_per_second: u64,
     iops_per_volume: f64,
     rng: ChaCha8Rng,
-    /// The mark at which a step of the pools changes nothing.
-    settled: Memo<Option<u64>>,
+    settled: Memo<Option<Settled>>,
 }
 
 impl World {
     /// A new system, healthy and balanced, at its first moment.
     pub fn new(layout: &Layout, release: Release, seed: u64) -> Self {
         let mut world = build::build(layout, release, seed);
-        world.close_windows();
+        world.close_windows(|_| ());
         world.draw_up();
         world.raise_alerts();
         world
@@ -152,11 +171,80 @@ impl World {
     /// Lets time pass. What is less than a step is kept for the next call.
     pub fn advance(&mut self, dt: Duration) {
         self.rest += dt;
-        while self.rest >= STEP {
-            self.rest -= STEP;
-            self.now += STEP;
-            self.step();
+        if self.rest < STEP {
+            return;
         }
+        let mut settled = self.is_settled();
+        while self.rest >= STEP {
+            let idle = if settled { self.idle_steps() } else { 0 };
+            let steps = idle.min(self.rest.as_secs() / STEP.as_secs());
+            if steps > 0 {
+                let idle = Duration::from_secs(steps * STEP.as_secs());
+                self.rest -= idle;
+                self.now += idle;
+                let wall = self.wall(self.now);
+                self.alarms.go_on(wall);
+            } else {
+                self.rest -= STEP;
+                self.now += STEP;
+                let due = self.settled.0.and_then(|settled| settled.due);
+                self.step(settled && due.is_some_and(|due| due > self.now));
+                settled = self.settled.0.is_some();
+            }
+        }
+    }
+
+    /// How many steps from here on would change nothing: a step of the pools would not, and nothing else is due.
+    fn idle_steps(&self) -> u64 {
+        let now = self.now;
+        let Some(due) = self.settled.0.and_then(|settled| settled.due).filter(|due| *due > now) else { return 0 };
+        if self.alarms.is_behind() {
+            return 0;
+        }
+        let window = WINDOW.as_secs();
+        let due = due.min(Duration::from_secs((now.as_secs() / window + 1) * window));
+        // The step that reaches it has to be taken.
+        (due - now).as_secs().div_ceil(STEP.as_secs()) - 1
+    }
+
+    /// When the next of all that waits for its time is due, windows aside; none: something goes on with every step.
+    fn next_due(&self) -> Option<Duration> {
+        let now = self.now;
+        let goes_on = self.mdm.master().is_none()
+            || self.sds.values().any(|sds| sds.removing)
+            || self.devices.values().any(|device| device.state == DeviceState::Removing)
+            || self.vtrees.values().any(|tree| tree.migration.is_some_and(|migration| !migration.paused));
+        if goes_on {
+            return None;
+        }
+        let mut due = Duration::MAX;
+        let mut at = |moment: Duration| due = due.min(moment);
+        for sds in self.sds.values() {
+            match sds.membership {
+                Membership::JoinPending(until) => at(until),
+                Membership::Decoupled(since) if now < since + REBUILD_AFTER => at(since + REBUILD_AFTER),
+                Membership::Joined | Membership::Decoupled(_) => {}
+            }
+            if matches!(sds.maintenance, Maintenance::Entering | Maintenance::Exiting) {
+                at(sds.maintenance_at);
+            }
+        }
+        for domain in self.domains.values() {
+            if let DomainState::ActivePending(moment) | DomainState::InactivePending(moment) = domain.state {
+                at(moment);
+            }
+        }
+        for device in self.devices.values() {
+            if let DeviceState::Testing(until, _) = device.state {
+                at(until);
+            }
+        }
+        self.mdm.members.iter().filter(|mdm| mdm.in_sync_at > now).for_each(|mdm| at(mdm.in_sync_at));
+        if let Upgrade::PostProcessing { until } = self.upgrade {
+            at(until);
+        }
+        self.policies.values().filter(|policy| !policy.paused).for_each(|policy| at(policy.next));
+        Some(due)
     }
 
     /// Whether the MDM answers at this moment.
@@ -184,7 +272,38 @@ impl World {
         !device.failed && device.state.active() && self.sds.get(&device.sds).is_some_and(Sds::serves)
     }
 
-    fn step(&mut self) {
+    /// One step. When it is calm, nothing is due in it but the end of a window.
+    fn step(&mut self, is_calm: bool) {
+        let wrong = self.wrong();
+        if !is_calm {
+            self.carry_on();
+        }
+        let now = self.now;
+        if now.as_secs().is_multiple_of(WINDOW.as_secs()) {
+            self.close_windows(|shelf| shelf.step(now, STEP));
+        } else if !is_calm && !self.is_settled() {
+            self.each_pool(|shelf| shelf.step(now, STEP));
+        }
+        let same = self.settled.0.filter(|_| is_calm && wrong == self.wrong()).map(|before| before.mark);
+        let mark = self.pools.values().all(|pool| pool.settled.0).then(|| same.unwrap_or_else(|| self.mark()));
+        let wall = self.wall(now);
+        let before = self.settled.0.filter(|before| mark == Some(before.mark));
+        if before.is_none() || !self.alarms.go_on(wall) {
+            self.raise_alerts();
+        }
+        // What is due stays due as long as nothing else changes.
+        let due = || before.and_then(|before| before.due).filter(|due| *due > now).or_else(|| self.next_due());
+        self.settled.0 = mark.map(|mark| Settled { mark, due: due() });
+    }
+
+    /// What is wrong with the pools, as a number.
+    fn wrong(&self) -> u64 {
+        let of = |pool: &Pool| alert::of_pool(pool).into_iter().fold(0, |all, (_, is)| all << 1 | u64::from(is));
+        self.pools.values().map(of).fold(1, |all, wrong: u64| all.wrapping_mul(0x517c_c1b7_2722_0a95) ^ wrong)
+    }
+
+    /// Everything that waits for its time, or goes on with it, the data of pools aside.
+    fn carry_on(&mut self) {
         for sds in self.sds.values_mut() {
             if let Membership::JoinPending(until) = sds.membership
                 && self.now >= until
@@ -199,26 +318,20 @@ impl World {
         self.carry_on_upgrade();
         self.migrate(STEP.as_secs());
         self.carry_on_policies();
-        if self.now.as_secs().is_multiple_of(WINDOW.as_secs()) {
-            self.close_windows();
-        }
-        let now = self.now;
-        let (mark, wall) = (self.mark(), self.wall(now));
-        if self.settled.0 == Some(mark) && self.pools.values().all(|pool| pool.settled.0) && self.alarms.go_on(wall) {
-            return;
-        }
-        self.each_pool(|shelf| shelf.step(now, STEP));
-        self.raise_alerts();
-        self.settled.0 = self.pools.values().all(|pool| pool.settled.0).then(|| self.mark());
     }
 
-    /// A number that changes with everything that pools and alerts depend on, what they draw up themselves aside.
+    /// Whether a step of the pools would change nothing.
+    fn is_settled(&self) -> bool {
+        self.pools.values().all(|pool| pool.settled.0)
+            && self.settled.0.is_some_and(|settled| settled.mark == self.mark())
+    }
+
+    /// A number that changes with everything that pools and alerts depend on, the copies on devices aside: whoever changes
+    /// those says so.
     fn mark(&self) -> u64 {
         let mut mark = 0_u64;
         let mut note = |value: u64| mark = (mark.rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95);
         for device in self.devices.values() {
-            note(device.used_kb);
-            note(device.stale_kb ^ (device.covered_kb << 21) ^ (device.temp_kb << 42));
             let state = match device.state {
                 DeviceState::Normal => 0,
                 DeviceState::Testing(..) => 1,
@@ -240,8 +353,8 @@ impl World {
         for pool in self.pools.values() {
             let flags = [pool.rebuild_enabled, pool.rebalance_enabled, pool.balancing];
             note(flags.into_iter().fold(pool.spare_percent, |all, flag| all << 1 | u64::from(flag)));
-            note(pool.homeless.values().sum());
         }
+        note(self.wrong());
         for domain in self.domains.values() {
             note(u64::from(domain.state == DomainState::Inactive));
         }
@@ -301,66 +414,65 @@ impl World {
         }
     }
 
-    fn close_windows(&mut self) {
-        let mut traffic: BTreeMap<Id, Traffic> = BTreeMap::new();
-        let mut growth: BTreeMap<Id, Vec<(Id, u64)>> = BTreeMap::new();
-        let mut by_sdc: BTreeMap<Id, Traffic> = BTreeMap::new();
-        let pressure: BTreeMap<Id, f64> = self
+    /// Ends a window of users' I/O, and lets something more be done with each pool.
+    fn close_windows(&mut self, mut then: impl FnMut(&mut Shelf<'_>)) {
+        let mut used: Vec<Used> = self
             .pools
-            .iter()
-            .map(|(id, pool)| {
+            .values()
+            .map(|pool| {
                 let moving = &pool.figures.moving;
                 let busy = moving.forward.left_kb + moving.backward.left_kb > 0;
-                (*id, if busy { 1.6 } else { 1.0 })
+                let domain = self.domains.get(&pool.domain);
+                Used {
+                    pool: pool.id,
+                    serves: domain.is_none_or(|domain| domain.state == DomainState::Active),
+                    pressure: if busy { 1.6 } else { 1.0 },
+                    traffic: Traffic::default(),
+                    growth: Vec::new(),
+                }
             })
             .collect();
-        let active = |id: Id| self.domains.get(&id).is_none_or(|domain| domain.state == DomainState::Active);
-        let serving: std::collections::BTreeSet<Id> =
-            self.pools.values().filter(|pool| active(pool.domain)).map(|pool| pool.id).collect();
+        let mut clients: Vec<(Id, bool, Traffic)> =
+            self.sdcs.values().map(|sdc| (sdc.id, sdc.connected, Traffic::default())).collect();
         for volume in self.volumes.values_mut() {
-            let reachable: Vec<Id> =
-                volume.mapped.iter().copied().filter(|id| self.sdcs.get(id).is_some_and(|sdc| sdc.connected)).collect();
-            let asleep = !serving.contains(&volume.pool);
-            volume.traffic = if reachable.is_empty() || asleep {
+            let pool = used.binary_search_by_key(&volume.pool, |used| used.pool).ok();
+            let Some(pool) = pool.and_then(|at| used.get_mut(at)) else { continue };
+            let reached = |id: &Id| clients.binary_search_by_key(id, |(id, _, _)| *id).ok().filter(|at| clients[*at].1);
+            let reachable = volume.mapped.iter().filter_map(reached).count();
+            volume.traffic = if reachable == 0 || !pool.serves {
                 Traffic::default()
             } else {
-                let pressure = pressure.get(&volume.pool).copied().unwrap_or(1.0);
-                volume.profile.window(self.now, self.load, pressure, &mut self.rng)
+                volume.profile.window(self.now, self.load, pool.pressure, &mut self.rng)
             };
-            *traffic.entry(volume.pool).or_default() += volume.traffic;
-            for sdc in &reachable {
-                *by_sdc.entry(*sdc).or_default() += volume.traffic.part(1, reachable.len() as u64);
+            pool.traffic += volume.traffic;
+            let part = if reachable > 1 { volume.traffic.part(1, reachable as u64) } else { volume.traffic };
+            for id in &volume.mapped {
+                if let Ok(at) = clients.binary_search_by_key(id, |(id, _, _)| *id)
+                    && clients[at].1
+                {
+                    clients[at].2 += part;
+                }
             }
             if volume.kind != VolumeKind::Thick {
                 let grown = (volume.traffic.write.kb as f64 * volume.profile.growth) as u64;
                 let grown = grown.min(volume.size_kb - volume.allocated_kb);
                 if grown > 0 {
-                    growth.entry(volume.pool).or_default().push((volume.id, grown));
+                    pool.growth.push((volume.id, grown));
                 }
             }
         }
-        for (id, sdc) in &mut self.sdcs {
-            sdc.traffic = by_sdc.get(id).copied().unwrap_or_default();
+        for (sdc, (_, _, traffic)) in self.sdcs.values_mut().zip(clients) {
+            sdc.traffic = traffic;
         }
-        let mut grown: Vec<(Id, u64)> = Vec::new();
+        // Shelves are in the order of their pools.
+        let mut each = used.iter_mut();
         self.each_pool(|shelf| {
-            let asked = growth.remove(&shelf.pool.id).unwrap_or_default();
-            let copies = shelf.copies();
-            // A full pool refuses writes that need space; the rest goes on.
-            let mut room = shelf.room_of(&copies) / 2;
-            let mut placed = 0;
-            for (volume, kb) in asked {
-                let kb = kb.min(room);
-                room -= kb;
-                placed += kb;
-                grown.push((volume, kb));
+            if let Some(used) = each.next() {
+                shelf.close_window(used.traffic, &mut used.growth);
             }
-            shelf.place_by(placed * 2, &copies);
-            let traffic = traffic.get(&shelf.pool.id).copied().unwrap_or_default();
-            shelf.miss(traffic.write.kb, &copies);
-            shelf.close_window(traffic);
+            then(shelf);
         });
-        for (id, kb) in grown {
+        for (id, kb) in used.into_iter().flat_map(|used| used.growth) {
             if let Some(volume) = self.volumes.get_mut(&id) {
                 volume.allocated_kb += kb;
             }
@@ -369,6 +481,13 @@ impl World {
         for group in self.groups.values_mut() {
             group.lag_ms = (group.lag_ms * 7 + 800 + u64::from(rand::Rng::random_range(&mut self.rng, 0..400_u32))) / 8;
         }
+    }
+
+    /// What users read from a device and wrote to it in the last window.
+    pub fn users_of(&self, device: &Device) -> (Io, Io) {
+        let pool = self.pools.get(&device.pool);
+        let of = |pool: &Pool| figures::device_traffic(pool.traffic, device.figures.readable, pool.figures.readable);
+        pool.map(of).unwrap_or_default()
     }
 
     /// What volumes of each kind take of their pools.
@@ -398,9 +517,10 @@ impl World {
     }
 
     fn each_pool(&mut self, mut work: impl FnMut(&mut Shelf<'_>)) {
+        let (sds, rate) = (&self.sds, self.move_kib_per_second);
         if let (1, Some(pool)) = (self.pools.len(), self.pools.values_mut().next()) {
-            let devices = self.devices.values_mut().filter(|device| device.pool == pool.id).collect();
-            return work(&mut Shelf { pool, devices, sds: &self.sds, rate: self.move_kib_per_second });
+            let id = pool.id;
+            return Shelf::of(pool, self.devices.values_mut().filter(|device| device.pool == id), sds, rate, work);
         }
         let mut shelves: BTreeMap<Id, Vec<&mut Device>> = BTreeMap::new();
         for device in self.devices.values_mut() {
@@ -408,14 +528,31 @@ impl World {
         }
         for pool in self.pools.values_mut() {
             let devices = shelves.remove(&pool.id).unwrap_or_default();
-            work(&mut Shelf { pool, devices, sds: &self.sds, rate: self.move_kib_per_second });
+            Shelf::of(pool, devices.into_iter(), sds, rate, &mut work);
         }
     }
 
     fn pool_shelf<R>(&mut self, pool: Id, work: impl FnOnce(&mut Shelf<'_>) -> R) -> Option<R> {
-        let devices = self.devices.values_mut().filter(|device| device.pool == pool).collect();
+        let devices = self.devices.values_mut().filter(|device| device.pool == pool);
         let pool = self.pools.get_mut(&pool)?;
-        Some(work(&mut Shelf { pool, devices, sds: &self.sds, rate: self.move_kib_per_second }))
+        Some(Shelf::of(pool, devices, &self.sds, self.move_kib_per_second, work))
+    }
+
+    /// How the data of each device is protected.
+    pub fn protection_by_device(&self) -> BTreeMap<Id, Protection> {
+        let mut pools: BTreeMap<Id, (Vec<Id>, Vec<Copies>)> = BTreeMap::new();
+        for device in self.devices.values() {
+            let Some(server) = self.sds.get(&device.sds) else { continue };
+            let (ids, copies) = pools.entry(device.pool).or_default();
+            ids.push(device.id);
+            copies.push(Copies::of(device, server));
+        }
+        let none = BTreeMap::new();
+        let of_pool = |(pool, (ids, copies)): (Id, (Vec<Id>, Vec<Copies>))| {
+            let homeless = self.pools.get(&pool).map_or(&none, |pool| &pool.homeless);
+            ids.into_iter().zip(figures::protection_by_device(&copies, homeless))
+        };
+        pools.into_iter().flat_map(of_pool).collect()
     }
 
     fn raise_alerts(&mut self) {

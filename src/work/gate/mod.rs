@@ -60,7 +60,7 @@ impl Holds {
         Self { found: BTreeSet::new(), seen_at: None, one_will_do: false }
     }
 
-    /// Whether no further reason is asked for.
+    /// Whether one reason is asked for, and was found.
     fn enough(&self, ask: &Ask<'_>) -> bool {
         self.one_will_do && self.found.iter().any(|hold| !ask.lifts(hold))
     }
@@ -91,47 +91,50 @@ impl Ask<'_> {
 
     /// Whether the task may be begun, and every reason why not.
     pub fn admit(&self) -> Gate {
-        self.beginning(Holds::new())
+        let mut holds = Holds::new();
+        self.beginning(&mut holds);
+        holds.gate(self)
     }
 
     /// Whether the task may be begun: what [`Self::admit`] says, without looking for a second reason.
     pub fn is_admitted(&self) -> bool {
-        matches!(self.beginning(Holds { one_will_do: true, ..Holds::new() }), Gate::Go)
+        let mut holds = Holds { one_will_do: true, ..Holds::new() };
+        self.beginning(&mut holds);
+        !holds.enough(self)
     }
 
-    fn beginning(&self, mut holds: Holds) -> Gate {
-        work::may_begin(self, &mut holds);
+    fn beginning(&self, holds: &mut Holds) {
+        work::may_begin(self, holds);
         if holds.enough(self) {
-            return holds.gate(self);
+            return;
         }
         if self.disturbs() {
-            work::alerts(self, &mut holds);
+            work::alerts(self, holds);
             // Its end is what an upgrade that is under way waits for.
             if self.task.steps.iter().any(|step| step.action == Action::Finalise) {
-                mdm::may_finalise(self, &mut holds);
+                mdm::may_finalise(self, holds);
             } else {
-                mdm::is_well(self, &mut holds);
+                mdm::is_well(self, holds);
             }
-            mdm::is_quiet(self, &mut holds);
+            mdm::is_quiet(self, holds);
         }
         if holds.enough(self) {
-            return holds.gate(self);
+            return;
         }
         if self.task.steps.iter().any(|step| matches!(step.action, Action::Vendor { .. })) {
             storage::all_is_well(self, &mut holds);
         }
         if self.stops_sds() {
-            storage::may_enter(self, &mut holds);
+            storage::may_enter(self, holds);
         }
         if self.task.steps.iter().any(|step| step.action == Action::Evacuate) {
-            storage::may_leave(self, &mut holds);
-            storage::nothing_is_mapped(self, &mut holds);
+            storage::may_leave(self, holds);
+            storage::nothing_is_mapped(self, holds);
         }
         if self.stops_mdm() {
-            mdm::may_stop_soon(self, &mut holds);
+            mdm::may_stop_soon(self, holds);
         }
-        node::may_begin(self, &mut holds);
-        holds.gate(self)
+        node::may_begin(self, holds);
     }
 
     /// Whether the effect of a step of it may be had.

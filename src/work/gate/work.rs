@@ -78,7 +78,13 @@ pub(super) fn may_begin(ask: &Ask<'_>, holds: &mut Holds) {
         Approval::Policy { until, .. } if now >= *until => holds.push(Reason::ApprovalOver { at: *until }),
         Approval::Hash { .. } | Approval::Policy { .. } => {}
     }
+    if holds.enough(ask) {
+        return;
+    }
     turn(ask, holds);
+    if holds.enough(ask) {
+        return;
+    }
     calendar(ask, holds);
     if holds.enough(ask) {
         return;
@@ -105,11 +111,11 @@ fn based_on(ask: &Ask<'_>, holds: &mut Holds) {
 
 /// Nodes that were done are well still. Whether their SDSs are is asked for all of the domain elsewhere.
 fn regressed(ask: &Ask<'_>, holds: &mut Holds) {
-    for (_, _, task, _) in ask.run.each().filter(|(_, _, _, state)| state.standing == Standing::Done) {
+    for (_, _, task, _) in ask.run.those(|standing| *standing == Standing::Done) {
         let Some(host) = ask.facts.nodes.get(&task.node) else { continue };
         // A host that another task works on is away for a reason.
-        let in_work = ask.book.in_work().any(|(_, _, other, _)| other.node == task.node);
-        if !in_work && host.installed.keys().any(|component| !host.running.contains(component)) {
+        let in_work = || ask.book.in_work().any(|(_, _, other, _)| other.node == task.node);
+        if host.installed.keys().any(|component| !host.running.contains(component)) && !in_work() {
             holds.seen(Some(host.seen_at));
             holds.push(Reason::Regressed { node: task.node.clone() });
         }
@@ -120,7 +126,7 @@ fn regressed(ask: &Ask<'_>, holds: &mut Holds) {
 fn turn(ask: &Ask<'_>, holds: &mut Holds) {
     let now = ask.facts.now;
     holds.seen(Some(now));
-    let Some((stage, at, _)) = ask.run.plan.tasks().nth(ask.number as usize) else { return };
+    let Some((stage, at, _)) = ask.run.plan.task(ask.number) else { return };
     let mut beside = 0;
     for (run, number, task, _) in ask.book.in_work() {
         if run.id == ask.run.id && number == ask.number {
@@ -138,11 +144,10 @@ fn turn(ask: &Ask<'_>, holds: &mut Holds) {
             holds.push(Reason::InWork { node: task.node.clone() });
         }
     }
-    for (_, of, task, state) in ask.run.each() {
-        let over = matches!(state.standing, Standing::Done | Standing::Skipped | Standing::Undone { .. });
-        if of < stage && !over {
-            holds.push(Reason::InWork { node: task.node.clone() });
-        }
+    // Tasks are in the order of their stages.
+    let over = |at: &Standing| matches!(at, Standing::Done | Standing::Skipped | Standing::Undone { .. });
+    for (_, _, task, _) in ask.run.those(|standing| !over(standing)).take_while(|(_, of, _, _)| *of < stage) {
+        holds.push(Reason::InWork { node: task.node.clone() });
     }
     if at.canary {
         let first = ask.run.each().find(|(_, of, _, _)| *of == stage);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 use crate::sim::gateway::kind::Kind;
-use crate::sim::world::{DeviceState, Id, Io, Moving, Protection, Traffic, VolumeKind, World};
+use crate::sim::world::{Device, DeviceState, Id, Io, Moving, Protection, Traffic, VolumeKind, World};
 
 /// Everything countable of an object. Sheets of parts add up to that of the whole.
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,15 +96,15 @@ pub(super) struct Sheets {
     pools: BTreeMap<Id, Sheet>,
     sds: BTreeMap<Id, Sheet>,
     sp_sds: BTreeMap<Id, Sheet>,
+    devices: BTreeMap<Id, Sheet>,
     children: BTreeMap<Id, Vec<Id>>,
 }
 
 impl Sheets {
     pub(super) fn new(world: &World) -> Self {
-        let mut sheets = Self::default();
-        for id in world.devices.keys() {
-            let sheet = device(world, *id);
-            let Some(at) = world.devices.get(id) else { continue };
+        let mut sheets = Self { devices: devices(world), ..Self::default() };
+        for at in world.devices.values() {
+            let sheet = sheets.devices.get(&at.id).copied().unwrap_or_default();
             let of_sds = sheets.sds.entry(at.sds).or_default();
             *of_sds += &sheet;
             *sheets.sp_sds.entry(at.sp_sds()).or_default() += &sheet;
@@ -209,7 +209,7 @@ impl Sheets {
             Kind::StoragePool => of(&self.pools),
             Kind::Sds => of(&self.sds),
             Kind::SpSds => of(&self.sp_sds),
-            Kind::Device => device(world, id),
+            Kind::Device => of(&self.devices),
             Kind::Sdc => world.sdcs.get(&id).map_or_else(Sheet::default, |sdc| Sheet {
                 traffic: sdc.traffic,
                 mapped_volumes: sdc.mapped.len() as u64,
@@ -254,24 +254,27 @@ impl Sheets {
     }
 }
 
-fn device(world: &World, id: Id) -> Sheet {
-    let Some(device) = world.devices.get(&id) else { return Sheet::default() };
-    let figures = &device.figures;
-    Sheet {
-        limit: device.active_kb(),
-        in_use: device.used_kb,
-        unused: device.active_kb() - device.used_kb,
-        temporary: device.temp_kb,
-        removing: if device.state == DeviceState::Removing { device.used_kb } else { 0 },
-        thin: device.used_kb,
-        thin_allocated: device.used_kb,
-        unreachable: if world.serves(device) { 0 } else { device.active_kb() - device.used_kb },
-        protection: figures.protection,
-        moved_in: figures.moved_in,
-        moved_out: figures.moved_out,
-        reads: figures.reads,
-        writes: figures.writes,
-        devices: 1,
-        ..Sheet::default()
-    }
+fn devices(world: &World) -> BTreeMap<Id, Sheet> {
+    let protection = world.protection_by_device();
+    let sheet = |device: &Device| {
+        let (reads, writes) = world.users_of(device);
+        Sheet {
+            limit: device.active_kb(),
+            in_use: device.used_kb,
+            unused: device.active_kb() - device.used_kb,
+            temporary: device.temp_kb,
+            removing: if device.state == DeviceState::Removing { device.used_kb } else { 0 },
+            thin: device.used_kb,
+            thin_allocated: device.used_kb,
+            unreachable: if world.serves(device) { 0 } else { device.active_kb() - device.used_kb },
+            protection: protection.get(&device.id).copied().unwrap_or_default(),
+            moved_in: device.figures.moved_in,
+            moved_out: device.figures.moved_out,
+            reads,
+            writes,
+            devices: 1,
+            ..Sheet::default()
+        }
+    };
+    world.devices.values().map(|device| (device.id, sheet(device))).collect()
 }

@@ -247,6 +247,7 @@ impl World {
 
     /// Shows what a command changed at once, without letting time pass.
     pub(super) fn settle(&mut self) {
+        self.settled.0 = None;
         self.draw_up();
         self.raise_alerts();
     }

@@ -20,6 +20,7 @@ fn seconds(seconds: u64) -> Duration {
 
 /// Everything that must hold at every moment.
 fn check(world: &World) {
+    let protection = world.protection_by_device();
     for pool in world.pools.values() {
         let figures = &pool.figures;
         let devices: Vec<&Device> = world.devices.values().filter(|device| device.pool == pool.id).collect();
@@ -36,12 +37,12 @@ fn check(world: &World) {
         for device in &devices {
             assert!(device.used_kb + device.temp_kb <= device.capacity_kb, "{}", device.name);
             assert!(device.stale_kb <= device.used_kb && device.covered_kb <= device.used_kb, "{}", device.name);
-            assert_eq!(device.figures.protection.sum(), device.used_kb, "{}", device.name);
+            assert_eq!(protection[&device.id].sum(), device.used_kb, "{}", device.name);
         }
         if pool.homeless.is_empty() {
             let mut sum = Protection::default();
             for device in &devices {
-                sum += device.figures.protection;
+                sum += protection[&device.id];
             }
             assert_eq!(sum, figures.protection, "devices show what their pool shows");
         }
@@ -200,7 +201,7 @@ fn without_load_every_window_is_empty() {
     world.set_load(0.0);
     pass(&mut world, 5);
     assert!(world.volumes.values().all(|volume| volume.traffic == Traffic::default()));
-    assert!(world.devices.values().all(|device| device.figures.reads.seconds() == 0));
+    assert!(world.devices.values().all(|device| world.users_of(device).0.seconds() == 0));
 }
 
 #[test]

@@ -197,6 +197,25 @@ fn play(seed: u64, asks: &[Ask]) -> World {
     world
 }
 
+/// Lets time pass at once, or by seconds of which each is taken without what is known of the one before.
+fn play_by(at_once: bool, seed: u64, asks: &[Ask]) -> World {
+    let mut world = world(seed);
+    for ask in asks {
+        match ask {
+            Ask::Pass(time) if at_once => world.advance(seconds(u64::from(*time))),
+            Ask::Pass(time) => {
+                for _ in 0..*time {
+                    world.settled.0 = None;
+                    world.pools.values_mut().for_each(|pool| pool.settled.0 = false);
+                    world.advance(seconds(1));
+                }
+            }
+            ask => perform(&mut world, ask),
+        }
+    }
+    world
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
@@ -208,5 +227,10 @@ proptest! {
     #[test]
     fn one_seed_is_one_story_of_commands_too(seed in 0..1000_u64, asks in prop::collection::vec(ask(), 1..20)) {
         prop_assert_eq!(format!("{:?}", play(seed, &asks)), format!("{:?}", play(seed, &asks)));
+    }
+
+    #[test]
+    fn what_is_left_out_of_quiet_seconds_is_nothing(seed in 0..1000_u64, asks in prop::collection::vec(ask(), 1..40)) {
+        prop_assert_eq!(format!("{:?}", play_by(true, seed, &asks)), format!("{:?}", play_by(false, seed, &asks)));
     }
 }
