@@ -122,7 +122,7 @@ impl Ask<'_> {
             return;
         }
         if self.task.steps.iter().any(|step| matches!(step.action, Action::Vendor { .. })) {
-            storage::all_is_well(self, &mut holds);
+            storage::all_is_well(self, holds);
         }
         if self.stops_sds() {
             storage::may_enter(self, holds);
