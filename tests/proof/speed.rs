@@ -147,7 +147,7 @@ fn upgrade_of_128(at_once: u32) -> Spent {
 }
 
 #[test]
-fn of_an_upgrade_of_128_servers_little_is_ours_and_several_of_a_fault_set_at_once_are_quicker() {
+fn of_an_upgrade_of_128_servers_a_tenth_is_ours_and_several_of_a_fault_set_at_once_are_quicker() {
     let begun = Instant::now();
     let alone = upgrade_of_128(1);
     let together = upgrade_of_128(8);
@@ -155,6 +155,8 @@ fn of_an_upgrade_of_128_servers_little_is_ours_and_several_of_a_fault_set_at_onc
     for spent in [&alone, &together] {
         assert_eq!(spent.took, spent.world + spent.asked + spent.ours);
         assert!(spent.took <= spent.predicted, "{spent:?}");
+        // docs/performance.md says why it is that much.
+        assert!(spent.ours * 8 <= spent.predicted, "{spent:?}");
     }
     assert!(together.took * 4 < alone.took * 3, "{} {}", together.took, alone.took);
 }
