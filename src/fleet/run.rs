@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -38,8 +38,6 @@ const WRITES: usize = 400;
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 /// Calls that are under way at once, of those whose order says nothing.
 const CALLS_AT_ONCE: usize = 8;
-/// Events that have come already are judged together, up to so many: what follows from them is stored in one commit.
-const EVENTS: usize = 256;
 /// Orders and messages that wait.
 const WAITING: usize = 1024;
 
@@ -335,21 +333,19 @@ impl Framework {
             if begun.elapsed() >= RECONNECT.ceiling {
                 *failures = 0;
             }
-            let mut ended = None;
             let effects = tokio::select! {
                 () = stop.cancelled() => return Err(Over::Stopped),
                 event = session.event() => {
                     heard = Instant::now();
-                    let (events, error) = with_more(event, session);
-                    ended = error;
-                    for event in events.iter().flatten() {
+                    let heard = event.map_err(|error| Over::Session(Some(error)))?;
+                    if let Ok(event) = &heard {
                         if let Event::Subscribed { heartbeat, .. } = event {
                             patience = *heartbeat * HEARTBEATS;
                             info!(master = %session.master, "registered with Mesos");
                         }
                         self.board.heard(&session.master.to_string());
                     }
-                    saved_first(events.into_iter().flat_map(|event| self.on_heard(event)).collect())
+                    self.on_heard(heard)
                 }
                 order = self.orders.recv(), if orders_open => match order {
                     Some(order) => {
@@ -376,7 +372,7 @@ impl Framework {
             if self.scheduler.over().is_some() {
                 return Err(Over::Session(None));
             }
-            if let Some(error) = failed.or(ended) {
+            if let Some(error) = failed {
                 return Err(Over::Session(Some(error)));
             }
         }
@@ -521,42 +517,6 @@ async fn call_one(on_seen: &OnSeen, caller: &Caller, framework: &FrameworkId, ca
     let answer = caller.call(framework, call).await;
     on_seen(&Seen::After { effect: call.name() });
     answer
-}
-
-/// With an event those that have come already, and the end of the stream if that has. Nothing counts after an error.
-fn with_more(first: Result<Heard, MesosError>, session: &mut Session) -> (Vec<Heard>, Option<MesosError>) {
-    let mut events = Vec::new();
-    let mut next = Some(first);
-    loop {
-        match next {
-            Some(Ok(heard)) => {
-                let is_last = matches!(heard, Ok(Event::Error(_)));
-                events.push(heard);
-                if is_last || events.len() >= EVENTS {
-                    return (events, None);
-                }
-            }
-            Some(Err(error)) => return (events, Some(error)),
-            None => return (events, None),
-        }
-        next = session.event().now_or_never();
-    }
-}
-
-/// All that is to be stored at once, before anything else is done.
-fn saved_first(effects: Vec<Effect>) -> Vec<Effect> {
-    let mut writes = Vec::new();
-    let mut rest = Vec::new();
-    for effect in effects {
-        match effect {
-            Effect::Save(more) => writes.extend(more),
-            other => rest.push(other),
-        }
-    }
-    if !writes.is_empty() {
-        rest.insert(0, Effect::Save(writes));
-    }
-    rest
 }
 
 fn batch(writes: &[Write]) -> Result<Batch, FleetError> {
