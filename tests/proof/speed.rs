@@ -1,4 +1,4 @@
-//! How long does a plan for a thousand nodes take, and a restart in its middle?
+//! How does the time that a plan takes grow with the fleet, and that of a restart? Where does the time of an upgrade go?
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -33,9 +33,9 @@ fn best<T>(mut work: impl FnMut() -> T) -> (Duration, T) {
     best
 }
 
-#[test]
-fn a_plan_of_a_thousand_nodes_takes_less_than_a_tenth_of_a_second_and_a_restart_less_than_one() {
-    let site = Site::new(1024, Release::V3_6, ChaCha8Rng::seed_from_u64(1), 1);
+/// A plan for so many nodes with its hash, its check, and a journal of it read again: how long each took.
+fn planned(nodes: u32) -> [Duration; 3] {
+    let site = Site::new(nodes, Release::V3_6, ChaCha8Rng::seed_from_u64(1), 1);
     let now = site.now();
     let (mut controller, _) = Controller::start(Plans::new(), &mut Vec::new(), 1, Policy::default(), now).unwrap();
     controller.poll(&site);
@@ -56,9 +56,8 @@ fn a_plan_of_a_thousand_nodes_takes_less_than_a_tenth_of_a_second_and_a_restart_
     });
     let (checked, wrong) = best(|| check::check(&made, &facts));
     assert_eq!(wrong, BTreeSet::new());
-    let nodes: BTreeSet<_> = made.tasks().map(|(_, _, task)| &task.node).collect();
-    println!("{} nodes: planned and hashed in {planned:?}, checked in {checked:?}", nodes.len());
-    assert!(nodes.len() > 1000 && planned < Duration::from_millis(100), "{planned:?}");
+    let named = made.tasks().map(|(_, _, task)| &task.node).collect::<BTreeSet<_>>().len();
+    assert_eq!(named, site.hosts.len());
 
     let mut journal = Journal::default();
     journal.file(made);
@@ -67,15 +66,29 @@ fn a_plan_of_a_thousand_nodes_takes_less_than_a_tenth_of_a_second_and_a_restart_
     let mut lines = journal
         .append(&[Record::Opened { run: run.clone(), plan: id, approval, baseline: BTreeSet::new() }], now)
         .unwrap();
-    for task in 0..1000 {
+    for task in 0..nodes - 5 {
         let records =
             [Record::Began { run: run.clone(), task }, Record::Confirmed { run: run.clone(), task, place: 0 }];
         lines.extend(journal.append(&records, now).unwrap());
     }
     let plans = journal.book().plans.clone();
     let (replayed, again) = best(|| Journal::default().replay(plans.clone(), lines.iter().map(Vec::as_slice)).unwrap());
-    println!("{} entries replayed in {replayed:?}", lines.len());
-    assert!(again.journal == journal && replayed < Duration::from_secs(1), "{replayed:?}");
+    println!(
+        "{named} nodes: planned and hashed in {planned:?}, checked in {checked:?}; {} entries replayed in {replayed:?}",
+        lines.len()
+    );
+    assert!(again.journal == journal);
+    [planned, checked, replayed]
+}
+
+/// Times depend on the machine and on who else works there; how they grow does not. What docs/performance.md tells is printed.
+#[test]
+fn plans_checks_and_restarts_of_four_times_as_many_nodes_take_little_more_than_four_times_as_long() {
+    let (few, many) = (planned(256), planned(1024));
+    for ((what, few), many) in ["plan", "check", "restart"].into_iter().zip(few).zip(many) {
+        let times = many.as_secs_f64() / few.as_secs_f64();
+        assert!(times < 10.0, "{what}: {few:?} and {many:?}, {times:.1} times as long");
+    }
 }
 
 /// Where the time of an upgrade went, in seconds.
