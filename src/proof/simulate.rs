@@ -45,8 +45,6 @@ pub struct Play {
     pub removes: bool,
     /// At this turn that decides something a person cancels.
     pub cancel_at: Option<u32>,
-    /// Upgrades after which no other one begins.
-    pub upgrades: u32,
 }
 
 impl Play {
@@ -64,7 +62,6 @@ impl Play {
             finalises: false,
             removes: false,
             cancel_at: None,
-            upgrades: u32::MAX,
         }
     }
 
@@ -124,8 +121,7 @@ fn simulate(play: &Play) -> Outcome {
             Some(only) => dice.random_bool(0.02).then(|| only[dice.random_range(0..only.len())]),
         };
         stage.event(seconds, fault, &mut dice, true);
-        let over = stage.runs == play.upgrades && stage.controller.journal.book().open_run().is_none();
-        if over || stage.judge.violations.len() > 3 {
+        if stage.judge.violations.len() > 3 {
             break;
         }
     }
@@ -207,8 +203,7 @@ impl Stage {
         if self.controller.seen_at() == Some(now) {
             self.site.looked();
         }
-        let another = open && self.runs < self.play.upgrades;
-        if another && self.controller.journal.book().open_run().is_none() {
+        if open && self.controller.journal.book().open_run().is_none() {
             self.open(dice);
         }
         self.turns(dice);

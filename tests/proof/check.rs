@@ -15,10 +15,12 @@ use scaleio_framework::model::version::Generation;
 use scaleio_framework::proof::controller::Controller;
 use scaleio_framework::proof::site::Site;
 use scaleio_framework::sim::Release;
-use scaleio_framework::upgrade::plan::{Fleet, Habits, plan};
+use scaleio_framework::upgrade::plan::{Habits, plan};
 use scaleio_framework::work::book::Plans;
 use scaleio_framework::work::check::{Unsafe, check, covers};
 use scaleio_framework::work::facts::{Facts, Policy};
+
+use crate::scene::fleet;
 
 /// A plan for a healthy system of 3.6, restarts included, and what is known of that.
 struct Asked {
@@ -41,14 +43,8 @@ impl Asked {
         let (mut controller, _) = Controller::start(Plans::new(), &mut Vec::new(), 1, Policy::default(), now).unwrap();
         controller.poll(&site);
         let facts = controller.facts(now);
-        let (addresses, packages) = (site.addresses(), BTreeMap::new());
-        let fleet = Fleet {
-            snapshot: facts.snapshot().unwrap(),
-            nodes: facts.nodes,
-            agents: facts.agents,
-            addresses: &addresses,
-            packages: &packages,
-        };
+        let addresses = site.addresses();
+        let fleet = fleet(&facts, &addresses);
         let habits = Habits { reboots: true, ..Habits::default() };
         let plan = plan(request(site.to.clone()), &fleet, &habits, None, now).plan;
         let (picture, nodes) = (facts.picture.clone(), facts.nodes.clone());

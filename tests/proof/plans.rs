@@ -27,6 +27,8 @@ use scaleio_framework::work::facts::{Facts, Policy};
 use scaleio_framework::work::gate::Ask;
 use scaleio_framework::work::record::{Duty, Obligation, Record};
 
+use crate::scene::fleet;
+
 /// So many are tried each time; `PROOF_PLANS` asks for more, `PROOF_FROM` for others.
 const PLANS: u64 = 3000;
 
@@ -349,14 +351,7 @@ fn on_a_system_of_4_x_nothing_is_installed_and_a_host_may_still_be_maintained() 
     case.controller.poll(&case.site);
     let facts = case.controller.facts(now);
     let addresses = case.site.addresses();
-    let packages = BTreeMap::new();
-    let fleet = Fleet {
-        snapshot: facts.snapshot().unwrap(),
-        nodes: facts.nodes,
-        agents: facts.agents,
-        addresses: &addresses,
-        packages: &packages,
-    };
+    let fleet = fleet(&facts, &addresses);
     let planned = |request| plan(request, &fleet, &Habits::default(), None, now).plan;
     let mut upgrade = planned(Request::Upgrade { to: "R4_5.4000.1".into(), only: BTreeSet::new() });
     let kinds: Vec<StepKind> =

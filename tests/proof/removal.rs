@@ -1,7 +1,5 @@
 //! Does a node leave for good without any data being lost, whatever goes wrong? `tests/upgrade` has one stay after all.
 
-use std::collections::BTreeMap;
-
 use chrono::TimeDelta;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -11,10 +9,11 @@ use scaleio_framework::proof::fault::Fault;
 use scaleio_framework::proof::simulate::Play;
 use scaleio_framework::proof::site::Site;
 use scaleio_framework::sim::Release;
-use scaleio_framework::upgrade::plan::{Fleet, Habits, Verdict, plan};
+use scaleio_framework::upgrade::plan::{Habits, Verdict, plan};
 use scaleio_framework::work::book::Plans;
 use scaleio_framework::work::facts::Policy;
 
+use crate::scene::fleet;
 use crate::seeds::kept;
 
 fn removal(seed: u64, only: Option<Vec<Fault>>, events: u32) -> Play {
@@ -51,15 +50,9 @@ fn whoever_is_silent_or_sits_in_the_mdm_cluster_is_not_taken_out_and_the_answer_
     let now = site.now();
     let (mut controller, _) = Controller::start(Plans::new(), &mut Vec::new(), 1, Policy::default(), now).unwrap();
     controller.poll(&site);
-    let (addresses, packages) = (site.addresses(), BTreeMap::new());
+    let addresses = site.addresses();
     let facts = controller.facts(now);
-    let fleet = Fleet {
-        snapshot: facts.snapshot().unwrap(),
-        nodes: facts.nodes,
-        agents: facts.agents,
-        addresses: &addresses,
-        packages: &packages,
-    };
+    let fleet = fleet(&facts, &addresses);
     let asked = |request: Request, at| plan(request, &fleet, &Habits::default(), None, at);
     let last = site.hosts.keys().next_back().unwrap().clone();
     let member = site.hosts.values().find(|host| host.mdm.is_some()).unwrap().name.clone();

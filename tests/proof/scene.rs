@@ -25,6 +25,15 @@ use scaleio_framework::work::book::{Book, Plans, Run};
 use scaleio_framework::work::facts::{Facts, Firing, Policy};
 use scaleio_framework::work::gate::Ask;
 use scaleio_framework::work::record::{Duty, Effect, Obligation, Record};
+use scaleio_framework::work::seam::Packages;
+
+static NO_PACKAGES: BTreeMap<NodeName, Arc<Packages>> = BTreeMap::new();
+
+/// What a planner is shown of these facts: nothing is known of packages.
+pub(crate) fn fleet<'a>(facts: &Facts<'a>, addresses: &'a BTreeMap<NodeName, BTreeSet<Box<str>>>) -> Fleet<'a> {
+    let snapshot = facts.snapshot().unwrap();
+    Fleet { snapshot, nodes: facts.nodes, agents: facts.agents, addresses, packages: &NO_PACKAGES }
+}
 
 /// All that a gate is shown.
 pub(crate) struct Scene {
@@ -84,13 +93,7 @@ impl Scene {
         controller.poll(site);
         let addresses = site.addresses();
         let facts = controller.facts(now);
-        let fleet = Fleet {
-            snapshot: facts.snapshot().unwrap(),
-            nodes: facts.nodes,
-            agents: facts.agents,
-            addresses: &addresses,
-            packages: &BTreeMap::new(),
-        };
+        let fleet = fleet(&facts, &addresses);
         let habits = Habits { reboots: true, ..Habits::default() };
         let mut plan = plan(request, &fleet, &habits, None, now).plan;
         plan.stages.retain(|stage| matches!(&*stage.name, "sds" | "remove"));

@@ -1,6 +1,6 @@
 //! How does the time that a plan takes grow with the fleet, and that of a restart? Where does the time of an upgrade go?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
@@ -9,12 +9,14 @@ use scaleio_framework::model::plan::{Approval, Request};
 use scaleio_framework::proof::controller::Controller;
 use scaleio_framework::proof::site::Site;
 use scaleio_framework::sim::Release;
-use scaleio_framework::upgrade::plan::{Fleet, Habits, plan};
+use scaleio_framework::upgrade::plan::{Habits, plan};
 use scaleio_framework::work::book::Plans;
 use scaleio_framework::work::facts::Policy;
 use scaleio_framework::work::journal::Journal;
 use scaleio_framework::work::record::{End, Record};
 use scaleio_framework::work::{check, command};
+
+use crate::scene::fleet;
 
 /// The best of some: others work on this machine too.
 fn best<T>(mut work: impl FnMut() -> T) -> (Duration, T) {
@@ -41,13 +43,7 @@ fn planned(nodes: u32) -> [Duration; 3] {
     controller.poll(&site);
     let addresses = site.addresses();
     let facts = controller.facts(now);
-    let fleet = Fleet {
-        snapshot: facts.snapshot().unwrap(),
-        nodes: facts.nodes,
-        agents: facts.agents,
-        addresses: &addresses,
-        packages: &BTreeMap::new(),
-    };
+    let fleet = fleet(&facts, &addresses);
     let request = || Request::Upgrade { to: site.to.clone(), only: BTreeSet::new() };
     let (planned, (made, id)) = best(|| {
         let made = plan(request(), &fleet, &Habits::default(), None, now).plan;
@@ -111,13 +107,7 @@ fn upgrade_of_128(at_once: u32) -> Spent {
     let (mut controller, _) = Controller::start(Plans::new(), &mut disk, 1, Policy::default(), now).unwrap();
     controller.poll(&site);
     let (addresses, facts) = (site.addresses(), controller.facts(now));
-    let fleet = Fleet {
-        snapshot: facts.snapshot().unwrap(),
-        nodes: facts.nodes,
-        agents: facts.agents,
-        addresses: &addresses,
-        packages: &BTreeMap::new(),
-    };
+    let fleet = fleet(&facts, &addresses);
     let habits = Habits { apply: 60, reboot: 120, resync: 60, drain: 30, soak: 60, at_once, ..Habits::default() };
     let made = plan(Request::Upgrade { to: site.to.clone(), only: BTreeSet::new() }, &fleet, &habits, None, now).plan;
     let steps = made.tasks().flat_map(|(_, _, task)| &task.steps);
