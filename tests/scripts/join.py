@@ -30,26 +30,13 @@ import time
 import urllib.request
 from datetime import datetime
 
-TICK = 1 / os.sysconf("SC_CLK_TCK")
+from measure import cpu, status, until
 
 # Of one host: seconds of ours. Of a thousand: CPU seconds and KiB a node, and seconds until an offer is answered.
 OURS, CPU, MEMORY, ANSWER = 2.0, 0.010, 100, 1.0
 
 # So long the controller without hosts is looked at.
 IDLE = 20
-
-
-def cpu(pid):
-    """CPU seconds of a process: user and system."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) * TICK
-
-
-def status(pid, key):
-    """A size of /proc/PID/status in KiB."""
-    with open(f"/proc/{pid}/status") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith(key + ":"))
 
 
 def moment(text):
@@ -64,16 +51,16 @@ def ask(port, path):
         return ""
 
 
-def until(what, condition, process, seconds, pause=0.2):
-    """Waits for a condition while a process lives."""
+def in_time(condition, process, seconds, pause):
+    """Whether a condition came true in time, while a process lives."""
     deadline = time.monotonic() + seconds
-    while not (value := condition()):
+    while not condition():
         if process.poll() is not None:
-            sys.exit(f"{what}: the process ended with {process.returncode}")
+            sys.exit(f"the controller ended with {process.returncode}")
         if time.monotonic() > deadline:
-            return None
+            return False
         time.sleep(pause)
-    return value
+    return True
 
 
 def percentile(values, part):
@@ -140,21 +127,21 @@ def follow(hosts, world, controller, port, arguments):
     until("the first poll", lambda: metric(port, "scaleio_snapshot_seq{") >= 1, controller, 60)
     registered = lambda: '"state":"registered"' in ask(port, "/api/v1/framework")
     until("the framework is registered", registered, controller, 60)
-    before, memory = cpu(pid), status(pid, "VmRSS")
+    before, memory = cpu(pid), 1024 * status(pid, "VmRSS")
     time.sleep(IDLE)
     idle = (cpu(pid) - before) / IDLE
-    memory = max(memory, status(pid, "VmHWM"))
+    memory = max(memory, 1024 * status(pid, "VmHWM"))
     begun, used = time.monotonic(), cpu(pid)
     print("join", file=world.stdin, flush=True)
     # Asked for seldom: an answer about a thousand nodes is work too.
     pause = 0.5 if hosts < 100 else 3.0
     # By the exporter's own metric, which costs next to nothing.
     counted = lambda: metric(port, "scaleio_framework_nodes{", 'state="ready"') >= hosts
-    done = until("all hosts are ready", counted, controller, arguments.within, pause)
+    done = in_time(counted, controller, arguments.within, pause)
     took, used = time.monotonic() - begun, cpu(pid) - used
     figures = Figures(hosts, tell(world), json.loads(ask(port, "/api/v1/nodes") or "[]"))
-    figures.done, figures.took, figures.cpu, figures.idle = bool(done), took, used, idle
-    figures.memory, figures.memory_before = status(pid, "VmHWM"), memory
+    figures.done, figures.took, figures.cpu, figures.idle = done, took, used, idle
+    figures.memory, figures.memory_before = 1024 * status(pid, "VmHWM"), memory
     return figures
 
 

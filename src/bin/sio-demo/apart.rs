@@ -36,23 +36,21 @@ pub(super) async fn play(
     say: fn(&str),
     end: impl Future<Output = &'static str>,
 ) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let folder = folder.canonicalize()?;
     let mut more = String::new();
     let renewal = match &upgrade {
-        Some(_) => Some(Renewal::of(&world, "demo", &folder).map_err(anyhow::Error::msg)?),
+        Some(_) => Some(Renewal::of(&world, "demo", folder).map_err(anyhow::Error::msg)?),
         None => None,
     };
     let mut mails = None;
     if let (Some(renewal), Some(Upgrade { begins, agents, packages })) = (&renewal, &upgrade) {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let sink = MailSink::start(any, any).await?;
-        more.push_str(&renewal.written(&folder, *agents, *packages, *begins).map_err(anyhow::Error::msg)?);
-        more.push_str(&mailing(&sink, &folder)?);
+        more.push_str(&renewal.written(folder, *agents, *packages, *begins).map_err(anyhow::Error::msg)?);
+        more.push_str(&mailing(&sink, folder)?);
         mails = Some(sink);
         renewal.come(&folder.join("ca"), &[format!("https://{agents}")]).map_err(anyhow::Error::msg)?;
     }
-    hand_over(&world, &folder, &more)?;
+    hand_over(&world, folder, &more)?;
     if let (Some(renewal), Some(mails), Some(upgrade)) = (&renewal, &mails, &upgrade) {
         println!("  mails     http://{}/", mails.web());
         println!(
@@ -79,11 +77,9 @@ pub(super) async fn play(
 
 /// Writes what a controller needs to watch this system, and more that is wanted of it, and says so.
 pub(super) fn hand_over(world: &Running, folder: &Path, more: &str) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let folder = folder.canonicalize()?;
-    let text = watching(world, &folder)? + more;
+    let text = watching(world, folder)? + more;
     // Last: who waits for it finds the rest there.
-    write(&folder, "sio.toml", 0o644, &text)?;
+    write(folder, "sio.toml", 0o644, &text)?;
     println!("  gateway   {}", world.urls().join(", "));
     println!("  watch it  sio run --config {}", folder.join("sio.toml").display());
     Ok(std::io::stdout().flush()?)

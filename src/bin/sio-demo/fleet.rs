@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -78,9 +78,8 @@ impl Fleet {
         Ok(Self { mesos, hosts: hosts?, devices, _all: all })
     }
 
-    /// What the configuration of the controller says beside the system.
-    pub(crate) fn settings(&self) -> anyhow::Result<String> {
-        let (agents, mirror) = (free_port()?, free_port()?);
+    /// What the configuration of the controller says beside the system, with where it hears agents and gives out packages.
+    pub(crate) fn settings(&self, agents: SocketAddr, mirror: SocketAddr) -> anyhow::Result<String> {
         let masters = self.mesos.masters();
         let mut text = String::new();
         writeln!(text, "[systems.demo.rollout]\ntopology = \"one_pool\"\n[lifecycle]\nmode = \"act\"")?;
@@ -140,10 +139,6 @@ impl Fleet {
     pub(crate) async fn stop(self) {
         self.mesos.stop().await;
     }
-}
-
-fn free_port() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
 /// Sees when devices come and when their tests are over.

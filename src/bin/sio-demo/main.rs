@@ -184,10 +184,12 @@ async fn play(arguments: Arguments) -> anyhow::Result<()> {
     let options = Options { seed: arguments.seed, speed: arguments.speed, scenario, ..Options::new(layout, release) };
     let world = Simulation::start(options.gateways(2)).await?;
     if let Some(folder) = &arguments.only_gateway {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let folder = &folder.canonicalize()?;
         if let Some(count) = arguments.hosts {
             let fleet = Fleet::start(&world, folder, count).await?;
-            let more = format!("{}{}", apart::changing(&world, folder)?, fleet.settings()?);
-            apart::hand_over(&world, folder, &more)?;
+            let settings = fleet.settings(free_port(0)?, free_port(0)?)?;
+            apart::hand_over(&world, folder, &(apart::changing(&world, folder)? + &settings))?;
             let ended = ended(arguments.seconds)?;
             tokio::select! {
                 _ = ended => {}
