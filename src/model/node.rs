@@ -184,6 +184,9 @@ pub struct NodeFacts {
     /// How far its rollout is, while that has it and is not through.
     #[serde(default)]
     pub unready: Option<Box<str>>,
+    /// Where it is found, as far as the controller knows.
+    #[serde(default)]
+    pub addresses: BTreeSet<Box<str>>,
 }
 
 #[cfg(test)]
@@ -205,6 +208,7 @@ impl NodeFacts {
             working: None,
             carries: [].into(),
             unready: None,
+            addresses: [].into(),
         }
     }
 }

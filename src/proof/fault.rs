@@ -156,24 +156,16 @@ pub fn happen(fault: Fault, site: &mut Site, controller: &mut Controller) -> boo
                 let quiet = site.world.sds.values().all(|sds| sds.maintenance == Maintenance::None);
                 let entered = quiet && site.world.command(Command::Maintenance(command)).is_ok();
                 if entered {
-                    site.entered_by_others(id);
+                    site.unknown.entered(id);
                 }
                 entered
             })
         }
         Fault::ForeignExit => {
-            let foreign = |id: &Id| !site.ours.contains_key(id);
-            let all: Vec<Id> = site
-                .world
-                .sds
-                .values()
-                .filter(|sds| sds.maintenance == Maintenance::In && foreign(&sds.id))
-                .map(|sds| sds.id)
-                .collect();
-            any(&all, &mut rng).is_some_and(|id| {
-                let command = MaintenanceCommand::Exit { scope: Scope::Sds(id), mode: Mode::Instant, force: false };
-                site.world.command(Command::Maintenance(command)).is_ok()
-            })
+            // Now and then somebody takes ours for theirs.
+            let ours = site.ours.len() == 1 && rng.random_range(0..8) == 0;
+            let all = inside(site, |id| ours || !site.ours.contains_key(&id));
+            any(&all, &mut rng).is_some_and(|id| site.ended_by_others(id))
         }
         Fault::AgentSilent
         | Fault::AgentSpeaks
@@ -218,6 +210,12 @@ pub fn happen(fault: Fault, site: &mut Site, controller: &mut Controller) -> boo
     };
     site.rng = rng;
     happened
+}
+
+/// Servers in maintenance of which that is so.
+fn inside(site: &Site, wanted: impl Fn(Id) -> bool) -> Vec<Id> {
+    let all = site.world.sds.values().filter(|sds| sds.maintenance == Maintenance::In);
+    all.map(|sds| sds.id).filter(|id| wanted(*id)).collect()
 }
 
 /// Services whose host is up, and that nobody works on, are started again.
@@ -275,15 +273,7 @@ pub fn heal(site: &mut Site, controller: &mut Controller) {
     for pool in pools {
         let _ = site.world.command(Command::Pool(pool, PoolCommand::Rebuild(true)));
     }
-    let foreign: Vec<Id> = site
-        .world
-        .sds
-        .values()
-        .filter(|sds| sds.maintenance == Maintenance::In && !site.ours.contains_key(&sds.id))
-        .map(|sds| sds.id)
-        .collect();
-    for id in foreign {
-        let command = MaintenanceCommand::Exit { scope: Scope::Sds(id), mode: Mode::Instant, force: false };
-        let _ = site.world.command(Command::Maintenance(command));
+    for id in inside(site, |id| !site.ours.contains_key(&id)) {
+        site.ended_by_others(id);
     }
 }

@@ -65,6 +65,8 @@ pub struct Inside {
     pub epoch: u64,
     pub ledger: BTreeMap<StepId, Answer>,
     pub working: Option<(StepId, Action, Timestamp)>,
+    /// A step that failed, of which the controller was not told yet. Until it is, the step counts as in work.
+    pub unheard: Option<StepId>,
     pub carries: BTreeSet<Carries>,
     pub mesos: Mesos,
     pub drained_by_us: bool,
@@ -127,9 +129,10 @@ impl Host {
             running: self.running.clone(),
             open_volumes: self.open_volumes,
             epoch: self.epoch,
-            working: self.working.as_ref().map(|(step, _, _)| step.clone()),
+            working: self.working.as_ref().map(|(step, _, _)| step.clone()).or_else(|| self.unheard.clone()),
             carries: self.carries.clone(),
             unready: None,
+            addresses: [].into(),
         })
     }
 }

@@ -37,6 +37,10 @@ pub struct Judge {
     read: usize,
     intended: BTreeSet<StepId>,
     done: BTreeMap<(RunId, u32, u32), u32>,
+    /// The step that began the maintenance of a server.
+    entered: BTreeMap<Id, StepId>,
+    /// When somebody else ended the one that we had begun.
+    ended: BTreeMap<Id, Timestamp>,
     epochs: BTreeMap<NodeName, u64>,
     since: BTreeMap<&'static str, Timestamp>,
     foreign: BTreeMap<Id, Timestamp>,
@@ -121,6 +125,8 @@ impl Judge {
                 }
             }
             Record::Overdue { .. } => self.count("overdue"),
+            Record::Lost { .. } => self.count("came to nothing"),
+            Record::LeftOut { .. } => self.count("left out"),
             Record::Well { since: None, .. } => self.count("soak broken"),
             _ => {}
         }
@@ -185,6 +191,15 @@ impl Judge {
 
     fn deed(&mut self, site: &Site, deed: &Deed, now: Timestamp) {
         let step = match deed {
+            Deed::Ended { sds } => {
+                self.count("ended by others");
+                // To begin it once more is a new change.
+                if let Some(step) = self.entered.remove(sds) {
+                    self.done.remove(&(step.run, step.task, step.place));
+                }
+                self.ended.insert(*sds, now);
+                return;
+            }
             Deed::Entered { step, .. }
             | Deed::Exited { step, .. }
             | Deed::Drained { step, .. }
@@ -213,6 +228,7 @@ impl Judge {
         match deed {
             Deed::Entered { sds, .. } => {
                 self.count("effect: enter");
+                self.entered.insert(*sds, step.clone());
                 self.never_controller(
                     site,
                     site.hosts.values().find(|host| host.sds == *sds).map(|host| &host.name),
@@ -222,7 +238,7 @@ impl Judge {
             Deed::Exited { ours, sds, .. } => {
                 self.count("effect: exit");
                 let long = self.foreign.get(sds).is_some_and(|since| now - *since > GRACE);
-                if site.alike.contains_key(sds) {
+                if site.unknown.alike.contains_key(sds) {
                     self.count("taken for ours");
                 } else if !ours && long {
                     self.wrong("I11", now, format!("{step} ends the maintenance of someone else"));
@@ -259,6 +275,7 @@ impl Judge {
                 self.executed(site, node, action, now);
             }
             Deed::Refused { why, .. } => self.refused(why, &step, now),
+            Deed::Ended { .. } => {}
         }
     }
 
@@ -304,10 +321,12 @@ impl Judge {
         self.never_controller(site, Some(node), now);
         let stops = |component| components.contains(&component);
         if stops(Component::Sds) {
-            let ours =
-                site.ours.contains_key(&host.sds) || site.alike.get(&host.sds) == Some(&StepKind::EnterMaintenance);
+            let ours = site.ours.contains_key(&host.sds)
+                || site.unknown.alike.get(&host.sds) == Some(&StepKind::EnterMaintenance);
             let kept = ours && site.world.sds.get(&host.sds).is_some_and(|sds| sds.maintenance == Maintenance::In);
-            if !kept {
+            if !kept && self.ended.get(&host.sds).is_some_and(|at| now - *at <= GRACE) {
+                self.count("a race with who ended the maintenance");
+            } else if !kept {
                 self.wrong("I5", now, format!("the SDS of {node} is stopped outside of our maintenance"));
             }
             if !back && self.long("data", now) {

@@ -13,4 +13,5 @@ pub mod host;
 pub mod judge;
 pub mod simulate;
 pub mod site;
+pub mod unknown;
 pub mod view;

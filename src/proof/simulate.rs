@@ -200,13 +200,14 @@ impl Stage {
             self.bad(format_args!("I19: {error}"));
         }
         self.controller.poll(&self.site);
-        if self.controller.seen_at() == Some(now) {
-            self.site.looked();
-        }
         if open && self.controller.journal.book().open_run().is_none() {
             self.open(dice);
         }
         self.turns(dice);
+        // Whoever died with it has told nobody what was seen.
+        if self.dead_until.is_none() && self.controller.seen_at() == Some(now) {
+            self.site.looked();
+        }
         self.judged(true);
     }
 
@@ -470,6 +471,7 @@ fn sentence(record: &Record) -> Option<String> {
             let back: Vec<&str> = undo.iter().map(|step| step.action.kind().as_str()).collect();
             format!("task {task} is given up: {why}; back by {}", back.join(", "))
         }
+        Record::LeftOut { task, place, why, .. } => format!("task {task}: step {place} is left out: {why}"),
         Record::Overdue { task, why, .. } => format!("task {task}: a person is told: {why}"),
         Record::Halted { why, .. } => format!("halted: {why}"),
         Record::Closed { run, end } => format!("{run} is over: {end:?}"),

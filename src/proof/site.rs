@@ -1,5 +1,7 @@
 //! The truth: MDM, hosts, Mesos, the network between, and what really happened to them.
 
+mod agent;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -8,16 +10,16 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::host::{Host, Inside, Mesos};
+use super::unknown::Unknown;
 use super::view::id;
 use crate::model::id::{AgentId, NodeName, SdcId, SdsId};
-use crate::model::step::{Action, Answer, Component, MaintenanceMode, StepId, StepKind};
+use crate::model::step::{Action, Answer, Component, MaintenanceMode, StepId};
 use crate::model::unit::Timestamp;
 use crate::sim::Release;
 use crate::sim::world::{
-    ClusterCommand, Command, Component as Package, Id, Layout, Maintenance, MaintenanceCommand, Mode, Reply, Scope,
-    SdcCommand, SdsCommand, UpgradeCommand, World,
+    ClusterCommand, Command, Id, Layout, Maintenance, MaintenanceCommand, Mode, Reply, Scope, SdcCommand, SdsCommand,
+    UpgradeCommand, World,
 };
-use crate::work::book::SETTLE;
 use crate::work::record::Effect;
 
 /// An order under way, or its answer.
@@ -31,16 +33,51 @@ pub(super) enum Parcel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Deed {
-    Entered { step: StepId, sds: Id },
-    Exited { step: StepId, sds: Id, ours: bool },
-    Drained { step: StepId, node: NodeName },
-    Reactivated { step: StepId, node: NodeName, ours: bool },
-    Switched { step: StepId },
-    Executed { step: StepId, node: NodeName, action: Action, epoch: u64 },
-    Leaving { step: StepId, sds: Id },
-    Kept { step: StepId },
-    Parted { step: StepId },
-    Refused { step: StepId, why: Box<str> },
+    Entered {
+        step: StepId,
+        sds: Id,
+    },
+    Exited {
+        step: StepId,
+        sds: Id,
+        ours: bool,
+    },
+    Drained {
+        step: StepId,
+        node: NodeName,
+    },
+    Reactivated {
+        step: StepId,
+        node: NodeName,
+        ours: bool,
+    },
+    Switched {
+        step: StepId,
+    },
+    Executed {
+        step: StepId,
+        node: NodeName,
+        action: Action,
+        epoch: u64,
+    },
+    Leaving {
+        step: StepId,
+        sds: Id,
+    },
+    Kept {
+        step: StepId,
+    },
+    Parted {
+        step: StepId,
+    },
+    Refused {
+        step: StepId,
+        why: Box<str>,
+    },
+    /// Not ours: somebody else ended a maintenance of ours.
+    Ended {
+        sds: Id,
+    },
 }
 
 /// The world with everything around it.
@@ -50,8 +87,8 @@ pub struct Site {
     pub hosts: BTreeMap<NodeName, Host>,
     /// SDSs in maintenance by us, since when.
     pub ours: BTreeMap<Id, Timestamp>,
-    /// Servers in a maintenance of somebody else that nobody can tell from ours, and which order of ours is why.
-    pub alike: BTreeMap<Id, StepKind>,
+    /// What nobody can tell.
+    pub unknown: Unknown,
     pub from: Box<str>,
     pub to: Box<str>,
     pub deeds: Vec<Deed>,
@@ -63,10 +100,6 @@ pub struct Site {
     /// Parts of orders, and of answers, that are lost, in percent.
     pub loss: u32,
     parcels: Vec<(Timestamp, u64, Parcel)>,
-    /// Orders to enter maintenance that were not answered and, for all that was seen, may have been obeyed.
-    open_enters: BTreeMap<StepId, (Id, Timestamp)>,
-    /// Orders to leave it that were obeyed, which nobody heard or saw.
-    unheard_exits: BTreeMap<Id, (StepId, Timestamp)>,
     sent: u64,
 }
 
@@ -131,6 +164,7 @@ impl Site {
                     epoch: 0,
                     ledger: BTreeMap::new(),
                     working: None,
+                    unheard: None,
                     carries: BTreeSet::new(),
                     mesos: Mesos::Active,
                     drained_by_us: false,
@@ -145,7 +179,7 @@ impl Site {
             world,
             hosts,
             ours: BTreeMap::new(),
-            alike: BTreeMap::new(),
+            unknown: Unknown::default(),
             from,
             to,
             deeds: Vec::new(),
@@ -154,8 +188,6 @@ impl Site {
             mesos_deaf_until: start,
             loss: 0,
             parcels: Vec::new(),
-            open_enters: BTreeMap::new(),
-            unheard_exits: BTreeMap::new(),
             sent: 0,
         }
     }
@@ -208,7 +240,7 @@ impl Site {
         if let Effect::Enter { sds, .. } = &effect
             && let Some(at) = self.sds(sds)
         {
-            self.open_enters.insert(step.clone(), (at, self.now()));
+            self.unknown.ordered(&step, at, self.now());
         }
         if self.rng.random_range(0..100) < self.loss {
             return;
@@ -227,31 +259,30 @@ impl Site {
 
     /// The controller, which is alive, hears these.
     pub fn heard(&mut self, answers: &[(StepId, Answer)]) {
+        for (step, _) in answers.iter().filter(|(_, answer)| matches!(answer, Answer::Failed { .. })) {
+            let unheard = self.hosts.values_mut().filter(|host| host.unheard.as_ref() == Some(step));
+            unheard.for_each(|host| host.unheard = None);
+        }
         for (step, _) in answers.iter().filter(|(_, answer)| !matches!(answer, Answer::Unknown { .. })) {
-            self.open_enters.remove(step);
-            let exits = self.unheard_exits.iter().find(|(_, (exit, _))| exit == step);
-            if let Some(id) = exits.map(|(id, _)| *id) {
-                self.unheard_exits.remove(&id);
-                self.open_enters.retain(|_, (entered, _)| *entered != id);
-            }
+            self.unknown.answered(step);
         }
     }
 
     /// The controller sees how the servers are now. Of one outside of maintenance it knows that no order keeps it in.
     pub(super) fn looked(&mut self) {
         let (now, all) = (self.now(), &self.world.sds);
-        let outside = |id: &Id| all.get(id).is_none_or(|sds| sds.maintenance == Maintenance::None);
-        self.open_enters.retain(|_, (id, at)| !outside(id) || now <= *at + SETTLE);
-        self.unheard_exits.retain(|id, _| !outside(id));
+        self.unknown.looked(now, |id| all.get(&id).is_none_or(|sds| sds.maintenance == Maintenance::None));
     }
 
-    /// Somebody else put a server into maintenance.
-    pub(super) fn entered_by_others(&mut self, id: Id) {
-        if self.open_enters.values().any(|(at, _)| *at == id) {
-            self.alike.insert(id, StepKind::EnterMaintenance);
-        } else if self.unheard_exits.contains_key(&id) {
-            self.alike.insert(id, StepKind::ExitMaintenance);
+    /// Somebody else ends a maintenance, whosever it is.
+    pub(super) fn ended_by_others(&mut self, id: Id) -> bool {
+        let command = MaintenanceCommand::Exit { scope: Scope::Sds(id), mode: Mode::Instant, force: false };
+        let ended = self.world.command(Command::Maintenance(command)).is_ok();
+        if let Some(since) = self.ours.get(&id).filter(|_| ended) {
+            self.unknown.ended(id, *since);
+            self.deeds.push(Deed::Ended { sds: id });
         }
+        ended
     }
 
     fn sds(&self, wanted: &SdsId) -> Option<Id> {
@@ -296,7 +327,7 @@ impl Site {
             let here = &self.world.sds;
             let inside = |id: &Id| here.get(id).is_some_and(|sds| sds.maintenance != Maintenance::None);
             self.ours.retain(|id, _| inside(id));
-            self.alike.retain(|id, _| inside(id));
+            self.unknown.alike.retain(|id, _| inside(id));
         }
         answers
     }
@@ -433,143 +464,13 @@ impl Site {
             Ok(Reply::Verdicts(verdicts)) => match verdicts.first() {
                 Some((_, Some(code))) => refused(code.symbol()),
                 _ => {
-                    self.unheard_exits.insert(at, (step.clone(), self.now()));
+                    self.unknown.left(step, at);
                     self.deeds.push(Deed::Exited { step: step.clone(), sds: at, ours });
                     Answer::Accepted
                 }
             },
             Ok(_) => Answer::Accepted,
             Err(answer) => answer,
-        }
-    }
-
-    fn order(&mut self, step: &StepId, permit: &crate::model::permit::Permit, now: Timestamp) -> Answer {
-        let Some(host) = self.hosts.get_mut(&permit.node) else { return refused("no such node") };
-        if host.silent || now < host.up_at {
-            return Answer::Unknown { why: "the agent does not answer".into() };
-        }
-        if let Some(answer) = host.ledger.get(step) {
-            return answer.clone();
-        }
-        if let Err(error) = permit.admits(&permit.node, host.epoch, now) {
-            return Answer::Refused { why: error.to_string().into() };
-        }
-        if host.working.is_some() {
-            return refused("another step is in work");
-        }
-        host.epoch = host.epoch.max(permit.epoch);
-        let seconds = match &permit.action {
-            Action::Stage { .. } => 5,
-            Action::Reboot => 90 + host.slow_seconds,
-            _ => 30 + host.slow_seconds,
-        };
-        host.slow_seconds = 0;
-        host.working = Some((step.clone(), permit.action.clone(), now + TimeDelta::seconds(seconds)));
-        // The ledger is written first: who asks again is told that it was begun.
-        host.ledger.insert(step.clone(), Answer::Accepted);
-        self.deeds.push(Deed::Executed {
-            step: step.clone(),
-            node: permit.node.clone(),
-            action: permit.action.clone(),
-            epoch: permit.epoch,
-        });
-        let (node, action) = (permit.node.clone(), permit.action.clone());
-        self.stop(&node, &action, now + TimeDelta::seconds(seconds));
-        Answer::Accepted
-    }
-
-    /// What an action takes away at once.
-    fn stop(&mut self, node: &NodeName, action: &Action, until: Timestamp) {
-        let Some(host) = self.hosts.get_mut(node) else { return };
-        let all: Vec<Component> = host.installed.keys().copied().collect();
-        let stopped = match action {
-            Action::Apply { components, .. }
-            | Action::Rollback { components, .. }
-            | Action::Uninstall { components } => components.clone(),
-            Action::Reboot => {
-                host.up_at = until;
-                all
-            }
-            _ => Vec::new(),
-        };
-        let (sds, mdm, sdc) = (host.sds_name.clone(), host.mdm.clone(), host.sdc.to_string());
-        for component in stopped {
-            host.running.remove(&component);
-            // What is down already stays down.
-            let _ = match (component, &mdm) {
-                (Component::Sds, _) => self.world.fail_sds(&sds),
-                (Component::Mdm, Some(mdm)) => self.world.fail_mdm(mdm),
-                (Component::Sdc, _) => self.world.set_sdc_connected(&sdc, false),
-                _ => Ok(()),
-            };
-        }
-    }
-
-    /// Steps of agents come to their end, and drains too.
-    fn carry_on(&mut self, node: &NodeName, now: Timestamp) {
-        let Some(host) = self.hosts.get_mut(node) else { return };
-        if let Mesos::Draining(Some(until)) = host.mesos
-            && now >= until
-        {
-            host.mesos = Mesos::Drained;
-            host.open_volumes = 0;
-        }
-        if host.mesos == Mesos::Active && host.open_volumes == 0 {
-            host.open_volumes = 1;
-        }
-        let Some((step, action, _)) = host.working.take_if(|(_, _, until)| now >= *until) else { return };
-        let mut started = Vec::new();
-        match &action {
-            Action::Stage { version, components } => {
-                for component in components {
-                    host.staged.entry(*component).or_default().insert(version.clone());
-                }
-            }
-            Action::Apply { version, components } => {
-                for component in components {
-                    host.installed.insert(*component, version.clone());
-                }
-                if std::mem::take(&mut host.broken) {
-                    let answer = Answer::Failed { why: "the service did not start".into() };
-                    host.ledger.insert(step.clone(), answer.clone());
-                    self.post(1, Parcel::Answer(step, answer));
-                    return;
-                }
-                started.clone_from(components);
-            }
-            Action::Rollback { version, components } => {
-                for component in components {
-                    host.installed.insert(*component, version.clone());
-                }
-                started.clone_from(components);
-            }
-            Action::Uninstall { components } => host.installed.retain(|component, _| !components.contains(component)),
-            Action::Reboot => {
-                host.boot += 1;
-                host.kernel = host.next_kernel.clone();
-                started = host.installed.keys().copied().collect();
-            }
-            _ => {}
-        }
-        self.start(node, &started);
-    }
-
-    /// Services run again, in the version that is installed.
-    pub(super) fn start(&mut self, node: &NodeName, components: &[Component]) {
-        let Some(host) = self.hosts.get_mut(node) else { return };
-        let (sds, mdm, sdc) = (host.sds_name.clone(), host.mdm.clone(), host.sdc.to_string());
-        for component in components {
-            host.running.insert(*component);
-            let version = host.installed.get(component).cloned().unwrap_or_default();
-            let (package, _) = match (component, &mdm) {
-                (Component::Sds, _) => (Some(Package::Sds(sds.clone())), self.world.return_sds(&sds)),
-                (Component::Mdm, Some(mdm)) => (Some(Package::Mdm(mdm.clone())), self.world.return_mdm(mdm)),
-                (Component::Sdc, _) => (Some(Package::Sdc(sdc.clone())), self.world.set_sdc_connected(&sdc, true)),
-                _ => (None, Ok(())),
-            };
-            if let Some(package) = package {
-                let _ = self.world.install(&package, &version);
-            }
         }
     }
 }

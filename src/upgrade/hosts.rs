@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::enrol::crew::Member;
 use crate::model::id::NodeName;
 use crate::model::node::{Carries, NodeFacts, NodePhase};
+use crate::model::order::{Finished, Outcome};
 use crate::model::step::{Component, StepId};
 use crate::model::version::as_reported;
 use crate::work::seam::{Packages, Surroundings};
@@ -43,8 +44,15 @@ pub fn surroundings<'a>(nodes: impl IntoIterator<Item = (&'a Member, Placed)>, p
             around.packages.insert(member.node.clone(), packages);
         }
         around.addresses.insert(member.node.clone(), placed.addresses);
+        around.failed.extend(member.outcomes.iter().filter_map(failed));
     }
     around
+}
+
+/// A step of the work that failed, and why. One that takes several orders fails with any of them.
+fn failed(finished: &Finished) -> Option<(StepId, Box<str>)> {
+    let Outcome::Failed { why } = &finished.outcome else { return None };
+    Some((StepId::read(finished.id.as_str())?, why.as_str().into()))
 }
 
 /// The agent's words, with releases as the MDM writes them and with what else is known.
@@ -68,6 +76,7 @@ fn facts(node: &NodeName, said: &NodeFacts, placed: &Placed, places: &Places) ->
         staged: reported(&said.staged),
         carries,
         unready: placed.phase.as_ref().and_then(unready),
+        addresses: placed.addresses.clone(),
         working: said.working.clone().or_else(|| placed.in_hand.clone()),
         ..said.clone()
     }
@@ -91,6 +100,7 @@ fn unready(phase: &NodePhase) -> Option<Box<str>> {
 mod tests {
     use super::*;
     use crate::model::node::FORM;
+    use crate::model::order::OrderId;
     use crate::model::unit::Timestamp;
 
     fn member(name: &str) -> Member {
@@ -109,6 +119,7 @@ mod tests {
             working: None,
             carries: [].into(),
             unready: None,
+            addresses: [].into(),
         };
         Member { facts: Some(said), ..Member::new(NodeName::new(name)) }
     }
@@ -124,6 +135,27 @@ mod tests {
         assert_eq!(seen.installed[&Component::Sds], ["R3_6.700.103".into()].into());
         assert_eq!(seen.staged[&Component::Sds], ["R3_6.900.1".into()].into());
         assert_eq!((seen.carries, seen.unready), (BTreeSet::new(), None));
+    }
+
+    #[test]
+    fn what_an_agent_said_of_a_step_that_failed_is_told_whoever_ordered_it() {
+        let finished = |id: &str, outcome| Finished {
+            id: OrderId::new(id),
+            outcome,
+            at: Timestamp::from_timestamp(5, 0).unwrap(),
+            found: Default::default(),
+        };
+        let failed = |why: &str| Outcome::Failed { why: why.into() };
+        let outcomes = vec![
+            finished("run-1/2/3/0", Outcome::Done),
+            finished("run-1/2/3/1+mdm", Outcome::Done),
+            finished("run-1/2/3/1+sds", failed("no space")),
+            finished("rollout-7", failed("not ours")),
+        ];
+        let member = Member { outcomes, ..member("n1") };
+        let around = surroundings([(&member, Placed::default())], &Places::default());
+        let step = StepId::read("run-1/2/3/1").unwrap();
+        assert_eq!(around.failed, [(step, "no space".into())].into());
     }
 
     #[test]

@@ -240,6 +240,12 @@ impl Work {
             while let Ok((step, answer)) = self.answered.try_recv() {
                 self.hear(step, answer).await?;
             }
+            // Nobody waits for the outcome of what an earlier life ordered; its agent has told it all the same.
+            let awaited = self.journal.book().awaited();
+            let failed = awaited.filter_map(|step| Some((around.failed.get(&step)?.clone(), step)));
+            for (why, step) in failed.collect::<Vec<_>>() {
+                self.hear(step, step::Answer::Failed { why }).await?;
+            }
             let firing = (self.joints.firing)(&self.settings.system);
             let facts = Facts {
                 now: clock::now(),

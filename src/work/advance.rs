@@ -21,14 +21,14 @@ use super::mutant;
 use super::observe::{Shown, shown, upgraded};
 use super::record::{Duty, Effect, End, Obligation, Record};
 use super::skew::numbers;
-use super::undo::{Cause, undo};
+use super::undo::{Cause, is_danger, undo};
 use crate::model::cluster::MdmRole;
 use crate::model::hold::{Gate, Hold, Reason, ReasonKind};
 use crate::model::id::{NodeName, RunId};
 use crate::model::permit::{LIFE, Permit};
 use crate::model::plan::Step;
 use crate::model::state::MdmStatus;
-use crate::model::step::{Action, Answer, StepId, StepKind, StepState};
+use crate::model::step::{Action, Answer, Component, StepId, StepKind, StepState};
 use crate::model::unit::Timestamp;
 
 /// Pause after an order that was refused.
@@ -154,7 +154,7 @@ impl<'a> Look<'a> {
     fn task(&mut self, ask: Ask<'a>, state: &'a TaskState) {
         let Some(step) = Run::step_at_hand(ask.task, state) else { return };
         let working = state.standing == Standing::Working;
-        if let Some(duty) = self.not_ours(&ask, state, step) {
+        if let Some(duty) = self.not_ours(&ask, state, step).or_else(|| self.ended_by_others(&ask, state, step)) {
             self.turn.records.push(Record::Settled { duty });
             return;
         }
@@ -171,8 +171,14 @@ impl<'a> Look<'a> {
                     Shown::Done if !self.may_be_obeyed(state, step) && !self.may_be_refused(state, step) => {
                         return self.confirm(&ask, state, step);
                     }
+                    // The MDM had taken it: somebody took the server out again, and is not fought with.
+                    Shown::NotDone(seen) if seen > *at + SETTLE && working && was_taken(state, step) => {
+                        let why = format!("the maintenance of the SDS of {} was ended by somebody else", ask.task.node);
+                        return self.fail(&ask, state, &why, Cause::TakeBack, true);
+                    }
+                    // Written down first: whoever comes after a death knows of no look but what is written.
                     Shown::NotDone(seen) if seen > *at + SETTLE || mutant::is("order again at once") => {
-                        self.order(&ask, state, step, attempt + 1);
+                        return self.turn.records.push(Record::Lost { step: step_id(&ask, state, *attempt) });
                     }
                     Shown::Done | Shown::Doing | Shown::NotDone(_) | Shown::NotSeen => {
                         self.wait(&ask, Some(step), || {
@@ -204,16 +210,44 @@ impl<'a> Look<'a> {
         step.action.kind() == StepKind::EnterMaintenance && self.is_on_its_way(state)
     }
 
-    /// The duty to end a maintenance that is none: every order to begin it was refused.
-    fn not_ours(&self, ask: &Ask<'_>, state: &TaskState, step: &Step) -> Option<Duty> {
-        let refused = matches!(state.refused, Some((_, Answer::Refused { .. })));
-        let adrift = state.adrift.get(&StepKind::EnterMaintenance).is_some_and(|orders| *orders > 0);
-        if step.action.kind() != StepKind::EnterMaintenance || !refused || adrift {
-            return None;
-        }
+    /// The duty of a task to end the maintenance of its server, while it has it.
+    fn maintenance(ask: &Ask<'_>) -> Option<Duty> {
         let duty = Duty::Maintenance { sds: ask.task.sds.clone()? };
         let open = ask.book.obligation(&duty)?;
         (open.run == ask.run.id && open.task == ask.number).then_some(duty)
+    }
+
+    /// The duty to end a maintenance that is none: every order to begin it was refused, or came to nothing.
+    fn not_ours(&self, ask: &Ask<'_>, state: &TaskState, step: &Step) -> Option<Duty> {
+        let adrift = state.adrift.get(&StepKind::EnterMaintenance).is_some_and(|orders| *orders > 0);
+        let at_hand = step.action.kind() == StepKind::EnterMaintenance && state.step == StepState::Pending;
+        if at_hand && !adrift { Self::maintenance(ask) } else { None }
+    }
+
+    /// The duty to end a maintenance that somebody else ended: the server was seen in it, and is outside now. Of one that
+    /// we ordered to leave the step at hand tells.
+    fn ended_by_others(&self, ask: &Ask<'_>, state: &TaskState, step: &Step) -> Option<Duty> {
+        let kind = step.action.kind();
+        let entered = ask.task.steps.iter().position(|step| step.action.kind() == StepKind::EnterMaintenance)?;
+        if state.place as usize <= entered || kind == StepKind::ExitMaintenance || mutant::is("keep what others ended")
+        {
+            return None;
+        }
+        let duty = Self::maintenance(ask)?;
+        let outside = shown(&self.facts, ask.task, state, &Action::ExitMaintenance, state.since) == Shown::Done;
+        outside.then_some(duty)
+    }
+
+    /// Whether a step would stop the server, which is in no maintenance of ours any more: somebody else ended it.
+    fn stops_outside(&self, ask: &Ask<'_>, state: &TaskState, step: &Step) -> bool {
+        let stops = match &step.action {
+            Action::Apply { components, .. } | Action::Rollback { components, .. } => {
+                components.contains(&Component::Sds)
+            }
+            Action::Reboot | Action::Handwork => true,
+            _ => false,
+        };
+        stops && state.touched.contains_key(&StepKind::EnterMaintenance) && Self::maintenance(ask).is_none()
     }
 
     fn is_late(&self, state: &TaskState, step: &Step) -> bool {
@@ -282,7 +316,7 @@ impl<'a> Look<'a> {
                 }
             }
             action if self.already(ask, state, action) => return self.confirm(ask, state, step),
-            _ => self.order(ask, state, step, state.attempts),
+            _ => self.order(ask, state, step),
         }
         self.deadline(ask, state, step);
     }
@@ -326,10 +360,18 @@ impl<'a> Look<'a> {
     }
 
     /// Asks the gate, writes down what shall happen, and lets it happen after that.
-    fn order(&mut self, ask: &Ask<'a>, state: &'a TaskState, step: &Step, attempt: u32) {
+    fn order(&mut self, ask: &Ask<'a>, state: &'a TaskState, step: &Step) {
         // What is given up in this look is not ordered in it.
         if state.standing == Standing::Working && self.is_late(state, step) {
             return;
+        }
+        if self.stops_outside(ask, state, step) {
+            let why = format!("the maintenance of the SDS of {} was ended by somebody else", ask.task.node);
+            if state.standing == Standing::Working {
+                return self.fail(ask, state, &why, Cause::Danger, true);
+            }
+            let (run, task, place) = (ask.run.id.clone(), ask.number, state.place);
+            return self.turn.records.push(Record::LeftOut { run, task, place, why: why.into() });
         }
         let gate = ask.step(&step.action);
         if let Gate::Hold(holds) = gate {
@@ -351,7 +393,7 @@ impl<'a> Look<'a> {
         if !self.turn.effects.is_empty() && state.standing == Standing::Working {
             return;
         }
-        let id = StepId { run: ask.run.id.clone(), task: ask.number, place: state.place, attempt };
+        let id = step_id(ask, state, state.attempts);
         let Some(effect) = self.effect(ask, step, &id, &gate) else {
             let what = || format!("what {} needs", step.action.kind()).into();
             return self
@@ -508,6 +550,15 @@ impl<'a> Look<'a> {
     }
 }
 
+/// Whether the MDM said that it begins the maintenance.
+fn was_taken(state: &TaskState, step: &Step) -> bool {
+    step.action.kind() == StepKind::EnterMaintenance && matches!(state.step, StepState::Applied { .. })
+}
+
+fn step_id(ask: &Ask<'_>, state: &TaskState, attempt: u32) -> StepId {
+    StepId { run: ask.run.id.clone(), task: ask.number, place: state.place, attempt }
+}
+
 /// Something that the world does not show yet.
 fn effect(what: String, seen_at: Option<Timestamp>) -> Vec<Hold> {
     vec![Hold { reason: Reason::WaitsForEffect { what: what.into() }, seen_at }]
@@ -531,26 +582,6 @@ const fn is_ignorance(kind: ReasonKind) -> bool {
             | ReasonKind::AlertsBehind
             | ReasonKind::NodeStale
             | ReasonKind::NodeUnseen
-    )
-}
-
-/// Reasons for which a node in maintenance is needed back at once.
-const fn is_danger(kind: ReasonKind) -> bool {
-    matches!(
-        kind,
-        ReasonKind::DataUnprotected
-            | ReasonKind::Moving
-            | ReasonKind::RebuildDisabled
-            | ReasonKind::SdsAway
-            | ReasonKind::SdsAwayElsewhere
-            | ReasonKind::DeviceError
-            | ReasonKind::TooFewHealthySds
-            | ReasonKind::MaintenanceForeign
-            | ReasonKind::MaintenanceElsewhere
-            | ReasonKind::MdmNotNormal
-            | ReasonKind::MdmMemberBad
-            | ReasonKind::MdmAlert
-            | ReasonKind::Firing
     )
 }
 

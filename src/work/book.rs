@@ -14,7 +14,7 @@ use crate::model::hold::Override;
 use crate::model::id::{NodeName, PlanId, RunId};
 use crate::model::lifecycle::RunPast;
 use crate::model::plan::{Approval, Plan, Request, Step, Task};
-use crate::model::step::{Action, Answer, MaintenanceMode, StepKind, StepState};
+use crate::model::step::{Action, Answer, MaintenanceMode, StepId, StepKind, StepState};
 use crate::model::unit::Timestamp;
 
 pub use bounds::PAST;
@@ -214,6 +214,16 @@ impl Book {
         })
     }
 
+    /// Orders of which it is not known yet what came of them.
+    pub fn awaited(&self) -> impl Iterator<Item = StepId> {
+        self.in_work().filter_map(|(run, task, _, state)| match state.step {
+            StepState::Intended { attempt, .. } | StepState::Applied { attempt, .. } => {
+                Some(StepId { run: run.id.clone(), task, place: state.place, attempt })
+            }
+            StepState::Pending | StepState::Confirmed { .. } => None,
+        })
+    }
+
     /// Obligations that have lasted longer than they may.
     pub fn overdue(&self, now: Timestamp) -> impl Iterator<Item = &Obligation> {
         self.obligations.iter().filter(move |obligation| now >= obligation.deadline)
@@ -242,6 +252,21 @@ impl Book {
         } else {
             Err(Misfit::NotSo { run: id.clone(), task, standing: state.standing.clone(), what })
         }
+    }
+
+    /// A task in work, whose step at hand is this one.
+    fn at_place(
+        &mut self,
+        id: &RunId,
+        task: u32,
+        place: u32,
+        what: &'static str,
+    ) -> Result<(u32, &mut TaskState), Misfit> {
+        let (planned, state) = self.task(id, task, what, Standing::in_work)?;
+        if state.place == place {
+            return Ok((planned, state));
+        }
+        Err(Misfit::NotSo { run: id.clone(), task, standing: state.standing.clone(), what })
     }
 
     fn action_at_hand(&self, id: &RunId, task: u32) -> Option<Action> {
@@ -343,15 +368,7 @@ impl Book {
             }
             Record::Confirmed { run, task, place } => {
                 let action = self.action_at_hand(run, *task);
-                let (planned, state) = self.task(run, *task, "a confirmation", Standing::in_work)?;
-                if state.place != *place {
-                    return Err(Misfit::NotSo {
-                        run: run.clone(),
-                        task: *task,
-                        standing: state.standing.clone(),
-                        what: "a confirmation of another step",
-                    });
-                }
+                let (planned, state) = self.at_place(run, *task, *place, "a confirmation")?;
                 match action {
                     // In instant maintenance what lies on the node is frozen, until it was copied back.
                     Some(Action::EnterMaintenance { mode: MaintenanceMode::Instant }) => {
@@ -365,21 +382,32 @@ impl Book {
                     }
                     _ => {}
                 }
-                state.place += 1;
-                state.step = StepState::Pending;
-                state.since = at;
-                state.well_since = None;
-                state.refused = None;
-                state.attempts = 0;
-                state.overdue = None;
-                state.adrift.retain(|_, orders| *orders > 0);
-                match &state.standing {
-                    Standing::Working if state.place == planned => state.standing = Standing::Done,
-                    Standing::Undoing { why } if state.place as usize == planned as usize + state.undo.len() => {
-                        state.standing = Standing::Undone { why: why.clone() };
+                state.go_on(planned, at);
+            }
+            Record::Lost { step } => {
+                let kind = self.kind_at_hand(&step.run, step.task);
+                let (_, state) = self.task(&step.run, step.task, "an order that came to nothing", Standing::in_work)?;
+                let ordered = match &state.step {
+                    StepState::Intended { attempt, .. } | StepState::Applied { attempt, .. } => {
+                        *attempt == step.attempt
                     }
-                    _ => {}
+                    StepState::Pending | StepState::Confirmed { .. } => false,
+                };
+                if state.place != step.place || !ordered {
+                    return Err(Misfit::NotSo {
+                        run: step.run.clone(),
+                        task: step.task,
+                        standing: state.standing.clone(),
+                        what: "an order that came to nothing",
+                    });
                 }
+                state.step = StepState::Pending;
+                // What was ordered before it cannot arrive any more either.
+                kind.and_then(|kind| state.adrift.remove(&kind));
+            }
+            Record::LeftOut { run, task, place, .. } => {
+                let (planned, state) = self.at_place(run, *task, *place, "a step that is left out")?;
+                state.go_on(planned, at);
             }
             Record::Well { run, task, since } => {
                 self.task(run, *task, "a soak", Standing::in_work)?.1.well_since = *since;
@@ -471,7 +499,7 @@ mod tests {
     use super::*;
     use crate::model::id::{SdsId, SystemId};
     use crate::model::plan::{Basis, Limits, Parallel, Request, Risk, Stage};
-    use crate::model::step::{Action, MaintenanceMode, StepId};
+    use crate::model::step::{Action, MaintenanceMode};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_timestamp(second, 0).unwrap()

@@ -123,6 +123,8 @@ pub fn in_words(entry: &Entry) -> String {
             Answer::Failed { why } => format!("{step}: failed: {why}"),
             Answer::Unknown { why } => format!("{step}: no answer: {why}"),
         },
+        Record::Lost { step } => format!("{step}: came to nothing: it is not to be seen, and cannot arrive any more"),
+        Record::LeftOut { run, task, place, why } => format!("{run}: step {place} of task {task} is left out: {why}"),
         Record::Confirmed { run, task, place } => format!("{run}: step {place} of task {task} is seen done"),
         Record::Well { run, task, since: Some(_) } => format!("{run}: all is well at task {task}"),
         Record::Well { run, task, since: None } => format!("{run}: all is not well any more at task {task}"),

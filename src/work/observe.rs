@@ -1,11 +1,12 @@
 //! Does the world show that a step is done? Decided from what was seen after it was ordered, never from an answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::book::{SETTLE, TaskState};
 use super::facts::{Facts, begun};
 use super::mutant;
 use crate::model::cluster::{Sdc, Sds};
+use crate::model::id::{NodeName, SdsId};
 use crate::model::node::{AgentState, NodeFacts};
 use crate::model::plan::Task;
 use crate::model::state::{
@@ -28,11 +29,14 @@ pub enum Shown {
     NotSeen,
 }
 
-/// The SDC that runs on the host of a task, by the address of its SDS or MDM.
-pub(super) fn sdc_of<'a>(facts: &Facts<'a>, task: &Task) -> Option<&'a Sdc> {
-    let sds = task.sds.as_ref().and_then(|id| facts.sds(id)).map(|(sds, _)| sds)?;
+/// The SDC that runs on a host, by the addresses of that and of its SDS.
+pub(super) fn sdc_of<'a>(facts: &Facts<'a>, node: &NodeName, sds: Option<&SdsId>) -> Option<&'a Sdc> {
+    let sds = sds.and_then(|id| facts.sds(id)).map(|(sds, _)| sds);
+    let of_sds = sds.into_iter().flat_map(|sds| sds.addresses.iter().map(|at| &at.ip));
+    let of_host = facts.nodes.get(node).into_iter().flat_map(|host| &host.addresses);
+    let own: BTreeSet<&Box<str>> = of_sds.chain(of_host).collect();
     let sdcs = facts.snapshot()?.sdcs.as_ref()?;
-    sdcs.iter().find(|sdc| sdc.addresses.iter().any(|ip| sds.addresses.iter().any(|own| own.ip == *ip)))
+    sdcs.iter().find(|sdc| sdc.addresses.iter().any(|ip| own.contains(ip)))
 }
 
 fn told(at: Timestamp, since: Timestamp, done: bool) -> Shown {
@@ -223,11 +227,7 @@ fn maintenance(
     told(at, since, sds.maintenance.is(wanted))
 }
 
-fn has(
-    versions: &BTreeMap<Component, std::collections::BTreeSet<Box<str>>>,
-    components: &[Component],
-    version: &str,
-) -> bool {
+fn has(versions: &BTreeMap<Component, BTreeSet<Box<str>>>, components: &[Component], version: &str) -> bool {
     components.iter().all(|component| versions.get(component).is_some_and(|all| all.contains(version)))
 }
 
@@ -268,7 +268,7 @@ fn verified(
                 && (!components.contains(&Component::Mdm) || as_wanted(member.version.as_ref()))
         });
     }
-    if let (true, Some(sdc)) = (components.contains(&Component::Sdc), sdc_of(facts, task)) {
+    if let (true, Some(sdc)) = (components.contains(&Component::Sdc), sdc_of(facts, &task.node, task.sds.as_ref())) {
         seen_at = seen_at.min(begun(&snapshot.sdcs).unwrap_or(seen_at));
         good &= sdc.connection.as_ref().is_some_and(|seen| seen.is(Connection::Connected))
             && as_wanted(sdc.version.as_ref());

@@ -141,6 +141,10 @@ pub enum Record {
         step: StepId,
         answer: Answer,
     },
+    /// What was seen when it could not arrive any more does not show it: this order came to nothing.
+    Lost {
+        step: StepId,
+    },
     /// The system shows that the step at hand is done; the next one begins.
     Confirmed {
         run: RunId,
@@ -166,6 +170,13 @@ pub enum Record {
         why: Box<str>,
         undo: Vec<Step>,
         counts: bool,
+    },
+    /// A step that leads back is not done, since what it was to be done in is over; the next one begins.
+    LeftOut {
+        run: RunId,
+        task: u32,
+        place: u32,
+        why: Box<str>,
     },
     /// A step that leads back takes longer than it may; it goes on, and a person is told.
     Overdue {

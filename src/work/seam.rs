@@ -28,6 +28,9 @@ pub struct Surroundings {
     pub addresses: BTreeMap<NodeName, BTreeSet<Box<str>>>,
     /// What can be installed on a node; a node that is not named is not judged by it.
     pub packages: BTreeMap<NodeName, Arc<Packages>>,
+    /// Steps of which their agents said that they failed, and why, as far as that is kept. Who ordered a step is told; this is
+    /// for one that was ordered in an earlier life.
+    pub failed: BTreeMap<StepId, Box<str>>,
 }
 
 /// What can be installed on nodes of one operating system.

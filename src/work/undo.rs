@@ -3,6 +3,7 @@
 use super::book::{Book, TaskState};
 use super::mutant;
 use super::record::Duty;
+use crate::model::hold::ReasonKind;
 use crate::model::plan::{Risk, Step, Task};
 use crate::model::step::{Action, Component, StepKind};
 
@@ -56,4 +57,24 @@ pub fn undo(book: &Book, task: &Task, state: &TaskState, cause: Cause) -> Vec<St
         steps.push(step(Action::Reactivate));
     }
     steps
+}
+
+/// Reasons for which a node in maintenance is needed back at once.
+pub(super) const fn is_danger(kind: ReasonKind) -> bool {
+    matches!(
+        kind,
+        ReasonKind::DataUnprotected
+            | ReasonKind::Moving
+            | ReasonKind::RebuildDisabled
+            | ReasonKind::SdsAway
+            | ReasonKind::SdsAwayElsewhere
+            | ReasonKind::DeviceError
+            | ReasonKind::TooFewHealthySds
+            | ReasonKind::MaintenanceForeign
+            | ReasonKind::MaintenanceElsewhere
+            | ReasonKind::MdmNotNormal
+            | ReasonKind::MdmMemberBad
+            | ReasonKind::MdmAlert
+            | ReasonKind::Firing
+    )
 }

@@ -3,9 +3,10 @@
 use chrono::TimeDelta;
 use scaleio_framework::model::hold::ReasonKind;
 use scaleio_framework::model::plan::{Approval, Plan, Risk, Step};
-use scaleio_framework::model::step::{Action, Answer, StepId};
+use scaleio_framework::model::state::Seen;
+use scaleio_framework::model::step::{Action, Answer, Component, StepId, StepKind};
 use scaleio_framework::work::advance;
-use scaleio_framework::work::record::{Effect, End, Record};
+use scaleio_framework::work::record::{Duty, Effect, End, Record};
 
 use crate::scene::{Scene, run_id};
 
@@ -199,4 +200,105 @@ fn what_an_agent_failed_at_is_given_up_and_what_was_refused_is_tried_again_after
     refused.now = asked + TimeDelta::seconds(60);
     refused.policy.fresh = TimeDelta::minutes(5);
     assert!(decided(&refused).iter().any(|record| matches!(record, Record::Intended { .. })));
+}
+
+/// Its server was seen in our maintenance, with its packages to be installed next; then it is outside, without an order of ours.
+fn ended_by_others() -> Scene {
+    let mut scene = Scene::in_maintenance();
+    let task = scene.task();
+    let install = task.steps.iter().position(|step| step.action.kind() == StepKind::Apply).unwrap() as u32;
+    for place in 0..install {
+        if task.steps[place as usize].action.kind() == StepKind::EnterMaintenance {
+            scene.order(place, Answer::Accepted);
+        }
+        scene.write(Record::Confirmed { run: run_id(), task: scene.number, place });
+    }
+    scene
+}
+
+fn goes_outside(scene: &mut Scene) {
+    scene.later(TimeDelta::seconds(10));
+    let own = scene.task().sds;
+    scene.sds(|sds| {
+        if Some(&sds.id) == own.as_ref() {
+            sds.maintenance = Seen::read("NoMaintenance");
+        }
+    });
+}
+
+fn takes_in(scene: &mut Scene) -> Vec<Record> {
+    let records = decided(scene);
+    records.iter().for_each(|record| scene.write(record.clone()));
+    records
+}
+
+#[test]
+fn a_maintenance_that_somebody_else_ended_is_no_duty_any_more_and_its_server_is_not_stopped() {
+    let mut scene = ended_by_others();
+    assert!(!decided(&scene).iter().any(|record| matches!(record, Record::Settled { .. })));
+    goes_outside(&mut scene);
+    let settled = takes_in(&mut scene);
+    assert!(matches!(settled[0], Record::Settled { duty: Duty::Maintenance { .. } }), "{settled:?}");
+    let failed = takes_in(&mut scene);
+    let Some(Record::Failed { why, undo, .. }) = failed.first() else { panic!("{failed:?}") };
+    assert!(why.contains("ended by somebody else"), "{why}");
+    let back: Vec<StepKind> = undo.iter().map(|step| step.action.kind()).collect();
+    assert_eq!(back, [StepKind::Reactivate]);
+    assert!(!failed.iter().any(|record| matches!(record, Record::Quarantined { .. })), "the version is not to blame");
+}
+
+#[test]
+fn a_way_back_leaves_out_what_would_stop_a_server_that_somebody_else_took_out_of_maintenance() {
+    let mut scene = ended_by_others();
+    let undo = [Action::Rollback { version: "1".into(), components: vec![Component::Sds] }, Action::ExitMaintenance];
+    let undo = undo.map(step).into();
+    let failed = Record::Failed { run: run_id(), task: scene.number, why: "a test".into(), undo, counts: false };
+    scene.write(failed);
+    goes_outside(&mut scene);
+    let settled = takes_in(&mut scene);
+    assert!(matches!(settled[0], Record::Settled { duty: Duty::Maintenance { .. } }), "{settled:?}");
+    let left_out = takes_in(&mut scene);
+    assert!(matches!(&left_out[..], [Record::LeftOut { .. }]), "{left_out:?}");
+    // Out is where it was to go. That of somebody who comes after that is not ended.
+    let mut again = Scene { book: scene.book.clone(), ..ended_by_others() };
+    again.later(TimeDelta::seconds(20));
+    assert_eq!(takes_in(&mut again), []);
+    let waits = advance::waits(&again.book, again.facts(), &again.policy, 1);
+    assert!(waits[0].holds.iter().any(|hold| hold.reason.kind() == ReasonKind::MaintenanceForeign), "{waits:?}");
+    scene.later(TimeDelta::seconds(10));
+    assert!(confirms(&scene));
+}
+
+#[test]
+fn an_order_of_which_nothing_came_is_written_down_and_one_that_the_mdm_took_is_not_given_again() {
+    let at_entry = |answer: Option<Answer>| {
+        let mut scene = Scene::drained();
+        let entry = scene.task().steps.iter().position(|step| step.action.kind() == StepKind::EnterMaintenance);
+        for place in 0..entry.unwrap() as u32 {
+            scene.write(Record::Confirmed { run: run_id(), task: scene.number, place });
+        }
+        scene.took_maintenance();
+        match answer {
+            Some(answer) => scene.order(entry.unwrap() as u32, answer),
+            None => scene.order(entry.unwrap() as u32, Answer::Unknown { why: "cut off".into() }),
+        }
+        scene.later(TimeDelta::seconds(90));
+        assert_eq!(decided(&scene), [], "it may arrive yet");
+        scene.later(TimeDelta::seconds(1));
+        scene
+    };
+    let mut lost = at_entry(None);
+    assert!(matches!(&takes_in(&mut lost)[..], [Record::Lost { step }] if step.attempt == 0));
+    let settled = takes_in(&mut lost);
+    assert!(
+        matches!(settled[0], Record::Settled { duty: Duty::Maintenance { .. } }),
+        "nothing is to be ended: {settled:?}"
+    );
+    let again = takes_in(&mut lost);
+    assert!(
+        again.iter().any(|record| matches!(record, Record::Intended { step, .. } if step.attempt == 1)),
+        "{again:?}"
+    );
+    let taken = at_entry(Some(Answer::Accepted));
+    assert!(failure(&taken).unwrap().contains("ended by somebody else"));
 }

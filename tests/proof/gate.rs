@@ -460,3 +460,40 @@ fn a_soft_reason_is_lifted_by_a_person_and_a_hard_one_by_nobody() {
         assert_eq!(lifted, reason.hardness() == Hardness::Soft, "{reason:?} asked {asked:?}");
     }
 }
+
+#[test]
+fn a_client_that_is_away_holds_no_restart_that_is_to_bring_it_back() {
+    // The client of this node is away by the MDM's word, or by our rule.
+    let scene = |number: usize, by_rule: bool| {
+        let mut scene = Scene::restarting();
+        let own = scene.task().node;
+        let node = if number == 0 { own } else { scene.nodes.keys().find(|name| **name != own).unwrap().clone() };
+        let address = scene.addresses[&node].iter().next().unwrap().clone();
+        let sdcs = scene.snapshot().sdcs.clone().unwrap();
+        let sdc = sdcs.iter().find(|sdc| sdc.addresses.contains(&address)).unwrap().clone();
+        scene.nodes.get_mut(&node).unwrap().addresses = [address.clone()].into();
+        if by_rule {
+            scene.firing.mild.insert(("ScaleioSdcDisconnected".into(), format!("sdc {address}").into()));
+        } else {
+            scene.alert_of("SDC_DISCONNECTED", Some(&sdc.id.to_string()));
+        }
+        (scene, node)
+    };
+    for (by_rule, held) in [(false, ReasonKind::MdmAlertMild), (true, ReasonKind::FiringMild)] {
+        let (own, _) = scene(0, by_rule);
+        assert_eq!(own.ask(&Asked::Admit), []);
+        assert_eq!(own.ask(&Asked::Step(StepKind::Drain)), []);
+        // That of another host, of which nobody knows why: it may be the network.
+        let (mut other, node) = scene(1, by_rule);
+        assert_eq!(other.kinds(&Asked::Admit), [held].into());
+        other.nodes.get_mut(&node).unwrap().running.remove(&Component::Sdc);
+        assert_eq!(other.ask(&Asked::Admit), [], "its own host says that it does not run");
+        other.nodes.get_mut(&node).unwrap().seen_at -= TimeDelta::minutes(5);
+        assert_eq!(other.kinds(&Asked::Admit), [held].into(), "that was long ago");
+        // Whoever installs something waits for it all the same.
+        let mut upgrade = Scene::waiting();
+        let (alerts, firing) = (other.snapshot().alerts.clone(), other.firing.clone());
+        (upgrade.snapshot().alerts, upgrade.firing) = (alerts, firing);
+        assert_eq!(upgrade.kinds(&Asked::Admit), [held].into());
+    }
+}

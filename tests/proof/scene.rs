@@ -87,6 +87,13 @@ impl Scene {
         scene
     }
 
+    /// A healthy system with a plan that restarts a host.
+    pub(crate) fn restarting() -> Self {
+        let site = Site::new(5, Release::V3_6, ChaCha8Rng::seed_from_u64(1), 1);
+        let node = site.hosts.values().find(|host| host.mdm.is_none()).unwrap().name.clone();
+        Self::of(&site, Request::Reboot { node })
+    }
+
     fn of(site: &Site, request: Request) -> Self {
         let now = site.now();
         let (mut controller, _) = Controller::start(Plans::new(), &mut Vec::new(), 1, Policy::default(), now).unwrap();
@@ -96,7 +103,7 @@ impl Scene {
         let fleet = fleet(&facts, &addresses);
         let habits = Habits { reboots: true, ..Habits::default() };
         let mut plan = plan(request, &fleet, &habits, None, now).plan;
-        plan.stages.retain(|stage| matches!(&*stage.name, "sds" | "remove"));
+        plan.stages.retain(|stage| !matches!(&*stage.name, "packages" | "lia" | "mdm" | "sdc"));
         plan.stages[0].canary = false;
         let mut scene = Self {
             picture: facts.picture.clone(),
@@ -178,6 +185,38 @@ impl Scene {
         self.write(Record::Answered { step, answer: Answer::Accepted });
     }
 
+    /// The step at hand was ordered, and answered so.
+    pub(crate) fn order(&mut self, place: u32, answer: Answer) {
+        let step = StepId { run: run_id(), task: self.number, place, attempt: 0 };
+        let effect = Effect::Enter { sds: self.task().sds.unwrap(), mode: MaintenanceMode::Instant };
+        self.write(Record::Intended { step: step.clone(), epoch: 1, effect, gate: "".into() });
+        self.write(Record::Answered { step, answer });
+    }
+
+    pub(crate) fn took_maintenance(&mut self) {
+        let sds = self.task().sds.unwrap();
+        self.took(Duty::Maintenance { sds });
+    }
+
+    /// So long after, and everybody was asked again.
+    pub(crate) fn later(&mut self, time: TimeDelta) {
+        self.now += time;
+        let now = self.now;
+        let snapshot = self.snapshot();
+        snapshot.seq += 1;
+        snapshot.array.iter_mut().for_each(|part| part.begun_at = now);
+        snapshot.domains.iter_mut().for_each(|part| part.begun_at = now);
+        snapshot.pools.iter_mut().for_each(|part| part.begun_at = now);
+        snapshot.sds.iter_mut().for_each(|part| part.begun_at = now);
+        snapshot.devices.iter_mut().for_each(|part| part.begun_at = now);
+        snapshot.sdcs.iter_mut().for_each(|part| part.begun_at = now);
+        snapshot.alerts.iter_mut().for_each(|part| part.begun_at = now);
+        snapshot.statistics.iter_mut().for_each(|part| part.begun_at = now);
+        self.firing.seq = self.snapshot().seq;
+        self.nodes.values_mut().for_each(|host| host.seen_at = now);
+        self.agents.values_mut().for_each(|agent| agent.begun_at = now);
+    }
+
     fn took(&mut self, duty: Duty) {
         let node = self.task().node;
         let (since, deadline) = (self.now, self.now + TimeDelta::minutes(30));
@@ -230,6 +269,10 @@ impl Scene {
     }
 
     pub(crate) fn alert(&mut self, name: &str) {
+        self.alert_of(name, None);
+    }
+
+    pub(crate) fn alert_of(&mut self, name: &str, id: Option<&str>) {
         let alert = MdmAlert {
             id: "a".into(),
             name: name.into(),
@@ -238,7 +281,7 @@ impl Scene {
             repair: None,
             resource_type: None,
             resource_name: Some("somewhere".into()),
-            resource_id: None,
+            resource_id: id.map(Into::into),
             started: None,
             last_seen: None,
             acknowledged: false,

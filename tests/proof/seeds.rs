@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use scaleio_framework::proof::fault::Fault::{DeviceFails, DeviceReturns, RebuildOff, RebuildOn};
 use scaleio_framework::proof::simulate::{Outcome, Play};
 
 /// How long a run of the tests plays fresh seeds. `PROOF_SECONDS` asks for another time; `PROOF_SEEDS` for a number of
@@ -17,7 +18,7 @@ const NODES: u32 = 5;
 const EVENTS: u32 = 2000;
 
 /// Seeds that once found something, and a few that are always played.
-const KNOWN: [u64; 15] = [
+const KNOWN: [u64; 20] = [
     1,
     2,
     3,
@@ -33,6 +34,11 @@ const KNOWN: [u64; 15] = [
     1_000_002_513,
     1_200_001_614,
     1_200_003_019,
+    1_300_000_195,
+    1_300_003_989,
+    1_300_020_025,
+    1_300_032_354,
+    1_300_033_248,
 ];
 
 /// What must have happened in a share this large, or the proof has become quiet.
@@ -56,8 +62,10 @@ const RARE: &[&str] = &[
     "death: Torn",
     "death: BeforeEffect",
     "death: AfterEffect",
-    "refused: DEGRADED_OR_FAILED_DATA",
-    "refused: MM_FAILED_REBUILD_DISABLED_ON_SP",
+    "came to nothing",
+    "ended by others",
+    "failed: the maintenance",
+    "left out",
 ];
 
 fn asked(name: &str) -> Option<u64> {
@@ -114,6 +122,23 @@ fn promises_are_kept_while_everything_goes_wrong() {
     if played >= MANY {
         let quiet: Vec<&&str> = RARE.iter().filter(|what| !counts.contains_key(**what)).collect();
         assert!(quiet.is_empty(), "never happened: {quiet:?}");
+    }
+}
+
+/// What goes wrong between a look and the order that follows from it is refused by the MDM, and nothing worse comes of it.
+#[test]
+fn the_mdm_refuses_what_changed_after_the_look() {
+    for (faults, wanted) in [
+        (vec![DeviceFails, DeviceReturns, DeviceReturns], "refused: DEGRADED_OR_FAILED_DATA"),
+        (vec![RebuildOff, RebuildOn, RebuildOn], "refused: MM_FAILED_REBUILD_DISABLED_ON_SP"),
+    ] {
+        let found = (1..20_000).find(|seed| {
+            let outcome = Play { only: Some(faults.clone()), ..Play::of(*seed, NODES, 600) }.run();
+            kept(&outcome, &format!("{seed}, only with {faults:?}"));
+            outcome.counts.contains_key(wanted)
+        });
+        println!("{wanted} by seed {found:?}");
+        assert!(found.is_some(), "never {wanted}");
     }
 }
 

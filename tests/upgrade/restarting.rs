@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::site::Site;
 
@@ -25,15 +25,6 @@ fn is_on_its_way(node: &Value) -> bool {
 
 fn reboots(site: &Site) -> Vec<u32> {
     site.hosts.all().iter().map(|host| host.machine().node.effects.get("reboot").copied().unwrap_or_default()).collect()
-}
-
-/// That a client is away holds a restart, if the MDM raised it after the run was opened; a person lifts that.
-async fn lift(site: &Site) {
-    let why = "the restart is to mend it";
-    let order =
-        json!({"order": "override", "by": "ada", "reason": "mdm_alert_mild", "node": null, "seconds": 600, "why": why});
-    let (status, text) = site.ask(order).await;
-    assert_eq!(status, 200, "{text}");
 }
 
 /// What is shown of a node, once it is as said.
@@ -72,7 +63,6 @@ async fn a_restart_is_only_proposed_unless_it_is_allowed_and_then_the_node_goes_
     assert_eq!(plan.what, format!("restart {name}"));
     assert_eq!(reboots(&site), [0; 4], "nobody has said yes");
     assert_eq!(site.approve(plan).await.0, 200);
-    lift(&site).await;
     assert_eq!(site.ended().await, ("done".to_owned(), None));
     node(&site, &name, is_on_its_way).await;
     assert_eq!(reboots(&site), [1, 0, 0, 0]);
@@ -90,7 +80,6 @@ async fn where_it_is_allowed_nodes_are_restarted_one_after_the_other_over_a_kill
         loses_its_module(&site, number);
     }
     site.eventually("a run", |work, _| work.run.as_ref().map(drop).ok_or_else(String::new)).await;
-    lift(&site).await;
     site.kill().await;
     site.start().await;
     for name in &names[1..3] {

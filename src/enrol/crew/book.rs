@@ -182,6 +182,7 @@ fn facts(report: &Report, now: Timestamp) -> NodeFacts {
         working: report.working_on.as_ref().and_then(|id| StepId::read(id.as_str())),
         carries: BTreeSet::new(),
         unready: None,
+        addresses: [].into(),
     }
 }
 

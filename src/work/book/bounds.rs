@@ -37,6 +37,25 @@ impl TaskState {
             single_seconds: 0,
         }
     }
+
+    /// The step at hand is over, of so many that are planned; the next one begins.
+    pub(super) fn go_on(&mut self, planned: u32, at: Timestamp) {
+        self.place += 1;
+        self.step = StepState::Pending;
+        self.since = at;
+        self.well_since = None;
+        self.refused = None;
+        self.attempts = 0;
+        self.overdue = None;
+        self.adrift.retain(|_, orders| *orders > 0);
+        match &self.standing {
+            Standing::Working if self.place == planned => self.standing = Standing::Done,
+            Standing::Undoing { why } if self.place as usize == planned as usize + self.undo.len() => {
+                self.standing = Standing::Undone { why: why.clone() };
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Run {

@@ -221,7 +221,7 @@ pub(super) fn is_well(ask: &Ask<'_>, holds: &mut Holds) {
     for component in host.installed.keys().filter(|component| !host.running.contains(component)) {
         holds.push(Reason::WaitsForEffect { what: format!("{component} on {} running", ask.task.node).into() });
     }
-    if let Some(sdc) = observe::sdc_of(&ask.facts, ask.task)
+    if let Some(sdc) = observe::sdc_of(&ask.facts, &ask.task.node, ask.task.sds.as_ref())
         && !sdc
             .connection
             .as_ref()

@@ -420,8 +420,8 @@ pub(super) fn is_in_maintenance(ask: &Ask<'_>, holds: &mut Holds) {
 pub(super) fn may_exit(ask: &Ask<'_>, holds: &mut Holds) {
     let begun_at = ask.facts.snapshot().and_then(|snapshot| begun(&snapshot.sds));
     ask.fresh("the list of SDSs", begun_at, ask.policy.fresh, holds);
-    let Some((_, own)) = own(ask, holds) else { return };
-    if ask.run.tasks.get(ask.number as usize).is_some_and(|state| state.left) {
+    let Some((id, own)) = own(ask, holds) else { return };
+    if !ask.ours(id) || ask.run.tasks.get(ask.number as usize).is_some_and(|state| state.left) {
         holds.push(Reason::MaintenanceForeign { sds: name(own) });
     }
     if let Some(Reason::SdsAway { sds, state }) = ailment(own) {

@@ -6,13 +6,16 @@ use chrono::TimeDelta;
 
 use super::super::book::Standing;
 use super::super::facts::begun;
+use super::super::observe::sdc_of;
 use super::super::record::Duty;
 use super::{Ask, Holds};
-use crate::model::cluster::MdmAlert;
+use crate::model::cluster::{MdmAlert, Sdc};
 use crate::model::hold::Reason;
-use crate::model::id::ObjectId;
-use crate::model::plan::{Approval, Parallel};
+use crate::model::id::{NodeName, ObjectId};
+use crate::model::node::NodeFacts;
+use crate::model::plan::{Approval, Parallel, Request};
 use crate::model::snapshot::Snapshot;
+use crate::model::step::Component;
 use crate::model::window::Opening;
 
 /// Alerts of the MDM that nobody may override.
@@ -186,6 +189,7 @@ pub(super) fn alerts(ask: &Ask<'_>, holds: &mut Holds) {
     if !ask.fresh("the list of alerts", begun(&snapshot.alerts), ask.policy.fresh, holds) {
         return;
     }
+    let mended = to_be_mended(ask);
     for alert in snapshot.alerts.iter().flat_map(|part| part.value.iter()) {
         let object = alert.resource_name.clone().or_else(|| alert.resource_id.clone()).unwrap_or_default();
         let name = alert.name.clone();
@@ -195,6 +199,7 @@ pub(super) fn alerts(ask: &Ask<'_>, holds: &mut Holds) {
             }
         } else if MILD.contains(&&*name)
             && !by_our_work(ask, alert)
+            && !is_about(&mended, alert)
             && !ask.run.baseline.contains(&(name.clone(), object.clone()))
         {
             holds.push(Reason::MdmAlertMild { name, object: called(snapshot, alert) });
@@ -216,9 +221,38 @@ pub(super) fn alerts(ask: &Ask<'_>, holds: &mut Holds) {
         holds.push(Reason::Firing { name: name.clone(), object: object.clone() });
     }
     let mild: BTreeSet<_> = firing.mild.iter().chain(others.iter().flat_map(|others| &others.mild)).cloned().collect();
-    for alert in mild.difference(&ask.run.baseline) {
+    let known = |(name, object): &(Box<str>, Box<str>)| {
+        &**name == "ScaleioSdcDisconnected" && mended.iter().any(|sdc| is_called(sdc, object))
+    };
+    for alert in mild.difference(&ask.run.baseline).filter(|alert| !known(alert)) {
         holds.push(Reason::FiringMild { name: alert.0.clone(), object: alert.1.clone() });
     }
+}
+
+/// Clients that a restart is to bring back: the one of its host, and those of hosts that say themselves that theirs does not
+/// run. That they are away is why restarts are asked for, and keeps none from being done.
+fn to_be_mended<'a>(ask: &Ask<'a>) -> Vec<&'a Sdc> {
+    let Request::Reboot { node } = &ask.run.plan.request else { return Vec::new() };
+    let down = |host: &NodeFacts| {
+        let heard = ask.facts.now - host.seen_at <= ask.policy.fresh;
+        heard && host.installed.contains_key(&Component::Sdc) && !host.running.contains(&Component::Sdc)
+    };
+    let hosts = ask.facts.nodes.iter().filter(|(name, host)| *name == node || down(host));
+    let own = |name: &NodeName| if *name == ask.task.node { ask.task.sds.as_ref() } else { None };
+    hosts.filter_map(|(name, _)| sdc_of(&ask.facts, name, own(name))).collect()
+}
+
+/// Whether the MDM raised an alert because one of these clients is away.
+fn is_about(clients: &[&Sdc], alert: &MdmAlert) -> bool {
+    let of = |sdc: &&Sdc| alert.resource_id.as_deref() == Some(&*sdc.id.to_string());
+    &*alert.name == "SDC_DISCONNECTED" && clients.iter().any(of)
+}
+
+/// Whether an alert of our rules about a client, told as `sdc NAME`, is about this one.
+fn is_called(sdc: &Sdc, object: &str) -> bool {
+    let id = sdc.id.to_string();
+    let names = sdc.name.iter().chain(&sdc.addresses).map(|name| &**name).chain([&*id]);
+    object.strip_prefix("sdc ").is_some_and(|told| names.into_iter().any(|name| name == told))
 }
 
 /// What an alert of the MDM is about, by its name: older releases tell its id alone.
@@ -253,7 +287,7 @@ fn by_our_work(ask: &Ask<'_>, alert: &MdmAlert) -> bool {
             ours && ask.facts.pools_of(sds).iter().any(|pool| of(&pool.to_string()))
         }),
         "SDC_DISCONNECTED" => {
-            super::super::observe::sdc_of(&ask.facts, task).is_some_and(|sdc| of(&sdc.id.to_string()))
+            sdc_of(&ask.facts, &task.node, task.sds.as_ref()).is_some_and(|sdc| of(&sdc.id.to_string()))
         }
         _ => false,
     })

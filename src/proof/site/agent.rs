@@ -1,0 +1,144 @@
+//! What an agent does on its host, and what that does to the system.
+
+use chrono::TimeDelta;
+
+use super::super::host::Mesos;
+use super::{Deed, Parcel, Site, refused};
+use crate::model::id::NodeName;
+use crate::model::permit::Permit;
+use crate::model::step::{Action, Answer, Component, StepId};
+use crate::model::unit::Timestamp;
+use crate::sim::world::Component as Package;
+
+impl Site {
+    pub(super) fn order(&mut self, step: &StepId, permit: &Permit, now: Timestamp) -> Answer {
+        let Some(host) = self.hosts.get_mut(&permit.node) else { return refused("no such node") };
+        if host.silent || now < host.up_at {
+            return Answer::Unknown { why: "the agent does not answer".into() };
+        }
+        if let Some(answer) = host.ledger.get(step) {
+            return answer.clone();
+        }
+        if let Err(error) = permit.admits(&permit.node, host.epoch, now) {
+            return Answer::Refused { why: error.to_string().into() };
+        }
+        if host.working.is_some() {
+            return refused("another step is in work");
+        }
+        host.epoch = host.epoch.max(permit.epoch);
+        let seconds = match &permit.action {
+            Action::Stage { .. } => 5,
+            Action::Reboot => 90 + host.slow_seconds,
+            _ => 30 + host.slow_seconds,
+        };
+        host.slow_seconds = 0;
+        host.working = Some((step.clone(), permit.action.clone(), now + TimeDelta::seconds(seconds)));
+        // The ledger is written first: who asks again is told that it was begun.
+        host.ledger.insert(step.clone(), Answer::Accepted);
+        self.deeds.push(Deed::Executed {
+            step: step.clone(),
+            node: permit.node.clone(),
+            action: permit.action.clone(),
+            epoch: permit.epoch,
+        });
+        let (node, action) = (permit.node.clone(), permit.action.clone());
+        self.stop(&node, &action, now + TimeDelta::seconds(seconds));
+        Answer::Accepted
+    }
+
+    /// What an action takes away at once.
+    fn stop(&mut self, node: &NodeName, action: &Action, until: Timestamp) {
+        let Some(host) = self.hosts.get_mut(node) else { return };
+        let all: Vec<Component> = host.installed.keys().copied().collect();
+        let stopped = match action {
+            Action::Apply { components, .. }
+            | Action::Rollback { components, .. }
+            | Action::Uninstall { components } => components.clone(),
+            Action::Reboot => {
+                host.up_at = until;
+                all
+            }
+            _ => Vec::new(),
+        };
+        let (sds, mdm, sdc) = (host.sds_name.clone(), host.mdm.clone(), host.sdc.to_string());
+        for component in stopped {
+            host.running.remove(&component);
+            // What is down already stays down.
+            let _ = match (component, &mdm) {
+                (Component::Sds, _) => self.world.fail_sds(&sds),
+                (Component::Mdm, Some(mdm)) => self.world.fail_mdm(mdm),
+                (Component::Sdc, _) => self.world.set_sdc_connected(&sdc, false),
+                _ => Ok(()),
+            };
+        }
+    }
+
+    /// Steps of agents come to their end, and drains too.
+    pub(super) fn carry_on(&mut self, node: &NodeName, now: Timestamp) {
+        let Some(host) = self.hosts.get_mut(node) else { return };
+        if let Mesos::Draining(Some(until)) = host.mesos
+            && now >= until
+        {
+            host.mesos = Mesos::Drained;
+            host.open_volumes = 0;
+        }
+        if host.mesos == Mesos::Active && host.open_volumes == 0 {
+            host.open_volumes = 1;
+        }
+        let Some((step, action, _)) = host.working.take_if(|(_, _, until)| now >= *until) else { return };
+        let mut started = Vec::new();
+        match &action {
+            Action::Stage { version, components } => {
+                for component in components {
+                    host.staged.entry(*component).or_default().insert(version.clone());
+                }
+            }
+            Action::Apply { version, components } => {
+                for component in components {
+                    host.installed.insert(*component, version.clone());
+                }
+                if std::mem::take(&mut host.broken) {
+                    let answer = Answer::Failed { why: "the service did not start".into() };
+                    host.ledger.insert(step.clone(), answer.clone());
+                    host.unheard = Some(step.clone());
+                    self.post(1, Parcel::Answer(step, answer));
+                    return;
+                }
+                started.clone_from(components);
+            }
+            Action::Rollback { version, components } => {
+                for component in components {
+                    host.installed.insert(*component, version.clone());
+                }
+                started.clone_from(components);
+            }
+            Action::Uninstall { components } => host.installed.retain(|component, _| !components.contains(component)),
+            Action::Reboot => {
+                host.boot += 1;
+                host.kernel = host.next_kernel.clone();
+                started = host.installed.keys().copied().collect();
+            }
+            _ => {}
+        }
+        self.start(node, &started);
+    }
+
+    /// Services run again, in the version that is installed.
+    pub(in crate::proof) fn start(&mut self, node: &NodeName, components: &[Component]) {
+        let Some(host) = self.hosts.get_mut(node) else { return };
+        let (sds, mdm, sdc) = (host.sds_name.clone(), host.mdm.clone(), host.sdc.to_string());
+        for component in components {
+            host.running.insert(*component);
+            let version = host.installed.get(component).cloned().unwrap_or_default();
+            let (package, _) = match (component, &mdm) {
+                (Component::Sds, _) => (Some(Package::Sds(sds.clone())), self.world.return_sds(&sds)),
+                (Component::Mdm, Some(mdm)) => (Some(Package::Mdm(mdm.clone())), self.world.return_mdm(mdm)),
+                (Component::Sdc, _) => (Some(Package::Sdc(sdc.clone())), self.world.set_sdc_connected(&sdc, true)),
+                _ => (None, Ok(())),
+            };
+            if let Some(package) = package {
+                let _ = self.world.install(&package, &version);
+            }
+        }
+    }
+}
