@@ -12,11 +12,27 @@ use crate::model::picture::Picture;
 /// The newest picture of each system.
 pub type Pictures = BTreeMap<SystemId, Arc<Picture>>;
 
+/// What somebody waits for to show in the next picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Objects that were added.
+    Additions,
+    /// All that the gates of the work read.
+    Gates,
+}
+
+/// Who waits for the next picture of a system.
+#[derive(Debug, Default)]
+struct Wishes {
+    additions: Notify,
+    gates: Notify,
+}
+
 /// Where the pictures hang: each poller replaces that of its own system, and hears who wants another one soon.
 #[derive(Clone, Debug)]
 pub struct Gallery {
     pictures: Arc<watch::Sender<Pictures>>,
-    wanted: Arc<BTreeMap<SystemId, Notify>>,
+    wanted: Arc<BTreeMap<SystemId, Wishes>>,
 }
 
 impl Gallery {
@@ -24,7 +40,7 @@ impl Gallery {
     pub fn new(pictures: impl IntoIterator<Item = Picture>) -> Self {
         let pictures: Pictures =
             pictures.into_iter().map(|picture| (picture.system.clone(), Arc::new(picture))).collect();
-        let wanted = pictures.keys().map(|system| (system.clone(), Notify::new())).collect();
+        let wanted = pictures.keys().map(|system| (system.clone(), Wishes::default())).collect();
         Self { pictures: Arc::new(watch::Sender::new(pictures)), wanted: Arc::new(wanted) }
     }
 
@@ -52,17 +68,21 @@ impl Gallery {
 
     /// Asks for another picture before its time: something was changed in the system, and somebody waits until that
     /// shows. How soon is the poller's to say, and who asks twice asks once.
-    pub fn want(&self, system: &SystemId) {
-        if let Some(wanted) = self.wanted.get(system) {
-            wanted.notify_one();
+    pub fn want(&self, system: &SystemId, what: Expected) {
+        let Some(wishes) = self.wanted.get(system) else { return };
+        match what {
+            Expected::Additions => wishes.additions.notify_one(),
+            Expected::Gates => wishes.gates.notify_one(),
         }
     }
 
-    /// Waits until somebody wants another picture of a system.
-    pub async fn wanted(&self, system: &SystemId) {
-        match self.wanted.get(system) {
-            Some(wanted) => wanted.notified().await,
-            None => std::future::pending().await,
+    /// Waits until somebody wants another picture of a system, and says for what.
+    pub async fn wanted(&self, system: &SystemId) -> Expected {
+        let Some(wishes) = self.wanted.get(system) else { return std::future::pending().await };
+        tokio::select! {
+            biased;
+            () = wishes.gates.notified() => Expected::Gates,
+            () = wishes.additions.notified() => Expected::Additions,
         }
     }
 }

@@ -44,7 +44,7 @@ const REST: u32 = 30;
 const SHORTEST_REST: Duration = Duration::from_millis(50);
 
 /// A node in work is asked for its word when the last one is older than this.
-const WORD: TimeDelta = TimeDelta::seconds(2);
+const WORD: TimeDelta = TimeDelta::seconds(1);
 
 /// What can be had, by os-release and whether the token of LIA is there.
 type Known = BTreeMap<(String, bool), Arc<Packages>>;

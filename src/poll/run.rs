@@ -22,14 +22,14 @@ use crate::model::snapshot::{Collector, Snapshot};
 use crate::model::stats::StatKind;
 use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
-use crate::watches::Gallery;
+use crate::watches::{Expected, Gallery};
 
 /// Questions under way at once at one gateway: enough to hide its latency, too
 /// few to crowd out the people who work with it.
 const QUESTIONS_AT_ONCE: usize = 3;
 
 /// In what additions to a system show.
-const WANTED: [Collector; 7] = [
+const ADDITIONS: [Collector; 7] = [
     Collector::System,
     Collector::ProtectionDomains,
     Collector::FaultSets,
@@ -37,6 +37,19 @@ const WANTED: [Collector; 7] = [
     Collector::Sds,
     Collector::Devices,
     Collector::Sdcs,
+];
+
+/// What the gates of the work read; nothing that was asked before our last change lets anything through.
+const GATES: [Collector; 9] = [
+    Collector::System,
+    Collector::ProtectionDomains,
+    Collector::FaultSets,
+    Collector::StoragePools,
+    Collector::Sds,
+    Collector::Devices,
+    Collector::Sdcs,
+    Collector::Alerts,
+    Collector::Statistics,
 ];
 
 /// A question is an answer, or a login and an answer; twice that would be slow, not patient.
@@ -108,23 +121,27 @@ impl Poller {
         loop {
             self.turn().await;
             let next = Instant::now() + self.schedule.pause(rand::random());
-            while let Some(at) = self.wanted_before(next).await {
+            while let Some((at, what)) = self.wanted_before(next).await {
                 tokio::time::sleep_until(at).await;
-                self.look(Some(&WANTED)).await;
+                let named: &[Collector] = match what {
+                    Expected::Additions => &ADDITIONS,
+                    Expected::Gates => &GATES,
+                };
+                self.look(Some(named)).await;
             }
         }
     }
 
     /// When to look out of turn, because somebody wants it; none: the time of the next poll has come.
-    async fn wanted_before(&self, next: Instant) -> Option<Instant> {
+    async fn wanted_before(&self, next: Instant) -> Option<(Instant, Expected)> {
         loop {
-            tokio::select! {
+            let what = tokio::select! {
                 () = tokio::time::sleep_until(next) => return None,
-                () = self.gallery.wanted(&self.system) => {}
-            }
+                what = self.gallery.wanted(&self.system) => what,
+            };
             let at = self.schedule.wanted(self.started.elapsed()).map(|rest| Instant::now() + rest);
             if let Some(at) = at.filter(|at| *at < next) {
-                return Some(at);
+                return Some((at, what));
             }
         }
     }

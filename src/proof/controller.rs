@@ -27,6 +27,12 @@ use crate::work::record::Record;
 /// How often the gateway is asked.
 const POLL: TimeDelta = TimeDelta::seconds(10);
 
+/// How soon it may be asked again, when somebody waits for what it will show.
+const REST: TimeDelta = TimeDelta::seconds(2);
+
+/// How often agents and Mesos are heard while something is in work.
+const WORD: TimeDelta = TimeDelta::seconds(1);
+
 /// Where a process can die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Death {
@@ -61,6 +67,7 @@ pub struct Controller {
     firing: Firing,
     seq: u64,
     asked_at: Option<Timestamp>,
+    heard_at: Option<Timestamp>,
 }
 
 impl Controller {
@@ -88,6 +95,7 @@ impl Controller {
             firing: Firing::default(),
             seq: 0,
             asked_at: None,
+            heard_at: None,
         };
         Ok((controller, torn))
     }
@@ -115,10 +123,23 @@ impl Controller {
     /// Asks everybody, if it is time. Who does not answer keeps their last word, and its age.
     pub fn poll(&mut self, site: &Site) {
         let now = site.now();
-        if self.asked_at.is_some_and(|at| now - at < POLL) {
-            return;
+        let book = self.journal.book();
+        let is_due = |last: Option<Timestamp>, rest| last.is_none_or(|at| now - at >= rest);
+        let is_impatient = engine::is_impatient(book, self.picture.snapshot.as_deref(), now);
+        let asks = is_due(self.asked_at, if is_impatient { REST } else { POLL });
+        let hears = asks || is_due(self.heard_at, if book.in_work().next().is_some() { WORD } else { POLL });
+        if asks {
+            self.asked_at = Some(now);
+            self.ask(site, now);
         }
-        self.asked_at = Some(now);
+        if hears {
+            self.heard_at = Some(now);
+            self.listen(site, now);
+        }
+    }
+
+    /// Asks the gateway.
+    fn ask(&mut self, site: &Site, now: Timestamp) {
         if site.world.answers() && now >= site.deaf_until {
             self.seq += 1;
             let generation = generation(site.world.release);
@@ -134,6 +155,10 @@ impl Controller {
             self.picture.at = now;
             self.picture.snapshot = Some(Arc::new(snapshot));
         }
+    }
+
+    /// Hears agents, and asks Mesos.
+    fn listen(&mut self, site: &Site, now: Timestamp) {
         for host in site.hosts.values().filter(|host| host.is_heard(now)) {
             let edition = host.edition();
             match self.nodes.get_mut(&host.name).filter(|_| self.editions.get(&host.name) == Some(&edition)) {

@@ -240,7 +240,8 @@ impl Site {
         if let Effect::Enter { sds, .. } = &effect
             && let Some(at) = self.sds(sds)
         {
-            self.unknown.ordered(&step, at, self.now());
+            let inside = self.world.sds.get(&at).is_some_and(|sds| sds.maintenance != Maintenance::None);
+            self.unknown.ordered(&step, at, inside && !self.ours.contains_key(&at), self.now());
         }
         if self.rng.random_range(0..100) < self.loss {
             return;
@@ -263,8 +264,8 @@ impl Site {
             let unheard = self.hosts.values_mut().filter(|host| host.unheard.as_ref() == Some(step));
             unheard.for_each(|host| host.unheard = None);
         }
-        for (step, _) in answers.iter().filter(|(_, answer)| !matches!(answer, Answer::Unknown { .. })) {
-            self.unknown.answered(step);
+        for (step, answer) in answers.iter().filter(|(_, answer)| !matches!(answer, Answer::Unknown { .. })) {
+            self.unknown.answered(step, answer);
         }
     }
 

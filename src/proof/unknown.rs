@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::step::{StepId, StepKind};
+use crate::model::step::{Answer, StepId, StepKind};
 use crate::model::unit::Timestamp;
 use crate::sim::world::Id;
 use crate::work::book::SETTLE;
@@ -21,9 +21,12 @@ pub struct Unknown {
 }
 
 impl Unknown {
-    /// An order to enter maintenance leaves the controller.
-    pub(super) fn ordered(&mut self, step: &StepId, sds: Id, now: Timestamp) {
+    /// An order to enter maintenance leaves the controller. Somebody else may have been quicker since it last looked.
+    pub(super) fn ordered(&mut self, step: &StepId, sds: Id, is_foreign: bool, now: Timestamp) {
         self.open_enters.insert(step.clone(), (sds, now));
+        if is_foreign {
+            self.alike.insert(sds, StepKind::EnterMaintenance);
+        }
     }
 
     /// An order to leave it was obeyed.
@@ -37,8 +40,14 @@ impl Unknown {
     }
 
     /// The controller, which is alive, heard what came of an order.
-    pub(super) fn answered(&mut self, step: &StepId) {
-        self.open_enters.remove(step);
+    pub(super) fn answered(&mut self, step: &StepId, answer: &Answer) {
+        let entered = self.open_enters.remove(step).map(|(sds, _)| sds);
+        // Whoever was refused knows that what it sees is not its own.
+        if let Some(sds) = entered.filter(|_| matches!(answer, Answer::Refused { .. }))
+            && !self.may_look_like_ours(sds)
+        {
+            self.alike.remove(&sds);
+        }
         let exit = self.unheard_exits.iter().find(|(_, exit)| *exit == step);
         if let Some(id) = exit.map(|(id, _)| *id) {
             self.unheard_exits.remove(&id);
@@ -56,10 +65,14 @@ impl Unknown {
 
     /// Somebody else put a server into maintenance.
     pub(super) fn entered(&mut self, sds: Id) {
-        if self.open_enters.values().any(|(at, _)| *at == sds) || self.unseen_ends.contains_key(&sds) {
+        if self.may_look_like_ours(sds) {
             self.alike.insert(sds, StepKind::EnterMaintenance);
         } else if self.unheard_exits.contains_key(&sds) {
             self.alike.insert(sds, StepKind::ExitMaintenance);
         }
+    }
+
+    fn may_look_like_ours(&self, sds: Id) -> bool {
+        self.open_enters.values().any(|(at, _)| *at == sds) || self.unseen_ends.contains_key(&sds)
     }
 }

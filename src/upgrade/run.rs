@@ -38,7 +38,7 @@ use crate::model::plan::{Approval, Plan};
 use crate::model::step::{self, StepId, StepKind};
 use crate::model::unit::Timestamp;
 use crate::store::{Batch, Desk, State, StoreError};
-use crate::watches::Gallery;
+use crate::watches::{Expected, Gallery};
 use crate::work::advance::Wait;
 use crate::work::engine;
 use crate::work::facts::{Facts, Policy};
@@ -219,6 +219,10 @@ impl Work {
             pictures.borrow_and_update();
             self.jobs().await?;
             self.turns().await?;
+            let snapshot = self.picture().and_then(|picture| picture.snapshot.clone());
+            if engine::is_impatient(self.journal.book(), snapshot.as_deref(), clock::now()) {
+                self.joints.gallery.want(&self.settings.system, Expected::Gates);
+            }
             self.publish();
         }
     }

@@ -2,11 +2,15 @@
 //! and take in what was decided. The caller makes the entries durable, and only
 //! then has the effects.
 
+use chrono::TimeDelta;
+
 use super::advance::{self, Turn, Wait};
-use super::facts::{Facts, Policy};
+use super::book::{Book, Run};
+use super::facts::{Facts, Policy, begun};
 use super::journal::{Broken, Journal};
 use super::record::Record;
-use crate::model::step::{Answer, StepId};
+use crate::model::snapshot::Snapshot;
+use crate::model::step::{Answer, StepId, StepKind, StepState};
 use crate::model::unit::Timestamp;
 
 /// A turn, with its records as entries of the journal.
@@ -25,6 +29,33 @@ pub fn turn(journal: &mut Journal, facts: Facts<'_>, policy: &Policy, epoch: u64
     let turn = advance::step(journal.book(), facts, policy, epoch);
     let entries = journal.append(&turn.records, facts.now)?;
     Ok(Decided { entries, turn })
+}
+
+/// What shows later than this is looked for at the poller's beat: that is a small part of the time then.
+const IMPATIENT: TimeDelta = TimeDelta::minutes(2);
+
+/// Whether the next picture of the system is worth asking for before its time: something that we changed is not in the one
+/// of this moment, or a step waits for what it will show.
+pub fn is_impatient(book: &Book, snapshot: Option<&Snapshot>, now: Timestamp) -> bool {
+    let Some(snapshot) = snapshot else { return false };
+    let gates_read = [
+        begun(&snapshot.sds),
+        begun(&snapshot.pools),
+        begun(&snapshot.domains),
+        begun(&snapshot.devices),
+        begun(&snapshot.statistics),
+        begun(&snapshot.alerts),
+    ];
+    let oldest = gates_read.into_iter().flatten().min();
+    let is_old = book.changed_at.zip(oldest).is_some_and(|(changed, seen)| seen <= changed);
+    book.in_work().any(|(_, _, task, state)| {
+        let shows = Run::step_at_hand(task, state).is_some_and(|step| match step.action.kind() {
+            StepKind::Verify | StepKind::AwaitResync => true,
+            kind if kind.is_for_agent() || matches!(kind, StepKind::Drain | StepKind::Reactivate) => false,
+            _ => state.step != StepState::Pending,
+        });
+        (shows || is_old) && now - state.since < IMPATIENT
+    })
 }
 
 /// Why nothing more is decided, with every reason.

@@ -87,12 +87,15 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
                 told(at, since, elsewhere && cluster.state.is(ClusterState::Normal))
             }
         },
-        Action::EnterMaintenance { .. } => maintenance(facts, task, since, Maintenance::In, Maintenance::Entering),
+        // Of one that leaves it, for whoever told it to, is to be seen where it ends.
+        Action::EnterMaintenance { .. } => {
+            maintenance(facts, task, since, Maintenance::In, &[Maintenance::Entering, Maintenance::Exiting])
+        }
         // Whoever was taken out of the system is in no maintenance any more.
         Action::ExitMaintenance if is_gone(facts, task, since) => Shown::Done,
         Action::ExitMaintenance => {
             let since = after(state, StepKind::EnterMaintenance, since);
-            maintenance(facts, task, since, Maintenance::None, Maintenance::Exiting)
+            maintenance(facts, task, since, Maintenance::None, &[Maintenance::Exiting])
         }
         Action::Verify { version, components } => verified(facts, task, version.as_deref(), components, since),
         Action::Finalise => match facts.snapshot().and_then(|snapshot| snapshot.array.as_ref()) {
@@ -218,10 +221,10 @@ fn maintenance(
     task: &Task,
     since: Timestamp,
     wanted: Maintenance,
-    on_the_way: Maintenance,
+    on_the_way: &[Maintenance],
 ) -> Shown {
     let Some((sds, at)) = task.sds.as_ref().and_then(|id| facts.sds(id)) else { return Shown::NotSeen };
-    if at > since && sds.maintenance.is(on_the_way) {
+    if at > since && on_the_way.iter().any(|state| sds.maintenance.is(*state)) {
         return Shown::Doing;
     }
     told(at, since, sds.maintenance.is(wanted))

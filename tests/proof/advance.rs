@@ -5,8 +5,8 @@ use scaleio_framework::model::hold::ReasonKind;
 use scaleio_framework::model::plan::{Approval, Plan, Risk, Step};
 use scaleio_framework::model::state::Seen;
 use scaleio_framework::model::step::{Action, Answer, Component, StepId, StepKind};
-use scaleio_framework::work::advance;
 use scaleio_framework::work::record::{Duty, Effect, End, Record};
+use scaleio_framework::work::{advance, engine};
 
 use crate::scene::{Scene, run_id};
 
@@ -301,4 +301,37 @@ fn an_order_of_which_nothing_came_is_written_down_and_one_that_the_mdm_took_is_n
     );
     let taken = at_entry(Some(Answer::Accepted));
     assert!(failure(&taken).unwrap().contains("ended by somebody else"));
+}
+
+#[test]
+fn the_system_is_asked_out_of_turn_while_a_step_waits_for_what_it_shows_and_not_for_long() {
+    let is_impatient = |scene: &Scene| engine::is_impatient(&scene.book, scene.picture.snapshot.as_deref(), scene.now);
+    let mut scene = Scene::waiting();
+    assert!(!is_impatient(&scene), "nothing is in work");
+    scene.begin_and_drain();
+    let task = scene.task();
+    let place = |kind| task.steps.iter().position(|step| step.action.kind() == kind).unwrap() as u32;
+    for number in 0..place(StepKind::EnterMaintenance) {
+        scene.write(Record::Confirmed { run: run_id(), task: scene.number, place: number });
+    }
+    assert!(!is_impatient(&scene), "what is to be done next shows nothing yet");
+    scene.took_maintenance();
+    scene.order(place(StepKind::EnterMaintenance), Answer::Accepted);
+    assert!(is_impatient(&scene), "the picture is from before the order");
+    scene.later(TimeDelta::seconds(119));
+    assert!(is_impatient(&scene), "the maintenance is waited for");
+    scene.later(TimeDelta::seconds(1));
+    assert!(!is_impatient(&scene), "what takes that long is found at the beat");
+    scene.write(Record::Confirmed { run: run_id(), task: scene.number, place: place(StepKind::EnterMaintenance) });
+    assert!(!is_impatient(&scene), "the next step is its agent's");
+    // One list that gates read is as old as the order was.
+    let ordered_at = scene.book.changed_at.unwrap();
+    scene.snapshot().devices.as_mut().unwrap().begun_at = ordered_at;
+    assert!(is_impatient(&scene));
+    scene.snapshot().devices.as_mut().unwrap().begun_at = ordered_at + TimeDelta::milliseconds(1);
+    assert!(!is_impatient(&scene));
+    for number in place(StepKind::Apply)..place(StepKind::AwaitResync) {
+        scene.write(Record::Confirmed { run: run_id(), task: scene.number, place: number });
+    }
+    assert!(is_impatient(&scene), "the resync shows in the system alone");
 }

@@ -122,14 +122,12 @@ fn upgrade_of_128(at_once: u32) -> Spent {
     let mut spent = Spent { predicted, ..Spent::default() };
     while controller.journal.book().open_run().is_some() {
         let answers = site.pass(1);
-        let (now, is_news) = (site.now(), !answers.is_empty());
+        let now = site.now();
         site.heard(&answers);
         controller.hear(answers, &mut disk, now).unwrap();
         controller.poll(&site);
-        // A look at each answer and each poll, and every three seconds.
-        if is_news || controller.seen_at() == Some(now) || spent.took % 3 == 0 {
-            while !controller.turn(&mut site, &mut disk, None).unwrap().is_empty() {}
-        }
+        // As the product does, which looks at whatever it hears, and every second.
+        while !controller.turn(&mut site, &mut disk, None).unwrap().is_empty() {}
         spent.took += 1;
         let watched = controller.journal.book().in_work().any(|(_, _, _, state)| state.well_since.is_some());
         // Nothing is begun for ten minutes after the MDM cluster changed hands.
@@ -150,7 +148,7 @@ fn upgrade_of_128(at_once: u32) -> Spent {
 }
 
 #[test]
-fn of_an_upgrade_of_128_servers_a_tenth_is_ours_and_several_of_a_fault_set_at_once_are_quicker() {
+fn of_an_upgrade_of_128_servers_less_than_a_hundredth_is_ours_and_several_of_a_fault_set_at_once_are_quicker() {
     let begun = Instant::now();
     let alone = upgrade_of_128(1);
     let together = upgrade_of_128(8);
@@ -158,8 +156,7 @@ fn of_an_upgrade_of_128_servers_a_tenth_is_ours_and_several_of_a_fault_set_at_on
     for spent in [&alone, &together] {
         assert_eq!(spent.took, spent.world + spent.asked + spent.ours);
         assert!(spent.took <= spent.predicted, "{spent:?}");
-        // docs/performance.md says why it is that much.
-        assert!(spent.ours * 8 <= spent.predicted, "{spent:?}");
+        assert!(spent.ours * 100 <= spent.predicted, "{spent:?}");
     }
     assert!(together.took * 4 < alone.took * 3, "{} {}", together.took, alone.took);
 }

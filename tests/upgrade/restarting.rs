@@ -18,9 +18,8 @@ fn loses_its_module(site: &Site, number: usize) -> String {
     host.name.clone()
 }
 
-/// All that its agent does is done: the clients of these hosts are none of the simulated system's.
-fn is_on_its_way(node: &Value) -> bool {
-    matches!(node["phase"].as_str(), Some("joining" | "ready"))
+fn is_ready(node: &Value) -> bool {
+    node["phase"] == "ready"
 }
 
 fn reboots(site: &Site) -> Vec<u32> {
@@ -48,7 +47,7 @@ async fn a_restart_is_only_proposed_unless_it_is_allowed_and_then_the_node_goes_
     let site = Site::with_jobs("act", ROLLOUT).await;
     let names: Vec<String> = site.hosts.all().iter().map(|host| host.name.clone()).collect();
     for name in &names {
-        node(&site, name, is_on_its_way).await;
+        node(&site, name, is_ready).await;
     }
     let name = loses_its_module(&site, 0);
     let shown = node(&site, &name, |node| node["because"].to_string().contains("sio approve")).await;
@@ -64,7 +63,7 @@ async fn a_restart_is_only_proposed_unless_it_is_allowed_and_then_the_node_goes_
     assert_eq!(reboots(&site), [0; 4], "nobody has said yes");
     assert_eq!(site.approve(plan).await.0, 200);
     assert_eq!(site.ended().await, ("done".to_owned(), None));
-    node(&site, &name, is_on_its_way).await;
+    node(&site, &name, is_ready).await;
     assert_eq!(reboots(&site), [1, 0, 0, 0]);
     assert!(site.is_clean());
 }
@@ -74,7 +73,7 @@ async fn where_it_is_allowed_nodes_are_restarted_one_after_the_other_over_a_kill
     let mut site = Site::with_jobs("act", &format!("{ROLLOUT}restarts = \"act\"\n")).await;
     let names: Vec<String> = site.hosts.all().iter().map(|host| host.name.clone()).collect();
     for name in &names {
-        node(&site, name, is_on_its_way).await;
+        node(&site, name, is_ready).await;
     }
     for number in [1, 2] {
         loses_its_module(&site, number);
@@ -83,7 +82,7 @@ async fn where_it_is_allowed_nodes_are_restarted_one_after_the_other_over_a_kill
     site.kill().await;
     site.start().await;
     for name in &names[1..3] {
-        node(&site, name, is_on_its_way).await;
+        node(&site, name, is_ready).await;
     }
     assert_eq!(reboots(&site), [0, 1, 1, 0], "each once");
     let work = site.lifecycle().await;

@@ -47,7 +47,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Four servers in four fault sets, with clients beside them; the MDMs are elsewhere and run the new release already.
+    /// Four servers in four fault sets, each with a client on its host; the MDMs are elsewhere and run the new release already.
     pub(crate) async fn new(mode: &str) -> Self {
         Self::with(mode, New::Good).await
     }
@@ -95,6 +95,10 @@ impl Site {
                     member.version.clone_from(&to);
                 }
                 member.ips = vec![format!("10.99.0.{number}")];
+            }
+            let servers: Vec<String> = world.sds.values().map(|sds| sds.ips[0].ip.clone()).collect();
+            for (client, ip) in world.sdcs.values_mut().zip(servers) {
+                client.ip = ip;
             }
         });
         let folder = tempfile::tempdir().unwrap();

@@ -37,7 +37,7 @@ use crate::model::rollout::{Approved, NodeRollout, RolloutOrder, RolloutStatus};
 use crate::model::unit::Timestamp;
 use crate::model::workload::Workloads;
 use crate::store::{Batch, Desk, Key, State, StoreError};
-use crate::watches::Gallery;
+use crate::watches::{Expected, Gallery};
 use crate::work::seam::Line;
 
 /// Where records and approvals are kept.
@@ -299,7 +299,7 @@ impl Rollout {
                 acts.extend(act.map(|act| (record, act)));
             }
             if turned.is_waiting {
-                self.watched.gallery.want(&system);
+                self.watched.gallery.want(&system, Expected::Additions);
             }
             status.nodes.extend(turned.nodes);
             status.systems.insert(system.clone(), turned.preview);
