@@ -1,6 +1,6 @@
 //! Five real hosts, systemd and rpm in each, with the real agents of the product, a real Mesos that drains them and the
-//! real `sio run`: a broken release is put back and quarantined, a cancel ends clean, and then all of them get from one
-//! release to another.
+//! real `sio run`: a broken release is put back and quarantined, a cancel at each step ends clean, and then all of them get
+//! from one release to another.
 //!
 //! Hosts use the machine's loopback, each an address of its own on it; the agent of Mesos for a host listens there too.
 //! The stub SDS of each host shows in one simulated system.
@@ -255,8 +255,8 @@ impl Site {
         }
     }
 
-    /// A plan for all hosts, once all that it needs is known.
-    async fn plan(&self, to: &str) -> PlanShown {
+    /// A plan for so many hosts that have the old release, once all that it needs is known.
+    async fn plan(&self, to: &str, hosts: usize) -> PlanShown {
         self.until("a plan that is safe", async |site| {
             let request = json!({"request": "upgrade", "to": to, "only": []});
             let (status, text) = site.ask(json!({"order": "plan", "by": "ada", "request": request})).await;
@@ -265,7 +265,7 @@ impl Site {
             }
             let Ok(Answer::Plan(plan)) = serde_json::from_str(&text) else { panic!("{text}") };
             let tasks = plan.stages.iter().find(|stage| stage.name == "sds").map_or(0, |stage| stage.tasks.len());
-            (tasks == HOSTS && plan.unsafe_because.is_empty()).then_some(*plan)
+            (tasks == hosts && plan.unsafe_because.is_empty()).then_some(*plan)
         })
         .await
     }
@@ -276,6 +276,45 @@ impl Site {
             (status == 200).then_some(())
         })
         .await;
+    }
+
+    /// Hosts that have the old release.
+    fn old(&self) -> usize {
+        self.books().iter().filter(|version| **version == BEFORE).count()
+    }
+
+    fn rebuild(&self, on: bool) {
+        self.world.world(|world| {
+            world.pools.values_mut().for_each(|pool| pool.rebuild_enabled = on);
+        });
+    }
+
+    /// A person thinks better of an upgrade while a host is at this step. All that was begun is ended.
+    async fn cancel_at(&self, step: &str) {
+        self.approve(&self.plan(AFTER, self.old()).await).await;
+        let begun = Instant::now();
+        loop {
+            let run =
+                self.lifecycle().await.run.unwrap_or_else(|| panic!("the run is over, and no host was at {step}"));
+            let at_hand = |step: &str| {
+                let working = run.tasks.iter().filter(|task| task.stage == "sds" && task.standing == "working");
+                working.filter_map(|task| task.step.as_ref()).any(|at| at.starts_with(step))
+            };
+            if at_hand(step) {
+                break;
+            }
+            // So little data is back in no time; where nothing is rebuilt, it is waited for.
+            if step == "await" && at_hand("exit") {
+                self.rebuild(false);
+            }
+            assert!(begun.elapsed() < PATIENCE, "no host was at {step}: {run:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let (status, text) = self.ask(json!({"order": "cancel", "by": "ada"})).await;
+        assert_eq!(status, 200, "{text}");
+        self.rebuild(true);
+        assert_eq!(self.ended().await, ("cancelled".to_owned(), "by ada".to_owned()), "at {step}");
+        self.is_clean().await;
     }
 
     /// How the run ended.
@@ -339,7 +378,7 @@ fn configuration(lab: &tempfile::TempDir, world: &Running, web: u16, agents: u16
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_real_hosts_take_back_what_is_broken_end_a_cancel_clean_and_get_to_the_other_release() {
+async fn five_real_hosts_take_back_what_is_broken_end_each_cancel_clean_and_get_to_the_other_release() {
     let site = Site::open().await;
 
     // Who asks for what is not there is told the file, and nothing is begun.
@@ -352,7 +391,7 @@ async fn five_real_hosts_take_back_what_is_broken_end_a_cancel_clean_and_get_to_
         .await;
     assert!(told.contains("EMC-ScaleIO-sds-3.6-250.1.el7.x86_64.rpm") && told.contains("CentOS Linux 7"), "{told}");
 
-    let plan = site.plan(BROKEN).await;
+    let plan = site.plan(BROKEN, HOSTS).await;
     let steps = &plan.stages.iter().find(|stage| stage.name == "sds").unwrap().tasks[0].steps;
     assert!(steps.iter().any(|step| step == "drain") && steps.iter().any(|step| step == "reactivate"), "{steps:?}");
     site.approve(&plan).await;
@@ -364,22 +403,19 @@ async fn five_real_hosts_take_back_what_is_broken_end_a_cancel_clean_and_get_to_
     let work = site.lifecycle().await;
     assert!(work.quarantined.contains_key(&as_reported(BROKEN)), "{:?}", work.quarantined);
 
-    // A person thinks better of it while a package is installed on the first host.
-    let plan = site.plan(AFTER).await;
-    site.approve(&plan).await;
-    site.until("a package to be installed", async |site| {
-        let run = site.lifecycle().await.run?;
-        let installs = |step: &String| step.starts_with("install") || step == "verify";
-        run.tasks.iter().any(|task| task.step.as_ref().is_some_and(installs)).then_some(())
-    })
-    .await;
-    let (status, text) = site.ask(json!({"order": "cancel", "by": "ada"})).await;
-    assert_eq!(status, 200, "{text}");
-    assert_eq!(site.ended().await, ("cancelled".to_owned(), "by ada".to_owned()));
-    site.is_clean().await;
-    assert_eq!(site.books(), vec![BEFORE; HOSTS]);
+    for step in ["drain", "enter", "install", "verify"] {
+        site.cancel_at(step).await;
+        assert_eq!(site.books(), vec![BEFORE; HOSTS], "cancelled at {step}");
+    }
+    // A server that was told to leave maintenance is not stopped once more: its host keeps what it has.
+    for step in ["exit", "await", "reactivate", "watch"] {
+        site.cancel_at(step).await;
+        let books = site.books();
+        assert!(books.iter().all(|version| [BEFORE, AFTER].contains(&version.as_str())), "{step}: {books:?}");
+    }
+    assert!((1..HOSTS).contains(&site.old()), "{:?}", site.books());
 
-    let plan = site.plan(AFTER).await;
+    let plan = site.plan(AFTER, site.old()).await;
     site.approve(&plan).await;
     let (end, why) = site.ended().await;
     assert_eq!((end.as_str(), why.as_str()), ("done", ""));
