@@ -567,4 +567,27 @@ mod tests {
         assert_eq!(adrift(&[None, Some(Answer::Accepted)]), one);
         assert_eq!(adrift(&[Some(refused), Some(Answer::Accepted)]), BTreeMap::new());
     }
+
+    #[test]
+    fn an_order_is_awaited_until_it_is_known_what_came_of_it() {
+        let plan = Arc::new(plan());
+        let (run, id) = (RunId::new("r"), plan.id());
+        let mut book = Book { plans: [(id.clone(), Arc::clone(&plan))].into(), ..Book::default() };
+        let approval = Approval::Hash { plan: id.clone(), by: "me".into(), at: at(0) };
+        let step = StepId { run: run.clone(), task: 0, place: 0, attempt: 2 };
+        let effect = Effect::Enter { sds: SdsId::new("1"), mode: MaintenanceMode::Instant };
+        let mut awaited = |record: Record| {
+            book.apply(&record, at(1)).unwrap();
+            book.awaited().collect::<Vec<_>>()
+        };
+        awaited(Record::Opened { run: run.clone(), plan: id, approval, baseline: BTreeSet::new() });
+        assert_eq!(awaited(Record::Began { run, task: 0 }), []);
+        let intended = Record::Intended { step: step.clone(), epoch: 1, effect, gate: "".into() };
+        assert_eq!(awaited(intended.clone()), [step.clone()]);
+        assert_eq!(awaited(Record::Answered { step: step.clone(), answer: Answer::Accepted }), [step.clone()]);
+        let failed = Answer::Failed { why: "no space".into() };
+        assert_eq!(awaited(Record::Answered { step: step.clone(), answer: failed }), []);
+        assert_eq!(awaited(intended), [step.clone()]);
+        assert_eq!(awaited(Record::Lost { step }), []);
+    }
 }

@@ -136,7 +136,7 @@ impl VisitMut for Mutate {
                         format!("{} becomes {} in {}", both.op.to_token_stream(), op.to_token_stream(), quote!(#both));
                     let mutant = self.mutant(&what);
                     let inner = expr.clone();
-                    *expr = parse_quote!((if #mutant { #left #op #right } else { #inner }));
+                    *expr = parse_quote!((if #mutant { (#left) #op (#right) } else { #inner }));
                 }
             }
             Expr::Unary(unary) if matches!(unary.op, UnOp::Not(_)) => {
