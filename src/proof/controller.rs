@@ -243,6 +243,9 @@ impl Controller {
         } else {
             disk.append(&mut entries);
         }
+        for (step, effect) in &decided.turn.effects {
+            site.intended(step, effect);
+        }
         if death != Some(Death::BeforeEffect) && !early {
             for (step, effect) in decided.turn.effects {
                 site.send(step, effect);

@@ -237,6 +237,7 @@ impl Judge {
             }
             Deed::Exited { ours, sds, .. } => {
                 self.count("effect: exit");
+                self.entered.remove(sds);
                 let long = self.foreign.get(sds).is_some_and(|since| now - *since > GRACE);
                 if site.unknown.alike.contains_key(sds) {
                     self.count("taken for ours");

@@ -74,7 +74,7 @@ pub enum Deed {
         step: StepId,
         why: Box<str>,
     },
-    /// Not ours: somebody else ended a maintenance of ours.
+    /// Not ours: somebody else ended a maintenance of ours, or one that looks so.
     Ended {
         sds: Id,
     },
@@ -235,14 +235,18 @@ impl Site {
             || self.world.sds.values().any(|sds| changes(sds.maintenance))
     }
 
-    /// An order leaves the controller. It may be slow, or lost; so may its answer.
-    pub(super) fn send(&mut self, step: StepId, effect: Effect) {
-        if let Effect::Enter { sds, .. } = &effect
+    /// An order is written down. Whether it was given nobody knows who has only read that.
+    pub(super) fn intended(&mut self, step: &StepId, effect: &Effect) {
+        if let Effect::Enter { sds, .. } = effect
             && let Some(at) = self.sds(sds)
         {
             let inside = self.world.sds.get(&at).is_some_and(|sds| sds.maintenance != Maintenance::None);
-            self.unknown.ordered(&step, at, inside && !self.ours.contains_key(&at), self.now());
+            self.unknown.ordered(step, at, inside && !self.ours.contains_key(&at), self.now());
         }
+    }
+
+    /// An order leaves the controller. It may be slow, or lost; so may its answer.
+    pub(super) fn send(&mut self, step: StepId, effect: Effect) {
         if self.rng.random_range(0..100) < self.loss {
             return;
         }
@@ -281,6 +285,8 @@ impl Site {
         let ended = self.world.command(Command::Maintenance(command)).is_ok();
         if let Some(since) = self.ours.get(&id).filter(|_| ended) {
             self.unknown.ended(id, *since);
+        }
+        if ended && (self.ours.contains_key(&id) || self.unknown.alike.contains_key(&id)) {
             self.deeds.push(Deed::Ended { sds: id });
         }
         ended

@@ -21,7 +21,7 @@ pub struct Unknown {
 }
 
 impl Unknown {
-    /// An order to enter maintenance leaves the controller. Somebody else may have been quicker since it last looked.
+    /// An order to enter maintenance is to leave the controller. Somebody else may have been quicker since it last looked.
     pub(super) fn ordered(&mut self, step: &StepId, sds: Id, is_foreign: bool, now: Timestamp) {
         self.open_enters.insert(step.clone(), (sds, now));
         if is_foreign {
