@@ -14,6 +14,10 @@ use crate::model::unit::Timestamp;
 /// these are for those who ask after a restart.
 const OUTCOMES: usize = 16;
 
+/// Of how many outcomes what was found is kept, the newest: whoever asks after a restart asks for one of the last orders,
+/// and what was found is nearly all that an outcome takes.
+const FOUND: usize = 4;
+
 /// What an entry may hold: a little less than every store takes.
 pub(super) const LARGEST: usize = 48 * 1024;
 
@@ -152,6 +156,10 @@ pub(super) fn read<'a>(entries: impl Iterator<Item = (&'a str, &'a [u8])>) -> (M
 fn fit(member: &mut Member) -> Vec<u8> {
     let surplus = member.outcomes.len().saturating_sub(OUTCOMES);
     member.outcomes.drain(..surplus);
+    let old = member.outcomes.len().saturating_sub(FOUND);
+    for outcome in member.outcomes.iter_mut().take(old) {
+        outcome.found = BTreeMap::new();
+    }
     loop {
         let bytes = entry(member);
         if bytes.len() <= LARGEST {

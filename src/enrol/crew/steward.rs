@@ -292,7 +292,9 @@ impl Steward {
             return Ok(Ok(false));
         };
         let entry = book::entry(&member);
-        if let Err(why) = self.replace([(node.clone(), Arc::new(member))].into(), [(node.clone(), entry)].into()).await? {
+        if let Err(why) =
+            self.replace([(node.clone(), Arc::new(member))].into(), [(node.clone(), entry)].into()).await?
+        {
             return Ok(Err(NotTaken::NotStored { node: node.clone(), why }));
         }
         self.orderer.withdraw(node.as_str());
