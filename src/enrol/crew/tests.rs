@@ -224,6 +224,39 @@ fn a_mere_sign_of_life_is_no_news_and_a_record_never_outgrows_the_store() {
 }
 
 #[test]
+fn what_was_found_is_kept_of_the_newest_orders_only() {
+    let mut member = Member::new(node("n1"));
+    for number in 0..6 {
+        let found = [("a".to_owned(), "x".to_owned())].into();
+        let finished = vec![Finished { found, ..done(&format!("s{number}")) }];
+        member = book::hear(Some(&member), &node("n1"), Report { finished, ..report(None, &[]) }, 1, at(number)).member;
+    }
+    let kept = member.outcomes.iter().filter(|over| !over.found.is_empty()).map(|over| over.id.as_str());
+    assert_eq!(kept.collect::<Vec<_>>(), ["s2", "s3", "s4", "s5"]);
+    assert_eq!(member.outcomes.len(), 6, "how the others ended is known");
+}
+
+#[tokio::test]
+async fn orders_that_come_together_are_durable_however_much_they_are() {
+    let disk = Disk::new();
+    let site = Site::start(&disk);
+    let name = |number: usize| node(&format!("n{number}"));
+    let ask = |number: usize| {
+        // All of them are twice what one commit takes.
+        let paths = (0..100).map(|disk| format!("/dev/{}{disk}", "x".repeat(90))).collect();
+        let order = Order { task: Task::JudgeDisks { paths }, ..order("a") };
+        let (crew, node) = (site.crew.clone(), name(number));
+        tokio::spawn(async move { crew.lay_out(&node, order).await.map(drop) })
+    };
+    for taken in (0..100).map(ask).collect::<Vec<_>>() {
+        taken.await.unwrap().unwrap();
+    }
+    site.end().await;
+    let site = reopen(&disk).await;
+    assert!((0..100).all(|number| site.crew.member(&name(number)).is_some_and(|member| member.order.is_some())));
+}
+
+#[test]
 fn an_agent_s_words_become_facts_and_unknown_ones_are_left_out() {
     let mut report = report(Some("run/1/2/3"), &[]);
     let versions = |text: &str| [text.to_owned()].into();
