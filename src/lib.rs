@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod model;
 pub mod poll;
 pub mod proof;
+pub mod rest;
 pub mod sim;
 pub mod stage;
 pub mod store;

@@ -12,7 +12,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
 
-const BASE: &[&str] = &["model", "config", "clock", "backoff", "telemetry", "tls"];
+const BASE: &[&str] = &["model", "config", "clock", "backoff", "rest", "telemetry", "tls"];
 const ADAPTERS: &[&str] = &["gateway", "mesos", "store"];
 const SHARED: &[&str] = &["work", "metrics", "watches", "switchboard", "enrol"];
 const FEATURES: &[&str] = &["poll", "keeper", "alert", "fleet", "agent", "upgrade", "jobs", "web"];
@@ -21,7 +21,7 @@ const FEATURES: &[&str] = &["poll", "keeper", "alert", "fleet", "agent", "upgrad
 fn allowed(part: &str) -> Option<Vec<&'static str>> {
     let layers = |layers: &[&[&'static str]]| Some(layers.concat());
     match part {
-        "lib" | "model" | "backoff" => layers(&[]),
+        "lib" | "model" | "backoff" | "rest" => layers(&[]),
         "clock" => layers(&[&["model"]]),
         // The filter of log lines is checked where it is read.
         "config" => layers(&[&["model", "telemetry"]]),

@@ -93,8 +93,8 @@ fn ready() -> RolloutStatus {
         phase: NodePhase::Ready,
         since: start(),
         why: Vec::new(),
-        disks: Vec::new(),
-        preflight: Vec::new(),
+        disks: [].into(),
+        preflight: [].into(),
     };
     RolloutStatus { nodes: [(node.node.clone(), node)].into(), ..RolloutStatus::default() }
 }

@@ -266,6 +266,36 @@ async fn an_agent_gets_files_by_order_obeys_no_old_leader_and_remembers_over_a_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_is_over_at_once_is_one_request_whose_answer_brings_the_next_order() {
+    let mut site = Site::open().await;
+    site.papers("host-1");
+    let folder = site.folder.path().join("host-1");
+    let stop = CancellationToken::new();
+    let agent = tokio::spawn(run(settings(&site, &folder), stop.clone()));
+    let task = stage(&site);
+    let mut told = Vec::new();
+    for number in 0..4 {
+        // The first one fetches a file, and may take long enough to be told of before it is over.
+        let report = loop {
+            let (_, report) = site.hear().await;
+            if report.working_on.as_ref().is_none_or(|id| id.as_str() != "0") {
+                break report;
+            }
+        };
+        let finished = report.finished.iter().map(|finished| finished.id.to_string());
+        told.push((finished.collect::<Vec<_>>(), report.working_on));
+        // What follows from an outcome comes a moment after that was taken over.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        site.orderer.order("host-1", order(&number.to_string(), 1, task.clone()));
+    }
+    let over = |id: &str| (vec![id.to_owned()], None);
+    assert_eq!(told, [(vec![], None), over("0"), over("1"), over("2")]);
+    stop.cancel();
+    agent.await.unwrap().unwrap();
+    site.stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agent_whose_ledger_is_damaged_says_so_and_takes_no_orders() {
     let mut site = Site::open().await;
     site.papers("host-1");

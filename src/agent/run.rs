@@ -35,6 +35,10 @@ use crate::{VERSION, clock};
 /// step it was in, before it goes on by what it wrote down.
 const REPEAT: Duration = Duration::from_secs(15);
 
+/// A step that is over within this time is told when it is over, and not before. To say that it is being done is a request
+/// that has to be cut off as soon as it is done, and the next one would begin with a handshake.
+const SHORT: Duration = Duration::from_secs(1);
+
 /// Between two tries when no controller answers; a thousand agents do this at once.
 const PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -345,9 +349,10 @@ async fn talk(
                 pause = PAUSE;
                 clock.hear(answer.now);
                 heard.send_replace(true);
+                let begins = answer.order.as_ref().map(|order| order.id.clone());
                 let acknowledged = (!answer.acknowledged.is_empty()).then_some(Came::Acknowledged(answer.acknowledged));
+                let waiting = acknowledged.is_some() && begins.is_none();
                 let order = answer.order.map(|order| Came::Order(Box::new(order)));
-                let waiting = acknowledged.is_some() || order.is_some();
                 for one in acknowledged.into_iter().chain(order) {
                     if came.send(one).await.is_err() {
                         return;
@@ -356,6 +361,9 @@ async fn talk(
                 // Until the worker has taken it in, the next report would say the same.
                 if waiting {
                     let _ = tokio::time::timeout(PAUSE, status.changed()).await;
+                }
+                if let Some(id) = begins {
+                    taken_in(&mut status, &id).await;
                 }
             }
             Err(error) => {
@@ -366,6 +374,16 @@ async fn talk(
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+}
+
+/// Waits until the worker has taken an order in, and for a moment until it is over.
+async fn taken_in(status: &mut watch::Receiver<Status>, id: &OrderId) {
+    let is_over = |status: &Status| status.finished.iter().any(|finished| finished.id == *id);
+    let is_known = |status: &Status| is_over(status) || status.working_on.as_ref() == Some(id);
+    // One that was over long ago changes nothing.
+    if tokio::time::timeout(PAUSE, status.wait_for(|status| is_known(status))).await.is_ok() {
+        let _ = tokio::time::timeout(SHORT, status.wait_for(|status| is_over(status))).await;
     }
 }
 

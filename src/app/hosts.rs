@@ -31,6 +31,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::step;
 use crate::model::unit::Timestamp;
 use crate::model::version::{as_packaged, as_reported};
+use crate::rest::Rest;
 use crate::upgrade::foreman::{Choose, Foreman, InHand};
 use crate::upgrade::hands::Others;
 use crate::upgrade::hosts::{Placed, Places, surroundings};
@@ -39,9 +40,8 @@ use crate::work::seam::{Errand, Packages, Surroundings};
 
 /// Without any news it is looked again.
 const TICK: Duration = Duration::from_secs(1);
-/// The loop takes at most a thirtieth of one core: it rests thirty times as long as a look took.
-const REST: u32 = 30;
-const SHORTEST_REST: Duration = Duration::from_millis(50);
+/// The loop takes at most a hundredth of one core. What it sees of hosts is what the work looks at again each time.
+const REST: Rest = Rest { times: 100, shortest: Duration::from_millis(50), longest: Duration::from_secs(1) };
 
 /// A node in work is asked for its word when the last one is older than this.
 const WORD: TimeDelta = TimeDelta::seconds(1);
@@ -148,7 +148,7 @@ impl Hosts {
             self.want_words(&works, clock::now());
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep((begun.elapsed() * REST).max(SHORTEST_REST)) => {}
+                () = tokio::time::sleep(REST.since(begun)) => {}
             }
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -96,11 +96,10 @@ impl Counter {
         answer.await.map_err(|_| Closed)
     }
 
-    /// Waits for an order that an agent has not heard of; none: its word is wanted once more.
-    pub async fn next(&mut self, node: &str, report: &Report) -> Result<Option<Arc<Order>>, Closed> {
-        let is_news = |order: &Arc<Order>| {
-            report.working_on.as_ref() != Some(&order.id) && report.finished.iter().all(|done| done.id != order.id)
-        };
+    /// Waits for an order that an agent has not heard of; none: its word is wanted once more. What it knows is all that is
+    /// held of its report, which a thousand agents have here for most of the time.
+    pub async fn next(&mut self, node: &str, known: &[OrderId]) -> Result<Option<Arc<Order>>, Closed> {
+        let is_news = |order: &Arc<Order>| !known.contains(&order.id);
         let mut place = self.places.at(node, watch::Sender::subscribe);
         let before = place.borrow_and_update().wanted;
         let changed = |place: &Place| place.wanted != before || place.order.as_ref().is_some_and(is_news);

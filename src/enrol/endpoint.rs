@@ -45,6 +45,10 @@ use crate::{clock, tls};
 /// firewalls forget a silent connection.
 pub const WAIT: Duration = Duration::from_secs(30);
 
+/// What was just taken over is told with the order that follows from it, when that comes within this time: it is one request
+/// for each step, and not two. The agent only lets go of an outcome by it.
+const FOLLOWS: Duration = Duration::from_secs(2);
+
 /// Each agent holds one connection, and fetches files over another.
 const CONNECTIONS_AT_ONCE: usize = 8_192;
 
@@ -278,12 +282,12 @@ async fn report(
     };
     let mut counter = shared.counter.clone();
     let ending = || refuse(StatusCode::SERVICE_UNAVAILABLE, "the controller is ending");
-    let Ok(acknowledged) = counter.hand_in(&node, report.clone()).await else { return ending() };
-    // What was just taken over is news to the agent, and is told at once.
-    let wait = if acknowledged.is_empty() { WAIT } else { Duration::ZERO };
+    let known = report.known();
+    let Ok(acknowledged) = counter.hand_in(&node, report).await else { return ending() };
+    let wait = if acknowledged.is_empty() { WAIT } else { FOLLOWS };
     let order = tokio::select! {
         () = stop.cancelled() => return ending(),
-        order = tokio::time::timeout(wait, counter.next(&node, &report)) => order,
+        order = tokio::time::timeout(wait, counter.next(&node, &known)) => order,
     };
     let order = match order {
         Ok(Ok(order)) => order.map(|order| order.as_ref().clone()),

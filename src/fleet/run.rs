@@ -36,8 +36,9 @@ const TICK: Duration = Duration::from_millis(200);
 const WRITES: usize = 400;
 /// A person may hold the store for a moment.
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
-/// Calls that are under way at once, of those whose order says nothing.
-const CALLS_AT_ONCE: usize = 8;
+/// Calls that are under way at once, of those whose order says nothing. A master answers them one after the other, and who
+/// has few on their way waits behind all that others ask of it.
+const CALLS_AT_ONCE: usize = 32;
 /// Orders and messages that wait.
 const WAITING: usize = 1024;
 

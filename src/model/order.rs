@@ -489,6 +489,13 @@ pub struct Report {
     pub host: Option<HostReport>,
 }
 
+impl Report {
+    /// Orders that the agent has heard of: the step it is in, and what is over.
+    pub fn known(&self) -> Vec<OrderId> {
+        self.working_on.iter().chain(self.finished.iter().map(|finished| &finished.id)).cloned().collect()
+    }
+}
+
 /// What an agent sees on its host. Components are given by their words, so that
 /// one of another release is no reason not to be understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! What a rollout would do, how far each node is, and why it is no further.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -197,9 +198,9 @@ pub struct NodeRollout {
     /// Why it is no further, and what is to be known of it.
     pub why: Vec<Why>,
     /// Its disks as its agent judged them last.
-    pub disks: Vec<Disk>,
+    pub disks: Arc<[Disk]>,
     /// What was found of it before it was touched; empty: nobody has asked yet.
-    pub preflight: Vec<Row>,
+    pub preflight: Arc<[Row]>,
 }
 
 /// How far the rollout is.

@@ -35,17 +35,18 @@ pub struct Placed {
 
 /// The hosts of a system.
 pub fn surroundings<'a>(nodes: impl IntoIterator<Item = (&'a Member, Placed)>, places: &Places) -> Surroundings {
-    let mut around = Surroundings::default();
+    let (mut around, mut facts_of) = (Surroundings::default(), BTreeMap::new());
     for (member, placed) in nodes {
         let Some(said) = &member.facts else { continue };
         let facts = facts(&member.node, said, &placed, places);
-        around.nodes.insert(member.node.clone(), facts);
+        facts_of.insert(member.node.clone(), facts);
         if let Some(packages) = placed.packages {
             around.packages.insert(member.node.clone(), packages);
         }
         around.addresses.insert(member.node.clone(), placed.addresses);
         around.failed.extend(member.outcomes.iter().filter_map(failed));
     }
+    around.nodes = Arc::new(facts_of);
     around
 }
 
@@ -72,13 +73,21 @@ fn facts(node: &NodeName, said: &NodeFacts, placed: &Placed, places: &Places) ->
         carries.insert(Carries::Gateway);
     }
     NodeFacts {
+        form: said.form,
+        seen_at: said.seen_at,
+        boot_id: said.boot_id.clone(),
+        kernel: said.kernel.clone(),
+        next_kernel: said.next_kernel.clone(),
+        modules: said.modules.clone(),
         installed: reported(&said.installed),
         staged: reported(&said.staged),
+        running: said.running.clone(),
+        open_volumes: said.open_volumes,
+        epoch: said.epoch,
+        working: said.working.clone().or_else(|| placed.in_hand.clone()),
         carries,
         unready: placed.phase.as_ref().and_then(unready),
         addresses: placed.addresses.clone(),
-        working: said.working.clone().or_else(|| placed.in_hand.clone()),
-        ..said.clone()
     }
 }
 

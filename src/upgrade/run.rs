@@ -107,6 +107,35 @@ pub enum WorkError {
     },
 }
 
+/// What was seen last, and all of it together.
+struct Around {
+    hosts: Arc<Surroundings>,
+    agents: Agents,
+    whole: Arc<Surroundings>,
+}
+
+impl Around {
+    fn of(hosts: &Arc<Surroundings>, agents: &Agents) -> Self {
+        let (hosts, agents) = (Arc::clone(hosts), Arc::clone(agents));
+        if agents.is_empty() {
+            return Self { whole: Arc::clone(&hosts), hosts, agents };
+        }
+        let mut whole = Surroundings::clone(&hosts);
+        for (node, (facts, address)) in agents.iter() {
+            whole.agents.insert(node.clone(), facts.clone());
+            // A node that is not one of ours stays none.
+            if let (Some(own), Some(address)) = (whole.addresses.get_mut(node), address) {
+                own.insert(address.clone());
+            }
+        }
+        Self { hosts, agents, whole: Arc::new(whole) }
+    }
+
+    fn is_of(&self, hosts: &Arc<Surroundings>, agents: &Agents) -> bool {
+        Arc::ptr_eq(&self.hosts, hosts) && Arc::ptr_eq(&self.agents, agents)
+    }
+}
+
 /// The ways back.
 struct Ways {
     orders: Answers,
@@ -122,6 +151,8 @@ pub struct Work {
     shown: watch::Sender<Arc<Lifecycle>>,
     waits: Vec<Wait>,
     since: Since,
+    /// Put together once for each change of it, however often a look asks.
+    around: Around,
     answers: Ways,
     answered: mpsc::UnboundedReceiver<(StepId, step::Answer)>,
     found: mpsc::UnboundedReceiver<(Box<str>, Found)>,
@@ -169,6 +200,7 @@ impl Work {
         let (sender, found) = mpsc::unbounded_channel();
         let answers = Ways { orders, found: sender };
         let (waits, since) = (Vec::new(), Since::new());
+        let around = Around::of(&joints.around.borrow(), &joints.agents.borrow());
         let memory = jobs::load(state, &settings.system);
         let mut work = Self {
             settings,
@@ -178,6 +210,7 @@ impl Work {
             shown,
             waits,
             since,
+            around,
             answers,
             answered,
             found,
@@ -213,10 +246,17 @@ impl Work {
                 changed = self.joints.around.changed() => if changed.is_err() { return Ok(()) },
                 _ = tick.tick() => {}
                 Some((step, answer)) = self.answered.recv() => self.hear(step, answer).await?,
-                Some((job, found)) = self.found.recv() => self.found(&job, found).await?,
-                Some(call) = self.calls.recv() => self.obey(call).await?,
+                Some((job, found)) = self.found.recv() => {
+                    self.look_around();
+                    self.found(&job, found).await?;
+                }
+                Some(call) = self.calls.recv() => {
+                    self.look_around();
+                    self.obey(call).await?;
+                }
             }
             pictures.borrow_and_update();
+            self.look_around();
             self.jobs().await?;
             self.turns().await?;
             let snapshot = self.picture().and_then(|picture| picture.snapshot.clone());
@@ -239,7 +279,8 @@ impl Work {
     async fn turns(&mut self) -> Result<(), WorkError> {
         for _ in 0..MOST_TURNS {
             let Some(picture) = self.picture() else { return Ok(()) };
-            let around = self.around();
+            self.look_around();
+            let around = Arc::clone(&self.around.whole);
             // What came of an order counts before what is seen of it: whoever had it told us first.
             while let Ok((step, answer)) = self.answered.try_recv() {
                 self.hear(step, answer).await?;
@@ -335,8 +376,7 @@ impl Work {
 
     /// Decides by all that is known now; nothing when the system is not known at all.
     fn with_desk<T>(&self, decide: impl FnOnce(&orders::Desk<'_>) -> T) -> Option<T> {
-        let picture = self.picture()?;
-        let around = self.around();
+        let (picture, around) = (self.picture()?, &self.around.whole);
         let firing = (self.joints.firing)(&self.settings.system);
         let facts = Facts {
             now: clock::now(),
@@ -348,7 +388,7 @@ impl Work {
         let desk = orders::Desk {
             book: self.journal.book(),
             facts,
-            around: &around,
+            around,
             habits: &self.settings.habits,
             mode: self.settings.mode,
         };
@@ -419,22 +459,12 @@ impl Work {
         }
     }
 
-    /// What is seen besides what the MDM says.
-    fn around(&self) -> Arc<Surroundings> {
-        let around = Arc::clone(&self.joints.around.borrow());
-        let agents = Arc::clone(&self.joints.agents.borrow());
-        if agents.is_empty() {
-            return around;
+    /// Takes in what is seen besides what the MDM says.
+    fn look_around(&mut self) {
+        let (hosts, agents) = (self.joints.around.borrow(), self.joints.agents.borrow());
+        if !self.around.is_of(&hosts, &agents) {
+            self.around = Around::of(&hosts, &agents);
         }
-        let mut around = Surroundings::clone(&around);
-        for (node, (facts, address)) in agents.iter() {
-            around.agents.insert(node.clone(), facts.clone());
-            // A node that is not one of ours stays none.
-            if let (Some(own), Some(address)) = (around.addresses.get_mut(node), address) {
-                own.insert(address.clone());
-            }
-        }
-        Arc::new(around)
     }
 
     fn picture(&self) -> Option<Arc<Picture>> {

@@ -22,7 +22,8 @@ use crate::model::version::as_packaged;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Surroundings {
-    pub nodes: BTreeMap<NodeName, NodeFacts>,
+    /// One map for all who put more beside it: of a thousand nodes it is nearly all of this.
+    pub nodes: Arc<BTreeMap<NodeName, NodeFacts>>,
     pub agents: BTreeMap<NodeName, AgentFacts>,
     /// By which a node is found among the servers of the MDM.
     pub addresses: BTreeMap<NodeName, BTreeSet<Box<str>>>,

@@ -209,8 +209,8 @@ fn nodes(system: &SystemId, before: impl Fn(i64) -> DateTime<Utc>, minutes: i64)
             phase,
             since,
             why: Vec::new(),
-            disks: Vec::new(),
-            preflight: Vec::new(),
+            disks: [].into(),
+            preflight: [].into(),
         };
         (rollout.node.clone(), rollout)
     };

@@ -60,7 +60,7 @@ fn standing(scene: &Scene, modes: &[MaintenanceMode], hours: i64) -> Standing {
 /// Lets a job of this scene fire.
 fn fire(scene: &Scene, job: &Job, book: &Book, mode: Mode) -> (Obeyed, String) {
     let around = Surroundings {
-        nodes: scene.nodes.clone(),
+        nodes: scene.nodes.clone().into(),
         agents: scene.agents.clone(),
         addresses: scene.addresses.clone(),
         ..Surroundings::default()

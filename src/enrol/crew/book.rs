@@ -14,6 +14,10 @@ use crate::model::unit::Timestamp;
 /// these are for those who ask after a restart.
 const OUTCOMES: usize = 16;
 
+/// Of how many outcomes what was found is kept, the newest: whoever asks after a restart asks for one of the last orders,
+/// and what was found is nearly all that an outcome takes.
+const FOUND: usize = 4;
+
 /// What an entry may hold: a little less than every store takes.
 pub(super) const LARGEST: usize = 48 * 1024;
 
@@ -22,8 +26,8 @@ pub(super) const LARGEST: usize = 48 * 1024;
 pub(super) struct Heard {
     /// The node as it is now known.
     pub(super) member: Member,
-    /// Whether that is to be written down: a mere sign of life is not.
-    pub(super) is_news: bool,
+    /// What is to be written down of it; none: it was a mere sign of life.
+    pub(super) entry: Option<Vec<u8>>,
     /// Orders that are over; the agent may let go of them once that is durable.
     pub(super) over: Vec<Finished>,
 }
@@ -50,18 +54,20 @@ pub(super) fn hear(before: Option<&Member>, node: &NodeName, report: Report, our
             member.has_secrets = false;
         }
     }
-    fit(&mut member);
-    let is_news = before.is_none_or(|before| *before != as_seen_at(&member, before));
-    Heard { member, is_news, over: report.finished }
+    let is_news = before.is_none_or(|before| is_news(before, &mut member));
+    let entry = is_news.then(|| fit(&mut member));
+    Heard { member, entry, over: report.finished }
 }
 
-/// The same member, had it been heard when another was.
-fn as_seen_at(member: &Member, other: &Member) -> Member {
-    let mut same = member.clone();
-    if let (Some(facts), Some(other)) = (&mut same.facts, &other.facts) {
-        facts.seen_at = other.seen_at;
+/// Whether a member is another one than before, but for when it was heard.
+fn is_news(before: &Member, member: &mut Member) -> bool {
+    let Some((facts, other)) = member.facts.as_mut().zip(before.facts.as_ref()) else { return *member != *before };
+    let seen_at = std::mem::replace(&mut facts.seen_at, other.seen_at);
+    let is_news = *member != *before;
+    if let Some(facts) = &mut member.facts {
+        facts.seen_at = seen_at;
     }
-    same
+    is_news
 }
 
 /// What an order that is asked for leads to.
@@ -69,8 +75,8 @@ fn as_seen_at(member: &Member, other: &Member) -> Member {
 pub(super) enum Asked {
     /// It was over before.
     Over(Finished),
-    /// It is to be laid out, once the node as it is now known is durable.
-    LayOut(Box<Member>),
+    /// It is to be laid out, once the node as it is now known is durable, by this entry.
+    LayOut(Box<Member>, Vec<u8>),
     /// It is laid out, or under way, already.
     Again,
 }
@@ -105,8 +111,8 @@ pub(super) fn ask(before: Option<&Member>, node: &NodeName, order: &Order) -> Re
     }
     member.has_secrets = !order.secrets.is_empty();
     member.order = Some(Order { secrets: Default::default(), ..order.clone() });
-    fit(&mut member);
-    Ok(Asked::LayOut(Box::new(member)))
+    let entry = fit(&mut member);
+    Ok(Asked::LayOut(Box::new(member), entry))
 }
 
 /// Takes all over: the members as they are then, those that changed, and the highest epoch that was heard of.
@@ -129,8 +135,9 @@ pub(super) fn take_back(before: &Member, id: &OrderId) -> Option<Member> {
 }
 
 /// The entry of a node.
-pub(super) fn entry(member: &Member) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(member)
+pub(super) fn entry(member: &Member) -> Vec<u8> {
+    // A member is made of maps with text keys and of numbers: writing it down cannot fail.
+    serde_json::to_vec(member).unwrap_or_default()
 }
 
 /// Reads the entries of a folder; those that cannot be read are named.
@@ -145,18 +152,26 @@ pub(super) fn read<'a>(entries: impl Iterator<Item = (&'a str, &'a [u8])>) -> (M
     (members, unreadable)
 }
 
-/// Lets go of what is more than an entry may hold, the oldest first.
-fn fit(member: &mut Member) {
+/// Lets go of what is more than an entry may hold, the oldest first, and gives the entry.
+fn fit(member: &mut Member) -> Vec<u8> {
     let surplus = member.outcomes.len().saturating_sub(OUTCOMES);
     member.outcomes.drain(..surplus);
-    while entry(member).is_ok_and(|bytes| bytes.len() > LARGEST) {
+    let old = member.outcomes.len().saturating_sub(FOUND);
+    for outcome in member.outcomes.iter_mut().take(old) {
+        outcome.found = BTreeMap::new();
+    }
+    loop {
+        let bytes = entry(member);
+        if bytes.len() <= LARGEST {
+            return bytes;
+        }
         if member.outcomes.len() > 1 {
             member.outcomes.remove(0);
             continue;
         }
-        let Some(last) = member.outcomes.last_mut() else { return };
+        let Some(last) = member.outcomes.last_mut() else { return bytes };
         let Some(longest) = last.found.iter().max_by_key(|(_, text)| text.len()).map(|(name, _)| name.clone()) else {
-            return;
+            return bytes;
         };
         last.found.remove(&longest);
     }

@@ -1,30 +1,33 @@
 //! The loop that owns the desk of orders: what is asked and said is written
 //! down first, then laid out, acknowledged and published.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::book::{self, Asked};
-use super::{Adopted, Ask, Crew, Members, NotTaken, Pending};
+use super::{Adopted, Ask, Crew, Member, Members, NotTaken, Pending};
 use crate::clock;
 use crate::enrol::desk::{Orderer, Said};
 use crate::model::id::NodeName;
 use crate::model::order::{Finished, Order, OrderId};
+use crate::rest::Rest;
 use crate::store::{Batch, Desk, Epoch, Key, State, StoreError};
 
 /// Where members are kept.
 const FOLDER: &str = "crew";
 /// Orders that wait to be written down.
 const WAITING: usize = 256;
-/// Orders that are written down together: all in one commit, however long the entries of their nodes are.
-const ORDERS: usize = BYTES / book::LARGEST;
-/// Reports that are written down together.
-const REPORTS: usize = 64;
+/// Orders that are taken together, and written down by as few commits as their entries fit into.
+const ORDERS: usize = 256;
+/// Reports that are written down together; as many as wait.
+const REPORTS: usize = 256;
+/// Each turn is a commit, and everybody looks at all members after it: of those who come while it rests one is made.
+const REST: Rest = Rest { times: 4, shortest: Duration::ZERO, longest: Duration::from_millis(250) };
 /// Bytes of one commit; a store takes half a MiB with its own costs.
 const BYTES: usize = 400 * 1024;
 /// A person may hold the store for a moment.
@@ -35,6 +38,25 @@ struct Asks {
     node: NodeName,
     order: Order,
     taken: oneshot::Sender<Result<Pending, NotTaken>>,
+}
+
+/// What nodes become together: in one commit, so that all of it is so or none.
+#[derive(Default)]
+struct Together {
+    members: Members,
+    entries: BTreeMap<NodeName, Vec<u8>>,
+    taken: Vec<Asks>,
+}
+
+impl Together {
+    fn size(&self) -> usize {
+        self.entries.values().map(Vec::len).sum()
+    }
+
+    fn put(&mut self, node: &NodeName, member: Member, entry: Vec<u8>) {
+        self.members.insert(node.clone(), Arc::new(member));
+        self.entries.insert(node.clone(), entry);
+    }
 }
 
 /// The owner of the desk.
@@ -77,23 +99,34 @@ impl Steward {
     /// The store failed for good.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
         loop {
+            let begun;
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 said = self.orderer.reports.recv() => match said {
-                    Some(said) => self.hear(said).await?,
+                    Some(said) => {
+                        begun = Instant::now();
+                        self.hear(said).await?;
+                    }
                     None => {
                         stop.cancelled().await;
                         return Ok(());
                     }
                 },
                 ask = self.asks.recv() => match ask {
-                    Some(ask) => self.obey(ask).await?,
+                    Some(ask) => {
+                        begun = Instant::now();
+                        self.obey(ask).await?;
+                    }
                     // Nobody asks for anything; agents are heard all the same.
                     None => {
                         stop.cancelled().await;
                         return Ok(());
                     }
                 },
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(REST.since(begun)) => {}
             }
         }
     }
@@ -134,24 +167,26 @@ impl Steward {
             all.push(said);
         }
         let now = clock::now();
-        let mut next = Members::new();
-        let (mut news, mut answers) = (BTreeSet::new(), Vec::new());
+        let mut next = Together::default();
+        let mut answers = Vec::new();
         for Said { node, report, acknowledge } in all {
-            let node = NodeName::new(&node);
-            let before = next.get(&node).or_else(|| self.members.get(&node)).map(|member| &**member);
+            // Its name is one text for all, however often it speaks.
+            let known = self.members.get_key_value(node.as_str()).map(|(node, _)| node.clone());
+            let node = known.unwrap_or_else(|| NodeName::new(&node));
+            let before = next.members.get(&node).or_else(|| self.members.get(&node)).map(|member| &**member);
             let was_stranger = before.is_some_and(|before| before.stranger);
             let heard = book::hear(before, &node, report, self.desk.epoch(), now);
             if heard.member.stranger && !was_stranger {
                 let epoch = heard.member.facts.as_ref().map_or(0, |facts| facts.epoch);
                 warn!(%node, epoch, "the agent obeys another controller, and gets no orders until a person says `sio adopt`");
             }
-            if heard.is_news {
-                news.insert(node.clone());
+            match heard.entry {
+                Some(entry) => next.put(&node, heard.member, entry),
+                None => drop(next.members.insert(node.clone(), Arc::new(heard.member))),
             }
-            next.insert(node.clone(), Arc::new(heard.member));
             answers.push((node, heard.over, acknowledge));
         }
-        if let Err(error) = self.save(&next, &news).await {
+        if let Err(error) = self.save(next.entries).await {
             if error.is_fatal() {
                 return Err(error);
             }
@@ -159,7 +194,7 @@ impl Steward {
             warn!(%error, "what agents reported could not be written down");
             return Ok(());
         }
-        self.members.extend(next);
+        self.members.extend(next.members);
         self.published.send_replace(Arc::new(self.members.clone()));
         for (node, over, acknowledge) in answers {
             for finished in &over {
@@ -185,40 +220,47 @@ impl Steward {
 
     /// Lays orders out, once all that follows from them is durable.
     async fn lay_out(&mut self, asks: Vec<Asks>) -> Result<(), StoreError> {
-        let mut next = Members::new();
-        let mut taken = Vec::new();
-        for Asks { node, order, taken: answer } in asks {
-            let before = next.get(&node).or_else(|| self.members.get(&node)).map(|member| &**member);
+        let mut next = Together::default();
+        for ask in asks {
+            let Asks { node, order, taken } = ask;
+            let before = next.members.get(&node).or_else(|| self.members.get(&node)).map(|member| &**member);
             match book::ask(before, &node, &order) {
                 // Who asked may be gone; the order stays all the same.
-                Err(refusal) => drop(answer.send(Err(refusal))),
+                Err(refusal) => drop(taken.send(Err(refusal))),
                 Ok(Asked::Over(finished)) => {
                     let (sender, receiver) = oneshot::channel();
                     let _ = sender.send(finished);
-                    let _ = answer.send(Ok(Pending(receiver)));
+                    let _ = taken.send(Ok(Pending(receiver)));
                 }
                 // Again where it is there already: after a restart its secrets are only in this one.
-                Ok(Asked::Again) => taken.push((node, order, answer)),
-                Ok(Asked::LayOut(member)) => {
+                Ok(Asked::Again) => next.taken.push(Asks { node, order, taken }),
+                Ok(Asked::LayOut(member, entry)) => {
                     debug!(%node, order = %order.id, task = order.task.name(), "an order is laid out");
-                    next.insert(node.clone(), Arc::new(*member));
-                    taken.push((node, order, answer));
+                    if next.size() + entry.len() > BYTES {
+                        self.lay_out_together(std::mem::take(&mut next)).await?;
+                    }
+                    next.put(&node, *member, entry);
+                    next.taken.push(Asks { node, order, taken });
                 }
             }
         }
-        if !next.is_empty()
-            && let Err(why) = self.replace(next).await?
+        self.lay_out_together(next).await
+    }
+
+    async fn lay_out_together(&mut self, next: Together) -> Result<(), StoreError> {
+        if !next.members.is_empty()
+            && let Err(why) = self.replace(next.members, next.entries).await?
         {
-            for (node, _, answer) in taken {
-                let _ = answer.send(Err(NotTaken::NotStored { node, why: why.clone() }));
+            for Asks { node, taken, .. } in next.taken {
+                let _ = taken.send(Err(NotTaken::NotStored { node, why: why.clone() }));
             }
             return Ok(());
         }
-        for (node, order, answer) in taken {
+        for Asks { node, order, taken } in next.taken {
             let (sender, receiver) = oneshot::channel();
             self.waiting.entry((node.clone(), order.id.clone())).or_default().push(sender);
             self.orderer.order(node.as_str(), order);
-            let _ = answer.send(Ok(Pending(receiver)));
+            let _ = taken.send(Ok(Pending(receiver)));
         }
         Ok(())
     }
@@ -236,7 +278,8 @@ impl Steward {
         {
             return if error.is_fatal() { Err(error) } else { Ok(Err(not_stored(error))) };
         }
-        if let Err(error) = self.save(&next, &nodes.iter().cloned().collect()).await {
+        let taken_over = nodes.iter().filter_map(|node| Some((node.clone(), book::entry(next.get(node)?))));
+        if let Err(error) = self.save(taken_over.collect()).await {
             return if error.is_fatal() { Err(error) } else { Ok(Err(not_stored(error))) };
         }
         self.members = next;
@@ -248,7 +291,10 @@ impl Steward {
         let Some(member) = self.members.get(node).and_then(|member| book::take_back(member, id)) else {
             return Ok(Ok(false));
         };
-        if let Err(why) = self.replace([(node.clone(), Arc::new(member))].into()).await? {
+        let entry = book::entry(&member);
+        if let Err(why) =
+            self.replace([(node.clone(), Arc::new(member))].into(), [(node.clone(), entry)].into()).await?
+        {
             return Ok(Err(NotTaken::NotStored { node: node.clone(), why }));
         }
         self.orderer.withdraw(node.as_str());
@@ -257,8 +303,12 @@ impl Steward {
     }
 
     /// Makes members durable, then takes them over. The inner error says why they are as they were.
-    async fn replace(&mut self, next: Members) -> Result<Result<(), String>, StoreError> {
-        match self.save(&next, &next.keys().cloned().collect()).await {
+    async fn replace(
+        &mut self,
+        next: Members,
+        entries: BTreeMap<NodeName, Vec<u8>>,
+    ) -> Result<Result<(), String>, StoreError> {
+        match self.save(entries).await {
             Ok(()) => {}
             Err(error) if error.is_fatal() => return Err(error),
             Err(error) => return Ok(Err(error.to_string())),
@@ -268,14 +318,12 @@ impl Steward {
         Ok(Ok(()))
     }
 
-    /// Writes some members down.
-    async fn save(&self, members: &Members, which: &BTreeSet<NodeName>) -> Result<(), StoreError> {
+    /// Writes entries of members down.
+    async fn save(&self, entries: BTreeMap<NodeName, Vec<u8>>) -> Result<(), StoreError> {
         let mut batch = Batch::new();
         let mut size = 0;
-        for member in which.iter().filter_map(|node| members.get(node)) {
-            let key = Key::of(FOLDER, member.node.as_str())?;
-            // A member is made of maps with text keys and of numbers: writing it down cannot fail.
-            let value = book::entry(member).unwrap_or_default();
+        for (node, value) in entries {
+            let key = Key::of(FOLDER, node.as_str())?;
             if size + value.len() > BYTES {
                 self.commit(std::mem::take(&mut batch)).await?;
                 size = 0;

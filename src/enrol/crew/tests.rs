@@ -78,8 +78,9 @@ impl Site {
 
     /// What an agent hears to a report; none: it would wait.
     async fn heard(&mut self, name: &str, report: Report) -> (Vec<String>, Option<String>) {
-        let acknowledged = self.counter.hand_in(name, report.clone()).await.unwrap();
-        let next = tokio::time::timeout(std::time::Duration::from_millis(50), self.counter.next(name, &report)).await;
+        let known = report.known();
+        let acknowledged = self.counter.hand_in(name, report).await.unwrap();
+        let next = tokio::time::timeout(std::time::Duration::from_millis(50), self.counter.next(name, &known)).await;
         let order = next.ok().map(|order| order.unwrap().unwrap().id.to_string());
         (acknowledged.iter().map(ToString::to_string).collect(), order)
     }
@@ -117,7 +118,7 @@ async fn an_order_reaches_its_agent_and_its_outcome_whoever_asked() {
 async fn an_agent_whose_word_is_wanted_does_not_wait_for_an_order() {
     let site = Site::start(&Disk::new());
     let mut counter = site.counter.clone();
-    let waits = tokio::spawn(async move { counter.next("n1", &report(None, &[])).await });
+    let waits = tokio::spawn(async move { counter.next("n1", &[]).await });
     site.crew.want_word(&node("n2"));
     let pause = || tokio::time::sleep(std::time::Duration::from_millis(20));
     pause().await;
@@ -202,9 +203,9 @@ async fn what_could_not_be_written_down_is_neither_acknowledged_nor_laid_out() {
 #[test]
 fn a_mere_sign_of_life_is_no_news_and_a_record_never_outgrows_the_store() {
     let first = book::hear(None, &node("n1"), report(None, &[]), 1, at(0));
-    assert!(first.is_news);
+    assert!(first.entry.is_some());
     let second = book::hear(Some(&first.member), &node("n1"), report(None, &[]), 1, at(30));
-    assert!(!second.is_news);
+    assert_eq!(second.entry, None);
     assert_eq!(second.member.facts.as_ref().unwrap().seen_at, at(30));
     let mut member = second.member;
     for number in 0..40 {
@@ -212,14 +213,47 @@ fn a_mere_sign_of_life_is_no_news_and_a_record_never_outgrows_the_store() {
         let found = (0..30).map(|disk| (format!("/dev/d{disk}"), "x".repeat(400))).collect();
         report.finished = vec![Finished { found, ..done(&format!("s{number}")) }];
         member = book::hear(Some(&member), &node("n1"), report, 1, at(number)).member;
-        assert!(book::entry(&member).unwrap().len() <= crate::store::MAX_VALUE);
+        assert!(book::entry(&member).len() <= crate::store::MAX_VALUE);
     }
     assert!(member.outcome(&OrderId::new("s39")).is_some() && member.outcome(&OrderId::new("s1")).is_none());
     let mut report = report(None, &[]);
     report.finished = vec![Finished { found: [("a".to_owned(), "x".repeat(99_000))].into(), ..done("huge") }];
     let heard = book::hear(Some(&member), &node("n1"), report, 1, at(99));
-    assert!(book::entry(&heard.member).unwrap().len() <= crate::store::MAX_VALUE);
+    assert!(book::entry(&heard.member).len() <= crate::store::MAX_VALUE);
     assert!(heard.member.outcome(&OrderId::new("huge")).is_some());
+}
+
+#[test]
+fn what_was_found_is_kept_of_the_newest_orders_only() {
+    let mut member = Member::new(node("n1"));
+    for number in 0..6 {
+        let found = [("a".to_owned(), "x".to_owned())].into();
+        let finished = vec![Finished { found, ..done(&format!("s{number}")) }];
+        member = book::hear(Some(&member), &node("n1"), Report { finished, ..report(None, &[]) }, 1, at(number)).member;
+    }
+    let kept = member.outcomes.iter().filter(|over| !over.found.is_empty()).map(|over| over.id.as_str());
+    assert_eq!(kept.collect::<Vec<_>>(), ["s2", "s3", "s4", "s5"]);
+    assert_eq!(member.outcomes.len(), 6, "how the others ended is known");
+}
+
+#[tokio::test]
+async fn orders_that_come_together_are_durable_however_much_they_are() {
+    let disk = Disk::new();
+    let site = Site::start(&disk);
+    let name = |number: usize| node(&format!("n{number}"));
+    let ask = |number: usize| {
+        // All of them are twice what one commit takes.
+        let paths = (0..100).map(|disk| format!("/dev/{}{disk}", "x".repeat(90))).collect();
+        let order = Order { task: Task::JudgeDisks { paths }, ..order("a") };
+        let (crew, node) = (site.crew.clone(), name(number));
+        tokio::spawn(async move { crew.lay_out(&node, order).await.map(drop) })
+    };
+    for taken in (0..100).map(ask).collect::<Vec<_>>() {
+        taken.await.unwrap().unwrap();
+    }
+    site.end().await;
+    let site = reopen(&disk).await;
+    assert!((0..100).all(|number| site.crew.member(&name(number)).is_some_and(|member| member.order.is_some())));
 }
 
 #[test]

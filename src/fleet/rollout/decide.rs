@@ -158,8 +158,8 @@ pub fn decide(before: &Record, view: &View<'_>) -> Decision {
 
 /// Whether other disks are known of a node than before, or others are devices.
 pub(super) fn is_news(before: &Record, after: &Record) -> bool {
-    let disks = |record: &Record| record.judged.as_ref().map(|judged| judged.disks.clone());
-    before.known != after.known || disks(before) != disks(after)
+    let (old, new) = (before.judged.as_ref(), after.judged.as_ref());
+    before.known != after.known || old.map(|judged| &judged.disks) != new.map(|judged| &judged.disks)
 }
 
 /// What came of additions for a node.
@@ -206,7 +206,7 @@ fn settle(record: &mut Record, view: &View<'_>) -> Option<Settled> {
         // A red row is no failure of the step: it is looked at again until it is mended.
         rows.truncate(ROWS);
         record.failures.take_if(|failures| *failures.step == *open.step.as_str());
-        record.preflight = Some(Checked { at: view.now, about: open.about.clone(), rows });
+        record.preflight = Some(Checked { at: view.now, about: open.about.clone(), rows: rows.into() });
     } else if is_good {
         done(record, &open, finished, view);
     } else {
@@ -235,7 +235,7 @@ fn done(record: &mut Record, open: &Open, finished: &Finished, view: &View<'_>) 
         disks.truncate(DISKS);
         record.known = disks::seen(&record.known, &disks);
         let boot_id = view.member.and_then(|member| member.facts.as_ref()).map(|facts| facts.boot_id.clone());
-        record.judged = Some(Judged { at: view.now, disks, boot_id: boot_id.unwrap_or_default() });
+        record.judged = Some(Judged { at: view.now, disks: disks.into(), boot_id: boot_id.unwrap_or_default() });
     } else if let StepName::ConsumeVolumes | StepName::MesosVolumes | StepName::MesosPutBack = open.step {
         consume::done(record, open.step, finished.outcome == Outcome::Done, view);
     } else if let Ok(steps) = &view.steps
@@ -267,7 +267,7 @@ pub(super) fn is_silent(seen_at: Timestamp, now: Timestamp) -> bool {
 
 /// What a preflight found of some verdict.
 fn rows(record: &Record, verdict: Verdict) -> impl Iterator<Item = &Row> {
-    let rows = record.preflight.iter().flat_map(|checked| &checked.rows);
+    let rows = record.preflight.iter().flat_map(|checked| checked.rows.iter());
     rows.filter(move |row| row.verdict == verdict)
 }
 

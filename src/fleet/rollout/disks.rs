@@ -172,7 +172,7 @@ pub fn meant(judged: &Judged, known: &Known, own: &[&Device], names: DeviceNames
     let shown: BTreeSet<&str> = own.iter().filter_map(|device| device.path.as_deref()).collect();
     let mut shown_as: BTreeSet<&DeviceId> = BTreeSet::new();
     let mut all: Vec<Disk> = Vec::new();
-    for disk in &judged.disks {
+    for disk in judged.disks.iter() {
         let identity = present.get(disk.path.as_str());
         let named = match identity {
             Some(identity) => known.get(identity.as_str()).and_then(|one| one.named.clone()),

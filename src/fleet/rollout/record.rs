@@ -1,6 +1,7 @@
 //! What must be known of a node's rollout after a restart?
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -43,8 +44,8 @@ pub struct Source {
 pub struct Judged {
     /// When the judgement arrived.
     pub at: Timestamp,
-    /// Each disk, with why it may not be taken.
-    pub disks: Vec<Disk>,
+    /// Each disk, with why it may not be taken. One list for all who show it, however often a turn looks.
+    pub disks: Arc<[Disk]>,
     /// The boot of the node in which they had these names; empty: it was not told.
     #[serde(default)]
     pub boot_id: Box<str>,
@@ -58,7 +59,7 @@ pub struct Checked {
     /// The hash of what it was asked.
     pub about: Box<str>,
     /// The table.
-    pub rows: Vec<Row>,
+    pub rows: Arc<[Row]>,
 }
 
 /// An order that was given and is not settled.

@@ -36,6 +36,7 @@ use crate::model::order::{Component, Order, OrderId};
 use crate::model::rollout::{Approved, NodeRollout, RolloutOrder, RolloutStatus};
 use crate::model::unit::Timestamp;
 use crate::model::workload::Workloads;
+use crate::rest::Rest;
 use crate::store::{Batch, Desk, Key, State, StoreError};
 use crate::watches::{Expected, Gallery};
 use crate::work::seam::Line;
@@ -46,11 +47,9 @@ const APPROVALS: &str = "rollout/approved";
 const CLUSTERS: &str = "rollout/mdm";
 /// Without any news it is looked again: what waits for a moment has come by then.
 const TICK: Duration = Duration::from_secs(1);
-/// The loop takes at most a twentieth of one core: it rests twenty times as long as a turn took, and looks then at all that
-/// has come meanwhile. Of a thousand nodes that join, each turn finds more to do.
-const REST: u32 = 20;
-const SHORTEST_REST: Duration = Duration::from_millis(20);
-const LONGEST_REST: Duration = Duration::from_secs(2);
+/// The loop takes at most a twentieth of one core, and looks then at all that has come meanwhile. Of a thousand nodes that
+/// join, each turn finds more to do.
+const REST: Rest = Rest { times: 20, shortest: Duration::from_millis(20), longest: Duration::from_secs(2) };
 /// An order is not begun later than this after it was given: what was decided may be different then.
 const EXPIRES: Duration = Duration::from_secs(10 * 60);
 /// Bytes of one commit; a store takes half a MiB with its own costs.
@@ -223,10 +222,9 @@ impl Rollout {
                 self.take(came).await?;
             }
             self.turn().await?;
-            let rest = (begun.elapsed() * REST).clamp(SHORTEST_REST, LONGEST_REST);
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(rest) => {}
+                () = tokio::time::sleep(REST.since(begun)) => {}
             }
             if std::mem::take(&mut self.again) {
                 continue;

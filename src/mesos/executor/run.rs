@@ -130,6 +130,8 @@ async fn session(
                 Some(Say::Message(data)) => message(&data),
                 Some(Say::Ask(data)) => {
                     let call = message(&data);
+                    // The first beat is at once, for what was asked before this subscription, and would ask this twice.
+                    beat.reset();
                     *asking = Some(data);
                     call
                 }

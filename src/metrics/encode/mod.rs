@@ -336,6 +336,10 @@ impl Slot {
         write(&mut lines);
         let (written, withheld) = (lines.written, lines.withheld);
         self.withheld = withheld;
+        // What grew has up to twice the room that it needs, and is held ready in two copies.
+        if press.forms.text && text.capacity() > text.len() + text.len() / 4 {
+            text.shrink_to(text.len() + text.len() / 8);
+        }
         let segment = if press.forms.text {
             let segment = Segment::of_text(text, written);
             if press.forms.packed {

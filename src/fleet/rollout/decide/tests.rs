@@ -83,13 +83,13 @@ fn row(name: &str, verdict: Verdict) -> Row {
 
 /// As a good preflight leaves it, and what is found in another.
 fn checked(mut record: Record, rows: &[Row], seconds: i64) -> Record {
-    record.preflight = Some(Checked { at: at(seconds), about: about(&asked()).into(), rows: rows.to_vec() });
+    record.preflight = Some(Checked { at: at(seconds), about: about(&asked()).into(), rows: rows.into() });
     record
 }
 
 fn judged(record: Record, seconds: i64) -> Record {
     let mut record = checked(record, &[row("os", Verdict::Ok)], seconds);
-    record.judged = Some(Judged { at: at(seconds), disks: Vec::new(), boot_id: "".into() });
+    record.judged = Some(Judged { at: at(seconds), disks: [].into(), boot_id: "".into() });
     record
 }
 

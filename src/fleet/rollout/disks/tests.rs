@@ -22,7 +22,7 @@ fn device(id: &str, path: &str) -> Device {
 }
 
 fn judged(disks: &[findings::Disk]) -> Judged {
-    Judged { at: Timestamp::UNIX_EPOCH, disks: disks.to_vec(), boot_id: "b".into() }
+    Judged { at: Timestamp::UNIX_EPOCH, disks: disks.into(), boot_id: "b".into() }
 }
 
 /// Each disk as it is meant: name, whether it is a device, other names, why it is held.

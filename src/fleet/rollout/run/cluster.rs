@@ -226,7 +226,7 @@ fn no_virtual_ip(record: &Record, wanted: &WantedMdm) -> Option<Box<str>> {
     if wanted.virtual_ips.as_ref()?.on(&record.node).is_empty() {
         return Some("has no interface for the virtual address; name it in virtual_ip_interfaces_of".into());
     }
-    let rows = record.preflight.as_ref().map(|checked| checked.rows.as_slice()).unwrap_or_default();
+    let rows = record.preflight.as_ref().map(|checked| &*checked.rows).unwrap_or_default();
     carries_no_virtual_ip(rows).map(Into::into)
 }
 

@@ -483,7 +483,7 @@ fn told_of(record: &Record, is_server: bool, why: Vec<Why>) -> NodeRollout {
         phase: record.phase.clone(),
         since: record.changed_at,
         why,
-        disks: record.judged.as_ref().map(|judged| judged.disks.clone()).unwrap_or_default(),
-        preflight: record.preflight.as_ref().map(|checked| checked.rows.clone()).unwrap_or_default(),
+        disks: record.judged.as_ref().map(|judged| Arc::clone(&judged.disks)).unwrap_or_default(),
+        preflight: record.preflight.as_ref().map(|checked| Arc::clone(&checked.rows)).unwrap_or_default(),
     }
 }
