@@ -583,11 +583,12 @@ mod tests {
         awaited(Record::Opened { run: run.clone(), plan: id, approval, baseline: BTreeSet::new() });
         assert_eq!(awaited(Record::Began { run, task: 0 }), []);
         let intended = Record::Intended { step: step.clone(), epoch: 1, effect, gate: "".into() };
-        assert_eq!(awaited(intended.clone()), [step.clone()]);
-        assert_eq!(awaited(Record::Answered { step: step.clone(), answer: Answer::Accepted }), [step.clone()]);
+        let one = vec![step.clone()];
+        assert_eq!(awaited(intended.clone()), one);
+        assert_eq!(awaited(Record::Answered { step: step.clone(), answer: Answer::Accepted }), one);
         let failed = Answer::Failed { why: "no space".into() };
         assert_eq!(awaited(Record::Answered { step: step.clone(), answer: failed }), []);
-        assert_eq!(awaited(intended), [step.clone()]);
+        assert_eq!(awaited(intended), one);
         assert_eq!(awaited(Record::Lost { step }), []);
     }
 }
