@@ -99,12 +99,12 @@ impl Steward {
     /// The store failed for good.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
         loop {
-            let begun;
+            let (begun, is_alone);
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 said = self.orderer.reports.recv() => match said {
                     Some(said) => {
-                        begun = Instant::now();
+                        (begun, is_alone) = (Instant::now(), self.is_quiet());
                         self.hear(said).await?;
                     }
                     None => {
@@ -114,7 +114,7 @@ impl Steward {
                 },
                 ask = self.asks.recv() => match ask {
                     Some(ask) => {
-                        begun = Instant::now();
+                        (begun, is_alone) = (Instant::now(), self.is_quiet());
                         self.obey(ask).await?;
                     }
                     // Nobody asks for anything; agents are heard all the same.
@@ -124,11 +124,20 @@ impl Steward {
                     }
                 },
             }
+            // Who came alone is followed at once: of one host, each step waits for the one before.
+            if is_alone {
+                continue;
+            }
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(REST.since(begun)) => {}
             }
         }
+    }
+
+    /// Whether nobody waits.
+    fn is_quiet(&self) -> bool {
+        self.orderer.reports.is_empty() && self.asks.is_empty()
     }
 
     /// Does what is asked, in its order. Orders that are asked for one after the other are written down together.
