@@ -320,6 +320,12 @@ impl Site {
     /// A host is all that it shall be: in the pool with its disk, its client connected, its agent a service, and each
     /// script of a package ran once.
     pub(crate) fn assert_whole(&self, number: u8) {
+        self.assert_whole_after(number, 0);
+    }
+
+    /// The same of a host whose power was cut in the middle of so many packages: what rpm had not written down then is
+    /// done once more, and its script may have run before.
+    pub(crate) fn assert_whole_after(&self, number: u8, cuts: usize) {
         let (name, ip, path) = (name(number), self.ip(number), self.disk(number));
         self.world.world(|world| {
             let servers: Vec<_> = world.sds.values().filter(|sds| sds.ips.iter().any(|at| at.ip == ip)).collect();
@@ -337,7 +343,7 @@ impl Site {
         assert_eq!(self.inside(number, &["systemctl", "is-enabled", "sio-agent"]), "enabled", "{name}");
         let scripts = self.inside(number, &["cat", "/var/log/stub-scripts"]);
         let once: BTreeSet<&str> = scripts.lines().collect();
-        assert_eq!(once.len(), scripts.lines().count(), "{name}: a package was installed twice: {scripts}");
+        assert!(scripts.lines().count() <= once.len() + cuts, "{name}: a package was installed twice: {scripts}");
         let ledger = fs::read_to_string(self.root(number).join("var/lib/sio-agent/ledger")).unwrap();
         let journal = self.inside(number, &["journalctl", "--no-pager"]);
         let password = &self.world.admin().password;
