@@ -39,18 +39,8 @@ const ADDITIONS: [Collector; 7] = [
     Collector::Sdcs,
 ];
 
-/// What the gates of the work read; nothing that was asked before our last change lets anything through.
-const GATES: [Collector; 9] = [
-    Collector::System,
-    Collector::ProtectionDomains,
-    Collector::FaultSets,
-    Collector::StoragePools,
-    Collector::Sds,
-    Collector::Devices,
-    Collector::Sdcs,
-    Collector::Alerts,
-    Collector::Statistics,
-];
+/// What the gates of the work read besides; nothing that was asked before our last change lets anything through.
+const GATES: [Collector; 2] = [Collector::Alerts, Collector::Statistics];
 
 /// A question is an answer, or a login and an answer; twice that would be slow, not patient.
 const REQUESTS_A_QUESTION: u32 = 2;
@@ -123,11 +113,11 @@ impl Poller {
             let next = Instant::now() + self.schedule.pause(rand::random());
             while let Some((at, what)) = self.wanted_before(next).await {
                 tokio::time::sleep_until(at).await;
-                let named: &[Collector] = match what {
-                    Expected::Additions => &ADDITIONS,
+                let more: &[Collector] = match what {
+                    Expected::Additions => &[],
                     Expected::Gates => &GATES,
                 };
-                self.look(Some(named)).await;
+                self.look(Some(&[&ADDITIONS, more].concat())).await;
             }
         }
     }

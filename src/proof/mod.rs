@@ -5,7 +5,7 @@
 //! [`site`] is the truth: the simulated MDM, hosts, Mesos and the disk with the
 //! journal. [`view`] is what a poll would show of it. [`controller`] holds what
 //! the product's process would hold, and can die at any moment. [`fault`] is
-//! what may happen, [`judge`] what must hold, [`simulate`] the whole story.
+//! what may happen, [`unknown`] what nobody can tell of it, [`judge`] what must hold, [`simulate`] the whole story.
 
 pub mod controller;
 pub mod fault;

@@ -216,11 +216,8 @@ impl Book {
 
     /// Orders of which it is not known yet what came of them.
     pub fn awaited(&self) -> impl Iterator<Item = StepId> {
-        self.in_work().filter_map(|(run, task, _, state)| match state.step {
-            StepState::Intended { attempt, .. } | StepState::Applied { attempt, .. } => {
-                Some(StepId { run: run.id.clone(), task, place: state.place, attempt })
-            }
-            StepState::Pending | StepState::Confirmed { .. } => None,
+        self.in_work().filter_map(|(run, task, _, state)| {
+            Some(StepId { run: run.id.clone(), task, place: state.place, attempt: state.ordered()? })
         })
     }
 
@@ -333,12 +330,7 @@ impl Book {
                 let accepted = matches!(answer, Answer::Accepted | Answer::AlreadySo);
                 state.left |= accepted && state.place == step.place && kind == Some(StepKind::ExitMaintenance);
                 // An answer to an order that was overtaken says nothing of the step at hand.
-                let awaited = match &state.step {
-                    StepState::Intended { attempt, .. } | StepState::Applied { attempt, .. } => {
-                        *attempt == step.attempt
-                    }
-                    StepState::Pending | StepState::Confirmed { .. } => false,
-                };
+                let awaited = state.ordered() == Some(step.attempt);
                 if state.standing.in_work() && state.place == step.place && awaited {
                     // Whoever answers has the order; a second answer is about the same one.
                     if matches!(state.step, StepState::Intended { .. })
@@ -386,20 +378,11 @@ impl Book {
             }
             Record::Lost { step } => {
                 let kind = self.kind_at_hand(&step.run, step.task);
-                let (_, state) = self.task(&step.run, step.task, "an order that came to nothing", Standing::in_work)?;
-                let ordered = match &state.step {
-                    StepState::Intended { attempt, .. } | StepState::Applied { attempt, .. } => {
-                        *attempt == step.attempt
-                    }
-                    StepState::Pending | StepState::Confirmed { .. } => false,
-                };
-                if state.place != step.place || !ordered {
-                    return Err(Misfit::NotSo {
-                        run: step.run.clone(),
-                        task: step.task,
-                        standing: state.standing.clone(),
-                        what: "an order that came to nothing",
-                    });
+                let what = "an order that came to nothing";
+                let (_, state) = self.at_place(&step.run, step.task, step.place, what)?;
+                if state.ordered() != Some(step.attempt) {
+                    let (run, standing) = (step.run.clone(), state.standing.clone());
+                    return Err(Misfit::NotSo { run, task: step.task, standing, what });
                 }
                 state.step = StepState::Pending;
                 // What was ordered before it cannot arrive any more either.

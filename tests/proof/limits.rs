@@ -43,17 +43,7 @@ fn within(scene: Scene) -> Scene {
 
 /// All that was seen is so old.
 fn aged(mut scene: Scene, fast: TimeDelta, middle: TimeDelta) -> Scene {
-    let now = scene.now;
-    let snapshot = scene.snapshot();
-    snapshot.array.as_mut().unwrap().begun_at = now - fast;
-    snapshot.domains.as_mut().unwrap().begun_at = now - fast;
-    snapshot.pools.as_mut().unwrap().begun_at = now - fast;
-    snapshot.sds.as_mut().unwrap().begun_at = now - fast;
-    snapshot.alerts.as_mut().unwrap().begun_at = now - fast;
-    snapshot.statistics.as_mut().unwrap().begun_at = now - fast;
-    snapshot.devices.as_mut().unwrap().begun_at = now - middle;
-    scene.nodes.values_mut().for_each(|host| host.seen_at = now - middle);
-    scene.agents.values_mut().for_each(|agent| agent.begun_at = now - middle);
+    scene.seen(scene.now - fast, scene.now - middle);
     scene
 }
 

@@ -201,20 +201,24 @@ impl Scene {
     /// So long after, and everybody was asked again.
     pub(crate) fn later(&mut self, time: TimeDelta) {
         self.now += time;
-        let now = self.now;
-        let snapshot = self.snapshot();
-        snapshot.seq += 1;
-        snapshot.array.iter_mut().for_each(|part| part.begun_at = now);
-        snapshot.domains.iter_mut().for_each(|part| part.begun_at = now);
-        snapshot.pools.iter_mut().for_each(|part| part.begun_at = now);
-        snapshot.sds.iter_mut().for_each(|part| part.begun_at = now);
-        snapshot.devices.iter_mut().for_each(|part| part.begun_at = now);
-        snapshot.sdcs.iter_mut().for_each(|part| part.begun_at = now);
-        snapshot.alerts.iter_mut().for_each(|part| part.begun_at = now);
-        snapshot.statistics.iter_mut().for_each(|part| part.begun_at = now);
+        self.snapshot().seq += 1;
         self.firing.seq = self.snapshot().seq;
-        self.nodes.values_mut().for_each(|host| host.seen_at = now);
-        self.agents.values_mut().for_each(|agent| agent.begun_at = now);
+        self.seen(self.now, self.now);
+    }
+
+    /// When everything was seen last: what is asked at the fast beat, and the rest.
+    pub(crate) fn seen(&mut self, fast: Timestamp, middle: Timestamp) {
+        let snapshot = self.snapshot();
+        snapshot.array.iter_mut().for_each(|part| part.begun_at = fast);
+        snapshot.domains.iter_mut().for_each(|part| part.begun_at = fast);
+        snapshot.pools.iter_mut().for_each(|part| part.begun_at = fast);
+        snapshot.sds.iter_mut().for_each(|part| part.begun_at = fast);
+        snapshot.alerts.iter_mut().for_each(|part| part.begun_at = fast);
+        snapshot.statistics.iter_mut().for_each(|part| part.begun_at = fast);
+        snapshot.devices.iter_mut().for_each(|part| part.begun_at = middle);
+        snapshot.sdcs.iter_mut().for_each(|part| part.begun_at = middle);
+        self.nodes.values_mut().for_each(|host| host.seen_at = middle);
+        self.agents.values_mut().for_each(|agent| agent.begun_at = middle);
     }
 
     fn took(&mut self, duty: Duty) {

@@ -38,6 +38,14 @@ impl TaskState {
         }
     }
 
+    /// The number of the order for the step at hand of which it is not known yet what came of it.
+    pub(super) const fn ordered(&self) -> Option<u32> {
+        match self.step {
+            StepState::Intended { attempt, .. } | StepState::Applied { attempt, .. } => Some(attempt),
+            StepState::Pending | StepState::Confirmed { .. } => None,
+        }
+    }
+
     /// The step at hand is over, of so many that are planned; the next one begins.
     pub(super) fn go_on(&mut self, planned: u32, at: Timestamp) {
         self.place += 1;
