@@ -264,7 +264,7 @@ impl Judge {
             }
             Deed::Kept { .. } => self.count("effect: keep_sds"),
             Deed::Parted { .. } => self.count("effect: remove_sdc"),
-            Deed::Executed { node, action, epoch, .. } => {
+            Deed::Executed { node, action, epoch, served, .. } => {
                 let seen = self.epochs.entry(node.clone()).or_default();
                 if *epoch < *seen {
                     let seen = *seen;
@@ -273,7 +273,7 @@ impl Judge {
                     *seen = *epoch;
                 }
                 self.count(format!("effect: {}", action.kind()));
-                self.executed(site, node, action, now);
+                self.executed(site, node, action, *served, now);
             }
             Deed::Refused { why, .. } => self.refused(why, &step, now),
             Deed::Ended { .. } => {}
@@ -303,7 +303,7 @@ impl Judge {
         }
     }
 
-    fn executed(&mut self, site: &Site, node: &NodeName, action: &Action, now: Timestamp) {
+    fn executed(&mut self, site: &Site, node: &NodeName, action: &Action, served: bool, now: Timestamp) {
         let Some(host) = site.hosts.get(node) else { return };
         if let Action::Uninstall { components } = action {
             if components.contains(&Component::Sds) && site.world.sds.contains_key(&host.sds) {
@@ -327,6 +327,8 @@ impl Judge {
             let kept = ours && site.world.sds.get(&host.sds).is_some_and(|sds| sds.maintenance == Maintenance::In);
             if !kept && self.ended.get(&host.sds).is_some_and(|at| now - *at <= GRACE) {
                 self.count("a race with who ended the maintenance");
+            } else if !kept && back && !served {
+                self.count("put back while it is down");
             } else if !kept {
                 self.wrong("I5", now, format!("the SDS of {node} is stopped outside of our maintenance"));
             }

@@ -59,6 +59,8 @@ pub enum Deed {
         node: NodeName,
         action: Action,
         epoch: u64,
+        /// Whether its SDS ran until then.
+        served: bool,
     },
     Leaving {
         step: StepId,

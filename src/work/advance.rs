@@ -12,6 +12,8 @@
 //! It may be called at any time and any number of times. What it ordered once
 //! it orders again only when the world, seen long enough after, does not show it.
 
+mod ours;
+
 use chrono::TimeDelta;
 
 use super::book::{Book, Run, SETTLE, Standing, TaskState};
@@ -28,7 +30,7 @@ use crate::model::id::{NodeName, RunId};
 use crate::model::permit::{LIFE, Permit};
 use crate::model::plan::Step;
 use crate::model::state::MdmStatus;
-use crate::model::step::{Action, Answer, Component, StepId, StepKind, StepState};
+use crate::model::step::{Action, Answer, StepId, StepKind, StepState};
 use crate::model::unit::Timestamp;
 
 /// Pause after an order that was refused.
@@ -174,7 +176,7 @@ impl<'a> Look<'a> {
                     // The MDM had taken it: somebody took the server out again, and is not fought with.
                     Shown::NotDone(seen) if seen > *at + SETTLE && working && was_taken(state, step) => {
                         let why = format!("the maintenance of the SDS of {} was ended by somebody else", ask.task.node);
-                        return self.fail(&ask, state, &why, Cause::TakeBack, true);
+                        return self.fail(&ask, state, &why, Cause::Ended, true);
                     }
                     // Written down first: whoever comes after a death knows of no look but what is written.
                     Shown::NotDone(seen) if seen > *at + SETTLE || mutant::is("order again at once") => {
@@ -208,46 +210,6 @@ impl<'a> Look<'a> {
     /// Whether the MDM may still refuse to begin a maintenance: one that it shows until then may be somebody else's.
     fn may_be_refused(&self, state: &TaskState, step: &Step) -> bool {
         step.action.kind() == StepKind::EnterMaintenance && self.is_on_its_way(state)
-    }
-
-    /// The duty of a task to end the maintenance of its server, while it has it.
-    fn maintenance(ask: &Ask<'_>) -> Option<Duty> {
-        let duty = Duty::Maintenance { sds: ask.task.sds.clone()? };
-        let open = ask.book.obligation(&duty)?;
-        (open.run == ask.run.id && open.task == ask.number).then_some(duty)
-    }
-
-    /// The duty to end a maintenance that is none: every order to begin it was refused, or came to nothing.
-    fn not_ours(&self, ask: &Ask<'_>, state: &TaskState, step: &Step) -> Option<Duty> {
-        let adrift = state.adrift.get(&StepKind::EnterMaintenance).is_some_and(|orders| *orders > 0);
-        let at_hand = step.action.kind() == StepKind::EnterMaintenance && state.step == StepState::Pending;
-        if at_hand && !adrift { Self::maintenance(ask) } else { None }
-    }
-
-    /// The duty to end a maintenance that somebody else ended: the server was seen in it, and is outside now. Of one that
-    /// we ordered to leave the step at hand tells.
-    fn ended_by_others(&self, ask: &Ask<'_>, state: &TaskState, step: &Step) -> Option<Duty> {
-        let kind = step.action.kind();
-        let entered = ask.task.steps.iter().position(|step| step.action.kind() == StepKind::EnterMaintenance)?;
-        if state.place as usize <= entered || kind == StepKind::ExitMaintenance || mutant::is("keep what others ended")
-        {
-            return None;
-        }
-        let duty = Self::maintenance(ask)?;
-        let outside = shown(&self.facts, ask.task, state, &Action::ExitMaintenance, state.since) == Shown::Done;
-        outside.then_some(duty)
-    }
-
-    /// Whether a step would stop the server, which is in no maintenance of ours any more: somebody else ended it.
-    fn stops_outside(&self, ask: &Ask<'_>, state: &TaskState, step: &Step) -> bool {
-        let stops = match &step.action {
-            Action::Apply { components, .. } | Action::Rollback { components, .. } => {
-                components.contains(&Component::Sds)
-            }
-            Action::Reboot | Action::Handwork => true,
-            _ => false,
-        };
-        stops && state.touched.contains_key(&StepKind::EnterMaintenance) && Self::maintenance(ask).is_none()
     }
 
     fn is_late(&self, state: &TaskState, step: &Step) -> bool {
@@ -368,10 +330,12 @@ impl<'a> Look<'a> {
         if self.stops_outside(ask, state, step) {
             let why = format!("the maintenance of the SDS of {} was ended by somebody else", ask.task.node);
             if state.standing == Standing::Working {
-                return self.fail(ask, state, &why, Cause::Danger, true);
+                return self.fail(ask, state, &why, Cause::Ended, true);
             }
-            let (run, task, place) = (ask.run.id.clone(), ask.number, state.place);
-            return self.turn.records.push(Record::LeftOut { run, task, place, why: why.into() });
+            if self.runs(ask, state) {
+                let (run, task, place) = (ask.run.id.clone(), ask.number, state.place);
+                return self.turn.records.push(Record::LeftOut { run, task, place, why: why.into() });
+            }
         }
         let gate = ask.step(&step.action);
         if let Gate::Hold(holds) = gate {

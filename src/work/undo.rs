@@ -14,6 +14,8 @@ pub enum Cause {
     TakeBack,
     /// The rest of the system needs this node as it is now.
     Danger,
+    /// Somebody else ended the maintenance in which it was to be done. What was installed is not to blame.
+    Ended,
 }
 
 /// Time for a step that leads back, after which a person is told. Nothing else follows from it.
@@ -35,11 +37,13 @@ pub fn undo(book: &Book, task: &Task, state: &TaskState, cause: Cause) -> Vec<St
         Action::Apply { components, .. } if state.touched.contains_key(&StepKind::Apply) => Some(components),
         _ => None,
     });
-    // Outside of maintenance an SDS is never stopped, also not to put back what was. An exit that was ordered may have
-    // happened, or happen still, whatever was seen since.
-    let stays = in_maintenance && !state.touched.contains_key(&StepKind::ExitMaintenance);
-    let may = |components: &[Component]| stays || !components.contains(&Component::Sds);
-    if let (Some(components), Some(version), Cause::TakeBack) = (applied, &task.from, cause)
+    // An SDS that serves is not stopped outside of maintenance, also not to put back what was. After an exit that was
+    // ordered it served, and that may have happened, or happen still, whatever was seen since. Of one whose maintenance
+    // somebody else ended it is asked when its turn comes whether it runs.
+    let may = |components: &[Component]| {
+        !state.touched.contains_key(&StepKind::ExitMaintenance) || !components.contains(&Component::Sds)
+    };
+    if let (Some(components), Some(version), Cause::TakeBack | Cause::Ended) = (applied, &task.from, cause)
         && may(components)
     {
         steps.push(step(Action::Rollback { version: version.clone(), components: components.clone() }));

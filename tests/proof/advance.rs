@@ -269,6 +269,43 @@ fn a_way_back_leaves_out_what_would_stop_a_server_that_somebody_else_took_out_of
     assert!(confirms(&scene));
 }
 
+/// What its package did to the server before somebody else ended the maintenance.
+fn broken_outside(running: bool, connection: &str) -> Scene {
+    let mut scene = ended_by_others();
+    let install = scene.task().steps.iter().position(|step| step.action.kind() == StepKind::Apply).unwrap() as u32;
+    scene.order(install, Answer::Failed { why: "the service did not start".into() });
+    let failed = takes_in(&mut scene);
+    let Some(Record::Failed { undo, .. }) = failed.first() else { panic!("{failed:?}") };
+    assert_eq!(undo[0].action.kind(), StepKind::Rollback);
+    goes_outside(&mut scene);
+    let (node, own) = (scene.task().node, scene.task().sds);
+    let host = scene.nodes.get_mut(&node).unwrap();
+    host.running.clear();
+    host.running.extend(running.then_some(Component::Sds));
+    host.installed.insert(Component::Sds, ["2".into()].into());
+    scene.sds(|sds| {
+        if Some(&sds.id) == own.as_ref() {
+            sds.connection = Seen::read(connection);
+        }
+    });
+    let settled = takes_in(&mut scene);
+    assert!(matches!(settled[0], Record::Settled { duty: Duty::Maintenance { .. } }), "{settled:?}");
+    scene
+}
+
+#[test]
+fn a_server_that_a_package_stopped_is_put_back_also_when_somebody_else_ended_its_maintenance() {
+    let put_back = takes_in(&mut broken_outside(false, "Disconnected"));
+    let [Record::Intended { effect: Effect::Order { permit, .. }, .. }] = &put_back[..] else { panic!("{put_back:?}") };
+    assert_eq!(permit.action.kind(), StepKind::Rollback);
+    let left_out = takes_in(&mut broken_outside(true, "Connected"));
+    assert!(matches!(&left_out[..], [Record::LeftOut { .. }]), "it runs: {left_out:?}");
+    let mut unsure = broken_outside(false, "Connected");
+    assert_eq!(takes_in(&mut unsure), [], "the MDM has it still");
+    let waits = advance::waits(&unsure.book, unsure.facts(), &unsure.policy, 1);
+    assert!(waits[0].holds.iter().any(|hold| hold.reason.kind() == ReasonKind::NotInMaintenance), "{waits:?}");
+}
+
 #[test]
 fn an_order_of_which_nothing_came_is_written_down_and_one_that_the_mdm_took_is_not_given_again() {
     let at_entry = |answer: Option<Answer>| {

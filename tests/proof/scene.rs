@@ -10,6 +10,7 @@ use scaleio_framework::model::cluster::{MdmAlert, MdmRole, System};
 use scaleio_framework::model::hold::{Gate, Reason, ReasonKind};
 use scaleio_framework::model::id::{MdmId, NodeName, RunId, StoragePoolId};
 use scaleio_framework::model::node::{AgentFacts, AgentState, NodeFacts};
+use scaleio_framework::model::permit::{LIFE, Permit};
 use scaleio_framework::model::picture::Picture;
 use scaleio_framework::model::plan::{Approval, Plan, Request, Task};
 use scaleio_framework::model::snapshot::{Keyed, Slot, Snapshot, Table};
@@ -188,7 +189,21 @@ impl Scene {
     /// The step at hand was ordered, and answered so.
     pub(crate) fn order(&mut self, place: u32, answer: Answer) {
         let step = StepId { run: run_id(), task: self.number, place, attempt: 0 };
-        let effect = Effect::Enter { sds: self.task().sds.unwrap(), mode: MaintenanceMode::Instant };
+        let (task, gate): (Task, Box<str>) = (self.task(), "".into());
+        let effect = match task.steps[place as usize].action.clone() {
+            Action::EnterMaintenance { mode } => Effect::Enter { sds: task.sds.unwrap(), mode },
+            action => Effect::Order {
+                boot_id: self.nodes[&task.node].boot_id.clone(),
+                permit: Permit {
+                    node: task.node,
+                    step: step.clone(),
+                    action,
+                    epoch: 1,
+                    gate,
+                    expires: self.now + LIFE,
+                },
+            },
+        };
         self.write(Record::Intended { step: step.clone(), epoch: 1, effect, gate: "".into() });
         self.write(Record::Answered { step, answer });
     }

@@ -35,11 +35,14 @@ impl Site {
         host.working = Some((step.clone(), permit.action.clone(), now + TimeDelta::seconds(seconds)));
         // The ledger is written first: who asks again is told that it was begun.
         host.ledger.insert(step.clone(), Answer::Accepted);
+        let (sds, running) = (host.sds, host.running.contains(&Component::Sds));
+        let connected = self.world.sds.get(&sds).is_some_and(|sds| sds.connected());
         self.deeds.push(Deed::Executed {
             step: step.clone(),
             node: permit.node.clone(),
             action: permit.action.clone(),
             epoch: permit.epoch,
+            served: running || connected,
         });
         let (node, action) = (permit.node.clone(), permit.action.clone());
         self.stop(&node, &action, now + TimeDelta::seconds(seconds));

@@ -174,10 +174,11 @@ impl Ask<'_> {
                 self.may_stop(&all, &mut holds);
                 node::has_module(self, &mut holds);
             }
-            // What was broken is put back also when other things are broken, but no SDS is stopped outside of maintenance.
+            // What was broken is put back also when other things are broken, but no SDS that serves is stopped outside of
+            // maintenance.
             Action::Rollback { components, .. } => {
                 if self.task.sds.is_some() && components.contains(&Component::Sds) {
-                    storage::is_in_maintenance(self, &mut holds);
+                    storage::may_be_put_back(self, &mut holds);
                 }
                 node::is_heard(self, &mut holds);
             }

@@ -10,7 +10,7 @@ use crate::model::state::Seen;
 use crate::model::step::{Action, Component};
 
 impl Ask<'_> {
-    fn host(&self) -> Option<&NodeFacts> {
+    pub(super) fn host(&self) -> Option<&NodeFacts> {
         self.facts.nodes.get(&self.task.node)
     }
 

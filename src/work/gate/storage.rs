@@ -11,7 +11,7 @@ use crate::model::id::{SdsId, StoragePoolId};
 use crate::model::snapshot::Snapshot;
 use crate::model::state::{Connection, DeviceState, DomainState, Maintenance, Membership, SdsState, Seen};
 use crate::model::stats::{Stat, StatKind};
-use crate::model::step::{Action, MaintenanceMode};
+use crate::model::step::{Action, Component, MaintenanceMode};
 use crate::model::unit::Bytes;
 use crate::model::version::Generation;
 
@@ -405,12 +405,15 @@ pub(super) fn may_stop(ask: &Ask<'_>, holds: &mut Holds) {
     data(ask, snapshot, &ask.facts.pools_of(id), holds);
 }
 
-/// It is in maintenance by us, as was seen just now.
-pub(super) fn is_in_maintenance(ask: &Ask<'_>, holds: &mut Holds) {
+/// It is in maintenance by us, as was seen just now; or it is down, by the words of both its host and the MDM. Whatever is
+/// down loses nothing by being put back.
+pub(super) fn may_be_put_back(ask: &Ask<'_>, holds: &mut Holds) {
     let begun_at = ask.facts.snapshot().and_then(|snapshot| begun(&snapshot.sds));
     ask.fresh("the list of SDSs", begun_at, ask.policy.fresh, holds);
     let Some((id, own)) = own(ask, holds) else { return };
-    if !(own.maintenance.is(Maintenance::In) && ask.ours(id)) {
+    let runs = ask.host().is_none_or(|host| host.running.contains(&Component::Sds));
+    let down = own.connection.is(Connection::Disconnected) && !runs;
+    if !(down || (own.maintenance.is(Maintenance::In) && ask.ours(id))) {
         holds.push(Reason::NotInMaintenance { sds: name(own), state: own.maintenance.word().into() });
     }
 }
