@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::host::{Call, Host};
-use super::preflight::proc;
+use super::preflight::{gather, proc};
 use super::recipes::component::facts;
 use super::recipes::os::Os;
 use super::recipes::package::PackageFile;
@@ -39,6 +39,7 @@ pub fn look(host: &mut dyn Host) -> HostReport {
         module: table(host, "/proc/modules").and_then(|table| module(&table)),
         cores: table(host, "/proc/cpuinfo").and_then(|table| proc::cores(&table)),
         memory_mib: table(host, "/proc/meminfo").and_then(|table| proc::memory_mib(&table)),
+        addresses: gather::addresses(host).iter().map(ToString::to_string).collect(),
         installed,
     }
 }

@@ -524,6 +524,9 @@ pub struct HostReport {
     /// Its memory in MiB. Older agents do not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u64>,
+    /// Its addresses without loopback. Older agents do not say them.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub addresses: BTreeSet<String>,
 }
 
 /// What the controller says to a report.

@@ -36,8 +36,11 @@ pub struct Placed {
 /// The hosts of a system.
 pub fn surroundings<'a>(nodes: impl IntoIterator<Item = (&'a Member, Placed)>, places: &Places) -> Surroundings {
     let (mut around, mut facts_of) = (Surroundings::default(), BTreeMap::new());
-    for (member, placed) in nodes {
+    let nodes: Vec<(&Member, Placed)> = nodes.into_iter().collect();
+    let shared = shared(nodes.iter().map(|(member, _)| *member));
+    for (member, mut placed) in nodes {
         let Some(said) = &member.facts else { continue };
+        placed.addresses.extend(said.addresses.iter().filter(|ip| !shared.contains(*ip)).cloned());
         let facts = facts(&member.node, said, &placed, places);
         facts_of.insert(member.node.clone(), facts);
         if let Some(packages) = placed.packages {
@@ -48,6 +51,17 @@ pub fn surroundings<'a>(nodes: impl IntoIterator<Item = (&'a Member, Placed)>, p
     }
     around.nodes = Arc::new(facts_of);
     around
+}
+
+/// Addresses that more than one host says it has, as that of a bridge of containers: they tell nobody which host is meant.
+fn shared<'a>(members: impl Iterator<Item = &'a Member>) -> BTreeSet<Box<str>> {
+    let (mut seen, mut shared) = (BTreeSet::new(), BTreeSet::new());
+    for ip in members.filter_map(|member| member.facts.as_ref()).flat_map(|said| &said.addresses) {
+        if !seen.insert(ip) {
+            shared.insert(ip.clone());
+        }
+    }
+    shared
 }
 
 /// A step of the work that failed, and why. One that takes several orders fails with any of them.
@@ -181,6 +195,22 @@ mod tests {
         assert_eq!(see("n2", Placed::default(), &places).carries, [Carries::MesosMaster].into());
         let third = Placed { addresses: ["10.0.0.3".into()].into(), ..Placed::default() };
         assert_eq!(see("n3", third, &places).carries, [Carries::Gateway, Carries::ZooKeeper].into());
+    }
+
+    #[test]
+    fn a_host_has_the_addresses_that_its_agent_says_but_for_those_that_another_host_says_too() {
+        let saying = |name: &str, own: &str| {
+            let mut member = member(name);
+            let said = member.facts.as_mut().unwrap();
+            said.addresses = [own.into(), "172.17.0.1".into()].into();
+            member
+        };
+        let (first, second) = (saying("n1", "10.1.0.1"), saying("n2", "10.1.0.2"));
+        let placed = |ip: &str| Placed { addresses: [ip.into()].into(), ..Placed::default() };
+        let around = surroundings([(&first, placed("10.0.0.1")), (&second, placed("10.0.0.2"))], &Places::default());
+        let own: BTreeSet<Box<str>> = ["10.0.0.1".into(), "10.1.0.1".into()].into();
+        let node = NodeName::new("n1");
+        assert_eq!((&around.addresses[&node], &around.nodes[&node].addresses), (&own, &own));
     }
 
     #[test]

@@ -35,8 +35,7 @@ pub fn gather(asked: &Preflight, host: &mut dyn Host, now: Option<Timestamp>) ->
     let kernel = text(host, "/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
     let tables: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"].iter().filter_map(|path| text(host, path)).collect();
     let listening = (!tables.is_empty()).then(|| tables.iter().flat_map(|table| proc::listening(table)).collect());
-    let mut addresses = text(host, "/proc/net/fib_trie").map(|trie| proc::own_v4(&trie)).unwrap_or_default();
-    addresses.extend(text(host, "/proc/net/if_inet6").map(|table| proc::own_v6(&table)).unwrap_or_default());
+    let addresses = addresses(host);
     let moving = asked.virtual_ips.iter().map(|one| moving(one, &addresses, host)).collect();
     Machine {
         moving,
@@ -54,6 +53,13 @@ pub fn gather(asked: &Preflight, host: &mut dyn Host, now: Option<Timestamp>) ->
         listening,
         addresses,
     }
+}
+
+/// The host's own addresses, without loopback.
+pub(in crate::agent) fn addresses(host: &mut dyn Host) -> BTreeSet<IpAddr> {
+    let mut own = text(host, "/proc/net/fib_trie").map(|trie| proc::own_v4(&trie)).unwrap_or_default();
+    own.extend(text(host, "/proc/net/if_inet6").map(|table| proc::own_v6(&table)).unwrap_or_default());
+    own
 }
 
 fn text(host: &mut dyn Host, path: &str) -> Option<String> {

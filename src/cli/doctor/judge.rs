@@ -1,5 +1,6 @@
 //! When is a clock, a disk or the mode of a file good enough? Pure.
 
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -132,6 +133,24 @@ pub(super) fn framework(standing: &Framework) -> Finding {
     }
 }
 
+/// What lies in the cache of sources and is of none of them.
+pub(super) fn unnamed(cache: &Path, files: &[(String, u64)], named: &[&str]) -> Option<Finding> {
+    // What came so far of a file, and its signature, lie beside it under its name.
+    let of = |file: &str, name: &str| {
+        let beside = |rest: &str| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        file == name || file.strip_prefix('.').is_some_and(beside)
+    };
+    let left: Vec<&(String, u64)> = files.iter().filter(|(file, _)| !named.iter().any(|name| of(file, name))).collect();
+    if left.is_empty() {
+        return None;
+    }
+    let room = Bytes::new(left.iter().map(|(_, size)| size).sum());
+    let names = left.iter().map(|(file, _)| file.as_str()).collect::<Vec<_>>().join(", ");
+    let says = format!("{room} in {} are of no artefacts.sources: {names}", cache.display());
+    let mend = "remove them, unless an upgrade may have to go back to one; then name it again";
+    Some(Finding::warn("artefacts", says, mend))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -157,6 +176,19 @@ mod tests {
         assert_eq!(level(101 << 20, Some(1 << 20)), Level::Warn);
         assert_eq!(level(2 << 30, Some(999)), Level::Warn);
         assert_eq!(level(2 << 30, None), Level::Ok, "btrfs counts no inodes");
+    }
+
+    #[test]
+    fn what_is_fetched_no_more_is_told_with_the_room_it_takes() {
+        let file = |name: &str, size| (name.to_owned(), size);
+        let mut files =
+            vec![file("sds-3.6.rpm", 5), file(".sds-3.6.rpm.0a1b.part", 3), file(".sds-3.6.rpm.0a1b.sig", 1)];
+        let seen = |files: &[(String, u64)]| unnamed(Path::new("/c"), files, &["mdm.rpm", "sds-3.6.rpm"]);
+        assert!(seen(&files).is_none());
+        files.extend([file("sds-3.0.rpm", 1024), file(".sds-3.6-old.0a1b.part", 512)]);
+        let told = seen(&files).unwrap();
+        let says = "1.5 KiB in /c are of no artefacts.sources: sds-3.0.rpm, .sds-3.6-old.0a1b.part";
+        assert_eq!((told.level, told.says.as_str()), (Level::Warn, says));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::finding::Finding;
 use super::judge::{self, Guard};
 use crate::alert::rules;
 use crate::cli::controller::{AskError, Question, Where, ask};
+use crate::config::sources::Sources;
 use crate::config::{self, Config, MailTls, Trust};
 use crate::enrol::artefacts::Shelf;
 use crate::enrol::ca::Authority;
@@ -14,6 +15,19 @@ use crate::model::status::Status;
 use crate::store::StoreError;
 use crate::store::look::{self, Seen};
 use crate::web::access::Access;
+
+/// What lies in the cache of fetched files.
+pub(super) fn cache(sources: &Sources) -> Option<Finding> {
+    // One that is not there, or may not be read, is told where a file of it is looked for.
+    let entries = std::fs::read_dir(&sources.cache).ok()?;
+    let mut files: Vec<(String, u64)> = entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.metadata().ok()?.len())))
+        .collect();
+    files.sort();
+    let named: Vec<&str> = sources.files.iter().map(|source| source.name.as_str()).collect();
+    judge::unnamed(&sources.cache, &files, &named)
+}
 
 /// What the settings say that works, or that a person should know.
 pub(super) fn settings(config: &Config) -> Vec<Finding> {

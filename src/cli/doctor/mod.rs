@@ -74,6 +74,7 @@ async fn examine(whom: &Where, file: Option<&Path>, variables: &[(String, String
     findings.extend(local::secrets(&config, file, variables));
     findings.extend(local::space(&config));
     findings.extend(local::for_nodes(&config));
+    findings.extend(local::cache(&config.artefacts.sources));
 
     // Whoever does not answer must not hold up the others.
     let mut looks: Vec<LocalBoxFuture<'_, Vec<Finding>>> = vec![

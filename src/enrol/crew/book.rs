@@ -197,7 +197,7 @@ fn facts(report: &Report, now: Timestamp) -> NodeFacts {
         working: report.working_on.as_ref().and_then(|id| StepId::read(id.as_str())),
         carries: BTreeSet::new(),
         unready: None,
-        addresses: [].into(),
+        addresses: host.addresses.iter().map(|ip| ip.as_str().into()).collect(),
     }
 }
 
