@@ -96,6 +96,8 @@ reasons! {
         "{node} owns the MDM cluster" "ownership seen at another node"
     UpgradeState { state: Box<str> } Hard
         "the system says of its upgrade: {state}" "the end of the upgrade that runs"
+    NotUpgraded { what: Box<str>, version: Box<str>, to: Box<str> } Hard
+        "{what} is at {version}, and not at {to}" "an upgrade of it; there is no way back after the end"
     // The servers.
     SdsAway { sds: Box<str>, state: Box<str> } Hard
         "SDS {sds} of the same protection domain is {state}" "that SDS connected, joined and normal"
@@ -267,6 +269,7 @@ impl ReasonKind {
             | Self::NoModule
             | Self::VolumesOpen
             | Self::OrderOfComponents
+            | Self::NotUpgraded
             | Self::HostsController
             | Self::TooLong
             | Self::ModeMissing => Matter::Means,

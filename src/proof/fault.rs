@@ -8,8 +8,9 @@ use super::controller::Controller;
 use super::host::Mesos;
 use super::site::Site;
 use crate::model::id::NodeName;
-use crate::model::step::Component;
+use crate::model::step::{Action, Component};
 use crate::sim::world::{Command, Id, Maintenance, MaintenanceCommand, Mode, PoolCommand, Scope};
+use crate::work::book::Run;
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +38,7 @@ pub enum Fault {
     DrainEnds,
     ModuleMissing,
     ModuleBuilt,
+    OldKernel,
     AlertFires,
     AlertEnds,
     Loss,
@@ -45,6 +47,7 @@ pub enum Fault {
     Resume,
     Cancel,
     RestoreServices,
+    PowerOff,
 }
 
 impl Fault {
@@ -72,6 +75,7 @@ impl Fault {
         (Self::DrainEnds, 10),
         (Self::ModuleMissing, 2),
         (Self::ModuleBuilt, 14),
+        (Self::OldKernel, 1),
         (Self::AlertFires, 2),
         (Self::AlertEnds, 14),
         (Self::Loss, 3),
@@ -80,6 +84,7 @@ impl Fault {
         (Self::Resume, 14),
         (Self::Cancel, 1),
         (Self::RestoreServices, 8),
+        (Self::PowerOff, 20),
     ];
 
     /// One by chance.
@@ -174,13 +179,15 @@ pub fn happen(fault: Fault, site: &mut Site, controller: &mut Controller) -> boo
         | Fault::DrainStuck
         | Fault::DrainEnds
         | Fault::ModuleMissing
-        | Fault::ModuleBuilt => {
+        | Fault::ModuleBuilt
+        | Fault::OldKernel => {
             let names: Vec<NodeName> = site.hosts.keys().cloned().collect();
             let Some(host) = any(&names, &mut rng).and_then(|name| site.hosts.get_mut(&name)) else { return false };
             match fault {
                 Fault::AgentSilent => host.silent = true,
                 Fault::AgentSpeaks => host.silent = false,
                 Fault::BrokenPackage => host.broken = true,
+                Fault::OldKernel => host.boots_old = true,
                 Fault::SlowHost => host.slow_seconds = rng.random_range(100..1500),
                 Fault::DrainStuck => host.drain_stuck = true,
                 Fault::DrainEnds => {
@@ -207,6 +214,14 @@ pub fn happen(fault: Fault, site: &mut Site, controller: &mut Controller) -> boo
             true
         }
         Fault::NoLoss => std::mem::take(&mut site.loss) > 0,
+        Fault::PowerOff => {
+            let book = controller.journal.book();
+            let there = book.in_work().find_map(|(_, _, task, state)| {
+                let step = Run::step_at_hand(task, state)?;
+                (step.action == Action::Handwork).then(|| task.node.clone())
+            });
+            there.is_some_and(|node| site.switch_off(&node, now + seconds))
+        }
     };
     site.rng = rng;
     happened
@@ -250,16 +265,20 @@ pub fn heal(site: &mut Site, controller: &mut Controller) {
     site.mesos_deaf_until = site.now();
     site.loss = 0;
     controller.planted = false;
-    let kernels = |host: &mut super::host::Host| {
+    let now = site.now();
+    let well = |host: &mut super::host::Host| {
         host.silent = false;
         host.broken = false;
+        host.boots_old = false;
+        if host.is_off {
+            host.up_at = now;
+        }
         host.drain_stuck = false;
         host.slow_seconds = 0;
         let kernel = host.next_kernel.clone();
         host.modules.insert(kernel);
     };
-    site.hosts.values_mut().for_each(kernels);
-    let now = site.now();
+    site.hosts.values_mut().for_each(well);
     for host in site.hosts.values_mut().filter(|host| host.mesos == Mesos::Draining(None)) {
         host.mesos = Mesos::Draining(Some(now));
     }

@@ -73,6 +73,10 @@ pub struct Inside {
     pub drain_stuck: bool,
     /// The next package that is installed does not work.
     pub broken: bool,
+    /// Somebody who works there has switched it off, until then.
+    pub is_off: bool,
+    /// The next restart comes up with the kernel of before.
+    pub boots_old: bool,
     /// The next restart takes that much longer.
     pub slow_seconds: i64,
 }
@@ -96,7 +100,8 @@ impl Host {
             Mesos::Active | Mesos::Drained => None,
         };
         let worked = self.working.as_ref().map(|(_, _, until)| *until);
-        drained.into_iter().chain(worked).min()
+        let switched_on = self.is_off.then_some(self.up_at);
+        drained.into_iter().chain(worked).chain(switched_on).min()
     }
 
     fn boot_id(&self) -> Box<str> {

@@ -264,7 +264,7 @@ impl Judge {
             }
             Deed::Kept { .. } => self.count("effect: keep_sds"),
             Deed::Parted { .. } => self.count("effect: remove_sdc"),
-            Deed::Executed { node, action, epoch, served, .. } => {
+            Deed::Executed { node, action, epoch, ran, .. } => {
                 let seen = self.epochs.entry(node.clone()).or_default();
                 if *epoch < *seen {
                     let seen = *seen;
@@ -273,7 +273,7 @@ impl Judge {
                     *seen = *epoch;
                 }
                 self.count(format!("effect: {}", action.kind()));
-                self.executed(site, node, action, *served, now);
+                self.executed(site, node, action, ran, now);
             }
             Deed::Refused { why, .. } => self.refused(why, &step, now),
             Deed::Ended { .. } => {}
@@ -303,7 +303,7 @@ impl Judge {
         }
     }
 
-    fn executed(&mut self, site: &Site, node: &NodeName, action: &Action, served: bool, now: Timestamp) {
+    fn executed(&mut self, site: &Site, node: &NodeName, action: &Action, ran: &BTreeSet<Component>, now: Timestamp) {
         let Some(host) = site.hosts.get(node) else { return };
         if let Action::Uninstall { components } = action {
             if components.contains(&Component::Sds) && site.world.sds.contains_key(&host.sds) {
@@ -327,7 +327,7 @@ impl Judge {
             let kept = ours && site.world.sds.get(&host.sds).is_some_and(|sds| sds.maintenance == Maintenance::In);
             if !kept && self.ended.get(&host.sds).is_some_and(|at| now - *at <= GRACE) {
                 self.count("a race with who ended the maintenance");
-            } else if !kept && back && !served {
+            } else if !kept && back && !ran.contains(&Component::Sds) {
                 self.count("put back while it is down");
             } else if !kept {
                 self.wrong("I5", now, format!("the SDS of {node} is stopped outside of our maintenance"));
@@ -336,8 +336,8 @@ impl Judge {
                 self.wrong("I2", now, format!("the SDS of {node} is stopped while data is not protected"));
             }
         }
-        if stops(Component::Mdm) && host.mdm.is_some() {
-            self.mdm(site, node, back, now);
+        if stops(Component::Mdm) && host.mdm.is_some() && (!back || ran.contains(&Component::Mdm)) {
+            self.mdm(site, node, now);
         }
         if (stops(Component::Sdc) && !back) && (host.mesos != Mesos::Drained || host.open_volumes > 0) {
             self.wrong("I5", now, format!("the SDC of {node} is stopped while something may use it"));
@@ -363,16 +363,16 @@ impl Judge {
         }
     }
 
-    fn mdm(&mut self, site: &Site, node: &NodeName, back: bool, now: Timestamp) {
+    fn mdm(&mut self, site: &Site, node: &NodeName, now: Timestamp) {
         let own = site.hosts.get(node).and_then(|host| host.mdm.clone());
         let at = site.world.now();
         let others_well =
             site.world.mdm.voters().filter(|mdm| Some(&mdm.name) != own.as_ref()).all(|mdm| mdm.in_sync(at));
-        if !back && !others_well && self.long("mdm", now) {
+        if !others_well && self.long("mdm", now) {
             self.wrong("I3", now, format!("the MDM of {node} is stopped while another one is away"));
         }
         let owns = site.world.mdm.master().is_some_and(|mdm| Some(&mdm.name) == own.as_ref());
-        if !back && owns && self.owner.is_some_and(|(_, since)| now - since > GRACE) {
+        if owns && self.owner.is_some_and(|(_, since)| now - since > GRACE) {
             self.wrong("I4", now, format!("{node} owns the MDM cluster and its MDM is stopped"));
         }
         let beside = site.hosts.values().filter(|host| {

@@ -343,6 +343,12 @@ impl Stage {
         let request = match removal {
             _ if self.play.finalises => Request::Finalise { to: self.site.from.clone() },
             Some(node) => Request::Remove { node },
+            // Now and then somebody wants to work on a host.
+            None if self.play.only.is_none() && dice.random_bool(0.2) => {
+                let all: Vec<_> = self.site.hosts.keys().cloned().collect();
+                let node = all[dice.random_range(0..all.len())].clone();
+                Request::Maintain { node, mode: None, minutes: dice.random_range(2..20), purpose: "a disk".into() }
+            }
             None => Request::Upgrade { to: to.clone(), only: BTreeSet::new() },
         };
         let asked = in_words(&request);

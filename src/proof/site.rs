@@ -59,8 +59,8 @@ pub enum Deed {
         node: NodeName,
         action: Action,
         epoch: u64,
-        /// Whether its SDS ran until then.
-        served: bool,
+        /// What of it ran until then, by its host or by the MDM.
+        ran: BTreeSet<Component>,
     },
     Leaving {
         step: StepId,
@@ -172,6 +172,8 @@ impl Site {
                     drained_by_us: false,
                     drain_stuck: false,
                     broken: false,
+                    boots_old: false,
+                    is_off: false,
                     slow_seconds: 0,
                 }),
             );

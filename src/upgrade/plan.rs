@@ -153,7 +153,7 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
             let long = *minutes >= 25 && fleet.snapshot.generation >= Generation::V3_5;
             let mode = mode.unwrap_or(if long { MaintenanceMode::Protected } else { MaintenanceMode::Instant });
             let seconds = minutes.saturating_mul(60);
-            let work = step(Action::Handwork, seconds.saturating_add(3600).min(86_400), seconds, Risk::Medium);
+            let work = step(Action::Handwork, seconds.saturating_add(3600), seconds, Risk::Medium);
             let mut steps = vec![];
             around(host, fleet, habits, mode, vec![work], None, &mut steps);
             steps
@@ -401,7 +401,7 @@ fn around(
     applied: Option<(&str, Vec<Component>)>,
     steps: &mut Vec<Step>,
 ) {
-    let reboots = work.iter().any(|step| step.action == Action::Reboot);
+    let stops_all = work.iter().any(|step| matches!(step.action, Action::Reboot | Action::Handwork));
     let generation = fleet.snapshot.generation;
     let seconds: u32 = work.iter().map(|step| habits.predicted(step, generation)).sum::<u32>() + 120;
     let mode = match mode {
@@ -411,14 +411,15 @@ fn around(
         }
         mode => mode,
     };
-    if reboots {
+    if stops_all {
         hand_over(host, steps);
     }
     let drains = host.agent.is_some();
     if drains {
         steps.push(step(Action::Drain, 1800, habits.drain, Risk::Low));
     }
-    let enter = if mode == MaintenanceMode::Instant { 300 } else { 6 * 3600 };
+    // A third copy is made before it, and what changed is copied back after it.
+    let (enter, exit) = if mode == MaintenanceMode::Instant { (300, 900) } else { (6 * 3600, 6 * 3600) };
     if host.sds.is_some() {
         steps.push(step(Action::EnterMaintenance { mode }, enter, 30, Risk::Medium));
     }
@@ -429,7 +430,7 @@ fn around(
     };
     steps.push(step(Action::Verify { version, components }, 900, 30, Risk::None));
     if host.sds.is_some() {
-        steps.push(step(Action::ExitMaintenance, 900, 30, Risk::Low));
+        steps.push(step(Action::ExitMaintenance, exit, 30, Risk::Low));
         steps.push(step(Action::AwaitResync, 6 * 3600, habits.resync, Risk::None));
     }
     if drains {

@@ -12,6 +12,7 @@
 //! It may be called at any time and any number of times. What it ordered once
 //! it orders again only when the world, seen long enough after, does not show it.
 
+mod late;
 mod ours;
 
 use chrono::TimeDelta;
@@ -30,7 +31,7 @@ use crate::model::id::{NodeName, RunId};
 use crate::model::permit::{LIFE, Permit};
 use crate::model::plan::Step;
 use crate::model::state::MdmStatus;
-use crate::model::step::{Action, Answer, StepId, StepKind, StepState};
+use crate::model::step::{Action, Answer, MaintenanceMode, StepId, StepKind, StepState};
 use crate::model::unit::Timestamp;
 
 /// Pause after an order that was refused.
@@ -166,6 +167,10 @@ impl<'a> Look<'a> {
         {
             return self.fail(&ask, state, &format!("cancelled by {by}"), Cause::TakeBack, false);
         }
+        if working && self.has_lasted(&ask, state, step) {
+            let why = format!("the maintenance of the SDS of {} takes longer than it may", ask.task.node);
+            return self.fail(&ask, state, &why, Cause::Blameless, true);
+        }
         match &state.step {
             StepState::Pending | StepState::Confirmed { .. } => self.pending(&ask, state, step),
             StepState::Intended { at, attempt } | StepState::Applied { at, attempt } => {
@@ -176,13 +181,21 @@ impl<'a> Look<'a> {
                     // The MDM had taken it: somebody took the server out again, and is not fought with.
                     Shown::NotDone(seen) if seen > *at + SETTLE && working && was_taken(state, step) => {
                         let why = format!("the maintenance of the SDS of {} was ended by somebody else", ask.task.node);
-                        return self.fail(&ask, state, &why, Cause::Ended, true);
+                        return self.fail(&ask, state, &why, Cause::Blameless, true);
                     }
                     // Written down first: whoever comes after a death knows of no look but what is written.
                     Shown::NotDone(seen) if seen > *at + SETTLE || mutant::is("order again at once") => {
                         return self.turn.records.push(Record::Lost { step: step_id(&ask, state, *attempt) });
                     }
-                    Shown::Done | Shown::Doing | Shown::NotDone(_) | Shown::NotSeen => {
+                    Shown::Otherwise if working => {
+                        let kernels =
+                            self.facts.nodes.get(&ask.task.node).map(|host| (&host.kernel, &host.next_kernel));
+                        let (kernel, next) = kernels.map_or(("", ""), |(kernel, next)| (&**kernel, &**next));
+                        let why =
+                            format!("{} came up with the kernel {kernel}, and {next} was to be next", ask.task.node);
+                        return self.fail(&ask, state, &why, Cause::Blameless, true);
+                    }
+                    Shown::Done | Shown::Doing | Shown::NotDone(_) | Shown::NotSeen | Shown::Otherwise => {
                         self.wait(&ask, Some(step), || {
                             let what = format!("{} on {}", step.action.kind(), ask.task.node);
                             effect(what, Some(*at))
@@ -210,10 +223,6 @@ impl<'a> Look<'a> {
     /// Whether the MDM may still refuse to begin a maintenance: one that it shows until then may be somebody else's.
     fn may_be_refused(&self, state: &TaskState, step: &Step) -> bool {
         step.action.kind() == StepKind::EnterMaintenance && self.is_on_its_way(state)
-    }
-
-    fn is_late(&self, state: &TaskState, step: &Step) -> bool {
-        self.facts.now >= state.since + TimeDelta::seconds(i64::from(step.deadline_seconds))
     }
 
     fn pending(&mut self, ask: &Ask<'a>, state: &'a TaskState, step: &Step) {
@@ -244,7 +253,7 @@ impl<'a> Look<'a> {
             },
             Action::Verify { .. } => match shown(&self.facts, ask.task, state, &step.action, state.since) {
                 Shown::Done => return self.confirm(ask, state, step),
-                Shown::Doing | Shown::NotDone(_) | Shown::NotSeen => {
+                Shown::Doing | Shown::NotDone(_) | Shown::NotSeen | Shown::Otherwise => {
                     let what = || format!("{} shown by the MDM and its agent", ask.task.node);
                     self.wait(ask, Some(step), || effect(what(), None));
                 }
@@ -273,8 +282,20 @@ impl<'a> Look<'a> {
             }
             Action::Handwork => {
                 // The time that the person asked for; it is not waited for longer, whatever came of it.
-                if self.facts.now - state.since >= TimeDelta::seconds(i64::from(step.predicted_seconds)) {
+                let ends = state.since + TimeDelta::seconds(i64::from(step.predicted_seconds));
+                if self.facts.now >= ends {
                     return self.confirm(ask, state, step);
+                }
+                match ask.step(&step.action) {
+                    Gate::Go => {
+                        self.wait(ask, Some(step), || effect(format!("whoever works there, until {ends}"), None))
+                    }
+                    Gate::Hold(holds) => {
+                        if let Some(why) = self.danger(ask, state, &holds) {
+                            return self.fail(ask, state, &why, Cause::Danger, true);
+                        }
+                        self.wait(ask, Some(step), || holds);
+                    }
                 }
             }
             action if self.already(ask, state, action) => return self.confirm(ask, state, step),
@@ -330,26 +351,25 @@ impl<'a> Look<'a> {
         if self.stops_outside(ask, state, step) {
             let why = format!("the maintenance of the SDS of {} was ended by somebody else", ask.task.node);
             if state.standing == Standing::Working {
-                return self.fail(ask, state, &why, Cause::Ended, true);
+                return self.fail(ask, state, &why, Cause::Blameless, true);
             }
             if self.runs(ask, state) {
-                let (run, task, place) = (ask.run.id.clone(), ask.number, state.place);
-                return self.turn.records.push(Record::LeftOut { run, task, place, why: why.into() });
+                return self.leave_out(ask, state, &why);
             }
+        }
+        if self.would_stop_the_owner(ask, state, step) {
+            let why = format!(
+                "{} owns the MDM cluster by now; to put its MDM back, hand the cluster over first",
+                ask.task.node
+            );
+            return self.leave_out(ask, state, &why);
         }
         let gate = ask.step(&step.action);
         if let Gate::Hold(holds) = gate {
-            let exposed = ask.book.obligations.iter().any(|open| {
-                matches!(open.duty, Duty::Maintenance { .. }) && open.run == ask.run.id && open.task == ask.number
-            });
-            let danger = holds.iter().find(|hold| is_danger(hold.reason.kind())).cloned();
+            let danger = self.danger(ask, state, &holds);
             self.wait(ask, Some(step), || holds);
-            if let Some(hold) = danger
-                && exposed
-                && state.standing == Standing::Working
-                && !state.touched.contains_key(&StepKind::Apply)
-            {
-                self.fail(ask, state, &hold.reason.to_string(), Cause::Danger, true);
+            if let Some(why) = danger {
+                self.fail(ask, state, &why, Cause::Danger, true);
             }
             return;
         }
@@ -378,6 +398,13 @@ impl<'a> Look<'a> {
         self.turn.effects.push((id, effect));
     }
 
+    /// The reason for which a server in our maintenance is needed back at once, while nothing was installed on its host.
+    fn danger(&self, ask: &Ask<'_>, state: &TaskState, holds: &[Hold]) -> Option<String> {
+        let untouched = state.standing == Standing::Working && !state.touched.contains_key(&StepKind::Apply);
+        let danger = holds.iter().find(|hold| is_danger(hold.reason.kind()))?;
+        (untouched && Self::maintenance(ask).is_some()).then(|| danger.reason.to_string())
+    }
+
     fn obligation(&self, ask: &Ask<'_>, duty: Duty, effect: &Effect) -> Obligation {
         let now = self.facts.now;
         let mode = match effect {
@@ -385,7 +412,13 @@ impl<'a> Look<'a> {
             _ => None,
         };
         let seconds = match duty {
-            Duty::Maintenance { .. } => i64::from(ask.run.plan.limits.maintenance_seconds),
+            // Until protected mode is reached two copies serve, and that takes what it takes.
+            Duty::Maintenance { .. } => {
+                let enters =
+                    |step: &&Step| step.action == Action::EnterMaintenance { mode: MaintenanceMode::Protected };
+                let entry = ask.task.steps.iter().find(enters).map_or(0, |step| step.deadline_seconds);
+                i64::from(ask.run.plan.limits.maintenance_seconds) + i64::from(entry)
+            }
             Duty::Deactivated { .. } => ask.task.steps.iter().map(|step| i64::from(step.deadline_seconds)).sum::<i64>(),
         };
         Obligation {
@@ -449,33 +482,6 @@ impl<'a> Look<'a> {
             self.turn.records.push(Record::Settled { duty });
         }
         self.turn.records.push(Record::Confirmed { run: ask.run.id.clone(), task: ask.number, place: state.place });
-    }
-
-    /// After its time a step is given up and undone. What leads back is never given up: a person is told.
-    fn deadline(&mut self, ask: &Ask<'_>, state: &TaskState, step: &Step) {
-        let ordered =
-            !self.turn.effects.is_empty() || self.turn.records.iter().any(|at| matches!(at, Record::Failed { .. }));
-        let working = state.standing == Standing::Working;
-        if !self.is_late(state, step) || ordered || (working && self.may_be_obeyed(state, step)) {
-            return;
-        }
-        let why = format!("{} took longer than {} s", step.action.kind(), step.deadline_seconds);
-        if mutant::is("deadline passes") && state.standing == Standing::Working {
-            return self.confirm(ask, state, step);
-        }
-        match state.standing {
-            Standing::Working => {
-                // What was verified is not what keeps the system from being well, or going back would stop it once more.
-                let verified = matches!(step.action, Action::AwaitResync | Action::Soak { .. } | Action::Reactivate)
-                    || (step.action == Action::ExitMaintenance && state.left);
-                let cause = if verified { Cause::Danger } else { Cause::TakeBack };
-                self.fail(ask, state, &why, cause, true);
-            }
-            Standing::Undoing { .. } if state.overdue.is_none() => {
-                self.turn.records.push(Record::Overdue { run: ask.run.id.clone(), task: ask.number, why: why.into() });
-            }
-            _ => {}
-        }
     }
 
     fn fail(&mut self, ask: &Ask<'_>, state: &TaskState, why: &str, cause: Cause, counts: bool) {

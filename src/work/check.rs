@@ -13,6 +13,8 @@ use crate::model::version::Generation;
 
 /// Longest time with one copy that instant mode is meant for.
 const INSTANT_SECONDS: u64 = 30 * 60;
+/// Longest time for which a person may work on a host, with what comes after: two weeks.
+const LONGEST_HANDWORK: u32 = 14 * 86_400;
 
 /// Why a plan must not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -36,6 +38,10 @@ pub enum Unsafe {
     WrongSds { node: NodeName },
     #[error("{node} carries an SDS that the plan does not know of")]
     ForgottenSds { node: NodeName },
+    #[error(
+        "{node} has the MDM installed, and no member of the cluster is known to be there; see addresses in docs/operations.md"
+    )]
+    ForgottenMdm { node: NodeName },
     #[error("{node} carries a member of the MDM cluster that is not in it")]
     WrongMdm { node: NodeName },
     #[error("{node} owns the MDM cluster and is not the last of its members, or does not hand over first")]
@@ -184,7 +190,9 @@ fn steps(task: &Task, wrong: &mut BTreeSet<Unsafe>) {
         }
     }
     for step in &task.steps {
-        if step.deadline_seconds == 0 || step.deadline_seconds > 86_400 {
+        // People say themselves for how long.
+        let longest = if step.action == Action::Handwork { LONGEST_HANDWORK } else { 86_400 };
+        if step.deadline_seconds == 0 || step.deadline_seconds > longest {
             wrong.insert(Unsafe::Deadline { node: task.node.clone(), step: step.action.kind() });
         }
     }
@@ -205,6 +213,10 @@ fn place(task: &Task, facts: &Facts<'_>, wrong: &mut BTreeSet<Unsafe>) {
         }
     } else if host.is_some_and(|host| host.installed.contains_key(&Component::Sds)) {
         wrong.insert(Unsafe::ForgottenSds { node: task.node.clone() });
+    }
+    let stops_mdm = || task.steps.iter().any(|step| touches(&step.action, Component::Mdm));
+    if task.mdm.is_none() && host.is_some_and(|host| host.installed.contains_key(&Component::Mdm)) && stops_mdm() {
+        wrong.insert(Unsafe::ForgottenMdm { node: task.node.clone() });
     }
     if let Some(id) = &task.mdm
         && !facts.mdm().is_some_and(|(cluster, _)| cluster.members.iter().any(|member| member.id == *id))
@@ -320,8 +332,7 @@ fn owner(plan: &Plan, facts: &Facts<'_>, wrong: &mut BTreeSet<Unsafe>) {
         return;
     }
     for (_, _, task) in plan.tasks().filter(|(_, _, task)| task.mdm.as_ref().is_some_and(|id| managers.contains(id))) {
-        let stops = |action: &Action| *action != Action::Handwork && touches(action, Component::Mdm);
-        let Some(stop) = task.steps.iter().position(|step| stops(&step.action)) else { continue };
+        let Some(stop) = task.steps.iter().position(|step| touches(&step.action, Component::Mdm)) else { continue };
         if !task.steps.iter().take(stop).any(|step| step.action == Action::SwitchMdm) {
             wrong.insert(Unsafe::Owner { node: task.node.clone() });
         }

@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::book::{SETTLE, TaskState};
 use super::facts::{Facts, begun};
 use super::mutant;
-use crate::model::cluster::{Sdc, Sds};
+use crate::model::cluster::{MdmMember, Sdc, Sds};
 use crate::model::id::{NodeName, SdsId};
 use crate::model::node::{AgentState, NodeFacts};
 use crate::model::plan::Task;
-use crate::model::state::{
-    ClusterState, Connection, Maintenance, MdmStatus, Membership, SdsState, Seen, State, UpgradeState,
-};
+use crate::model::state::{ClusterState, Connection, Maintenance, MdmStatus, Membership, SdsState, Seen, UpgradeState};
 use crate::model::step::{Action, Component, StepKind};
 use crate::model::unit::Timestamp;
 use crate::model::version::ProductVersion;
@@ -25,6 +23,8 @@ pub enum Shown {
     Doing,
     /// It is not, as of this moment.
     NotDone(Timestamp),
+    /// It was done, and something else came of it than was to come; to do it again would bring the same.
+    Otherwise,
     /// Nothing was seen after the given moment.
     NotSeen,
 }
@@ -64,11 +64,16 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
             host(&|host| installed(host, components, version))
         }
         Action::Handwork => Shown::NotSeen,
-        Action::Reboot => host(&|host| {
-            let restarted = state.boot_id.as_ref().is_some_and(|before| *before != host.boot_id);
+        Action::Reboot => {
+            let restarted = |host: &NodeFacts| state.boot_id.as_ref().is_some_and(|before| *before != host.boot_id);
             // Where nobody can tell which kernel comes next, that it came up again is all that can be seen.
-            restarted && (host.next_kernel.is_empty() || host.kernel == host.next_kernel)
-        }),
+            let as_wanted = |host: &NodeFacts| host.next_kernel.is_empty() || host.kernel == host.next_kernel;
+            let up = |host: &&NodeFacts| host.seen_at > since && restarted(host) && !as_wanted(host);
+            match facts.nodes.get(&task.node).filter(up) {
+                Some(_) => Shown::Otherwise,
+                None => host(&|host| restarted(host) && as_wanted(host)),
+            }
+        }
         Action::Drain => match facts.agents.get(&task.node) {
             None => Shown::NotSeen,
             Some(agent) if agent.begun_at > since && matches!(agent.state, AgentState::Draining { .. }) => Shown::Doing,
@@ -265,10 +270,13 @@ fn verified(
         let Some((cluster, at)) = facts.mdm() else { return Shown::NotSeen };
         seen_at = seen_at.min(at);
         let member = cluster.members.iter().find(|member| member.id == *id);
-        good &= cluster.state.is(ClusterState::Normal);
+        // The rest of the cluster is for the soak: that another member is away is no fault of this one.
+        let in_sync = |member: &MdmMember| match &member.status {
+            Some(status) => status.is(MdmStatus::Normal),
+            None => cluster.state.is(ClusterState::Normal),
+        };
         good &= member.is_some_and(|member| {
-            member.status.as_ref().is_none_or(|seen| seen.word() == MdmStatus::Normal.word())
-                && (!components.contains(&Component::Mdm) || as_wanted(member.version.as_ref()))
+            in_sync(member) && (!components.contains(&Component::Mdm) || as_wanted(member.version.as_ref()))
         });
     }
     if let (true, Some(sdc)) = (components.contains(&Component::Sdc), sdc_of(facts, &task.node, task.sds.as_ref())) {

@@ -14,8 +14,8 @@ pub enum Cause {
     TakeBack,
     /// The rest of the system needs this node as it is now.
     Danger,
-    /// Somebody else ended the maintenance in which it was to be done. What was installed is not to blame.
-    Ended,
+    /// What was installed is put back and not to blame: somebody else ended the maintenance, or it took too long.
+    Blameless,
 }
 
 /// Time for a step that leads back, after which a person is told. Nothing else follows from it.
@@ -43,7 +43,7 @@ pub fn undo(book: &Book, task: &Task, state: &TaskState, cause: Cause) -> Vec<St
     let may = |components: &[Component]| {
         !state.touched.contains_key(&StepKind::ExitMaintenance) || !components.contains(&Component::Sds)
     };
-    if let (Some(components), Some(version), Cause::TakeBack | Cause::Ended) = (applied, &task.from, cause)
+    if let (Some(components), Some(version), Cause::TakeBack | Cause::Blameless) = (applied, &task.from, cause)
         && may(components)
     {
         steps.push(step(Action::Rollback { version: version.clone(), components: components.clone() }));

@@ -95,6 +95,35 @@ fn cases() -> Vec<Case> {
         }),
         case(R::Unseen, Admit, waiting(), |s| s.array(|array| array.mdm = None)),
         case(R::UpgradeState, Step(K::Finalise), waiting(), |_| ()),
+        case(R::NotUpgraded, Step(K::Finalise), Scene::finalising(), |s| {
+            s.sds(|sds| sds.version = Some(ProductVersion::read("R2_6.0.01")));
+        }),
+        case(R::NotUpgraded, Step(K::Finalise), Scene::finalising(), |s| {
+            s.array(|array| array.mdm.as_mut().unwrap().members[2].version = None);
+        }),
+        case(R::NotUpgraded, Step(K::Finalise), Scene::finalising(), |s| {
+            s.host().installed.insert(Component::Sdc, ["R2_6.0.01".into()].into());
+        }),
+        case(R::MdmOwned, Asked::PutBackMdm, waiting().at_the_owner(), |_| ()),
+        case(R::MdmMemberBad, Asked::PutBackMdm, member(), |s| {
+            let own = s.task().mdm;
+            s.array(|array| {
+                let others = array.mdm.as_mut().unwrap().members.iter_mut().filter(|at| Some(&at.id) != own.as_ref());
+                others.last().unwrap().status = Some(Seen::read("Disconnected"));
+            });
+        }),
+        // Its host says that it runs.
+        case(R::MdmMemberBad, Asked::PutBackMdm, member(), |s| {
+            s.array(|array| {
+                array
+                    .mdm
+                    .as_mut()
+                    .unwrap()
+                    .members
+                    .iter_mut()
+                    .for_each(|at| at.status = Some(Seen::read("Disconnected")));
+            });
+        }),
         case(R::DataUnprotected, Step(K::Finalise), waiting(), |s| {
             s.pool_statistic(Stat::DegradedHealthyCapacityInKb, 1024.0);
         }),
@@ -388,6 +417,15 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// A secondary of the MDM cluster.
+fn member() -> Scene {
+    let mut scene = Scene::waiting().at_the_owner();
+    let owner = scene.task().mdm;
+    let found = scene.run().each().find(|(_, _, task, _)| task.mdm.is_some() && task.mdm != owner).map(|at| at.0);
+    scene.number = found.unwrap();
+    scene
+}
+
 /// A window of today from so many to so many minutes from now.
 fn window(scene: &Scene, from: i64, until: i64) -> Window {
     let at = |minutes| (scene.now + TimeDelta::minutes(minutes)).time();
@@ -406,6 +444,15 @@ fn a_healthy_node_is_let_through_at_each_step() {
     assert_eq!(Scene::in_maintenance().ask(&Asked::Step(StepKind::ExitMaintenance)), []);
     assert_eq!(Scene::in_maintenance().ask(&Asked::Step(StepKind::Rollback)), []);
     assert_eq!(Scene::drained().ask(&Asked::Resynced), []);
+    assert_eq!(Scene::finalising().ask(&Asked::Step(StepKind::Finalise)), []);
+    assert_eq!(member().ask(&Asked::PutBackMdm), []);
+    // One that is down already loses nothing, whatever the others are.
+    let mut down = member();
+    down.host().running.remove(&Component::Mdm);
+    down.array(|array| {
+        array.mdm.as_mut().unwrap().members.iter_mut().for_each(|at| at.status = Some(Seen::read("Disconnected")));
+    });
+    assert_eq!(down.ask(&Asked::PutBackMdm), []);
     assert_eq!(Scene::drained().ask(&Asked::Step(StepKind::Reactivate)), []);
     assert_eq!(Scene::drained().ask(&Asked::Soak), []);
     assert_eq!(Scene::leaving().ask(&Asked::Step(StepKind::Evacuate)), []);
@@ -434,6 +481,7 @@ fn each_reason_holds_in_its_situation_and_a_gate_that_forgets_it_is_noticed() {
             Asked::Admit => "to begin",
             Asked::Soak => "soak",
             Asked::Resynced => "resynced",
+            Asked::PutBackMdm => "put back the MDM",
         };
         let hardness = if reason.hardness() == Hardness::Hard { "hard" } else { "soft" };
         let row = format!("{:<22} {hardness}  {asked:<18} {}", reason.as_str(), also.join(", "));

@@ -21,6 +21,7 @@ use scaleio_framework::model::unit::Timestamp;
 use scaleio_framework::proof::controller::Controller;
 use scaleio_framework::proof::site::Site;
 use scaleio_framework::sim::Release;
+use scaleio_framework::sim::world::Upgrade;
 use scaleio_framework::upgrade::plan::{Fleet, Habits, plan};
 use scaleio_framework::work::book::{Book, Plans, Run};
 use scaleio_framework::work::facts::{Facts, Firing, Policy};
@@ -86,6 +87,15 @@ impl Scene {
         let mut scene = Self::of(&site, Request::Remove { node });
         scene.begin_and_drain();
         scene
+    }
+
+    /// A system whose upgrade is all there but for its end, which a plan is to bring.
+    pub(crate) fn finalising() -> Self {
+        let mut site = Site::new(5, Release::V3_6, ChaCha8Rng::seed_from_u64(1), 1);
+        let from = site.from.to_string();
+        site.world.upgrade = Upgrade::Running { from, commands_allowed: false };
+        let to = site.from.clone();
+        Self::of(&site, Request::Finalise { to })
     }
 
     /// A healthy system with a plan that restarts a host.
@@ -345,6 +355,7 @@ impl Scene {
             Asked::Soak => ask.soak(),
             Asked::Resynced => ask.resynced(),
             Asked::Step(kind) => ask.step(&action(&task, *kind)),
+            Asked::PutBackMdm => ask.step(&Action::Rollback { version: "1".into(), components: vec![Component::Mdm] }),
         };
         match gate {
             Gate::Go => Vec::new(),
@@ -372,6 +383,8 @@ pub(crate) enum Asked {
     Soak,
     Resynced,
     Step(StepKind),
+    /// The rollback of a member of the MDM cluster.
+    PutBackMdm,
 }
 
 fn action(task: &Task, kind: StepKind) -> Action {

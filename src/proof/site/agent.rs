@@ -35,18 +35,33 @@ impl Site {
         host.working = Some((step.clone(), permit.action.clone(), now + TimeDelta::seconds(seconds)));
         // The ledger is written first: who asks again is told that it was begun.
         host.ledger.insert(step.clone(), Answer::Accepted);
-        let (sds, running) = (host.sds, host.running.contains(&Component::Sds));
-        let connected = self.world.sds.get(&sds).is_some_and(|sds| sds.connected());
+        let (sds, mdm, mut ran) = (host.sds, host.mdm.clone(), host.running.clone());
+        if self.world.sds.get(&sds).is_some_and(|sds| sds.connected()) {
+            ran.insert(Component::Sds);
+        }
+        if self.world.mdm.members.iter().any(|member| member.up && Some(&member.name) == mdm.as_ref()) {
+            ran.insert(Component::Mdm);
+        }
         self.deeds.push(Deed::Executed {
             step: step.clone(),
             node: permit.node.clone(),
             action: permit.action.clone(),
             epoch: permit.epoch,
-            served: running || connected,
+            ran,
         });
         let (node, action) = (permit.node.clone(), permit.action.clone());
         self.stop(&node, &action, now + TimeDelta::seconds(seconds));
         Answer::Accepted
+    }
+
+    /// Whoever works on a host switches it off, and on again then. Tells whether it was on.
+    pub(in crate::proof) fn switch_off(&mut self, node: &NodeName, until: Timestamp) -> bool {
+        let Some(host) = self.hosts.get_mut(node).filter(|host| !host.is_off && host.working.is_none()) else {
+            return false;
+        };
+        host.is_off = true;
+        self.stop(node, &Action::Reboot, until);
+        true
     }
 
     /// What an action takes away at once.
@@ -88,6 +103,12 @@ impl Site {
         if host.mesos == Mesos::Active && host.open_volumes == 0 {
             host.open_volumes = 1;
         }
+        if host.is_off && now >= host.up_at {
+            host.is_off = false;
+            host.boot += 1;
+            let all: Vec<Component> = host.installed.keys().copied().collect();
+            return self.start(node, &all);
+        }
         let Some((step, action, _)) = host.working.take_if(|(_, _, until)| now >= *until) else { return };
         let mut started = Vec::new();
         match &action {
@@ -118,7 +139,9 @@ impl Site {
             Action::Uninstall { components } => host.installed.retain(|component, _| !components.contains(component)),
             Action::Reboot => {
                 host.boot += 1;
-                host.kernel = host.next_kernel.clone();
+                if !std::mem::take(&mut host.boots_old) {
+                    host.kernel = host.next_kernel.clone();
+                }
                 started = host.installed.keys().copied().collect();
             }
             _ => {}

@@ -7,11 +7,11 @@ use crate::work::book::TaskState;
 use crate::work::gate::Ask;
 use crate::work::mutant;
 use crate::work::observe::{Shown, shown};
-use crate::work::record::Duty;
+use crate::work::record::{Duty, Record};
 
 impl Look<'_> {
     /// The duty of a task to end the maintenance of its server, while it has it.
-    fn maintenance(ask: &Ask<'_>) -> Option<Duty> {
+    pub(super) fn maintenance(ask: &Ask<'_>) -> Option<Duty> {
         let duty = Duty::Maintenance { sds: ask.task.sds.clone()? };
         let open = ask.book.obligation(&duty)?;
         (open.run == ask.run.id && open.task == ask.number).then_some(duty)
@@ -55,5 +55,16 @@ impl Look<'_> {
     pub(super) fn runs(&self, ask: &Ask<'_>, state: &TaskState) -> bool {
         let host = self.facts.nodes.get(&ask.task.node);
         host.is_some_and(|host| host.seen_at > state.since && host.running.contains(&Component::Sds))
+    }
+    /// Whether a step back would stop the MDM that owns the cluster by now.
+    pub(super) fn would_stop_the_owner(&self, ask: &Ask<'_>, state: &TaskState, step: &Step) -> bool {
+        let Action::Rollback { components, .. } = &step.action else { return false };
+        let owner = self.facts.mdm().filter(|(_, at)| *at > state.since).and_then(|(cluster, _)| cluster.primary());
+        components.contains(&Component::Mdm) && owner.is_some_and(|owner| Some(&owner.id) == ask.task.mdm.as_ref())
+    }
+
+    pub(super) fn leave_out(&mut self, ask: &Ask<'_>, state: &TaskState, why: &str) {
+        let (run, task, place) = (ask.run.id.clone(), ask.number, state.place);
+        self.turn.records.push(Record::LeftOut { run, task, place, why: why.into() });
     }
 }

@@ -168,17 +168,26 @@ impl Ask<'_> {
                     holds.push(Reason::Quarantined { version: version.clone() });
                 }
             }
-            Action::Handwork => self.may_stop(&[Component::Sds], &mut holds),
+            // Asked as long as somebody works there. That the member of the MDM cluster is away is what it was made for.
+            Action::Handwork => {
+                if self.task.sds.is_some() {
+                    storage::may_stop(self, &mut holds);
+                }
+                work::alerts(self, &mut holds);
+            }
             Action::Reboot => {
                 let all = [Component::Mdm, Component::Sds, Component::Sdc];
                 self.may_stop(&all, &mut holds);
                 node::has_module(self, &mut holds);
             }
             // What was broken is put back also when other things are broken, but no SDS that serves is stopped outside of
-            // maintenance.
+            // maintenance, and no MDM that the cluster needs.
             Action::Rollback { components, .. } => {
                 if self.task.sds.is_some() && components.contains(&Component::Sds) {
                     storage::may_be_put_back(self, &mut holds);
+                }
+                if self.task.mdm.is_some() && components.contains(&Component::Mdm) {
+                    mdm::may_be_put_back(self, &mut holds);
                 }
                 node::is_heard(self, &mut holds);
             }
@@ -282,7 +291,7 @@ impl Ask<'_> {
     fn stops_mdm(&self) -> bool {
         self.task.mdm.is_some()
             && self.task.steps.iter().any(|step| match &step.action {
-                Action::Reboot => true,
+                Action::Reboot | Action::Handwork => true,
                 Action::Apply { components, .. } => components.contains(&Component::Mdm),
                 _ => false,
             })
