@@ -108,7 +108,7 @@ pub struct Task {
 pub enum Parallel {
     /// One task in the whole system.
     One,
-    /// Tasks of one fault set at a time, in each protection domain.
+    /// Tasks of one fault set.
     FaultSet,
     /// All: the steps touch nothing that serves.
     All,

@@ -300,6 +300,21 @@ fn changed(plan: &Plan, snapshot: &Snapshot) -> Vec<String> {
     for id in now.keys().filter(|id| !plan.based_on.topology.contains_key(**id)) {
         changed.push(format!("SDS {} is new", name(id)));
     }
+    let cluster = snapshot.array.as_ref().and_then(|array| array.mdm.as_ref());
+    let members: BTreeMap<_, _> = cluster.iter().flat_map(|mdm| &mdm.members).map(|at| (&at.id, at)).collect();
+    let called = |id| members.get(id).and_then(|at| at.name.as_deref()).map_or_else(|| format!("{id}"), str::to_owned);
+    for (id, version) in &plan.based_on.mdms {
+        match members.get(id) {
+            None => changed.push(format!("MDM {id} is no member any more")),
+            Some(at) if at.version.as_ref().is_some_and(|seen| seen.as_str() != &**version) => {
+                changed.push(format!("MDM {} has another version", called(id)));
+            }
+            Some(_) => {}
+        }
+    }
+    for id in members.keys().filter(|id| !plan.based_on.mdms.contains_key(**id)) {
+        changed.push(format!("MDM {} is a new member", called(id)));
+    }
     changed
 }
 

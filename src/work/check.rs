@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Facts;
+use super::skew::at_least;
 use crate::model::cluster::MdmRole;
 use crate::model::id::NodeName;
 use crate::model::node::Carries;
@@ -48,6 +49,8 @@ pub enum Unsafe {
     Owner { node: NodeName },
     #[error("{node}: {later} is upgraded before every {earlier} was")]
     Order { node: NodeName, earlier: Component, later: Component },
+    #[error("{node} has a newer version than is to be installed")]
+    Older { node: NodeName },
     #[error("{node}: more than one version is installed, or one that was not asked for")]
     Version { node: NodeName },
     #[error("{node}: nobody knows which version to go back to")]
@@ -58,7 +61,7 @@ pub enum Unsafe {
     Controller(NodeName),
     #[error("{node}: {step} has no deadline, or one of more than a day")]
     Deadline { node: NodeName, step: StepKind },
-    #[error("{node}: {step} is only for a plan that takes the node out")]
+    #[error("{node}: the request asks for no {step} there")]
     NotAsked { node: NodeName, step: StepKind },
     #[error("{node} carries a part of the MDM cluster; give its seat to another host first")]
     SeatLost { node: NodeName },
@@ -118,7 +121,7 @@ pub fn check(plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
     for (_, _, task) in plan.tasks() {
         steps(task, &mut wrong);
         place(task, facts, &mut wrong);
-        versions(plan, task, &mut wrong);
+        versions(plan, task, facts, &mut wrong);
         removal(plan, task, &mut wrong);
         mode(task, facts, &mut wrong);
     }
@@ -246,8 +249,21 @@ fn places(plan: &Plan, wrong: &mut BTreeSet<Unsafe>) {
     }
 }
 
-fn versions(plan: &Plan, task: &Task, wrong: &mut BTreeSet<Unsafe>) {
+fn versions(plan: &Plan, task: &Task, facts: &Facts<'_>, wrong: &mut BTreeSet<Unsafe>) {
+    let installed = facts.nodes.get(&task.node).map(|host| &host.installed);
     for step in &task.steps {
+        if let (Action::Apply { version, components }, Some(installed)) = (&step.action, installed) {
+            let there = components.iter().filter_map(|component| installed.get(component)).flatten();
+            if there.into_iter().any(|seen| seen != version && at_least(seen, version)) {
+                wrong.insert(Unsafe::Older { node: task.node.clone() });
+            }
+        }
+        if let (Action::Apply { .. }, Request::Upgrade { only, .. }) = (&step.action, &plan.request)
+            && !only.is_empty()
+            && !only.contains(&task.node)
+        {
+            wrong.insert(Unsafe::NotAsked { node: task.node.clone(), step: step.action.kind() });
+        }
         let (Action::Apply { version, .. } | Action::Vendor { version }) = &step.action else { continue };
         if !matches!(&plan.request, Request::Upgrade { to, .. } if to == version) {
             wrong.insert(Unsafe::Version { node: task.node.clone() });

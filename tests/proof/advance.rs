@@ -129,6 +129,69 @@ fn handwork_takes_the_time_that_was_asked_for() {
     assert!(confirms(&scene));
 }
 
+/// Another server of the system is away.
+fn loses_another(scene: &mut Scene) {
+    let own = scene.task().sds;
+    scene.sds(|sds| {
+        if Some(&sds.id) != own.as_ref() {
+            sds.connection = Seen::read("Disconnected");
+        }
+    });
+}
+
+#[test]
+fn whoever_works_on_a_host_has_the_rest_of_the_system_watched() {
+    let mut scene = at_step(step(Action::Handwork));
+    loses_another(&mut scene);
+    assert!(decided(&scene).is_empty(), "it is in no maintenance of ours");
+    scene.enter();
+    let failed = takes_in(&mut scene);
+    let Some(Record::Failed { undo, counts: true, .. }) = failed.first() else { panic!("{failed:?}") };
+    let back: Vec<StepKind> = undo.iter().map(|step| step.action.kind()).collect();
+    assert_eq!(back, [StepKind::ExitMaintenance, StepKind::AwaitResync]);
+}
+
+#[test]
+fn a_host_that_comes_up_with_another_kernel_is_not_restarted_again() {
+    let mut scene = at_step(step(Action::Reboot));
+    scene.order(0, Answer::Accepted);
+    scene.later(TimeDelta::seconds(30));
+    let host = scene.host();
+    (host.boot_id, host.kernel, host.next_kernel) = ("another".into(), "5.10".into(), "6.1".into());
+    let why = failure(&scene).unwrap();
+    assert!(why.contains("came up with the kernel 5.10, and 6.1 was to be next"), "{why}");
+    scene.host().kernel = "6.1".into();
+    assert!(confirms(&scene));
+}
+
+#[test]
+fn a_maintenance_that_lasts_too_long_is_ended_and_the_version_is_not_to_blame() {
+    let verify = Action::Verify { version: None, components: vec![Component::Sds] };
+    let mut scene = at_step(Step { deadline_seconds: 86_400, ..step(verify) });
+    scene.enter();
+    scene.host().running.clear();
+    scene.now = scene.book.obligations[0].deadline - TimeDelta::seconds(1);
+    assert_eq!(failure(&scene), None);
+    scene.now += TimeDelta::seconds(1);
+    let failed = takes_in(&mut scene);
+    let Some(Record::Failed { why, undo, .. }) = failed.first() else { panic!("{failed:?}") };
+    assert!(why.contains("takes longer than it may"), "{why}");
+    assert!(undo.iter().any(|step| step.action == Action::ExitMaintenance));
+    assert!(!failed.iter().any(|record| matches!(record, Record::Quarantined { .. })));
+}
+
+#[test]
+fn a_step_that_only_its_gate_keeps_waits_for_an_hour() {
+    let mut scene = at_step(step(Action::Drain));
+    let begun = scene.now;
+    loses_another(&mut scene);
+    for (seconds, is_over) in [(900, false), (3599, false), (3600, true)] {
+        scene.now = begun + TimeDelta::seconds(seconds);
+        scene.seen(scene.now, scene.now);
+        assert_eq!(failure(&scene).is_some(), is_over, "{seconds}");
+    }
+}
+
 #[test]
 fn a_soak_is_over_when_all_was_well_for_so_long() {
     let mut scene = at_step(step(Action::Soak { seconds: 60 }));

@@ -132,6 +132,40 @@ fn a_plan_of_another_form_or_of_nothing_or_of_what_was_not_seen_is_unsafe() {
 }
 
 #[test]
+fn a_plan_that_installs_what_is_older_or_was_not_asked_for_or_forgets_a_member_is_unsafe() {
+    let version = |at: &mut Asked, version: &str| {
+        let node = at.task().node.clone();
+        at.nodes.get_mut(&node).unwrap().installed.insert(Component::Sds, [version.into()].into());
+    };
+    found(|at| version(at, "R9_0.0.1"), |node| Unsafe::Older { node });
+    nothing(|at| {
+        let to = at.plan.stages.iter().flat_map(|stage| &stage.tasks).flat_map(|task| &task.steps).find_map(|step| {
+            match &step.action {
+                Action::Apply { version, .. } => Some(version.clone()),
+                _ => None,
+            }
+        });
+        version(at, &to.unwrap());
+    });
+    found(
+        |at| {
+            let (other, to) = (at.stage("sds")[0].node.clone(), "R3_6.11000.0".into());
+            let to = if let Request::Upgrade { to, .. } = &at.plan.request { to.clone() } else { to };
+            at.plan.request = Request::Upgrade { to, only: [other].into() };
+        },
+        |node| Unsafe::NotAsked { node, step: StepKind::Apply },
+    );
+    found(
+        |at| {
+            let node = at.task().node.clone();
+            at.nodes.get_mut(&node).unwrap().installed.insert(Component::Mdm, ["R3_6.0.1".into()].into());
+            at.task().mdm = None;
+        },
+        |node| Unsafe::ForgottenMdm { node },
+    );
+}
+
+#[test]
 fn steps_that_lack_what_comes_before_or_after_them_are_unsafe() {
     use StepKind as K;
     let before = |gone: StepKind, step: StepKind| {

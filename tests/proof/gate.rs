@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use chrono::TimeDelta;
 use scaleio_framework::model::cluster::Mapping;
 use scaleio_framework::model::hold::{Hardness, ReasonKind};
-use scaleio_framework::model::id::AgentId;
+use scaleio_framework::model::id::{AgentId, ObjectId};
 use scaleio_framework::model::node::{AgentState, Carries};
 use scaleio_framework::model::plan::{Approval, Limits, Plan, Risk};
 use scaleio_framework::model::state::Seen;
@@ -355,6 +355,9 @@ fn cases() -> Vec<Case> {
             s.open(plan, approval);
         }),
         case(R::Superseded, Admit, waiting(), |s| s.sds(|sds| sds.fault_set = None)),
+        case(R::Superseded, Admit, waiting(), |s| {
+            s.array(|array| array.mdm.as_mut().unwrap().members[2].id = ObjectId::new("ff").into());
+        }),
         case(R::BudgetSpent, Admit, waiting(), |s| s.write(Record::Halted { run: run_id(), why: "enough".into() })),
         case(R::Quarantined, Step(K::Apply), within(), |s| {
             let version = s.task().steps.iter().find_map(|step| match &step.action {

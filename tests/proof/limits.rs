@@ -298,6 +298,17 @@ fn the_first_of_a_stage_goes_alone_and_a_stage_waits_for_the_one_before() {
         scene
     };
     assert!(!at(over(alone(true)), 1) && !at(skipped(alone(true)), 1));
+    // One that a person holds is no canary, unless it is in work already.
+    let held = |mut scene: Scene| {
+        let node = scene.run().plan.tasks().next().unwrap().2.node.clone();
+        scene.write(Record::HeldNode { node, until: None, by: "a person".into() });
+        scene
+    };
+    let begun = |mut scene: Scene| {
+        scene.write(Record::Began { run: run_id(), task: 0 });
+        scene
+    };
+    assert!(!at(held(alone(true)), 1) && at(held(begun(alone(true))), 1) && at(held(alone(true)), 2));
     // Two stages of which the second has the last task.
     let two = || {
         planned(Scene::waiting(), |plan| {

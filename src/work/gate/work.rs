@@ -106,8 +106,13 @@ fn based_on(ask: &Ask<'_>, holds: &mut Holds) {
                 .get(&sds.id)
                 .is_some_and(|(domain, fault_set, _)| *domain == sds.domain && *fault_set == sds.fault_set)
         });
+    let members = ask.facts.mdm().map(|(cluster, _)| &cluster.members);
+    let seated = &ask.run.plan.based_on.mdms;
+    let same_members = members.is_none_or(|members| {
+        members.len() == seated.len() && members.iter().all(|member| seated.contains_key(&member.id))
+    });
     holds.seen(Some(sds.begun_at));
-    if !same {
+    if !same || !same_members {
         holds.push(Reason::Superseded { run: ask.run.id.clone() });
     }
 }
@@ -153,7 +158,12 @@ fn turn(ask: &Ask<'_>, holds: &mut Holds) {
         holds.push(Reason::InWork { node: task.node.clone() });
     }
     if at.canary {
-        let first = ask.run.each().find(|(_, of, _, _)| *of == stage);
+        // One that a person holds is not waited for: the next one goes first.
+        let held = |node: &NodeName| ask.book.held.get(node).is_some_and(|until| until.is_none_or(|until| now < until));
+        let first = ask
+            .run
+            .each()
+            .find(|(_, of, task, state)| *of == stage && !(state.standing == Standing::Waiting && held(&task.node)));
         if let Some((number, _, task, state)) = first
             && number != ask.number
             && !matches!(state.standing, Standing::Done | Standing::Skipped)
