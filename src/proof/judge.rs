@@ -13,6 +13,7 @@ use super::host::Mesos;
 use super::site::{Deed, Site};
 use crate::model::id::{NodeName, RunId, SdsId};
 use crate::model::node::Carries;
+use crate::model::plan::Request;
 use crate::model::step::{Action, Component, StepId, StepKind};
 use crate::model::unit::Timestamp;
 use crate::model::window::Opening;
@@ -99,6 +100,9 @@ impl Judge {
                 if *epoch < self.book.epoch {
                     self.wrong("I8", now, format!("{step} is intended under the old epoch {epoch}"));
                 }
+                if *effect == Effect::Finalise {
+                    self.finalised(site, step, now);
+                }
                 let risky = match effect {
                     Effect::Enter { .. } | Effect::SwitchMdm { .. } => true,
                     Effect::Order { permit, .. } => matches!(permit.action, Action::Apply { .. } | Action::Reboot),
@@ -132,6 +136,17 @@ impl Judge {
         }
         if let Err(misfit) = self.book.apply(&entry.record, entry.at) {
             self.wrong("I19", now, misfit);
+        }
+    }
+
+    /// The end of an upgrade, from which there is no way back.
+    fn finalised(&mut self, site: &Site, step: &StepId, now: Timestamp) {
+        let asked = self.book.runs.get(&step.run).map(|run| run.plan.request.clone());
+        let Some(Request::Finalise { to }) = asked else { return };
+        let servers = site.world.sds.values().map(|sds| &sds.version);
+        let members = site.world.mdm.members.iter().map(|mdm| &mdm.version);
+        if servers.chain(members).any(|version| **version != *to) {
+            self.wrong("I14", now, format!("{step} ends the upgrade to {to}, and not all of the system has it"));
         }
     }
 

@@ -288,7 +288,7 @@ impl<'a> Look<'a> {
                 }
                 match ask.step(&step.action) {
                     Gate::Go => {
-                        self.wait(ask, Some(step), || effect(format!("whoever works there, until {ends}"), None))
+                        self.wait(ask, Some(step), || effect(format!("whoever works there, until {ends}"), None));
                     }
                     Gate::Hold(holds) => {
                         if let Some(why) = self.danger(ask, state, &holds) {

@@ -10,7 +10,8 @@
 //! | protected maintenance and its counters | 3.5 | instant mode only; the counters are not asked |
 //! | `maintenanceType` | 3.5 | the mode in our own obligation |
 //! | `Sdt` maintenance | 4.0 | there are no NVMe targets |
-//! | latency seen by SDCs | 3.0 | the MDM's alerts and counters alone |
+//!
+//! What clients feel is no input of its own: our rules about latency hold when they fire (`work::alerts`).
 //!
 //! `storage` asks for the servers and their data, `mdm` for the MDM cluster,
 //! `node` for the host and Mesos, `work` for everything that is about the run.
