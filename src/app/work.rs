@@ -80,7 +80,7 @@ impl AtWork {
         let (drains, drained) = mpsc::unbounded_channel();
         let agents = watch::Sender::default();
         let drainer = match &config.mesos {
-            Some(mesos) => Some(Drainer::new(Operator::new(mesos)?, drained, agents.clone())),
+            Some(mesos) => Some(Drainer::new(Operator::new(mesos)?, desk.clone(), drained, agents.clone())),
             None => None,
         };
         let (mut each, mut lines) = (Vec::new(), BTreeMap::new());
@@ -102,7 +102,7 @@ impl AtWork {
                 None => None,
             };
             let (errands, orders) = mpsc::unbounded_channel();
-            let hands = Hands::new(system.clone(), gallery.clone(), mdm, joined.others, orders);
+            let hands = Hands::new(system.clone(), gallery.clone(), mdm, joined.others, desk.clone(), orders);
             let joints = Joints {
                 desk: desk.clone(),
                 gallery: gallery.clone(),
