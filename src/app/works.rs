@@ -359,6 +359,7 @@ mod tests {
             halted: None,
             failures: 0,
             tasks_done: 2,
+            overdue: None,
             tasks_total: tasks.len(),
             predicted_end: at(900),
             tasks,
@@ -377,6 +378,8 @@ mod tests {
         let shown = works(&Members::new(), &RolloutStatus::default(), None, &[held], at(100));
         let [run] = &shown.runs[..] else { panic!("{shown:?}") };
         assert_eq!((run.state.as_str(), run.done, run.total, run.ends_at), ("waits", 2, 4, Some(at(900))));
+            idle_since: at(0),
+            windows_missed: 0,
         let waves: Vec<_> =
             run.waves.iter().map(|wave| (wave.name.as_str(), wave.tone, wave.done, wave.total)).collect();
         assert_eq!(waves, [("packages", Tone::Good, 2, 2), ("sds", Tone::Busy, 0, 2)]);

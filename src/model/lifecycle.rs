@@ -412,6 +412,12 @@ pub struct RunShown {
     pub tasks: Vec<TaskShown>,
 }
 
+    /// Since when nothing was done that is within its time; ahead of now while the step at hand is.
+    #[serde(default)]
+    pub idle_since: Timestamp,
+    /// Windows that came and went since then.
+    #[serde(default)]
+    pub windows_missed: usize,
 /// One task of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -429,6 +435,9 @@ pub struct TaskShown {
     /// Why nothing more is done now.
     #[serde(default)]
     pub holds: Vec<HoldShown>,
+    /// What takes longer on its way back than it may.
+    #[serde(default)]
+    pub overdue: Option<Box<str>>,
 }
 
 /// A reason for waiting.
@@ -467,6 +476,9 @@ pub struct ObligationShown {
     pub node: NodeName,
     pub run: RunId,
     pub since: Timestamp,
+    /// `maintenance` or `drain`.
+    #[serde(default)]
+    pub duty: String,
     pub deadline: Timestamp,
     pub overdue: bool,
 }

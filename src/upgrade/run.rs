@@ -478,8 +478,8 @@ impl Work {
         }
         self.published = Some((self.journal.len(), book.plans.len(), self.waits.clone(), now));
         self.since = show::held_since(&self.since, &self.waits, now);
-        let Settings { system, mode, .. } = &self.settings;
-        let shown = show::lifecycle(system, *mode, book, &self.waits, &self.since, now);
+        let Settings { system, mode, policy, .. } = &self.settings;
+        let shown = show::lifecycle(system, *mode, book, &self.waits, &self.since, &policy.calendar, now);
         let jobs = self.settings.jobs.iter().map(|job| jobs::shown(job, self.memory.get(&job.schedule.name), now));
         let shown = Lifecycle {
             jobs: jobs.collect(),
