@@ -105,6 +105,9 @@ pub struct PlanShown {
     /// What is done to whom; left out in lists.
     #[serde(default)]
     pub stages: Vec<StageShown>,
+    /// Its stages in order, with how many nodes each has.
+    #[serde(default)]
+    pub waves: Vec<(String, usize)>,
     /// What it has for every node.
     #[serde(default)]
     pub nodes: BTreeMap<NodeName, String>,
@@ -409,15 +412,15 @@ pub struct RunShown {
     pub tasks_total: usize,
     /// When it would end if nothing held it from now on.
     pub predicted_end: Timestamp,
-    pub tasks: Vec<TaskShown>,
-}
-
     /// Since when nothing was done that is within its time; ahead of now while the step at hand is.
     #[serde(default)]
     pub idle_since: Timestamp,
     /// Windows that came and went since then.
     #[serde(default)]
     pub windows_missed: usize,
+    pub tasks: Vec<TaskShown>,
+}
+
 /// One task of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -432,12 +435,12 @@ pub struct TaskShown {
     pub attempts: u32,
     /// Why it was given up.
     pub why: Option<Box<str>>,
-    /// Why nothing more is done now.
-    #[serde(default)]
-    pub holds: Vec<HoldShown>,
     /// What takes longer on its way back than it may.
     #[serde(default)]
     pub overdue: Option<Box<str>>,
+    /// Why nothing more is done now.
+    #[serde(default)]
+    pub holds: Vec<HoldShown>,
 }
 
 /// A reason for waiting.
@@ -473,12 +476,12 @@ pub struct RunPast {
 #[allow(missing_docs)]
 pub struct ObligationShown {
     pub what: String,
-    pub node: NodeName,
-    pub run: RunId,
-    pub since: Timestamp,
     /// `maintenance` or `drain`.
     #[serde(default)]
     pub duty: String,
+    pub node: NodeName,
+    pub run: RunId,
+    pub since: Timestamp,
     pub deadline: Timestamp,
     pub overdue: bool,
 }

@@ -46,6 +46,7 @@ pub fn brief(id: &PlanId, plan: &Plan) -> PlanShown {
         risk: plan.risk(),
         predicted_seconds: plan.tasks().map(|(_, _, task)| seconds(task)).sum(),
         stages: Vec::new(),
+        waves: plan.stages.iter().map(|stage| (stage.name.to_string(), stage.tasks.len())).collect(),
         nodes: BTreeMap::new(),
         unsafe_because: Vec::new(),
         unproven: Vec::new(),
@@ -458,6 +459,16 @@ mod tests {
         // What is in work has the time that was predicted for it, and needs no window.
         book.apply(&Record::Began { run, task: 0 }, at(78)).unwrap();
         assert_eq!(seen(&book, 400), (at(79), 0));
+    }
+
+    #[test]
+    fn a_plan_that_waits_for_a_yes_tells_its_stages_in_short() {
+        let (with_run, _) = book();
+        let book = Book { plans: with_run.plans, ..Book::default() };
+        let system = SystemId::new("prod");
+        let seen = lifecycle(&system, Mode::Act, &book, &[], &Since::new(), &calendar(), at(14));
+        assert_eq!(seen.plans[0].waves, [("sds".to_owned(), 1)]);
+        assert!(seen.plans[0].stages.is_empty());
     }
 
     #[test]
