@@ -144,6 +144,10 @@ fn at_work() -> Lifecycle {
         "upgrade": {
             "from": "w", "to": "x", "state": "running", "active": true, "pending": 1, "running": 0, "done": 0, "failed": 0,
         },
+        "last": {
+            "system": "prod", "run": "run-0000", "what": "restart node-1", "approved_by": "ada", "opened_at": start(),
+            "ended_at": start(), "end": "halted", "why": null, "tasks": [],
+        },
         "jobs": [{
             "name": "nightly", "what": "upgrade to x", "line": "0 3 * * * UTC",
             "next": [[start(), null], [start() + TimeDelta::days(1), null]], "last_success": start(), "result": "began",

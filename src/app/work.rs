@@ -10,13 +10,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{gateway, spawn};
-use crate::alert::explain::explained_by;
+use crate::alert::explain::{OF_OUR_WORK, explained_by};
 use crate::alert::rules;
 use crate::config::{Config, Syslog};
 use crate::gateway::Role;
 use crate::mesos::operator::Operator;
 use crate::metrics::Own;
-use crate::model::alerting::{FiringSet, Labels, Severity};
+use crate::model::alerting::{Alert, FiringSet, Labels, Severity};
 use crate::model::id::SystemId;
 use crate::model::lifecycle::Lifecycle;
 use crate::model::plan::Limits;
@@ -80,7 +80,7 @@ impl AtWork {
         let (drains, drained) = mpsc::unbounded_channel();
         let agents = watch::Sender::default();
         let drainer = match &config.mesos {
-            Some(mesos) => Some(Drainer::new(Operator::new(mesos)?, drained, agents.clone())),
+            Some(mesos) => Some(Drainer::new(Operator::new(mesos)?, desk.clone(), drained, agents.clone())),
             None => None,
         };
         let (mut each, mut lines) = (Vec::new(), BTreeMap::new());
@@ -102,7 +102,7 @@ impl AtWork {
                 None => None,
             };
             let (errands, orders) = mpsc::unbounded_channel();
-            let hands = Hands::new(system.clone(), gallery.clone(), mdm, joined.others, orders);
+            let hands = Hands::new(system.clone(), gallery.clone(), mdm, joined.others, desk.clone(), orders);
             let joints = Joints {
                 desk: desk.clone(),
                 gallery: gallery.clone(),
@@ -194,11 +194,12 @@ fn settings(system: &SystemId, config: &Config) -> Settings {
     }
 }
 
-/// The names of the alerts of our own rules.
+/// The names of the alerts of our own rules, and of those about our own work even when a Prometheus alone judges them.
 fn own_rules(config: &Config) -> BTreeSet<String> {
     let loaded = config.alerts.enabled.then(|| rules::load(&config.alerts, &config.poll));
     let rules = loaded.and_then(Result::ok);
-    rules.iter().flat_map(|rules| &rules.alerts).map(|alert| alert.name.rule.clone()).collect()
+    let judged = rules.iter().flat_map(|rules| &rules.alerts).map(|alert| alert.name.rule.clone());
+    judged.chain(OF_OUR_WORK.map(str::to_owned)).collect()
 }
 
 /// What the site's own Alertmanager says, beside what our rules do.
@@ -227,7 +228,7 @@ fn object(labels: &Labels) -> String {
     if named.is_empty() { "the whole system".to_owned() } else { named }
 }
 
-/// What our rules say of a system, without what the work itself explains. Rules
+/// What our rules say of a system, without what the work itself explains and what tells how it goes. Rules
 /// that are not evaluated say nothing of any snapshot, and so the gates hold.
 fn firing(set: Option<watch::Receiver<Arc<FiringSet>>>, underway: watch::Receiver<UnderwayNow>) -> FiringNow {
     Arc::new(move |system| {
@@ -235,7 +236,10 @@ fn firing(set: Option<watch::Receiver<Arc<FiringSet>>>, underway: watch::Receive
         let set = Arc::clone(&set.borrow());
         let steps = underway.borrow().get(system).cloned().unwrap_or_default();
         let mut firing = Firing { seq: set.based_on.get(system).copied().unwrap_or(0), ..Firing::default() };
-        for alert in set.firing(system).filter(|alert| explained_by(&steps, &alert.labels, set.at).is_none()) {
+        let holds = |alert: &&Alert| {
+            !OF_OUR_WORK.contains(&alert.name.as_str()) && explained_by(&steps, &alert.labels, set.at).is_none()
+        };
+        for alert in set.firing(system).filter(holds) {
             let name = (alert.name.as_str().into(), object(&alert.labels).into());
             match alert.severity {
                 Severity::Critical => firing.critical.insert(name),
@@ -245,4 +249,45 @@ fn firing(set: Option<watch::Receiver<Arc<FiringSet>>>, underway: watch::Receive
         }
         firing
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::alerting::{AlertState, Annotations, Source};
+    use crate::model::unit::Timestamp;
+
+    #[test]
+    fn what_is_told_of_a_run_holds_no_run_and_what_is_told_of_the_system_does() {
+        let (prod, at) = (SystemId::new("prod"), Timestamp::from_timestamp(5, 0).unwrap());
+        let alert = |name: &str, severity| {
+            let labels = [("alertname", name), ("system", "prod")];
+            let alert = Alert {
+                name: name.to_owned(),
+                system: Some(prod.clone()),
+                area: "any".to_owned(),
+                severity,
+                labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+                annotations: Annotations::default(),
+                reading: None,
+                active_since: at,
+                state: AlertState::Firing { fired_at: at },
+                source: Source::Rule,
+            };
+            (alert.fingerprint(), alert)
+        };
+        let alerts = [
+            alert("ScaleioRunStalled", Severity::Warning),
+            alert("ScaleioWayBackOverdue", Severity::Critical),
+            alert("ScaleioDataFailed", Severity::Critical),
+            alert("ScaleioJobFailing", Severity::Warning),
+        ];
+        let set = FiringSet { at, based_on: [(prod.clone(), 7)].into(), alerts: alerts.into() };
+        let (_set, fired) = watch::channel(Arc::new(set));
+        let (_underway, underway) = watch::channel(UnderwayNow::new());
+        let said = firing(Some(fired), underway)(&prod);
+        let whole = |name: &str| BTreeSet::from([(Box::from(name), Box::from("the whole system"))]);
+        assert_eq!((said.critical, said.mild), (whole("ScaleioDataFailed"), whole("ScaleioJobFailing")));
+        assert_eq!(said.seq, 7);
+    }
 }

@@ -16,7 +16,7 @@ use crate::model::id::{NodeName, SystemId};
 use crate::model::lifecycle::{self, JobResult, Lifecycle};
 use crate::model::node::NodePhase;
 use crate::model::offer::Verdict;
-use crate::model::overview::{HoldShown, JobShown, NodeShown, RunShown, Tone, WaveShown, WorkShown, Works};
+use crate::model::overview::{HoldShown, JobShown, NodeShown, PlanShown, RunShown, Tone, WaveShown, WorkShown, Works};
 use crate::model::rollout::{NodeRollout, RolloutStatus, Why};
 use crate::model::unit::Timestamp;
 
@@ -80,9 +80,12 @@ pub(super) fn works(
 ) -> Works {
     let mut jobs: Vec<JobShown> = work.iter().flat_map(|work| &work.jobs).map(job).collect();
     jobs.sort_by_key(|job| (job.next.is_none(), job.next, job.name.clone()));
+    let mut plans: Vec<PlanShown> = work.iter().flat_map(|work| &work.plans).map(plan).collect();
+    plans.sort_by_key(|plan| std::cmp::Reverse(plan.made_at));
     Works {
         nodes: nodes(members, rollout, framework, work, now),
         runs: work.iter().filter_map(|work| Some(run(&work.system, work.run.as_ref()?, now))).collect(),
+        plans,
         jobs,
     }
 }
@@ -295,6 +298,19 @@ fn holds(run: &lifecycle::RunShown, is_held: bool, now: Timestamp) -> Vec<HoldSh
         .collect()
 }
 
+fn plan(plan: &lifecycle::PlanShown) -> PlanShown {
+    let wave =
+        |(name, total): &(String, usize)| WaveShown { name: name.clone(), tone: Tone::Busy, done: 0, total: *total };
+    PlanShown {
+        id: plan.id.to_string(),
+        what: plan.what.clone(),
+        system: plan.system.to_string(),
+        made_at: plan.made_at,
+        minutes: usize::try_from(plan.predicted_seconds.div_ceil(60)).unwrap_or(usize::MAX),
+        waves: plan.waves.iter().map(wave).collect(),
+    }
+}
+
 fn job(job: &lifecycle::JobShown) -> JobShown {
     JobShown {
         name: job.name.clone(),
@@ -343,6 +359,7 @@ mod tests {
             since: at(0),
             attempts: 0,
             why: None,
+            overdue: None,
             holds: holds.iter().map(hold).collect(),
         }
     }
@@ -361,6 +378,8 @@ mod tests {
             tasks_done: 2,
             tasks_total: tasks.len(),
             predicted_end: at(900),
+            idle_since: at(0),
+            windows_missed: 0,
             tasks,
         };
         Arc::new(Lifecycle { run: Some(run), ..Lifecycle::nothing(SystemId::new("prod"), Mode::Act, at(0)) })
@@ -383,6 +402,31 @@ mod tests {
         let holds: Vec<_> = run.holds.iter().map(|hold| (hold.whom.as_str(), hold.why.as_str(), hold.since)).collect();
         assert_eq!(holds, [("2 nodes", "pool p moves", Some(at(30))), ("n1", "no window is open", Some(at(40)))]);
         assert_eq!(run.holds[0].clears.as_deref(), Some("its end"));
+    }
+
+    #[test]
+    fn a_plan_shows_its_waves_before_anything_is_done() {
+        let plan = lifecycle::PlanShown {
+            id: PlanId::new("p"),
+            system: SystemId::new("prod"),
+            what: "restart n1".to_owned(),
+            made_at: at(50),
+            risk: crate::model::plan::Risk::Low,
+            predicted_seconds: 61,
+            stages: Vec::new(),
+            waves: vec![("sds".to_owned(), 3)],
+            nodes: BTreeMap::new(),
+            unsafe_because: Vec::new(),
+            unproven: Vec::new(),
+        };
+        let newer = lifecycle::PlanShown { what: "restart n2".to_owned(), made_at: at(60), ..plan.clone() };
+        let nothing = Lifecycle::nothing(SystemId::new("prod"), Mode::Act, at(0));
+        let filed = Arc::new(Lifecycle { plans: vec![plan, newer], ..nothing });
+        let shown = works(&Members::new(), &RolloutStatus::default(), None, &[filed], at(100));
+        let seen: Vec<_> = shown.plans.iter().map(|plan| (plan.what.as_str(), plan.minutes)).collect();
+        assert_eq!(seen, [("restart n2", 2), ("restart n1", 2)]);
+        let wave = WaveShown { name: "sds".to_owned(), tone: Tone::Busy, done: 0, total: 3 };
+        assert_eq!(shown.plans[1].waves, [wave]);
     }
 
     #[test]

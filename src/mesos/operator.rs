@@ -149,13 +149,19 @@ struct Window {
 struct Machine {
     #[serde(default)]
     hostname: String,
+    #[serde(default)]
+    ip: String,
 }
 
 fn read(agents: Agents, schedule: &Schedule) -> Vec<AgentSeen> {
     let windows = schedule.get_maintenance_schedule.schedule.windows.iter().flat_map(|window| &window.machine_ids);
-    let scheduled: BTreeSet<String> = windows.map(|machine| machine.hostname.to_lowercase()).collect();
+    // A machine is named by its host, by its address, or by both. Whichever fits: what may be covered is not touched.
+    let scheduled: BTreeSet<String> =
+        windows.flat_map(|machine| [machine.hostname.to_lowercase(), machine.ip.clone()]).collect();
+    let is_named = |name: &str| !name.is_empty() && scheduled.contains(name);
     let seen = |agent: Agent| AgentSeen {
-        scheduled: scheduled.contains(&agent.agent_info.hostname.to_lowercase()),
+        scheduled: is_named(&agent.agent_info.hostname.to_lowercase())
+            || address(&agent.pid).is_some_and(|ip| is_named(&ip)),
         id: AgentId::new(&agent.agent_info.id.value),
         hostname: agent.agent_info.hostname,
         address: address(&agent.pid),
@@ -200,13 +206,14 @@ mod tests {
             agent("a", r#","active":true,"deactivated":false"#),
             agent("b", r#","active":false,"deactivated":true,"drain_info":{"state":"DRAINING","config":{}}"#),
             agent("c", r#","active":true,"deactivated":true,"drain_info":{"state":"DRAINED"}"#),
-            agent("d", r#","active":true,"deactivated":true"#),
+            agent("d", r#","active":true,"deactivated":true,"pid":"slave(1)@10.0.0.4:5051""#),
             agent("e", r#","active":false"#),
             agent("f", r#","active":true,"drain_info":{"state":"DANCING"}"#),
         ];
         let text = format!(r#"{{"type":"GET_AGENTS","get_agents":{{"agents":[{}],"new":1}}}}"#, agents.join(","));
         let schedule = r#"{"get_maintenance_schedule":{"schedule":{"windows":[
-            {"machine_ids":[{"hostname":"A","ip":"10.0.0.1"}],"unavailability":{"start":{"nanoseconds":1}}}]}}}"#;
+            {"machine_ids":[{"hostname":"A","ip":"10.0.0.1"},{"ip":"10.0.0.4"},{}],
+             "unavailability":{"start":{"nanoseconds":1}}}]}}}"#;
         let seen = read(serde_json::from_str(&text).unwrap(), &serde_json::from_str(schedule).unwrap());
         let states: Vec<&AgentState> = seen.iter().map(|agent| &agent.state).collect();
         let draining = AgentState::Draining { waits_for: Vec::new() };
@@ -221,7 +228,7 @@ mod tests {
         assert_eq!(states, expected);
         assert_eq!(
             seen.iter().map(|agent| agent.scheduled).collect::<Vec<_>>(),
-            [true, false, false, false, false, false]
+            [true, false, false, true, false, false]
         );
         let empty: Schedule = serde_json::from_str(r#"{"get_maintenance_schedule":{"schedule":{}}}"#).unwrap();
         assert!(empty.get_maintenance_schedule.schedule.windows.is_empty());

@@ -25,6 +25,9 @@ pub(super) struct Work {
     predicted_end: GaugeVec,
     obligations: GaugeVec,
     overdue: GaugeVec,
+    idle_since: GaugeVec,
+    windows_missed: GaugeVec,
+    last_end: GaugeVec,
     over: GaugeVec,
     plans: GaugeVec,
     upgrade_active: GaugeVec,
@@ -60,6 +63,9 @@ impl Work {
             predicted_end: gauge(registry, "scaleio_run_predicted_end_timestamp_seconds")?,
             obligations: gauge(registry, "scaleio_run_obligations")?,
             overdue: gauge(registry, "scaleio_run_overdue")?,
+            idle_since: gauge(registry, "scaleio_run_idle_since_timestamp_seconds")?,
+            windows_missed: gauge(registry, "scaleio_run_windows_missed")?,
+            last_end: gauge(registry, "scaleio_run_last_end_timestamp_seconds")?,
             over: gauge(registry, "scaleio_runs")?,
             plans: gauge(registry, "scaleio_run_plans")?,
             upgrade_active: gauge(registry, "scaleio_upgrade_active")?,
@@ -113,15 +119,29 @@ impl Work {
                 }
             }
         }
-        match run {
-            Some(run) => self.predicted_end.with_label_values(&[system]).set(seconds(run.predicted_end)),
-            None => drop(self.predicted_end.remove_label_values(&[system])),
+        for (gauge, value) in [
+            (&self.predicted_end, run.map(|run| seconds(run.predicted_end))),
+            (&self.idle_since, run.map(|run| seconds(run.idle_since))),
+            (&self.windows_missed, run.map(|run| run.windows_missed as f64)),
+        ] {
+            match value {
+                Some(value) => gauge.with_label_values(&[system]).set(value),
+                None => drop(gauge.remove_label_values(&[system])),
+            }
         }
         self.obligations.with_label_values(&[system]).set(shown.obligations.len() as f64);
-        self.overdue.with_label_values(&[system]).set(shown.problems.len() as f64);
+        let late = |duty: &str| shown.obligations.iter().filter(|open| open.overdue && open.duty == duty).count();
+        let slow = tasks().filter(|task| task.overdue.is_some()).count();
+        for (what, count) in [("maintenance", late("maintenance")), ("drain", late("drain")), ("way_back", slow)] {
+            self.overdue.with_label_values(&[system, what]).set(count as f64);
+        }
         for end in ["done", "cancelled", "halted"] {
             let count = shown.past.iter().filter(|past| past.end == end).count();
             self.over.with_label_values(&[system, end]).set(count as f64);
+            match shown.last.as_ref().filter(|last| last.end == end) {
+                Some(last) => self.last_end.with_label_values(&[system, end]).set(seconds(last.ended_at)),
+                None => drop(self.last_end.remove_label_values(&[system, end])),
+            }
         }
         self.plans.with_label_values(&[system]).set(shown.plans.len() as f64);
         self.upgrade_and_waits(shown, held.keys().copied().collect());
@@ -181,5 +201,53 @@ impl Work {
 
     pub(super) fn job_ran(&self, system: &SystemId, job: &str, took: Duration) {
         self.job_durations.with_label_values(&[system.as_str(), job]).observe(took.as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::id::{NodeName, RunId};
+    use crate::model::lifecycle::{Mode, ObligationShown, RunReport};
+
+    #[test]
+    fn what_is_late_is_counted_by_what_it_is_and_how_the_last_run_ended_by_its_word() {
+        let at = |second| Timestamp::from_timestamp(second, 0).unwrap();
+        let work = Work::new(&Registry::new()).unwrap();
+        let open = |duty: &str, overdue| ObligationShown {
+            what: String::new(),
+            duty: duty.to_owned(),
+            node: NodeName::new("n1"),
+            run: RunId::new("r"),
+            since: at(1),
+            deadline: at(2),
+            overdue,
+        };
+        let ended = |end: &str| RunReport {
+            system: SystemId::new("prod"),
+            run: RunId::new("r"),
+            what: String::new(),
+            approved_by: String::new(),
+            opened_at: at(1),
+            ended_at: at(9),
+            end: end.to_owned(),
+            why: None,
+            single_copy_seconds: 0,
+            tasks: Vec::new(),
+            more: 0,
+        };
+        let nothing = Lifecycle::nothing(SystemId::new("prod"), Mode::Act, at(10));
+        let obligations =
+            vec![open("drain", true), open("drain", false), open("maintenance", true), open("drain", true)];
+        work.set(&Lifecycle { obligations, last: Some(Arc::new(ended("halted"))), ..nothing.clone() });
+        let late = |what: &str| work.overdue.with_label_values(&["prod", what]).get();
+        assert_eq!((late("maintenance"), late("drain"), late("way_back")), (1.0, 2.0, 0.0));
+        assert_eq!(work.last_end.with_label_values(&["prod", "halted"]).get(), 9.0);
+        work.set(&Lifecycle { last: Some(Arc::new(ended("done"))), ..nothing });
+        assert_eq!((late("drain"), work.last_end.with_label_values(&["prod", "done"]).get()), (0.0, 9.0));
+        let gone = work.last_end.remove_label_values(&["prod", "halted"]);
+        assert!(gone.is_err(), "one run has one end");
     }
 }

@@ -105,6 +105,9 @@ pub struct PlanShown {
     /// What is done to whom; left out in lists.
     #[serde(default)]
     pub stages: Vec<StageShown>,
+    /// Its stages in order, with how many nodes each has.
+    #[serde(default)]
+    pub waves: Vec<(String, usize)>,
     /// What it has for every node.
     #[serde(default)]
     pub nodes: BTreeMap<NodeName, String>,
@@ -409,6 +412,12 @@ pub struct RunShown {
     pub tasks_total: usize,
     /// When it would end if nothing held it from now on.
     pub predicted_end: Timestamp,
+    /// Since when nothing was done that is within its time; ahead of now while the step at hand is.
+    #[serde(default)]
+    pub idle_since: Timestamp,
+    /// Windows that came and went since then.
+    #[serde(default)]
+    pub windows_missed: usize,
     pub tasks: Vec<TaskShown>,
 }
 
@@ -426,6 +435,9 @@ pub struct TaskShown {
     pub attempts: u32,
     /// Why it was given up.
     pub why: Option<Box<str>>,
+    /// What takes longer on its way back than it may.
+    #[serde(default)]
+    pub overdue: Option<Box<str>>,
     /// Why nothing more is done now.
     #[serde(default)]
     pub holds: Vec<HoldShown>,
@@ -464,6 +476,9 @@ pub struct RunPast {
 #[allow(missing_docs)]
 pub struct ObligationShown {
     pub what: String,
+    /// `maintenance` or `drain`.
+    #[serde(default)]
+    pub duty: String,
     pub node: NodeName,
     pub run: RunId,
     pub since: Timestamp,

@@ -41,6 +41,9 @@ pub struct Works {
     /// Upgrades and other runs that are not over, the newest first.
     #[serde(default)]
     pub runs: Vec<RunShown>,
+    /// Plans that wait for a yes, the newest first.
+    #[serde(default)]
+    pub plans: Vec<PlanShown>,
     /// Jobs by the time of their next run.
     #[serde(default)]
     pub jobs: Vec<JobShown>,
@@ -101,6 +104,23 @@ pub struct RunShown {
     /// Why it waits, the reason to read first.
     #[serde(default)]
     pub holds: Vec<HoldShown>,
+}
+
+/// A plan of which nothing is done yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanShown {
+    /// Its hash.
+    pub id: String,
+    /// What it does, in a sentence.
+    pub what: String,
+    /// Its system.
+    pub system: String,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// How long it takes if nothing holds it.
+    pub minutes: usize,
+    /// Its waves in order.
+    pub waves: Vec<WaveShown>,
 }
 
 /// A wave of a run.

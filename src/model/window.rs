@@ -169,6 +169,9 @@ impl Blackout {
     }
 }
 
+/// Windows that are counted; whoever missed so many knows.
+const MANY: usize = 100;
+
 /// When work on a system may be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calendar {
@@ -206,6 +209,22 @@ impl Calendar {
         }
         let blackout = spans.map(|(_, (from, _))| from).filter(|from| *from > at).min();
         Opening::Open { until: window.into_iter().chain(blackout).min() }
+    }
+
+    /// How many windows opened after a moment and are over now; the one that was open then is none of them.
+    pub fn gone_by(&self, after: Timestamp, now: Timestamp) -> usize {
+        let (mut at, mut gone) = (after, 0);
+        while gone < MANY {
+            at = match self.at(at) {
+                Opening::Open { until: Some(ends) } if ends <= now => {
+                    gone += usize::from(at > after);
+                    ends
+                }
+                Opening::Closed { opens: Some(then) } | Opening::Blackout { until: then, .. } if then < now => then,
+                Opening::Open { .. } | Opening::Closed { .. } | Opening::Blackout { .. } => break,
+            };
+        }
+        gone
     }
 }
 
@@ -261,6 +280,28 @@ mod tests {
         let until = utc("2027-01-01T00:00");
         assert_eq!(calendar.at(utc("2026-12-31T23:59")), Opening::Blackout { name: "year end".into(), until });
         assert_eq!(calendar.at(until), Opening::Open { until: None });
+    }
+
+    #[test]
+    fn windows_that_came_and_went_are_counted_and_the_one_in_use_is_not() {
+        let calendar = Calendar { windows: vec![window(&[Day::Sat], "22:00:00", "04:00:00")], blackouts: Vec::new() };
+        let gone = |after, now| calendar.gone_by(utc(after), utc(now));
+        // Opened at 21:00 UTC of Saturday, over at 03:00.
+        assert_eq!(gone("2026-11-25T12:00", "2026-11-29T02:59"), 0, "it is still open");
+        assert_eq!(gone("2026-11-25T12:00", "2026-11-29T03:00"), 1);
+        assert_eq!(gone("2026-11-28T22:00", "2026-12-05T20:00"), 0, "something was done in it");
+        assert_eq!(gone("2026-11-28T22:00", "2026-12-14T00:00"), 2);
+        assert_eq!(gone("2026-11-29T03:00", "2026-11-28T00:00"), 0, "the clock was set back");
+        assert_eq!(Calendar::default().gone_by(utc("2026-01-01T00:00"), utc("2027-01-01T00:00")), 0);
+        assert_eq!(gone("2020-01-01T00:00", "2026-11-29T03:00"), MANY);
+        let away = Blackout {
+            name: "year end".into(),
+            first: "2026-11-28".parse().unwrap(),
+            last: "2026-11-29".parse().unwrap(),
+            zone: Zone::UTC,
+        };
+        let hidden = Calendar { blackouts: vec![away], ..calendar };
+        assert_eq!(hidden.gone_by(utc("2026-11-25T12:00"), utc("2026-12-01T00:00")), 0, "nobody could use it");
     }
 
     #[test]

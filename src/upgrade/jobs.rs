@@ -186,7 +186,7 @@ fn fire(job: &Job, request: &Request, desk: &Desk<'_>) -> (Obeyed, String, JobRe
         let says = proposed("");
         return (filed(plan), says, JobResult::Proposed);
     };
-    let approval = approval(job, standing, &plan);
+    let approval = approval(job, standing);
     let not: BTreeSet<_> = check::covers(&approval, &plan, &desk.facts);
     if let Some(why) = not.first() {
         let says = proposed(&format!(": {why}"));
@@ -208,7 +208,8 @@ fn fire(job: &Job, request: &Request, desk: &Desk<'_>) -> (Obeyed, String, JobRe
     }
 }
 
-fn approval(job: &Job, standing: &Standing, plan: &Plan) -> Approval {
+/// What the standing yes of a job covers: what the job is configured for, whatever the plan turned out to be.
+fn approval(job: &Job, standing: &Standing) -> Approval {
     Approval::Policy {
         job: job.schedule.name.clone(),
         to: match &job.asks {
@@ -217,7 +218,13 @@ fn approval(job: &Job, standing: &Standing, plan: &Plan) -> Approval {
             }
             Asks::Work(_) | Asks::Chore(_) => "".into(),
         },
-        selection: plan.tasks().map(|(_, _, task)| task.node.clone()).collect(),
+        selection: match &job.asks {
+            Asks::Work(Request::Upgrade { only, .. } | Request::Fetch { only, .. })
+            | Asks::Chore(Chore::ArtefactPrefetch { only, .. }) => only.clone(),
+            Asks::Work(Request::Reboot { node } | Request::Maintain { node, .. }) => [node.clone()].into(),
+            // Nothing else is covered by a standing yes.
+            Asks::Work(_) | Asks::Chore(_) => BTreeSet::new(),
+        },
         modes: standing.modes.clone(),
         max_risk: standing.max_risk,
         until: standing.until,

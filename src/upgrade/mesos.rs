@@ -8,14 +8,16 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::hands::Intended;
 use crate::clock;
 use crate::mesos::MesosError;
 use crate::mesos::operator::{AgentSeen, Operator};
 use crate::model::id::NodeName;
 use crate::model::node::{AgentFacts, AgentState};
 use crate::model::step::Answer;
+use crate::model::unit::Timestamp;
+use crate::store::Desk;
 use crate::work::record::Effect;
-use crate::work::seam::Errand;
 
 /// Agents are asked for as often as systems are.
 const BEAT: Duration = Duration::from_secs(10);
@@ -32,7 +34,8 @@ pub type Agents = Arc<BTreeMap<NodeName, (AgentFacts, Option<Box<str>>)>>;
 /// Asks the masters, and has the effects on agents.
 pub struct Drainer {
     operator: Operator,
-    errands: mpsc::UnboundedReceiver<Errand>,
+    desk: Desk,
+    errands: mpsc::UnboundedReceiver<Intended>,
     seen: watch::Sender<Agents>,
 }
 
@@ -40,10 +43,11 @@ impl Drainer {
     /// Takes errands.
     pub const fn new(
         operator: Operator,
-        errands: mpsc::UnboundedReceiver<Errand>,
+        desk: Desk,
+        errands: mpsc::UnboundedReceiver<Intended>,
         seen: watch::Sender<Agents>,
     ) -> Self {
-        Self { operator, errands, seen }
+        Self { operator, desk, errands, seen }
     }
 
     /// The loop.
@@ -55,10 +59,10 @@ impl Drainer {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => heard = self.look(heard).await,
-                errand = self.errands.recv() => match errand {
-                    Some(errand) => {
-                        let answer = self.obey(&errand.effect).await;
-                        errand.answer(answer);
+                intended = self.errands.recv() => match intended {
+                    Some(intended) => {
+                        let answer = self.obey(&intended, clock::now()).await;
+                        intended.errand.answer(answer);
                         heard = self.look(heard).await;
                     }
                     None => return,
@@ -89,8 +93,12 @@ impl Drainer {
         }
     }
 
-    async fn obey(&mut self, effect: &Effect) -> Answer {
-        let done = match effect {
+    async fn obey(&mut self, intended: &Intended, now: Timestamp) -> Answer {
+        // It may have waited for a look that the master was slow to answer.
+        if let Some(refusal) = intended.refusal(self.desk.epoch(), now) {
+            return refusal;
+        }
+        let done = match &intended.errand.effect {
             Effect::Drain { agent } => self.operator.drain(agent, GRACE).await,
             Effect::Reactivate { agent } => self.operator.reactivate(agent).await,
             _ => return Answer::Refused { why: "not for Mesos".into() },
@@ -102,5 +110,44 @@ impl Drainer {
             }
             Err(error) => Answer::Unknown { why: error.to_string().into() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{MasterUrl, Masters, Mesos, Trust};
+    use crate::model::id::{AgentId, RunId};
+    use crate::model::step::StepId;
+    use crate::store::{Disk, Owner, State};
+    use crate::work::seam::Errand;
+
+    #[tokio::test]
+    async fn no_agent_is_drained_for_what_was_decided_long_ago() {
+        let settings = Mesos {
+            cluster: "test".to_owned(),
+            // Nobody listens there: what is sent has no answer.
+            masters: Masters::Addresses(vec![MasterUrl { tls: false, address: "127.0.0.1:1".to_owned() }]),
+            trust: Trust::SystemRoots,
+            login: None,
+            name: "scaleio".to_owned(),
+            user: "root".to_owned(),
+            roles: Vec::new(),
+            failover_timeout: Duration::from_secs(3600),
+            webui_url: None,
+            executor_cpus: 0.1,
+            executor_mem: 64.0,
+        };
+        let (_owner, desk) = Owner::new(Box::new(Disk::new().open().unwrap()), &State::default());
+        let (_errands, orders) = mpsc::unbounded_channel();
+        let operator = Operator::new(&settings).unwrap();
+        let mut drainer = Drainer::new(operator, desk, orders, watch::Sender::default());
+        let (answers, _heard) = mpsc::unbounded_channel();
+        let step = StepId { run: RunId::new("r"), task: 0, place: 0, attempt: 0 };
+        let at = |second| Timestamp::from_timestamp(second, 0).unwrap();
+        let errand = Errand { step, effect: Effect::Drain { agent: AgentId::new("a") }, answers };
+        let intended = Intended { errand, at: at(100), epoch: 0 };
+        assert!(matches!(drainer.obey(&intended, at(105)).await, Answer::Unknown { .. }), "it was sent");
+        assert!(matches!(drainer.obey(&intended, at(300)).await, Answer::Refused { .. }), "it was not");
     }
 }

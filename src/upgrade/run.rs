@@ -18,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::hands::Intended;
 use super::jobs::{self, Memory};
 use super::keep::{self, KeepError};
 use super::mesos::Agents;
@@ -83,7 +84,7 @@ pub struct Joints {
     pub agents: watch::Receiver<Agents>,
     pub firing: FiringNow,
     pub underway: watch::Sender<UnderwayNow>,
-    pub errands: mpsc::UnboundedSender<Errand>,
+    pub errands: mpsc::UnboundedSender<Intended>,
     /// Who looks at what the calendar asks for.
     pub looks: mpsc::UnboundedSender<LookAt>,
     pub own: Arc<Own>,
@@ -292,13 +293,8 @@ impl Work {
                 self.hear(step, step::Answer::Failed { why }).await?;
             }
             let firing = (self.joints.firing)(&self.settings.system);
-            let facts = Facts {
-                now: clock::now(),
-                picture: &picture,
-                nodes: &around.nodes,
-                agents: &around.agents,
-                firing: &firing,
-            };
+            let now = clock::now();
+            let facts = Facts { now, picture: &picture, nodes: &around.nodes, agents: &around.agents, firing: &firing };
             let first = self.journal.len();
             let generation = facts.snapshot().map(|snapshot| snapshot.generation);
             let before = self.journal.book().open_run().is_some().then(|| self.journal.book().clone());
@@ -324,7 +320,8 @@ impl Work {
                     self.joints.own.reboot_ordered(&self.settings.system, run.plan.request.as_str());
                 }
                 // Nobody has it when the program is ending; the next life looks whether it happened.
-                let _ = self.joints.errands.send(Errand { step, effect, answers: self.answers.orders.clone() });
+                let errand = Errand { step, effect, answers: self.answers.orders.clone() };
+                let _ = self.joints.errands.send(Intended { errand, at: now, epoch });
             }
         }
         warn!(system = %self.settings.system, "decisions follow each other without end; the next look goes on");
@@ -481,8 +478,8 @@ impl Work {
         }
         self.published = Some((self.journal.len(), book.plans.len(), self.waits.clone(), now));
         self.since = show::held_since(&self.since, &self.waits, now);
-        let Settings { system, mode, .. } = &self.settings;
-        let shown = show::lifecycle(system, *mode, book, &self.waits, &self.since, now);
+        let Settings { system, mode, policy, .. } = &self.settings;
+        let shown = show::lifecycle(system, *mode, book, &self.waits, &self.since, &policy.calendar, now);
         let jobs = self.settings.jobs.iter().map(|job| jobs::shown(job, self.memory.get(&job.schedule.name), now));
         let shown = Lifecycle {
             jobs: jobs.collect(),

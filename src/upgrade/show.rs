@@ -16,6 +16,7 @@ use crate::model::plan::{Approval, Plan, Request, Step, Task};
 use crate::model::snapshot::Snapshot;
 use crate::model::step::{Action, StepKind};
 use crate::model::unit::Timestamp;
+use crate::model::window::Calendar;
 use crate::work::advance::{self, Wait};
 use crate::work::book::{Book, PAST, Run, Standing, TaskState};
 use crate::work::record::{Duty, End, Record};
@@ -45,6 +46,7 @@ pub fn brief(id: &PlanId, plan: &Plan) -> PlanShown {
         risk: plan.risk(),
         predicted_seconds: plan.tasks().map(|(_, _, task)| seconds(task)).sum(),
         stages: Vec::new(),
+        waves: plan.stages.iter().map(|stage| (stage.name.to_string(), stage.tasks.len())).collect(),
         nodes: BTreeMap::new(),
         unsafe_because: Vec::new(),
         unproven: Vec::new(),
@@ -101,6 +103,7 @@ pub fn lifecycle(
     book: &Book,
     waits: &[Wait],
     since: &Since,
+    calendar: &Calendar,
     now: Timestamp,
 ) -> Lifecycle {
     let used: BTreeSet<_> = book.runs.values().map(|run| &run.plan_id).collect();
@@ -114,7 +117,7 @@ pub fn lifecycle(
         system: system.clone(),
         mode,
         at: now,
-        run: book.open_run().map(|open| run(open, waits, since, now)),
+        run: book.open_run().map(|open| run(open, waits, since, calendar, now)),
         past: over.into_iter().map(Run::past).chain(book.past.iter().rev().cloned()).take(PAST).collect(),
         plans,
         held: book.held.clone(),
@@ -127,6 +130,10 @@ pub fn lifecycle(
                 what: match &open.duty {
                     Duty::Maintenance { sds } => format!("SDS {sds} leaves maintenance"),
                     Duty::Deactivated { agent } => format!("Mesos agent {agent} takes tasks again"),
+                },
+                duty: match &open.duty {
+                    Duty::Maintenance { .. } => "maintenance".to_owned(),
+                    Duty::Deactivated { .. } => "drain".to_owned(),
                 },
                 node: open.node.clone(),
                 run: open.run.clone(),
@@ -237,7 +244,22 @@ fn approved_by(approval: &Approval) -> String {
     }
 }
 
-fn run(run: &Run, waits: &[Wait], since: &Since, now: Timestamp) -> RunShown {
+/// Since when nothing was done that is within the time predicted for it. Written down, so that it outlives a restart.
+fn idle_since(run: &Run) -> Timestamp {
+    let until = |(_, _, task, state): (u32, usize, &Task, &TaskState)| {
+        let step = if state.standing.in_work() { Run::step_at_hand(task, state) } else { None };
+        state.since + TimeDelta::seconds(step.map_or(0, |step| i64::from(step.predicted_seconds)))
+    };
+    run.each().map(until).fold(run.opened_at, Timestamp::max)
+}
+
+/// Windows in which nothing was done. What is in work needs none.
+fn windows_missed(run: &Run, calendar: &Calendar, now: Timestamp) -> usize {
+    let in_work = run.tasks.iter().any(|state| state.standing.in_work());
+    if in_work { 0 } else { calendar.gone_by(idle_since(run), now) }
+}
+
+fn run(run: &Run, waits: &[Wait], since: &Since, calendar: &Calendar, now: Timestamp) -> RunShown {
     let over = |state: &TaskState| !state.standing.in_work() && state.standing != Standing::Waiting;
     let left: i64 = run
         .each()
@@ -258,6 +280,8 @@ fn run(run: &Run, waits: &[Wait], since: &Since, now: Timestamp) -> RunShown {
         tasks_done: run.tasks.iter().filter(|state| over(state)).count(),
         tasks_total: run.tasks.len(),
         predicted_end: now + TimeDelta::seconds(left),
+        idle_since: idle_since(run),
+        windows_missed: windows_missed(run, calendar, now),
         tasks: run.each().map(|(number, _, planned, state)| task(run, number, planned, state, waits, since)).collect(),
     }
 }
@@ -293,6 +317,7 @@ fn task(run: &Run, number: u32, task: &Task, state: &TaskState, waits: &[Wait], 
         since: state.since,
         attempts: state.attempts,
         why,
+        overdue: state.overdue.clone(),
         holds: holds.collect(),
     }
 }
@@ -352,4 +377,119 @@ fn touched(task: &Task, snapshot: &Snapshot, system: &SystemId) -> Touched {
         touched.mdms.insert(name(member.name.as_deref(), member.id.to_string()));
     }
     touched
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::{NodeName, SdsId};
+    use crate::model::plan::{Basis, FORM, Limits, Parallel, Risk, Stage};
+    use crate::model::step::MaintenanceMode;
+    use crate::model::window::{Day, Window, Zone};
+    use crate::work::record::Obligation;
+
+    fn at(hour: i64) -> Timestamp {
+        // A Monday.
+        let monday: Timestamp = "2026-11-30T00:00:00Z".parse().unwrap();
+        monday + TimeDelta::hours(hour)
+    }
+
+    /// A run of one task, opened on Monday at noon.
+    fn book() -> (Book, RunId) {
+        let mode = MaintenanceMode::Instant;
+        let step = Step {
+            action: Action::EnterMaintenance { mode },
+            deadline_seconds: 7200,
+            predicted_seconds: 3600,
+            risk: Risk::None,
+        };
+        let task = Task {
+            node: NodeName::new("a"),
+            agent: None,
+            sds: Some(SdsId::new("1")),
+            domain: None,
+            fault_set: None,
+            mdm: None,
+            carries: BTreeSet::new(),
+            from: None,
+            steps: vec![step],
+        };
+        let stage = Stage { name: "sds".into(), parallel: Parallel::One, most: 1, canary: false, tasks: vec![task] };
+        let plan = Plan {
+            form: FORM,
+            system: SystemId::new("prod"),
+            request: Request::Rollout,
+            made_at: at(0),
+            parent: None,
+            based_on: Basis::default(),
+            limits: Limits::default(),
+            stages: vec![stage],
+        };
+        let (id, run) = (plan.id(), RunId::new("r"));
+        let mut book = Book { plans: [(id.clone(), Arc::new(plan))].into(), ..Book::default() };
+        let approval = Approval::Hash { plan: id.clone(), by: "ada".into(), at: at(12) };
+        let opened = Record::Opened { run: run.clone(), plan: id, approval, baseline: BTreeSet::new() };
+        book.apply(&opened, at(12)).unwrap();
+        (book, run)
+    }
+
+    /// Open on Tuesday and Thursday from 01:00 to 05:00.
+    fn calendar() -> Calendar {
+        let time = |text: &str| text.parse().unwrap();
+        let days = [Day::Tue, Day::Thu].into();
+        let window = Window { days, from: time("01:00:00"), until: time("05:00:00"), zone: Zone::UTC };
+        Calendar { windows: vec![window], blackouts: Vec::new() }
+    }
+
+    fn shown(book: &Book, hour: i64) -> RunShown {
+        let system = SystemId::new("prod");
+        lifecycle(&system, Mode::Act, book, &[], &Since::new(), &calendar(), at(hour)).run.unwrap()
+    }
+
+    #[test]
+    fn a_run_that_does_nothing_tells_since_when_and_the_windows_that_went_by() {
+        let (mut book, run) = book();
+        let seen = |book: &Book, hour| {
+            let run = shown(book, hour);
+            (run.idle_since, run.windows_missed)
+        };
+        assert_eq!(seen(&book, 28), (at(12), 0), "the first window is open");
+        assert_eq!(seen(&book, 29), (at(12), 1));
+        assert_eq!(seen(&book, 77), (at(12), 2));
+        // What is in work has the time that was predicted for it, and needs no window.
+        book.apply(&Record::Began { run, task: 0 }, at(78)).unwrap();
+        assert_eq!(seen(&book, 400), (at(79), 0));
+    }
+
+    #[test]
+    fn a_plan_that_waits_for_a_yes_tells_its_stages_in_short() {
+        let (with_run, _) = book();
+        let book = Book { plans: with_run.plans, ..Book::default() };
+        let system = SystemId::new("prod");
+        let seen = lifecycle(&system, Mode::Act, &book, &[], &Since::new(), &calendar(), at(14));
+        assert_eq!(seen.plans[0].waves, [("sds".to_owned(), 1)]);
+        assert!(seen.plans[0].stages.is_empty());
+    }
+
+    #[test]
+    fn what_must_be_undone_is_told_by_its_kind() {
+        let (mut book, run) = book();
+        book.apply(&Record::Began { run: run.clone(), task: 0 }, at(13)).unwrap();
+        for duty in [
+            Duty::Maintenance { sds: SdsId::new("1") },
+            Duty::Deactivated { agent: crate::model::id::AgentId::new("x") },
+        ] {
+            let node = NodeName::new("a");
+            let obligation =
+                Obligation { duty, run: run.clone(), task: 0, node, mode: None, since: at(13), deadline: at(14) };
+            book.apply(&Record::Took { obligation }, at(13)).unwrap();
+        }
+        let why = "exit_maintenance took longer than 900 s".into();
+        book.apply(&Record::Overdue { run, task: 0, why }, at(14)).unwrap();
+        let system = SystemId::new("prod");
+        let seen = lifecycle(&system, Mode::Act, &book, &[], &Since::new(), &calendar(), at(14));
+        let open: Vec<_> = seen.obligations.iter().map(|open| (open.duty.as_str(), open.overdue)).collect();
+        assert_eq!(open, [("maintenance", true), ("drain", true)]);
+        assert!(seen.run.unwrap().tasks[0].overdue.is_some());
+    }
 }

@@ -9,7 +9,7 @@ const BEGIN: &str = "<!-- table: written by `UPDATE_DOCS=1 cargo test --test ale
 const END: &str = "<!-- end of table -->\n";
 
 /// Areas in the order in which people look at them.
-const AREAS: [&str; 12] = [
+const AREAS: [&str; 13] = [
     "exporter",
     "mdm",
     "sds",
@@ -22,6 +22,7 @@ const AREAS: [&str; 12] = [
     "security",
     "notification",
     "controller",
+    "lifecycle",
 ];
 
 fn table(rules: &Rules) -> String {

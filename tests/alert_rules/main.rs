@@ -114,7 +114,10 @@ const SCLI: [&str; 9] = [
     "--set_license",
 ];
 const DRV_CFG: [&str; 4] = ["--query_mdms", "--query_vols", "--query_tgts", "--rescan"];
-const SIO: [&str; 10] = ["status", "doctor", "check", "jobs", "version", "nodes", "plan", "rollout", "adopt", "token"];
+const SIO: [&str; 17] = [
+    "status", "doctor", "check", "jobs", "version", "nodes", "plan", "rollout", "adopt", "token", "runs", "resume",
+    "cancel", "skip", "release", "override", "free",
+];
 
 #[test]
 fn runbooks_and_descriptions_name_only_commands_that_exist() {

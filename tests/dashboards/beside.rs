@@ -151,6 +151,7 @@ fn work(own: &Own, at: DateTime<Utc>, minutes: i64) {
                 since: at,
                 attempts: 0,
                 why: None,
+                overdue: None,
                 holds: if standing == "waiting" { holds.clone() } else { Vec::new() },
             }
         };
@@ -180,6 +181,8 @@ fn work(own: &Own, at: DateTime<Utc>, minutes: i64) {
             tasks_done: done,
             tasks_total: NODES,
             predicted_end: at + TimeDelta::minutes(50 * left),
+            idle_since: at,
+            windows_missed: 0,
             tasks,
         });
     }

@@ -22,6 +22,7 @@ use scaleio_framework::upgrade::jobs::{Kept, look};
 use scaleio_framework::upgrade::orders::{Desk, Obeyed};
 use scaleio_framework::upgrade::plan::Habits;
 use scaleio_framework::work::book::Book;
+use scaleio_framework::work::check::covers;
 use scaleio_framework::work::facts::Policy;
 use scaleio_framework::work::record::Record;
 use scaleio_framework::work::seam::Surroundings;
@@ -139,6 +140,27 @@ fn a_health_check_says_of_each_node_whether_it_could_be_worked_on_and_what_holds
     scene.nodes.get_mut(&first).unwrap().seen_at = scene.now - TimeDelta::hours(1);
     let (_, says) = fire(&scene, &asked, &Book::default(), Mode::Observe);
     assert_eq!(says, format!("{} of {all} nodes could be worked on now", all - 1));
+}
+
+#[test]
+fn a_standing_approval_covers_the_nodes_that_the_job_names_and_no_others() {
+    let scene = Scene::waiting();
+    let both = [MaintenanceMode::Instant, MaintenanceMode::Protected];
+    let all = job(&scene, Some(standing(&scene, &both, 5)));
+    let Asks::Work(Request::Upgrade { to, .. }) = &all.asks else { panic!("{all:?}") };
+    let only = BTreeSet::from([scene.task().node]);
+    let some = Job { asks: Asks::Work(Request::Upgrade { to: to.clone(), only: only.clone() }), ..all.clone() };
+    let restart = Job { asks: Asks::Work(Request::Reboot { node: scene.task().node }), ..all.clone() };
+    for (job, covered) in [(&all, BTreeSet::new()), (&some, only.clone()), (&restart, only)] {
+        let (obeyed, says) = fire(&scene, job, &Book::default(), Mode::Act);
+        let [Record::Opened { approval, .. }] = &obeyed.records[..] else { panic!("{says}") };
+        let Approval::Policy { selection, .. } = approval else { panic!("{approval:?}") };
+        assert_eq!(*selection, covered, "{says}");
+        // The plan of a whole upgrade has other nodes too.
+        let (whole, _) = fire(&scene, &all, &Book::default(), Mode::Propose);
+        let refused = covers(approval, &whole.plan.unwrap(), &scene.facts());
+        assert_eq!(refused.is_empty(), covered.is_empty(), "{refused:?}");
+    }
 }
 
 #[test]

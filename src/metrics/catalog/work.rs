@@ -33,7 +33,27 @@ pub(super) fn families() -> Vec<Family> {
             &[],
             "What our work has changed and must undo: maintenances, deactivated agents.",
         ),
-        gauge("scaleio_run_overdue", &[], "What of our work has lasted longer than it may, or is not undone in time."),
+        gauge(
+            "scaleio_run_idle_since_timestamp_seconds",
+            &[],
+            "Since when the open run did nothing that is within the time predicted for it; ahead while the step at hand is.",
+        ),
+        gauge(
+            "scaleio_run_windows_missed",
+            &[],
+            "Windows that came and went since the open run did something, while nothing of it is in work.",
+        ),
+        gauge(
+            "scaleio_run_overdue",
+            &["what"],
+            "What of our work has lasted longer than it may: servers that we took into maintenance (maintenance), Mesos agents \
+             that we drained (drain), steps that lead back (way_back).",
+        ),
+        gauge(
+            "scaleio_run_last_end_timestamp_seconds",
+            &["end"],
+            "When the newest run that is over ended, and how (done, cancelled, halted).",
+        ),
         gauge("scaleio_runs", &["end"], "Runs that are over, by how they ended (done, cancelled, halted)."),
         gauge("scaleio_run_plans", &[], "Plans on file that nobody approved."),
         gauge("scaleio_upgrade_active", &[], "1 while an upgrade runs."),

@@ -237,14 +237,14 @@ fn a_thousand_nodes_are_a_short_list_and_a_way_to_all() {
 
 #[test]
 fn what_is_worked_on_is_shown_with_its_reasons_as_text() {
-    use crate::model::overview::{HoldShown, JobShown, RunShown, WaveShown};
+    use crate::model::overview::{HoldShown, JobShown, PlanShown, RunShown, WaveShown};
     let mut sources = sources(Some(snapshot(&[(Stat::FailedCapacityInKb, 0.0)])));
     let written = |sources: &Sources| {
         crate::web::page::page(&overview(sources, None), None, "x.1", &crate::web::page::Reader::default())
             .into_string()
     };
     let empty = written(&sources);
-    for absent in ["Work under way", "h-nodes", "h-jobs"] {
+    for absent in ["Work under way", "h-plans", "h-nodes", "h-jobs"] {
         assert!(!empty.contains(absent), "{absent} without any");
     }
     sources.works = Arc::new(Works {
@@ -275,6 +275,17 @@ fn what_is_worked_on_is_shown_with_its_reasons_as_text() {
             ],
             ..RunShown::default()
         }],
+        plans: vec![
+            PlanShown {
+                id: "0123456789abcdef".to_owned(),
+                what: "restart <node-2>".to_owned(),
+                system: "prod".to_owned(),
+                made_at: now(),
+                minutes: 21,
+                waves: vec![WaveShown { name: "packages".to_owned(), total: 5, ..WaveShown::default() }],
+            };
+            7
+        ],
         jobs: vec![JobShown {
             name: "nightly".to_owned(),
             schedule: "0 3 * * *".to_owned(),
@@ -293,6 +304,10 @@ fn what_is_worked_on_is_shown_with_its_reasons_as_text() {
         ": a rebuild runs</b> (12 nodes). To go on it takes its end.",
         "2 more reasons</summary>",
         "canary",
+        "restart &lt;node-2&gt;",
+        "takes about 21 minutes: <code>sio approve 0123456789ab</code>",
+        "packages <small>5 nodes</small>",
+        "and 2 more: <code>sio runs</code>",
         "0 3 * * *",
     ] {
         assert!(page.contains(said), "{said} is missing: {page}");

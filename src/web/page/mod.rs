@@ -47,6 +47,7 @@ pub(super) fn parts(overview: &Overview) -> Vec<Part> {
         part("alerts", alerts::firing(overview)),
         part("silences", alerts::silences(overview)),
         part("runs", work::runs(overview)),
+        part("plans", work::plans(overview)),
     ];
     for (number, shown) in overview.systems.iter().enumerate() {
         parts.push(part(&format!("s{number}"), system::facts(shown, overview.now, in_full)));

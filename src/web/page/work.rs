@@ -9,6 +9,12 @@ use crate::web::overview::{Overview, counted};
 /// Reasons that are listed.
 const REASONS: usize = 20;
 
+/// Plans that are drawn; the rest is told by its number.
+const PLANS: usize = 5;
+
+/// As much of a hash as people type.
+const TYPED: usize = 12;
+
 /// Steps under way that are told one by one.
 const AT_ONCE: usize = 4;
 
@@ -65,6 +71,31 @@ fn one_run(run: &RunShown, overview: &Overview) -> Markup {
                 ol.waves {
                     @for wave in &run.waves { li class=(wave.tone.as_str()) { (wave.name) " " small { (wave.done) " of " (wave.total) } } }
                 }
+            }
+        }
+    }
+}
+
+/// Plans that wait for a yes, drawn like runs.
+pub(super) fn plans(overview: &Overview) -> Markup {
+    let (plans, several) = (&overview.works.plans, overview.systems.len() > 1);
+    html! {
+        @if !plans.is_empty() {
+            section.card aria-labelledby="h-plans" {
+                h2 #h-plans { "Plans that wait for a yes" }
+                @for plan in plans.iter().take(PLANS) {
+                    article.run {
+                        h3 { (plan.what) @if several { " of " (plan.system) } }
+                        p {
+                            "Made " (moment(plan.made_at, overview.now)) ", takes about " (counted(plan.minutes, "minute"))
+                            ": " code { "sio approve " (plan.id.get(..TYPED).unwrap_or(&plan.id)) }
+                        }
+                        ol.waves {
+                            @for wave in &plan.waves { li class=(wave.tone.as_str()) { (wave.name) " " small { (counted(wave.total, "node")) } } }
+                        }
+                    }
+                }
+                @if plans.len() > PLANS { p { "and " (plans.len() - PLANS) " more: " code { "sio runs" } } }
             }
         }
     }
