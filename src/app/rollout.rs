@@ -24,7 +24,7 @@ use crate::model::order::Component;
 use crate::model::version::Generation;
 use crate::model::workload::Workloads;
 use crate::store::{Desk, State};
-use crate::watches::Gallery;
+use crate::watches::{Additions, Gallery};
 use crate::work::seam::Line;
 
 /// Who else is at work on nodes.
@@ -32,6 +32,7 @@ pub(super) struct Beside {
     pub(super) framework: Option<watch::Receiver<Arc<FrameworkStatus>>>,
     pub(super) census: Option<(watch::Receiver<Arc<Workloads>>, Arc<Notify>)>,
     pub(super) lines: BTreeMap<SystemId, Line>,
+    pub(super) adding: watch::Sender<Additions>,
 }
 
 /// The rollout of all systems that have one.
@@ -78,8 +79,8 @@ pub(super) fn open(
         programs,
         on_settled,
     };
-    let Beside { framework, census, lines } = beside;
-    let watched = Watched { crew: agents.crew.clone(), framework, census, gallery: gallery.clone(), lines };
+    let Beside { framework, census, lines, adding } = beside;
+    let watched = Watched { crew: agents.crew.clone(), framework, census, gallery: gallery.clone(), lines, adding };
     Ok(Some(Rollout::new(settings, watched, desk.clone(), state)))
 }
 

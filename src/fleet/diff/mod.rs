@@ -34,6 +34,14 @@ impl Addition {
             Self::Domain { .. } | Self::FaultSet { .. } | Self::Pool { .. } | Self::Server { .. } => None,
         }
     }
+
+    /// The node that it is for alone; none: others stand on it too.
+    pub const fn node(&self) -> Option<&NodeName> {
+        match self {
+            Self::Server { node, .. } | Self::Device { node, .. } => Some(node),
+            Self::Domain { .. } | Self::FaultSet { .. } | Self::Pool { .. } => None,
+        }
+    }
 }
 
 /// What is there, but not as it was wished. It is never changed unasked.

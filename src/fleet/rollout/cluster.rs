@@ -193,6 +193,17 @@ pub struct ClusterDecision {
     pub settled: Vec<(&'static str, bool, Duration)>,
 }
 
+impl ClusterDecision {
+    /// Leaves everything as it was, to be decided anew: the work on the system does not know of it yet.
+    pub fn postpone(&mut self, before: Option<&ClusterRecord>) {
+        self.record = before.cloned();
+        self.orders.clear();
+        self.take_back.clear();
+        self.settled.clear();
+        self.waits.push("the work on the system to take in that its cluster changes".to_owned());
+    }
+}
+
 /// Decides.
 pub fn decide(before: Option<&ClusterRecord>, view: &ClusterView<'_>) -> ClusterDecision {
     let mut decision = ClusterDecision::default();
@@ -483,6 +494,11 @@ fn order(
             String::new()
         };
         decision.waits.push(format!("{node}: {step} failed {tries} times: {because}{mend}"));
+        return;
+    }
+    let is_look = matches!(&task, Task::Mdm(task) if matches!(task.change, Change::Look));
+    if let Some(run) = view.run.as_ref().filter(|_| !is_look) {
+        decision.waits.push(format!("run {run} to end; then {node} is in {}", task.name()));
         return;
     }
     let id = OrderId::new(format!("mdm.{}.{}", view.now.timestamp_millis(), task.name()));

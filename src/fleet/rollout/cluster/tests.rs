@@ -137,6 +137,14 @@ fn seats_are_written_down_before_the_first_order_and_only_when_all_can_be_taken(
     let record = chosen.record.unwrap();
     assert_eq!((record.seats.len(), &*record.release, chosen.orders.len()), (3, "3.6-1.1", 0));
     let first = site.decide(Some(&record), 2);
+    site.run = Some(RunId::new("run-7"));
+    let held = site.decide(Some(&record), 2);
+    assert_eq!((held.orders.len(), held.record.unwrap().open.len()), (0, 0));
+    assert!(held.waits.iter().any(|wait| wait.starts_with("run run-7 to end; then n1 is in")), "{:?}", held.waits);
+    site.run = None;
+    let mut postponed = site.decide(Some(&record), 2);
+    postponed.postpone(Some(&record));
+    assert_eq!((postponed.orders.len(), postponed.record.as_ref()), (0, Some(&record)));
     assert_eq!(first.orders.len(), 3, "each seat at once");
     assert!(first.orders.iter().all(|(_, errand)| matches!(errand.task, Task::Prerequisites { .. })));
 }

@@ -263,7 +263,7 @@ impl Rollout {
             own: shown.map(|shown| disks::own(&record.source, shown)).unwrap_or_default(),
             held: None,
             asked: asked(record, part, wished, shown, self.clusters.contains_key(system)),
-            is_adding: self.adding.get(system).is_some_and(|nodes| nodes.contains(node)),
+            is_adding: self.is_adding(system, node),
             is_retired: self.is_retired(node),
             left_out,
             notes,
