@@ -73,6 +73,7 @@ pub(super) fn open(
         parts,
         systems: config.systems.keys().cloned().collect(),
         static_nodes: config.static_nodes.clone(),
+        places: super::hosts::places(config),
         choose: Arc::new(move |wanted, component| package(&shelf, wanted, component)),
         newest: Arc::new(move |os, pinned| newest_mdm(&mdms, os, pinned)),
         takes_packages: |os| Os::read(os).is_ok_and(|os| os.books() != Books::Bare),

@@ -5,20 +5,12 @@ use std::sync::Arc;
 
 use crate::enrol::crew::Member;
 use crate::model::id::NodeName;
-use crate::model::node::{Carries, NodeFacts, NodePhase};
+use crate::model::node::{NodeFacts, NodePhase};
 use crate::model::order::{Finished, Outcome};
+use crate::model::places::Places;
 use crate::model::step::{Component, StepId};
 use crate::model::version::as_reported;
 use crate::work::seam::{Packages, Surroundings};
-
-/// Where things run whose loss would hurt others.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
-    /// The boot of the host on which this controller runs.
-    pub boot_id: Box<str>,
-    /// By the names or addresses of hosts, as the configuration or a master says them.
-    pub by_host: BTreeMap<Box<str>, BTreeSet<Carries>>,
-}
 
 /// What others than its agent know of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,16 +68,6 @@ fn facts(node: &NodeName, said: &NodeFacts, placed: &Placed, places: &Places) ->
         let of = |all: &BTreeSet<Box<str>>| all.iter().map(|version| as_reported(version)).collect();
         versions.iter().map(|(component, all)| (*component, of(all))).collect()
     };
-    let names = placed.addresses.iter().map(|address| &**address).chain([node.as_str()]);
-    let mut carries: BTreeSet<Carries> =
-        names.filter_map(|name| places.by_host.get(name)).flatten().copied().chain(said.carries.clone()).collect();
-    // The kernel's id of a boot is one host's alone.
-    if !said.boot_id.is_empty() && said.boot_id == places.boot_id {
-        carries.insert(Carries::Controller);
-    }
-    if said.running.contains(&Component::Gateway) {
-        carries.insert(Carries::Gateway);
-    }
     NodeFacts {
         form: said.form,
         seen_at: said.seen_at,
@@ -99,7 +81,7 @@ fn facts(node: &NodeName, said: &NodeFacts, placed: &Placed, places: &Places) ->
         open_volumes: said.open_volumes,
         epoch: said.epoch,
         working: said.working.clone().or_else(|| placed.in_hand.clone()),
-        carries,
+        carries: places.carried(node, said, &placed.addresses),
         unready: placed.phase.as_ref().and_then(unready),
         addresses: placed.addresses.clone(),
     }
@@ -122,7 +104,7 @@ fn unready(phase: &NodePhase) -> Option<Box<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::node::FORM;
+    use crate::model::node::{Carries, FORM};
     use crate::model::order::OrderId;
     use crate::model::unit::Timestamp;
 

@@ -35,6 +35,7 @@ use crate::model::id::{NodeName, SystemId};
 use crate::model::mdm::Change;
 use crate::model::node::NodePhase;
 use crate::model::order::{Component, Order, OrderId};
+use crate::model::places::Places;
 use crate::model::rollout::{Approved, NodeRollout, RolloutOrder, RolloutStatus};
 use crate::model::unit::Timestamp;
 use crate::model::workload::Workloads;
@@ -86,6 +87,8 @@ pub struct Settings {
     pub systems: BTreeSet<SystemId>,
     /// Hosts outside of Mesos.
     pub static_nodes: BTreeMap<NodeName, StaticNode>,
+    /// Where else parts of the whole run.
+    pub places: Places,
     /// Chooses packages.
     pub choose: ChoosePackage,
     /// Chooses the release of an MDM cluster that is made.
