@@ -88,6 +88,8 @@ fn host(agent: &SeenAgent, systems: &BTreeSet<SystemId>) -> Host {
         attributes: agent.attributes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect(),
         placement: attributes::read(&values, systems),
         addresses: agent.address.iter().map(|ip| Address { ip: ip.clone(), serves: Serves::All }).collect(),
+        // Only the node's own agent can say which others it has.
+        known_at: BTreeSet::new(),
         // Only the node's own agent can say which disks are free.
         disks: None,
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::enrol::crew::Member;
+use crate::enrol::crew::addresses::shared;
 use crate::model::id::NodeName;
 use crate::model::node::{NodeFacts, NodePhase};
 use crate::model::order::{Finished, Outcome};
@@ -43,17 +44,6 @@ pub fn surroundings<'a>(nodes: impl IntoIterator<Item = (&'a Member, Placed)>, p
     }
     around.nodes = Arc::new(facts_of);
     around
-}
-
-/// Addresses that more than one host says it has, as that of a bridge of containers: they tell nobody which host is meant.
-fn shared<'a>(members: impl Iterator<Item = &'a Member>) -> BTreeSet<Box<str>> {
-    let (mut seen, mut shared) = (BTreeSet::new(), BTreeSet::new());
-    for ip in members.filter_map(|member| member.facts.as_ref()).flat_map(|said| &said.addresses) {
-        if !seen.insert(ip) {
-            shared.insert(ip.clone());
-        }
-    }
-    shared
 }
 
 /// A step of the work that failed, and why. One that takes several orders fails with any of them.

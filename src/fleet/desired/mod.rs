@@ -61,6 +61,8 @@ pub struct Host {
     pub placement: Result<Placement, Vec<String>>,
     /// Its addresses, each with whom it serves.
     pub addresses: Vec<Address>,
+    /// Other addresses by which what is there of it may be known.
+    pub known_at: BTreeSet<Box<str>>,
     /// Its free disks, and those that are devices of ours already. None: its agent has not said yet.
     pub disks: Option<Vec<Disk>>,
 }
@@ -129,6 +131,8 @@ pub struct Server {
     pub fault_set: Option<Box<str>>,
     /// Its addresses.
     pub addresses: Vec<Address>,
+    /// Other addresses of its host: a server that is there already may have those.
+    pub known_at: BTreeSet<Box<str>>,
     /// Its devices by path, with the pool of each.
     pub devices: BTreeMap<Box<str>, Box<str>>,
     /// Other names of devices that are no devices yet, by which the MDM may show them.
@@ -136,6 +140,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// All addresses by which it may be there already.
+    pub fn found_at(&self) -> BTreeSet<Box<str>> {
+        self.addresses.iter().map(|address| &address.ip).chain(&self.known_at).cloned().collect()
+    }
+
     /// The path of a device that the MDM shows by a name.
     pub fn path_of<'a>(&'a self, shown: &'a str) -> &'a str {
         match self.aliases.get(shown) {
@@ -352,7 +361,8 @@ fn server(
         aliases.extend(names.filter(|name| *name != path).map(|name| (name.clone(), path.clone())));
     }
     let devices = chosen.into_iter().map(|(_, path, pool)| (path, pool)).collect();
-    Ok(Wish::Provides(Server { domain: domain.into(), fault_set, addresses: host.addresses.clone(), devices, aliases }))
+    let (domain, addresses, known_at) = (domain.into(), host.addresses.clone(), host.known_at.clone());
+    Ok(Wish::Provides(Server { domain, fault_set, addresses, known_at, devices, aliases }))
 }
 
 impl fmt::Display for Refusal {

@@ -18,6 +18,7 @@ fn host(name: &str, said: &[(&str, &str)], disks: &[&str]) -> Host {
         attributes: said.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
         placement: attributes::read(&values, &[SystemId::new("prod")].into()),
         addresses: vec![Address { ip: format!("10.0.0.{name}").into(), serves: Serves::All }],
+        known_at: BTreeSet::new(),
         disks: Some(disks.iter().map(|path| disk(path)).collect()),
     }
 }

@@ -320,9 +320,9 @@ impl Adder<'_> {
     /// The server of a node, when it is there and heard.
     fn connected(&self, node: &NodeName) -> Option<SdsId> {
         let server = self.wish.desired.servers.get(node)?;
-        let ours: BTreeSet<&str> = server.addresses.iter().map(|address| &*address.ip).collect();
+        let ours = server.found_at();
         let all = self.snapshot.sds.iter().flat_map(|sds| sds.iter());
-        let mut own = all.filter(|sds| sds.addresses.iter().any(|address| ours.contains(&*address.ip)));
+        let mut own = all.filter(|sds| sds.addresses.iter().any(|address| ours.contains(&address.ip)));
         own.find(|sds| sds.connection.is(Connection::Connected)).map(|sds| sds.id.clone())
     }
 

@@ -14,7 +14,7 @@ use super::super::record::Record;
 use super::super::steps::{Lack, StepName};
 use super::{EXPIRES, Part, Rollout};
 use crate::config::rollout::WantedMdm;
-use crate::enrol::crew::{Member, Members};
+use crate::enrol::crew::{Member, Members, addresses};
 use crate::fleet::attributes;
 use crate::fleet::roles::Candidate;
 use crate::fleet::volumes;
@@ -86,13 +86,14 @@ impl Rollout {
             let agent = record.source.agent.as_ref()?;
             framework?.agents.get(agent).map(|seen| &**seen)
         };
+        let shared = addresses::shared(members.values().map(|member| &**member));
         let places = self.settings.places.led_by(framework.map(|framework| &framework.registration));
         let candidates: Vec<Candidate> = records
             .iter()
             .filter_map(|record| {
                 let member = member(record)?;
                 let candidate = self.candidate(record, member, seen(record), rack, now)?;
-                let carries = carries(record, member, &places);
+                let carries = carries(record, member, &places, &shared);
                 Some(Candidate { carries, no_virtual_ip: no_virtual_ip(record, wanted), ..candidate })
             })
             .collect();
@@ -226,8 +227,8 @@ impl Rollout {
 }
 
 /// Of what else the host of a node carries a part.
-fn carries(record: &Record, member: &Member, places: &Places) -> BTreeSet<Carries> {
-    let addresses = record.source.address.iter().cloned().collect();
+fn carries(record: &Record, member: &Member, places: &Places, shared: &BTreeSet<Box<str>>) -> BTreeSet<Carries> {
+    let addresses = addresses::own(record.source.address.as_deref(), Some(member), shared);
     member.facts.as_ref().map(|said| places.carried(&record.node, said, &addresses)).unwrap_or_default()
 }
 
@@ -290,7 +291,7 @@ mod tests {
         places.put("10.0.0.3", Carries::ZooKeeper);
         let registration = Registration::Registered { master: "http://10.0.0.2:5050".into(), heard_at: Timestamp::UNIX_EPOCH };
         let places = places.led_by(Some(&registration));
-        let of = |name: &str, ip: &str, boot_id: &str| carries(&record(name, ip), &member(name, boot_id), &places);
+        let of = |name: &str, ip: &str, boot_id: &str| carries(&record(name, ip), &member(name, boot_id), &places, &BTreeSet::new());
         assert_eq!(of("n1", "10.0.0.1", "b1"), [Carries::Controller].into());
         assert_eq!(of("n2", "10.0.0.2", "b2"), [Carries::MesosMaster].into());
         assert_eq!(of("n3", "10.0.0.3", "b3"), [Carries::ZooKeeper].into());
