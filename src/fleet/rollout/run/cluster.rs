@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::super::cluster::{
-    ClusterDecision, ClusterRecord, ClusterView, Errand, Packages, Peer, decide, needs_password,
+    ClusterDecision, ClusterRecord, ClusterView, Errand, Packages, Peer, decide, machine, needs_password,
 };
 use super::super::decide::is_silent;
 use super::super::licence::Told;
@@ -167,7 +167,7 @@ impl Rollout {
         let memory = host.memory_mib.map(|mib| mib << 20);
         Some(Candidate {
             name: record.node.clone(),
-            machine: record.source.address.clone().unwrap_or_else(|| record.node.as_str().into()),
+            machine: machine(&record.node, record.source.address.clone(), Some(member)),
             rack: rack_attribute.and_then(|name| attributes.get(name)).cloned(),
             persona: placement.and_then(|placement| placement.persona),
             // An older agent does not tell; then what Mesos offered of the host counts.
