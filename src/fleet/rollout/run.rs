@@ -20,7 +20,7 @@ use adding::Adding;
 use super::add::Round;
 use super::cluster::{ClusterRecord, Newest};
 use super::decide::{Act, is_news, retried};
-use super::record::{FlagState, Flags, Record, Source};
+use super::record::{self, FlagState, Flags, NODES, Record, Source};
 use super::restart::Answer;
 use super::steps::{Lack, Package, StepName, Wanted};
 use super::view;
@@ -45,7 +45,6 @@ use crate::watches::{Additions, Expected, Gallery};
 use crate::work::seam::Line;
 
 /// Where records and approvals are kept.
-const NODES: &str = "rollout/node";
 const APPROVALS: &str = "rollout/approved";
 const CLUSTERS: &str = "rollout/mdm";
 /// Without any news it is looked again: what waits for a moment has come by then.
@@ -154,6 +153,8 @@ pub struct Rollout {
     served: BTreeMap<SystemId, NodeName>,
     /// The number of the last addition that the work was told of.
     additions: u64,
+    /// Nodes that are none of ours for their name, and why.
+    nameless: BTreeMap<NodeName, (SystemId, String)>,
     /// Nodes whose restart is asked for in this moment.
     asking: BTreeSet<NodeName>,
     begun: JoinSet<Came>,
@@ -208,6 +209,7 @@ impl Rollout {
             adding: BTreeMap::new(),
             served: BTreeMap::new(),
             additions: 0,
+            nameless: BTreeMap::new(),
             asking: BTreeSet::new(),
             begun: JoinSet::new(),
             again: false,
@@ -378,10 +380,17 @@ impl Rollout {
     /// Takes in nodes that were not seen before, and where they are now.
     fn take_in(&mut self, framework: Option<&FrameworkStatus>, now: Timestamp) -> BTreeSet<NodeName> {
         let rolled: BTreeSet<SystemId> = self.settings.parts.keys().cloned().collect();
-        let mut changed = BTreeSet::new();
+        let (mut changed, mut nameless) = (BTreeSet::new(), BTreeMap::new());
         for (node, source) in view::sources(framework, &self.settings.static_nodes) {
             let named = view::system_of(&source, &rolled);
             let Some(system) = named.or_else(|| in_doubt(&source, &self.settings.systems, &rolled)) else { continue };
+            if let Err(because) = record::key(node.as_str()) {
+                if !self.nameless.contains_key(&node) {
+                    warn!(%node, because, "the node is none of ours");
+                }
+                nameless.insert(node, (system, because));
+                continue;
+            }
             let record = self
                 .records
                 .entry(node.clone())
@@ -392,6 +401,7 @@ impl Rollout {
                 changed.insert(node);
             }
         }
+        self.nameless = nameless;
         changed
     }
 
@@ -537,7 +547,9 @@ impl Rollout {
                 size = 0;
             }
             size += value.len();
-            batch = batch.put(Key::of(NODES, record.node.as_str())?, value);
+            // Nobody is taken in without a key.
+            let Ok(key) = record::key(record.node.as_str()) else { continue };
+            batch = batch.put(key, value);
         }
         if size > 0 { self.commit(batch).await } else { Ok(()) }
     }

@@ -126,6 +126,8 @@ impl Rollout {
             ..Turned::default()
         };
         turned.preview.approved = self.approval(system);
+        let nameless = self.nameless.iter().filter(|(_, (of, _))| of == system);
+        turned.preview.refused.extend(nameless.map(|(node, (_, because))| (node.clone(), vec![because.clone()])));
         turned.preview.mdm = part.rollout.mdm.as_ref().zip(cluster).and_then(|(wanted, cluster)| {
             let seats = preview::seats(cluster.choice.as_ref()?, wanted);
             let warnings = seats.warnings.iter().chain(&cluster.notes).cloned().collect();
