@@ -143,7 +143,8 @@ async fn what_gets_no_leave_at_its_moment_is_not_asked_for_and_is_no_failure() {
         _ => Ok(()),
     };
     let round = add(&lab.gateway, &wish, &all_but_the_set).await;
-    let done: Vec<NodeName> = round.results.iter().filter(|(_, done)| done.is_ok()).map(|(name, _)| name.clone()).collect();
+    let done: Vec<NodeName> =
+        round.results.iter().filter(|(_, done)| done.is_ok()).map(|(name, _)| name.clone()).collect();
     assert_eq!((done, round.results.len()), (vec![node("n1"), node("n2")], 2));
     assert_eq!((lab.servers(), round.last), (2, Some(node("n2"))));
     lab.world.advance(Duration::from_secs(60));

@@ -215,8 +215,10 @@ fn who_only_consumes_gives_no_disk_in_any_topology_and_who_says_what_it_gives_gi
     assert_eq!(clients(&all), "1 4", "a pattern means no consumer");
     assert_eq!(
         told(&declared("1")),
-        ["1 refused: says by scaleio-sdc-* that it only consumes, and rule all names it as one that provides; take it \
-          out of one of the two"]
+        [
+            "1 refused: says by scaleio-sdc-* that it only consumes, and rule all names it as one that provides; take it \
+          out of one of the two"
+        ]
     );
     assert_eq!(clients(&declared("4")), "1 2 3 4", "no rule, no disk");
 }

@@ -274,7 +274,11 @@ fn a_server_in_a_network_of_its_own_is_known_by_another_address_of_its_host_and_
     ours.known_at = ["192.168.7.1".into()].into();
     let two = built(&wished(&[("n1", server("d1", "r1", &["192.168.7.1", "192.168.9.1"], &[("/dev/sdb", "p1")]))]));
     let (_, drift) = shown(&difference(&wished(&[("n1", ours)]), &two.snapshot()).unwrap());
-    assert_eq!(drift, ["n1 has the addresses 192.168.7.1, 192.168.9.1, not 10.0.0.1"], "one that its host does not say");
+    assert_eq!(
+        drift,
+        ["n1 has the addresses 192.168.7.1, 192.168.9.1, not 10.0.0.1"],
+        "one that its host does not say"
+    );
 }
 
 #[test]

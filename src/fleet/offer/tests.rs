@@ -19,6 +19,7 @@ fn offer() -> Offer {
         role: Some("scaleio".into()),
         cpus: 1.0,
         mem: 256.0,
+        pieces: Vec::new(),
         attributes: BTreeMap::new(),
         executors: Vec::new(),
         unavailability: None,

@@ -204,7 +204,8 @@ fn unfit(
     if let Some(other) = seats.get(&candidate.name) {
         return Some(Unfit::Sits(*other));
     }
-    let same_host = |name: &&NodeName| by_name.get(*name).is_some_and(|other| !other.machine.is_disjoint(&candidate.machine));
+    let same_host =
+        |name: &&NodeName| by_name.get(*name).is_some_and(|other| !other.machine.is_disjoint(&candidate.machine));
     if let Some(other) = seats.keys().find(same_host) {
         return Some(Unfit::SameHost(other.clone()));
     }

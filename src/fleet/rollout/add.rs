@@ -365,7 +365,8 @@ mod tests {
             addresses: Vec::new(),
         };
         let device = |name: &str| Addition::Device { node: node(name), path: "/dev/sdb".into(), pool: "p".into() };
-        let mut all = vec![Addition::Domain { name: "d".into() }, Addition::Pool { domain: "d".into(), name: "p".into() }];
+        let mut all =
+            vec![Addition::Domain { name: "d".into() }, Addition::Pool { domain: "d".into(), name: "p".into() }];
         all.extend(["a", "b", "c"].map(server));
         all.extend(["a", "b", "c"].map(device));
         let turn = |after: Option<&str>| {

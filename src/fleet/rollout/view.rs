@@ -250,10 +250,8 @@ mod tests {
     fn a_client_that_comes_by_another_network_of_its_host_is_the_client_of_that_node() {
         let now = crate::model::unit::Timestamp::UNIX_EPOCH;
         let mut snapshot = Snapshot::empty(SystemId::new("prod"), Generation::V3_5, 0, now);
-        let clients = vec![
-            client(1, "10.0.0.1", Connection::Disconnected),
-            client(2, "192.168.7.1", Connection::Connected),
-        ];
+        let clients =
+            vec![client(1, "10.0.0.1", Connection::Disconnected), client(2, "192.168.7.1", Connection::Connected)];
         snapshot.sdcs = Some(Part { begun_at: now, taken_at: now, value: Arc::new(Table::new(clients)) });
         let shown = Shown::of(&snapshot);
         let told = |addresses: &[&str]| {

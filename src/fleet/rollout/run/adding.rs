@@ -79,7 +79,11 @@ impl Rollout {
         let system = system.clone();
         self.begun.spawn(async move {
             let may: &MayAdd = &may;
-            let round = if is_heeded(heeded, number, HEEDED).await { add(&gateway, &wish, may).await } else { Round::default() };
+            let round = if is_heeded(heeded, number, HEEDED).await {
+                add(&gateway, &wish, may).await
+            } else {
+                Round::default()
+            };
             Came::Added { system, round }
         });
     }

@@ -289,9 +289,12 @@ mod tests {
         };
         let mut places = Places { boot_id: "b1".into(), ..Places::default() };
         places.put("10.0.0.3", Carries::ZooKeeper);
-        let registration = Registration::Registered { master: "http://10.0.0.2:5050".into(), heard_at: Timestamp::UNIX_EPOCH };
+        let registration =
+            Registration::Registered { master: "http://10.0.0.2:5050".into(), heard_at: Timestamp::UNIX_EPOCH };
         let places = places.led_by(Some(&registration));
-        let of = |name: &str, ip: &str, boot_id: &str| carries(&record(name, ip), &member(name, boot_id), &places, &BTreeSet::new());
+        let of = |name: &str, ip: &str, boot_id: &str| {
+            carries(&record(name, ip), &member(name, boot_id), &places, &BTreeSet::new())
+        };
         assert_eq!(of("n1", "10.0.0.1", "b1"), [Carries::Controller].into());
         assert_eq!(of("n2", "10.0.0.2", "b2"), [Carries::MesosMaster].into());
         assert_eq!(of("n3", "10.0.0.3", "b3"), [Carries::ZooKeeper].into());

@@ -113,7 +113,9 @@ impl Rollout {
         let own = |record: &Record| shown.as_ref().map(|shown| disks::own(at(record), shown)).unwrap_or_default();
         let hosts: Vec<Host> = records
             .iter()
-            .map(|record| view::host(record, &self.settings.systems, at(record), &own(record), part.rollout.device_names))
+            .map(|record| {
+                view::host(record, &self.settings.systems, at(record), &own(record), part.rollout.device_names)
+            })
             .collect();
         let wished = desired(&part.rollout, &hosts);
         let difference = shown.as_ref().map(|shown| between(&wished, shown));
