@@ -215,8 +215,8 @@ impl Rollout {
             again: false,
         };
         // Before any run goes on.
-        let systems: Vec<SystemId> = rollout.clusters.keys().cloned().collect();
-        for system in systems.iter().filter(|system| rollout.changes_cluster(system)).cloned().collect::<Vec<_>>() {
+        let parts: Vec<SystemId> = rollout.settings.parts.keys().cloned().collect();
+        for system in parts.iter().filter(|system| rollout.changes_cluster(system)).cloned().collect::<Vec<_>>() {
             rollout.announce(&system, true);
         }
         (rollout, handles)
@@ -296,10 +296,12 @@ impl Rollout {
         for system in systems {
             let picture = self.watched.gallery.of(&system);
             let mut cluster = self.cluster(&system, &members, framework.as_deref(), picture.as_deref(), now);
-            if let Some(decision) = &mut cluster
-                && !self.may_change_cluster(&system, decision)
-            {
-                decision.postpone(self.clusters.get(&system));
+            match &mut cluster {
+                Some(decision) if !self.may_change_cluster(&system, decision) => {
+                    decision.postpone(self.clusters.get(&system));
+                }
+                Some(_) => {}
+                None => self.tell_of_rounds(&system),
             }
             let snapshot = picture.and_then(|picture| picture.snapshot.clone());
             let turned =

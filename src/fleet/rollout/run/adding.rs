@@ -10,11 +10,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::super::add::{MayAdd, Round, Wish, add};
-use super::super::cluster::ClusterDecision;
+use super::super::cluster::{ClusterDecision, ClusterRecord};
 use super::super::decide::added;
 use super::super::leave::{Ground, Moment, leave};
 use super::super::record::Record;
-use super::{Came, Rollout};
+use super::cluster::within_s;
+use super::{Came, EXPIRES, Rollout};
 use crate::clock;
 use crate::fleet::desired::Desired;
 use crate::fleet::diff::Addition;
@@ -148,18 +149,22 @@ impl Rollout {
         number
     }
 
-    /// Whether an order that changes the MDM cluster of a system is open.
+    /// Of a system without a cluster of ours, rounds alone are told.
+    pub(super) fn tell_of_rounds(&mut self, system: &SystemId) {
+        let is_open = self.adding.contains_key(system);
+        self.announce(system, is_open);
+    }
+
+    /// Whether an order that changes the MDM cluster of a system is under way.
     pub(super) fn changes_cluster(&self, system: &SystemId) -> bool {
-        let open = self.clusters.get(system).into_iter().flat_map(|record| record.open.values());
-        open.into_iter().any(|errand| errand.task.name() != Change::Look.name())
+        self.clusters.get(system).is_some_and(|record| is_changing(record, clock::now()))
     }
 
     /// Whether the orders of a decision may go out: the work on the system knows of them and has no run. Else it is decided
     /// anew once it does.
     pub(super) fn may_change_cluster(&mut self, system: &SystemId, decision: &ClusterDecision) -> bool {
         let is_change = decision.orders.iter().any(|(_, errand)| errand.task.name() != Change::Look.name());
-        let stays = decision.record.iter().flat_map(|record| record.open.values());
-        let stays = stays.into_iter().any(|errand| errand.task.name() != Change::Look.name());
+        let stays = decision.record.as_ref().is_some_and(|record| is_changing(record, clock::now()));
         let number = self.announce(system, is_change || stays || self.adding.contains_key(system));
         if !is_change {
             return true;
@@ -172,6 +177,14 @@ impl Rollout {
         self.again |= !is_heeded;
         is_heeded && !has_run
     }
+}
+
+/// Whether an order that changes an MDM cluster may be under way: it is begun before it expires, and ends in its time.
+fn is_changing(record: &ClusterRecord, now: Timestamp) -> bool {
+    record.open.values().any(|errand| {
+        let ends = errand.at + EXPIRES + Duration::from_secs(within_s(&errand.task).into());
+        errand.task.name() != Change::Look.name() && now < ends
+    })
 }
 
 /// Whether the work on a system has taken in that something is added.
@@ -197,8 +210,14 @@ fn tell(systems: &mut Additions, system: &SystemId, number: Option<&mut u64>) ->
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::cluster::Errand;
     use super::*;
+    use crate::fleet::bootstrap::Known;
     use crate::model::lifecycle::Mode;
+    use crate::model::mdm::MdmTask;
+    use crate::model::order::{OrderId, Task};
+    use crate::model::version::Generation;
+    use std::collections::BTreeMap;
 
     #[test]
     fn an_addition_keeps_its_number_while_it_lasts_and_the_next_one_has_another() {
@@ -212,6 +231,42 @@ mod tests {
         let mut next = 2;
         assert!(tell(&mut systems, &system, Some(&mut next)));
         assert_eq!(systems, [(system, 2)].into());
+    }
+
+    #[test]
+    fn an_order_for_the_cluster_counts_until_it_must_be_over_and_a_look_never_does() {
+        let at = |seconds: i64| Timestamp::from_timestamp(seconds, 0).unwrap();
+        let changing = |change: Change, seconds: i64| {
+            let task = MdmTask {
+                generation: Generation::V3_5,
+                ask: Vec::new(),
+                change,
+                password_in_sight: false,
+                accepted: BTreeSet::new(),
+            };
+            let errand = Errand { id: OrderId::new("mdm.1"), task: Task::Mdm(task), at: at(0) };
+            let record = ClusterRecord {
+                form: 1,
+                system: SystemId::new("prod"),
+                release: "3.6-1.1".into(),
+                generation: Generation::V3_5,
+                seats: BTreeMap::new(),
+                formed_at: None,
+                given_up: BTreeMap::new(),
+                known: Known::default(),
+                prepared: BTreeSet::new(),
+                installed: BTreeMap::new(),
+                managers: Vec::new(),
+                gateway_knows: Vec::new(),
+                changed_at: at(0),
+                open: [(NodeName::new("n1"), errand)].into(),
+                failures: BTreeMap::new(),
+                words: BTreeMap::new(),
+            };
+            is_changing(&record, at(seconds))
+        };
+        assert!(changing(Change::Password, 1) && !changing(Change::Look, 1));
+        assert!(changing(Change::Password, 20 * 60 - 1) && !changing(Change::Password, 20 * 60), "its host is gone");
     }
 
     #[tokio::test]

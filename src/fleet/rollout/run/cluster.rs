@@ -261,7 +261,7 @@ fn cluster_secrets(part: &Part, task: &Task) -> Secrets {
 }
 
 /// How long an errand may take, in seconds.
-const fn within_s(task: &Task) -> u32 {
+pub(super) const fn within_s(task: &Task) -> u32 {
     match task {
         Task::Prerequisites { .. } | Task::Install(_) => StepName::InstallSds.within_s(),
         // Each command waits for the other members.
