@@ -101,16 +101,13 @@ impl Rollout {
 
     /// Disks that turn, by every name.
     fn rotational(&self) -> BTreeSet<(NodeName, Box<str>)> {
-        let disks = |record: &'_ Record| {
-            let judged = record.judged.clone();
-            judged.into_iter().flat_map(|judged| judged.disks.to_vec()).filter(|disk| disk.rotational == Some(true))
+        let disks = |record: &Record| -> Vec<(NodeName, Box<str>)> {
+            let all = record.judged.iter().flat_map(|judged| judged.disks.iter());
+            let turning = all.filter(|disk| disk.rotational == Some(true));
+            let names = turning.flat_map(|disk| std::iter::once(&disk.path).chain(&disk.links));
+            names.map(|name| (record.node.clone(), name.as_str().into())).collect()
         };
-        let named = |record: &Record| {
-            let node = record.node.clone();
-            let names = disks(record).flat_map(|disk| std::iter::once(disk.path).chain(disk.links));
-            names.map(move |name| (node.clone(), name.into())).collect::<Vec<_>>()
-        };
-        self.records.values().flat_map(named).collect()
+        self.records.values().flat_map(disks).collect()
     }
 
     /// What is under way stops at once when the approval is taken back.
