@@ -141,7 +141,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
             rollout::open(
                 config,
                 nodes,
-                rollout::Beside { framework: status, census, lines },
+                rollout::Beside { framework: status, census, lines, adding: work.adding() },
                 &gallery,
                 &desk,
                 &state,

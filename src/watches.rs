@@ -12,6 +12,9 @@ use crate::model::picture::Picture;
 /// The newest picture of each system.
 pub type Pictures = BTreeMap<SystemId, Arc<Picture>>;
 
+/// The systems to which the rollout adds something right now, each time under another number.
+pub type Additions = BTreeMap<SystemId, u64>;
+
 /// What somebody waits for to show in the next picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {

@@ -158,7 +158,7 @@ impl Site {
     fn wish(&mut self) -> Wish {
         let candidate = |name: &&str| Candidate {
             name: NodeName::new(name),
-            machine: (**name).into(),
+            machine: [(**name).into()].into(),
             rack: None,
             persona: None,
             cores: 8,

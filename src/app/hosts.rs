@@ -21,11 +21,12 @@ use crate::enrol::artefacts::Shelf;
 use crate::enrol::crew::Crew;
 use crate::fleet::rollout::record::Source;
 use crate::fleet::rollout::{steps, view};
-use crate::model::framework::{FrameworkStatus, Registration};
+use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, SystemId};
 use crate::model::lifecycle::Lifecycle;
 use crate::model::node::Carries;
 use crate::model::order::{Artefact, Component};
+use crate::model::places::{Places, host_of};
 use crate::model::rollout::{NodeRollout, RolloutStatus, Why};
 use crate::model::snapshot::Snapshot;
 use crate::model::step;
@@ -34,7 +35,7 @@ use crate::model::version::{as_packaged, as_reported};
 use crate::rest::Rest;
 use crate::upgrade::foreman::{Choose, Foreman, InHand};
 use crate::upgrade::hands::Others;
-use crate::upgrade::hosts::{Placed, Places, surroundings};
+use crate::upgrade::hosts::{Placed, surroundings};
 use crate::watches::Gallery;
 use crate::work::seam::{Errand, Packages, Surroundings};
 
@@ -177,10 +178,7 @@ impl Hosts {
         let in_hand = self.in_hand.borrow().clone();
         let members = Arc::clone(&self.crew.members().borrow());
         let sources = view::sources(framework, &self.static_nodes);
-        let mut places = self.places.clone();
-        if let Some(Registration::Registered { master, .. }) = framework.map(|framework| &framework.registration) {
-            places.by_host.entry(host_of(master).into()).or_default().insert(Carries::MesosMaster);
-        }
+        let places = self.places.led_by(framework.map(|framework| &framework.registration));
         let systems: BTreeSet<SystemId> = self.seen.keys().cloned().collect();
         let mut of_systems: BTreeMap<&SystemId, Vec<_>> = self.seen.keys().map(|system| (system, Vec::new())).collect();
         let pictures = self.gallery.all();
@@ -247,12 +245,10 @@ fn system_of(
 }
 
 /// Where else parts of the whole run, as far as the configuration says it.
-fn places(config: &Config) -> Places {
+pub(super) fn places(config: &Config) -> Places {
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let mut places = Places { boot_id: boot_id.trim().into(), ..Places::default() };
-    let mut put = |host: &str, what: Carries| {
-        places.by_host.entry(host.into()).or_default().insert(what);
-    };
+    let mut put = |host: &str, what: Carries| places.put(host, what);
     for gateway in config.systems.values().flat_map(|system| &system.gateways) {
         put(host_of(gateway.as_str()), Carries::Gateway);
     }
@@ -271,18 +267,6 @@ fn places(config: &Config) -> Places {
     servers.extend(config.store.zookeeper.iter().flat_map(|place| in_zookeeper(&place.servers)));
     servers.iter().for_each(|server| put(server, Carries::ZooKeeper));
     places
-}
-
-/// The host in `https://host:port`, `host:port` and `[address]:port`.
-fn host_of(address: &str) -> &str {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest).trim();
-    let rest = rest.split('/').next().unwrap_or(rest);
-    match rest.strip_prefix('[') {
-        Some(inside) => inside.split(']').next().unwrap_or(inside),
-        // Of an IPv6 address without brackets no part is a port.
-        None if rest.matches(':').count() == 1 => rest.split(':').next().unwrap_or(rest),
-        None => rest,
-    }
 }
 
 /// The package of a component in exactly a version.
@@ -389,20 +373,6 @@ mod tests {
         let unknown = packages(&shelf, "ID=plan9\nPRETTY_NAME=\"Plan 9\"", true);
         let told = unknown.lack(step::Component::Sds, "R3_6.900.1").unwrap();
         assert!(&*unknown.os == "Plan 9" && told.starts_with("sds: Plan 9"), "{told}");
-    }
-
-    #[test]
-    fn hosts_are_read_out_of_every_form_of_an_address() {
-        for (address, host) in [
-            ("https://gw.example.com:8443", "gw.example.com"),
-            ("10.0.0.1:2181", "10.0.0.1"),
-            ("http://[fd00::1]:5050", "fd00::1"),
-            ("fd00::1", "fd00::1"),
-            ("gw", "gw"),
-            ("http://m1:5050/api", "m1"),
-        ] {
-            assert_eq!(host_of(address), host);
-        }
     }
 
     #[test]

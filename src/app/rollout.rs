@@ -24,7 +24,7 @@ use crate::model::order::Component;
 use crate::model::version::Generation;
 use crate::model::workload::Workloads;
 use crate::store::{Desk, State};
-use crate::watches::Gallery;
+use crate::watches::{Additions, Gallery};
 use crate::work::seam::Line;
 
 /// Who else is at work on nodes.
@@ -32,6 +32,7 @@ pub(super) struct Beside {
     pub(super) framework: Option<watch::Receiver<Arc<FrameworkStatus>>>,
     pub(super) census: Option<(watch::Receiver<Arc<Workloads>>, Arc<Notify>)>,
     pub(super) lines: BTreeMap<SystemId, Line>,
+    pub(super) adding: watch::Sender<Additions>,
 }
 
 /// The rollout of all systems that have one.
@@ -72,14 +73,15 @@ pub(super) fn open(
         parts,
         systems: config.systems.keys().cloned().collect(),
         static_nodes: config.static_nodes.clone(),
+        places: super::hosts::places(config),
         choose: Arc::new(move |wanted, component| package(&shelf, wanted, component)),
         newest: Arc::new(move |os, pinned| newest_mdm(&mdms, os, pinned)),
         takes_packages: |os| Os::read(os).is_ok_and(|os| os.books() != Books::Bare),
         programs,
         on_settled,
     };
-    let Beside { framework, census, lines } = beside;
-    let watched = Watched { crew: agents.crew.clone(), framework, census, gallery: gallery.clone(), lines };
+    let Beside { framework, census, lines, adding } = beside;
+    let watched = Watched { crew: agents.crew.clone(), framework, census, gallery: gallery.clone(), lines, adding };
     Ok(Some(Rollout::new(settings, watched, desk.clone(), state)))
 }
 

@@ -28,7 +28,7 @@ use crate::upgrade::plan::Habits;
 use crate::upgrade::recorder::Recorder;
 use crate::upgrade::run::{Joints, Settings, Work};
 use crate::upgrade::syslog;
-use crate::watches::Gallery;
+use crate::watches::{Additions, Gallery};
 use crate::work::facts::{self, Firing, Policy};
 use crate::work::seam::{FiringNow, Line, LookAt, Surroundings, UnderwayNow};
 
@@ -50,6 +50,7 @@ pub(super) struct AtWork {
     underway: watch::Sender<UnderwayNow>,
     /// Held, so that who waits for news of hosts goes on waiting.
     nobody: watch::Sender<Arc<Surroundings>>,
+    adding: watch::Sender<Additions>,
     drainer: Option<Drainer>,
 }
 
@@ -67,6 +68,7 @@ impl AtWork {
     ) -> anyhow::Result<Self> {
         let underway = watch::Sender::new(UnderwayNow::new());
         let nobody = watch::Sender::new(Arc::new(Surroundings::default()));
+        let adding = watch::Sender::new(Additions::new());
         let (watcher, others) = match &config.lifecycle.alertmanager {
             Some(settings) => Watcher::new(settings.clone()).map(|(watcher, seen)| (Some(watcher), Some(seen)))?,
             None => (None, None),
@@ -108,6 +110,7 @@ impl AtWork {
                 gallery: gallery.clone(),
                 around: joined.around.unwrap_or_else(|| nobody.subscribe()),
                 agents: agents.subscribe(),
+                adding: adding.subscribe(),
                 firing: Arc::clone(&firing),
                 underway: underway.clone(),
                 errands,
@@ -119,12 +122,17 @@ impl AtWork {
             lines.insert(system.clone(), line);
             each.push((work, hands, recorder));
         }
-        Ok(Self { each, syslog, watcher, lines, underway, nobody, drainer })
+        Ok(Self { each, syslog, watcher, lines, underway, nobody, adding, drainer })
     }
 
     /// The steps under way.
     pub(super) fn underway(&self) -> watch::Receiver<UnderwayNow> {
         self.underway.subscribe()
+    }
+
+    /// By which the work hears that something is added.
+    pub(super) fn adding(&self) -> watch::Sender<Additions> {
+        self.adding.clone()
     }
 
     /// Whom people ask.
@@ -138,7 +146,7 @@ impl AtWork {
     }
 
     pub(super) fn spawn(self, tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>, stop: &CancellationToken) {
-        let Self { each, nobody, drainer, syslog, watcher, .. } = self;
+        let Self { each, nobody, adding, drainer, syslog, watcher, .. } = self;
         if let Some(watcher) = watcher {
             spawn(tasks, "watcher of the site's Alertmanager", watcher.run(stop.clone()));
         }
@@ -150,10 +158,10 @@ impl AtWork {
         }
         for (work, hands, recorder) in each {
             spawn(tasks, "history of the work", recorder.run(stop.clone()));
-            let (work, nobody) = (work.run(stop.clone()), nobody.clone());
+            let (work, held) = (work.run(stop.clone()), (nobody.clone(), adding.clone()));
             tasks.spawn(async move {
                 let ended = work.await;
-                drop(nobody);
+                drop(held);
                 ("work on a system", ended.map_err(anyhow::Error::from))
             });
             spawn(tasks, "hands of the work", hands.run(stop.clone()));

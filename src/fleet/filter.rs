@@ -77,6 +77,11 @@ pub fn selects(rule: &NodeRule, host: &Host) -> bool {
     (!rule.hosts.is_empty() || !rule.attributes.is_empty()) && named && said
 }
 
+/// Whether a rule means a node by its very name.
+pub fn names(rule: &NodeRule, host: &Host) -> bool {
+    rule.hosts.iter().any(|pattern| **pattern == *host.name.as_str())
+}
+
 /// `*` stands for any characters, `?` for one; the rest means itself.
 pub fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());

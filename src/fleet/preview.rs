@@ -88,6 +88,8 @@ fn host(agent: &SeenAgent, systems: &BTreeSet<SystemId>) -> Host {
         attributes: agent.attributes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect(),
         placement: attributes::read(&values, systems),
         addresses: agent.address.iter().map(|ip| Address { ip: ip.clone(), serves: Serves::All }).collect(),
+        // Only the node's own agent can say which others it has.
+        known_at: BTreeSet::new(),
         // Only the node's own agent can say which disks are free.
         disks: None,
     }
@@ -96,7 +98,7 @@ fn host(agent: &SeenAgent, systems: &BTreeSet<SystemId>) -> Host {
 fn candidate(host: &Host, agent: &SeenAgent, rack_attribute: Option<&str>) -> Candidate {
     Candidate {
         name: host.name.clone(),
-        machine: agent.address.clone().unwrap_or_else(|| agent.hostname.clone()),
+        machine: [agent.address.clone().unwrap_or_else(|| agent.hostname.clone())].into(),
         rack: rack_attribute.and_then(|name| host.attributes.get(name)).cloned(),
         persona: host.placement.as_ref().ok().and_then(|placement| placement.persona),
         // What is offered is a part of the host; a busy host may be larger than it looks.

@@ -1,11 +1,12 @@
 //! Where is it in a snapshot? What the MDM shows, found by address and owner: looked through once, and then asked for
 //! each of a thousand nodes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::model::cluster::{Device, Sdc, Sds};
 use crate::model::id::SdsId;
 use crate::model::snapshot::Snapshot;
+use crate::model::state::Connection;
 
 /// A snapshot with its index. What it lacks is found nowhere.
 #[derive(Debug)]
@@ -51,6 +52,21 @@ impl<'a> Shown<'a> {
     /// The servers at an address, in the order of their ids.
     pub fn servers_at(&self, ip: &str) -> &[&'a Sds] {
         self.servers.get(ip).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The servers at any of a host's addresses, each once, in the order of their ids.
+    pub fn servers_of(&self, addresses: &BTreeSet<Box<str>>) -> Vec<&'a Sds> {
+        let mut found: Vec<&Sds> = addresses.iter().flat_map(|ip| self.servers_at(ip)).copied().collect();
+        found.sort_by_key(|sds| &sds.id);
+        found.dedup_by_key(|sds| &sds.id);
+        found
+    }
+
+    /// The client at any of a host's addresses; one that is connected before one that was there once.
+    pub fn client_of(&self, addresses: &BTreeSet<Box<str>>) -> Option<&'a Sdc> {
+        let is_connected = |sdc: &&Sdc| sdc.connection.as_ref().is_some_and(|state| state.is(Connection::Connected));
+        let all = || addresses.iter().filter_map(|ip| self.client_at(ip));
+        all().find(is_connected).or_else(|| all().next())
     }
 
     /// The server of a name.

@@ -157,6 +157,7 @@ fn tell_verdict(hostname: &str, agent: &AgentId, verdict: &Verdict, before: Opti
         | Refusal::TooSmall { .. }
         | Refusal::Maintenance { .. }
         | Refusal::BadAttributes { .. }
+        | Refusal::BadName { .. }
         | Refusal::ForeignRole { .. } => warn!(node = hostname, %agent, reason = %reason, "an offer goes back"),
     }
 }

@@ -184,6 +184,9 @@ pub struct Lifecycle {
     /// The SHA-256 of the last one.
     #[serde(default)]
     pub head: String,
+    /// What the rollout adds right now, by its number: no task begins meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adding: Option<u64>,
 }
 
 /// How long a kind of step took lately, in seconds.
@@ -373,6 +376,7 @@ impl Lifecycle {
             times: Vec::new(),
             entries: 0,
             head: String::new(),
+            adding: None,
         }
     }
 

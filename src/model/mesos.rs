@@ -41,6 +41,17 @@ pub struct Unavailability {
     pub duration: Option<i64>,
 }
 
+/// A part of what is offered, as it stands there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Piece {
+    /// `cpus` or `mem`.
+    pub name: Box<str>,
+    /// How much.
+    pub amount: f64,
+    /// What the master says of its reservation, to be said back as it is; none: it is reserved for nobody.
+    pub reserved: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
 /// Resources of an agent that may be used now.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
@@ -55,6 +66,8 @@ pub struct Offer {
     pub cpus: f64,
     /// In MB, as Mesos counts them.
     pub mem: f64,
+    /// What these are made of: what is reserved for us first.
+    pub pieces: Vec<Piece>,
     /// An attribute that is given twice has several values.
     pub attributes: BTreeMap<Box<str>, Vec<AttributeValue>>,
     /// Executors of ours that run there.

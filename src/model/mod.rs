@@ -28,6 +28,7 @@ pub mod pattern;
 pub mod permit;
 pub mod person;
 pub mod picture;
+pub mod places;
 pub mod plan;
 pub mod preflight;
 pub mod rollout;

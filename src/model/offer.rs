@@ -75,6 +75,11 @@ pub enum Refusal {
         /// Each problem, with its mend.
         problems: Vec<String>,
     },
+    /// Nothing can be written down of an agent of that host name.
+    BadName {
+        /// What is wrong with it.
+        because: String,
+    },
     /// The offer was made to a role that is not ours.
     ForeignRole {
         /// Which.
@@ -95,6 +100,7 @@ impl Refusal {
             Self::TooSmall { .. } => "too_small",
             Self::Maintenance { .. } => "maintenance",
             Self::BadAttributes { .. } => "bad_attributes",
+            Self::BadName { .. } => "bad_name",
             Self::ForeignRole { .. } => "foreign_role",
         }
     }
@@ -110,7 +116,7 @@ impl Refusal {
             // What other frameworks give back comes as a new offer after this.
             Self::TooSmall { .. } | Self::Maintenance { .. } | Self::OfAnotherLife { .. } => 60,
             // An agent can change these only by a restart, after which its offers are new.
-            Self::BadAttributes { .. } | Self::ForeignRole { .. } => 600,
+            Self::BadAttributes { .. } | Self::BadName { .. } | Self::ForeignRole { .. } => 600,
             Self::NothingWanted | Self::AlreadyThere { .. } | Self::WaitsAfterFailure { .. } => 3600,
         })
     }
@@ -137,6 +143,7 @@ impl fmt::Display for Refusal {
             }
             Self::Maintenance { start } => write!(f, "maintenance of the machine is scheduled for {start:?}"),
             Self::BadAttributes { problems } => f.write_str(&problems.join("; ")),
+            Self::BadName { because } => f.write_str(because),
             Self::ForeignRole { role } => write!(f, "it was made to role {role:?}, which is not in mesos.roles"),
         }
     }

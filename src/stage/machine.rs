@@ -466,7 +466,9 @@ impl Host for Seat {
     }
 
     fn boot_id(&mut self) -> String {
-        self.machine().node.boot_id()
+        let machine = self.machine();
+        // No two hosts have the same one.
+        format!("{}-{}", machine.name, machine.node.boot_id())
     }
 
     fn reach(&mut self, address: &str, _within: Duration) -> Result<(), String> {

@@ -4,21 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::enrol::crew::Member;
+use crate::enrol::crew::addresses::shared;
 use crate::model::id::NodeName;
-use crate::model::node::{Carries, NodeFacts, NodePhase};
+use crate::model::node::{NodeFacts, NodePhase};
 use crate::model::order::{Finished, Outcome};
+use crate::model::places::Places;
 use crate::model::step::{Component, StepId};
 use crate::model::version::as_reported;
 use crate::work::seam::{Packages, Surroundings};
-
-/// Where things run whose loss would hurt others.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
-    /// The boot of the host on which this controller runs.
-    pub boot_id: Box<str>,
-    /// By the names or addresses of hosts, as the configuration or a master says them.
-    pub by_host: BTreeMap<Box<str>, BTreeSet<Carries>>,
-}
 
 /// What others than its agent know of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,17 +46,6 @@ pub fn surroundings<'a>(nodes: impl IntoIterator<Item = (&'a Member, Placed)>, p
     around
 }
 
-/// Addresses that more than one host says it has, as that of a bridge of containers: they tell nobody which host is meant.
-fn shared<'a>(members: impl Iterator<Item = &'a Member>) -> BTreeSet<Box<str>> {
-    let (mut seen, mut shared) = (BTreeSet::new(), BTreeSet::new());
-    for ip in members.filter_map(|member| member.facts.as_ref()).flat_map(|said| &said.addresses) {
-        if !seen.insert(ip) {
-            shared.insert(ip.clone());
-        }
-    }
-    shared
-}
-
 /// A step of the work that failed, and why. One that takes several orders fails with any of them.
 fn failed(finished: &Finished) -> Option<(StepId, Box<str>)> {
     let Outcome::Failed { why } = &finished.outcome else { return None };
@@ -76,16 +58,6 @@ fn facts(node: &NodeName, said: &NodeFacts, placed: &Placed, places: &Places) ->
         let of = |all: &BTreeSet<Box<str>>| all.iter().map(|version| as_reported(version)).collect();
         versions.iter().map(|(component, all)| (*component, of(all))).collect()
     };
-    let names = placed.addresses.iter().map(|address| &**address).chain([node.as_str()]);
-    let mut carries: BTreeSet<Carries> =
-        names.filter_map(|name| places.by_host.get(name)).flatten().copied().chain(said.carries.clone()).collect();
-    // The kernel's id of a boot is one host's alone.
-    if !said.boot_id.is_empty() && said.boot_id == places.boot_id {
-        carries.insert(Carries::Controller);
-    }
-    if said.running.contains(&Component::Gateway) {
-        carries.insert(Carries::Gateway);
-    }
     NodeFacts {
         form: said.form,
         seen_at: said.seen_at,
@@ -99,7 +71,7 @@ fn facts(node: &NodeName, said: &NodeFacts, placed: &Placed, places: &Places) ->
         open_volumes: said.open_volumes,
         epoch: said.epoch,
         working: said.working.clone().or_else(|| placed.in_hand.clone()),
-        carries,
+        carries: places.carried(node, said, &placed.addresses),
         unready: placed.phase.as_ref().and_then(unready),
         addresses: placed.addresses.clone(),
     }
@@ -122,7 +94,7 @@ fn unready(phase: &NodePhase) -> Option<Box<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::node::FORM;
+    use crate::model::node::{Carries, FORM};
     use crate::model::order::OrderId;
     use crate::model::unit::Timestamp;
 

@@ -39,7 +39,7 @@ use crate::model::plan::{Approval, Plan};
 use crate::model::step::{self, StepId, StepKind};
 use crate::model::unit::Timestamp;
 use crate::store::{Batch, Desk, State, StoreError};
-use crate::watches::{Expected, Gallery};
+use crate::watches::{Additions, Expected, Gallery};
 use crate::work::advance::Wait;
 use crate::work::engine;
 use crate::work::facts::{Facts, Policy};
@@ -82,6 +82,8 @@ pub struct Joints {
     pub around: watch::Receiver<Arc<Surroundings>>,
     /// What Mesos says of agents.
     pub agents: watch::Receiver<Agents>,
+    /// What the rollout adds to systems right now.
+    pub adding: watch::Receiver<Additions>,
     pub firing: FiringNow,
     pub underway: watch::Sender<UnderwayNow>,
     pub errands: mpsc::UnboundedSender<Intended>,
@@ -112,16 +114,26 @@ pub enum WorkError {
 struct Around {
     hosts: Arc<Surroundings>,
     agents: Agents,
+    adding: Option<u64>,
     whole: Arc<Surroundings>,
 }
 
+/// How every node of a system is while something is added to it.
+const ADDING: &str = "waiting for what is added to its system";
+
 impl Around {
-    fn of(hosts: &Arc<Surroundings>, agents: &Agents) -> Self {
+    fn of(hosts: &Arc<Surroundings>, agents: &Agents, adding: Option<u64>) -> Self {
         let (hosts, agents) = (Arc::clone(hosts), Arc::clone(agents));
-        if agents.is_empty() {
-            return Self { whole: Arc::clone(&hosts), hosts, agents };
+        if agents.is_empty() && adding.is_none() {
+            return Self { whole: Arc::clone(&hosts), hosts, agents, adding };
         }
         let mut whole = Surroundings::clone(&hosts);
+        if adding.is_some() {
+            // No task begins beside an addition: what it was admitted by would not be so any more.
+            for facts in Arc::make_mut(&mut whole.nodes).values_mut() {
+                facts.unready.get_or_insert_with(|| ADDING.into());
+            }
+        }
         for (node, (facts, address)) in agents.iter() {
             whole.agents.insert(node.clone(), facts.clone());
             // A node that is not one of ours stays none.
@@ -129,11 +141,11 @@ impl Around {
                 own.insert(address.clone());
             }
         }
-        Self { hosts, agents, whole: Arc::new(whole) }
+        Self { hosts, agents, adding, whole: Arc::new(whole) }
     }
 
-    fn is_of(&self, hosts: &Arc<Surroundings>, agents: &Agents) -> bool {
-        Arc::ptr_eq(&self.hosts, hosts) && Arc::ptr_eq(&self.agents, agents)
+    fn is_of(&self, hosts: &Arc<Surroundings>, agents: &Agents, adding: Option<u64>) -> bool {
+        Arc::ptr_eq(&self.hosts, hosts) && Arc::ptr_eq(&self.agents, agents) && self.adding == adding
     }
 }
 
@@ -201,7 +213,7 @@ impl Work {
         let (sender, found) = mpsc::unbounded_channel();
         let answers = Ways { orders, found: sender };
         let (waits, since) = (Vec::new(), Since::new());
-        let around = Around::of(&joints.around.borrow(), &joints.agents.borrow());
+        let around = Around::of(&joints.around.borrow(), &joints.agents.borrow(), None);
         let memory = jobs::load(state, &settings.system);
         let mut work = Self {
             settings,
@@ -245,6 +257,7 @@ impl Work {
                 () = stop.cancelled() => return Ok(()),
                 changed = pictures.changed() => if changed.is_err() { return Ok(()) },
                 changed = self.joints.around.changed() => if changed.is_err() { return Ok(()) },
+                changed = self.joints.adding.changed() => if changed.is_err() { return Ok(()) },
                 _ = tick.tick() => {}
                 Some((step, answer)) = self.answered.recv() => self.hear(step, answer).await?,
                 Some((job, found)) = self.found.recv() => {
@@ -458,9 +471,15 @@ impl Work {
 
     /// Takes in what is seen besides what the MDM says.
     fn look_around(&mut self) {
+        // Before the others: what is added is told before it can be seen.
+        let adding = self.joints.adding.borrow().get(&self.settings.system).copied();
         let (hosts, agents) = (self.joints.around.borrow(), self.joints.agents.borrow());
-        if !self.around.is_of(&hosts, &agents) {
-            self.around = Around::of(&hosts, &agents);
+        if self.around.adding != adding {
+            // Whoever adds waits until it is told that this is known.
+            self.published = None;
+        }
+        if !self.around.is_of(&hosts, &agents, adding) {
+            self.around = Around::of(&hosts, &agents, adding);
         }
     }
 
@@ -486,6 +505,7 @@ impl Work {
             times: self.settings.habits.times.shown(),
             entries: self.journal.len(),
             head: self.journal.head().to_owned(),
+            adding: self.around.adding,
             ..shown
         };
         self.joints.own.work(&shown);
@@ -517,5 +537,30 @@ impl Work {
             Record::Closed { run, end } => info!(%system, %run, ?end, "the run is over"),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::NodeName;
+    use crate::model::node::NodeFacts;
+
+    #[test]
+    fn every_node_of_a_system_waits_while_something_is_added_to_it_and_no_longer() {
+        let facts = |unready: Option<&str>| {
+            let bare = NodeFacts::bare(Timestamp::UNIX_EPOCH);
+            NodeFacts { unready: unready.map(Into::into), ..bare }
+        };
+        let nodes = [(NodeName::new("n1"), facts(None)), (NodeName::new("n2"), facts(Some("joining")))].into();
+        let hosts = Arc::new(Surroundings { nodes: Arc::new(nodes), ..Surroundings::default() });
+        let agents = Agents::default();
+        let unready = |adding| {
+            let around = Around::of(&hosts, &agents, adding);
+            assert!(around.is_of(&hosts, &agents, adding) && !around.is_of(&hosts, &agents, Some(9)));
+            around.whole.nodes.values().map(|facts| facts.unready.clone().unwrap_or_default()).collect::<Vec<_>>()
+        };
+        assert_eq!(unready(None), ["".into(), Box::<str>::from("joining")]);
+        assert_eq!(unready(Some(3)), [ADDING.into(), Box::<str>::from("joining")]);
     }
 }

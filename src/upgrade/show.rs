@@ -146,6 +146,7 @@ pub fn lifecycle(
         times: Vec::new(),
         entries: 0,
         head: String::new(),
+        adding: None,
         last,
         upgrade: upgrade(book),
         problems: advance::overdue(book, now).into_iter().map(|(node, why)| format!("{node}: {why}")).collect(),

@@ -8,6 +8,7 @@ use scaleio_framework::model::id::{AgentId, ExecutorId, FrameworkId, OfferId, Ta
 use scaleio_framework::model::mesos::{AttributeValue, Offer, TaskState, TaskStatus};
 use serde_json::{Value, json};
 
+use crate::cluster::Cluster;
 use crate::controller::{addresses, mesos};
 use crate::site::{Site, Wanted, try_to_ask, until};
 
@@ -130,6 +131,7 @@ impl Hand {
             role: offer.role.clone(),
             cpus,
             mem: 32.0,
+            pieces: offer.pieces.clone(),
             command: format!("exec {} executor", env!("CARGO_BIN_EXE_sio")),
             uris: Vec::new(),
             environment: Vec::new(),
@@ -373,4 +375,20 @@ async fn running_at_last(hand: &mut Hand) -> String {
         assert_eq!((first.state, first.reason.as_deref()), (TaskState::Dropped, Some("REASON_AGENT_DRAINING")));
     }
     panic!("the agent drops everything");
+}
+
+/// At the real one alone: the simulated one plays no reservations.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_reserved_for_us_is_taken_as_it_is_and_what_is_for_others_is_not() {
+    let resources = "cpus:0.05;mem:40;cpus(cases):1;mem(cases):128;cpus(others):2;mem(others):512;disk:1024";
+    let cluster = Cluster::with(34_000..35_000, &["--agents", "1", "--resources", resources]);
+    let mut hand = Hand::up(&cluster.master(), LONG).await;
+    let offer = hand.offers(1).await.remove(0);
+    assert_eq!((offer.cpus, offer.mem), (1.05, 168.0), "{offer:?}");
+    assert_eq!(offer.pieces.iter().filter(|piece| piece.reserved.is_some()).count(), 2, "{offer:?}");
+    // Of the cpus more than is reserved for us; of neither enough for nobody.
+    hand.launch(&offer, "t-1", 1.03).await;
+    assert_eq!(hand.told("t-1").await, TaskState::Starting);
+    assert_eq!(hand.told("t-1").await, TaskState::Running);
+    hand.call(Call::Teardown).await;
 }

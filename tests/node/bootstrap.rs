@@ -95,7 +95,7 @@ impl Site {
     fn wish(&mut self) -> Wish {
         let candidate = |name: &NodeName| Candidate {
             name: name.clone(),
-            machine: name.as_str().into(),
+            machine: [name.as_str().into()].into(),
             rack: None,
             persona: None,
             cores: 8,

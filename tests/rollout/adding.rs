@@ -8,7 +8,9 @@ use std::time::Duration;
 use scaleio_framework::config::rollout::Rollout;
 use scaleio_framework::config::{GatewayUrl, Login, Secret, System, Trust};
 use scaleio_framework::fleet::desired::{Address, Desired, Domain, Server, Serves};
-use scaleio_framework::fleet::rollout::add::{Wish, add};
+use scaleio_framework::fleet::diff::Addition;
+use scaleio_framework::fleet::rollout::add::{Round, Wish, add};
+use scaleio_framework::fleet::rollout::leave::Against;
 use scaleio_framework::gateway::{Gateway, Role};
 use scaleio_framework::model::id::{NodeName, SystemId};
 use scaleio_framework::sim::{Options, Release, Running, Simulation};
@@ -42,8 +44,16 @@ impl Lab {
 
     /// One round; what was refused, by node.
     async fn add(&self, wish: &Wish) -> BTreeMap<String, String> {
-        let results = add(&self.gateway, wish).await;
-        results.into_iter().filter_map(|(node, result)| Some((node.to_string(), result.err()?))).collect()
+        self.add_with(wish, |_| Ok(())).await
+    }
+
+    async fn add_with(
+        &self,
+        wish: &Wish,
+        may: impl Fn(&Addition) -> Result<(), Against> + Send + Sync + 'static,
+    ) -> BTreeMap<String, String> {
+        let round = add(&self.gateway, wish, &may).await;
+        round.results.into_iter().filter_map(|(node, result)| Some((node.to_string(), result.err()?))).collect()
     }
 
     fn servers(&self) -> usize {
@@ -61,6 +71,7 @@ fn server(at: u8, fault_set: Option<&str>) -> (NodeName, Server) {
         domain: "bare".into(),
         fault_set: fault_set.map(Into::into),
         addresses: vec![Address { ip: format!("10.9.0.{at}").into(), serves: Serves::All }],
+        known_at: BTreeSet::new(),
         devices: [("/dev/sdz".into(), "p".into())].into(),
         aliases: BTreeMap::new(),
     };
@@ -73,7 +84,7 @@ fn wish(servers: &[(NodeName, Server)]) -> Wish {
     let domains = [("bare".into(), Domain::default())].into();
     let desired = Desired { domains, servers, ..Desired::default() };
     let rollout = Rollout::default();
-    Wish { system: SystemId::new("prod"), rollout, desired, nodes, rotational: BTreeSet::new() }
+    Wish { system: SystemId::new("prod"), rollout, desired, nodes, rotational: BTreeSet::new(), after: None }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,4 +127,35 @@ async fn nothing_is_added_while_the_mdm_cluster_is_not_well() {
     lab.world.advance(Duration::from_secs(60));
     assert_eq!(lab.add(&wish).await, BTreeMap::new());
     assert_eq!(lab.servers(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gets_no_leave_at_its_moment_is_not_asked_for_and_is_no_failure() {
+    let lab = Lab::start(Release::V3_6).await;
+    let wish = wish(&[server(1, None), server(2, None), server(3, Some("rack"))]);
+    let (system, node) = (wish.system.clone(), |name: &str| NodeName::new(name));
+    let none = move |_: &Addition| Err(Against::NotApproved { system: system.clone() });
+    assert_eq!(add(&lab.gateway, &wish, &none).await, Round::default());
+    assert_eq!(lab.servers(), 0);
+    // Without the fault set its node waits; the others do not.
+    let all_but_the_set = |addition: &Addition| match addition {
+        Addition::FaultSet { .. } => Err(Against::RoundOver),
+        _ => Ok(()),
+    };
+    let round = add(&lab.gateway, &wish, &all_but_the_set).await;
+    let done: Vec<NodeName> =
+        round.results.iter().filter(|(_, done)| done.is_ok()).map(|(name, _)| name.clone()).collect();
+    assert_eq!((done, round.results.len()), (vec![node("n1"), node("n2")], 2));
+    assert_eq!((lab.servers(), round.last), (2, Some(node("n2"))));
+    lab.world.advance(Duration::from_secs(60));
+    // Somebody takes the disk of one of them.
+    let taken = |addition: &Addition| match addition {
+        Addition::Device { node, path, .. } if node.as_str() == "n1" => {
+            Err(Against::NotFree { path: path.clone(), because: "LVM has it".into() })
+        }
+        _ => Ok(()),
+    };
+    assert_eq!(lab.add_with(&wish, taken).await, BTreeMap::new());
+    assert_eq!((lab.servers(), lab.devices()), (3, 1));
+    lab.gateway.logout().await;
 }

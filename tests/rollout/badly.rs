@@ -61,8 +61,11 @@ async fn what_is_wrong_with_a_node_is_told_everywhere_and_holds_up_no_other() {
         format!("[fleet.static.{name}]\naddress = \"10.9.0.{at}\"\n[fleet.static.{name}.attributes]\n{attributes}\n")
     };
     let sections: String = ALL.iter().enumerate().map(section).collect();
+    // A host may be called so, and no store has room for it.
+    let endless = format!("endless{}", ".x".repeat(60));
     let more = format!(
-        "[systems.prod.rollout]\ntopology = \"attributes\"\ndomain = \"bare\"\npool = \"spinning\"\n\
+        "[fleet.static.\"{endless}\"]\naddress = \"10.9.0.99\"\n\
+         [systems.prod.rollout]\ntopology = \"attributes\"\ndomain = \"bare\"\npool = \"spinning\"\n\
          [lifecycle]\nmode = \"act\"\n[fleet.static.good]\naddress = \"10.9.0.1\"\n{sections}"
     );
     let mut site = Site::start(&more).await;
@@ -98,6 +101,8 @@ async fn what_is_wrong_with_a_node_is_told_everywhere_and_holds_up_no_other() {
         assert_eq!(machine.node.effects.get("install"), None, "{name}: {:?}", machine.deeds);
         assert_eq!(machine.deeds, [] as [&str; 0], "{name}");
     }
+    let (_, plan) = site.sio(&["plan", "rollout", "prod"]).await;
+    assert!(plan.contains(&endless) && plan.contains("is longer than what can be written down"), "{plan}");
     let (_, nodes) = site.sio(&["nodes"]).await;
     let (_, explained) = site.sio(&["status", "--explain"]).await;
     let metrics = site.text("/metrics").await;

@@ -12,13 +12,18 @@ const ACCEPTED: &str = "accept = [\"login_at_prompt\", \"set_password_at_prompt\
 
 /// A system that is to be made of hosts of the configuration.
 async fn bare(accept: &str, names: &[&str]) -> Site {
+    bare_beside(accept, names, "").await
+}
+
+/// The same beside something else.
+async fn bare_beside(accept: &str, names: &[&str], other: &str) -> Site {
     let hosts: String = (1..)
         .zip(names)
         .map(|(number, name): (u8, _)| format!("[fleet.static.{name}]\naddress = \"10.9.0.{number}\"\n"))
         .collect();
     let more = format!(
         "[systems.prod.rollout]\ntopology = \"one_pool\"\ndomain = \"bare\"\npool = \"spinning\"\n\
-         [systems.prod.rollout.mdm]\nname = \"fresh\"\n{accept}[lifecycle]\nmode = \"act\"\n{hosts}"
+         [systems.prod.rollout.mdm]\nname = \"fresh\"\n{accept}[lifecycle]\nmode = \"act\"\n{hosts}{other}"
     );
     let mut site = Site::of(Layout::bare(), &more).await;
     packages(&site);
@@ -58,7 +63,10 @@ async fn until_because(site: &Site, hosts: &Hosts, name: &str, words: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn three_bare_hosts_become_a_system_and_a_fourth_joins_it() {
     let names = ["one", "two", "three", "four"];
-    let site = bare(ACCEPTED, &names).await;
+    // The gateway of another system is on the host of one of them.
+    let other = "[systems.other]\ngateways = [\"https://10.9.0.3\"]\nca_file = \"prod.pem\"\n\
+                 [systems.other.monitor]\nuser = \"m\"\npassword_file = \"monitor.password\"\n";
+    let site = bare_beside(ACCEPTED, &names, other).await;
     let hosts = none(&site);
     let one = host(&site, &hosts, 1, "one", OS, &[("/dev/sdb", Disk::Blank), ("/dev/sdc", Disk::Data)]);
     host(&site, &hosts, 2, "two", OS, &[("/dev/sdb", Disk::Blank)]);
@@ -78,7 +86,8 @@ async fn three_bare_hosts_become_a_system_and_a_fourth_joins_it() {
         let seen = machine.deeds.iter().any(|deed| deed.contains(&site.world.admin().password));
         assert!(!seen, "no password is among arguments: {:?}", machine.deeds);
     }
-    let told = until_told(&site, &hosts, "the seats to be taken", "two is tie-breaker").await;
+    let told = until_told(&site, &hosts, "the seats to be taken", "three is tie-breaker").await;
+    assert!(told.contains("three carries a member of the MDM cluster and a gateway"), "{told}");
     assert!(!told.contains("not yet as it shall be"), "{told}");
 
     let four = host(&site, &hosts, 4, "four", OS, &[("/dev/sdb", Disk::Blank)]);

@@ -31,8 +31,9 @@ pub fn judge(asked: &Preflight, machine: &Machine) -> Vec<Row> {
     rows.extend(ports(asked, machine));
     rows.extend(links(asked, machine));
     rows.push(clock(machine.clock_ahead_s));
+    let has_manager = machine.reached.iter().any(|reached| is_manager(reached) && reached.taken.is_ok());
     for reached in &machine.reached {
-        rows.extend(reach(asked, reached));
+        rows.extend(reach(asked, reached, has_manager));
     }
     for moving in &machine.moving {
         rows.extend(virtual_ip(moving, machine));
@@ -230,12 +231,27 @@ fn clock(ahead_s: Option<i64>) -> Row {
     row("clock", found, wanted, verdict, "let chrony, ntpd or systemd-timesyncd keep it")
 }
 
-fn reach(asked: &Preflight, reached: &Reached) -> Vec<Row> {
-    let port = reached.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    let who = port.map_or("service", needs::service);
+fn port(reached: &Reached) -> Option<u16> {
+    reached.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok())
+}
+
+fn is_manager(reached: &Reached) -> bool {
+    port(reached).is_some_and(needs::is_of_managers)
+}
+
+/// Whether managers that do not lead listen for clients is not known: of all managers one must answer.
+fn reach(asked: &Preflight, reached: &Reached, has_manager: bool) -> Vec<Row> {
+    let who = port(reached).map_or("service", needs::service);
     let name = format!("reach {} ({who})", reached.address);
     let mut rows = match &reached.taken {
         Ok(()) => vec![row(name, "it answers", "it answers", Verdict::Ok, "")],
+        Err(why) if has_manager && is_manager(reached) => vec![row(
+            name,
+            why,
+            "it answers, as another manager does",
+            Verdict::Warn,
+            "if it leads at times, look at routes and firewalls on the way, and whether it runs there",
+        )],
         Err(why) => vec![row(
             name,
             why,

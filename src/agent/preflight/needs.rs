@@ -47,6 +47,11 @@ pub(super) fn ports(component: Component, generation: Option<Generation>) -> &'s
     }
 }
 
+/// Whether clients find the managers of the MDM at a port.
+pub(super) const fn is_of_managers(port: u16) -> bool {
+    matches!(port, 6611 | 8611)
+}
+
 /// Who is behind a port, in the words of people.
 pub(super) const fn service(port: u16) -> &'static str {
     match port {

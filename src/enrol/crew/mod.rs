@@ -16,6 +16,7 @@
 //! of the controller, until its outcome is known or it is taken back; asking
 //! again for the same id is how one finds out what came of it.
 
+pub mod addresses;
 mod book;
 mod steward;
 

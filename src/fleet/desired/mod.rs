@@ -7,6 +7,9 @@
 //! | attributes | each node says it by its attributes; one that says nothing is as in one pool |
 //! | declared | the configuration says it, by selectors; a node that none selects only consumes |
 //!
+//! A node that says what it consumes and not what it provides only consumes, whatever the topology. One that says which
+//! disks it provides is obeyed where attributes decide, and left out where the topology would take others.
+//!
 //! A node whose wishes contradict each other is left out with the reasons, and
 //! no other node waits for it.
 
@@ -61,6 +64,8 @@ pub struct Host {
     pub placement: Result<Placement, Vec<String>>,
     /// Its addresses, each with whom it serves.
     pub addresses: Vec<Address>,
+    /// Other addresses by which what is there of it may be known.
+    pub known_at: BTreeSet<Box<str>>,
     /// Its free disks, and those that are devices of ours already. None: its agent has not said yet.
     pub disks: Option<Vec<Disk>>,
 }
@@ -129,6 +134,8 @@ pub struct Server {
     pub fault_set: Option<Box<str>>,
     /// Its addresses.
     pub addresses: Vec<Address>,
+    /// Other addresses of its host: a server that is there already may have those.
+    pub known_at: BTreeSet<Box<str>>,
     /// Its devices by path, with the pool of each.
     pub devices: BTreeMap<Box<str>, Box<str>>,
     /// Other names of devices that are no devices yet, by which the MDM may show them.
@@ -136,6 +143,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// All addresses by which it may be there already.
+    pub fn found_at(&self) -> BTreeSet<Box<str>> {
+        self.addresses.iter().map(|address| &address.ip).chain(&self.known_at).cloned().collect()
+    }
+
     /// The path of a device that the MDM shows by a name.
     pub fn path_of<'a>(&'a self, shown: &'a str) -> &'a str {
         match self.aliases.get(shown) {
@@ -150,6 +162,10 @@ impl Server {
 pub enum Refusal {
     /// Its attributes are wrong.
     Attributes(String),
+    /// It says that it only consumes, and a rule names it as one that provides.
+    Consumer(Box<str>),
+    /// It says by its attributes which disks it gives, and something else decides that.
+    Provides(Decider),
     /// It provides to several domains, which one server cannot.
     Domains(Vec<Box<str>>),
     /// Several rules of the configuration select it.
@@ -167,6 +183,15 @@ pub enum Refusal {
     Held { path: Box<str>, because: Filtered },
     /// No address of it is known.
     NoAddress,
+}
+
+/// Who decides which disks a node gives, where its attributes do not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decider {
+    /// One pool takes all.
+    OnePool,
+    /// A rule.
+    Rule(Box<str>),
 }
 
 /// Why a node that would provide gives nothing.
@@ -239,16 +264,25 @@ fn wish(rollout: &Rollout, host: &Host) -> Result<Wish, Vec<Refusal>> {
         .placement
         .as_ref()
         .map_err(|problems| problems.iter().cloned().map(Refusal::Attributes).collect::<Vec<_>>())?;
+    let provides = !placement.provides.is_empty();
+    // Who only consumes says so: it never becomes a server.
+    let only_consumes = !provides && !placement.consumes.is_empty();
     match &rollout.topology {
-        Topology::OnePool => provide(host, &Plain::of(rollout, placement)),
-        Topology::Attributes if !placement.provides.is_empty() => by_attributes(host, placement),
-        // Who only consumes says so: it never becomes a server.
-        Topology::Attributes if !placement.consumes.is_empty() => Ok(Wish::Consumes),
-        Topology::Attributes => provide(host, &Plain::of(rollout, placement)),
+        Topology::OnePool | Topology::Attributes if only_consumes => Ok(Wish::Consumes),
+        // It would give all of its disks, and says that it gives these.
+        Topology::OnePool if provides => Err(vec![Refusal::Provides(Decider::OnePool)]),
+        Topology::Attributes if provides => by_attributes(host, placement),
+        Topology::OnePool | Topology::Attributes => provide(host, &Plain::of(rollout, placement)),
         Topology::Declared { rules, .. } => {
             let fitting: Vec<&NodeRule> = rules.iter().filter(|rule| filter::selects(rule, host)).collect();
+            if only_consumes {
+                // A pattern speaks of many; a name means this one.
+                let naming = fitting.iter().find(|rule| filter::names(rule, host));
+                return naming.map_or(Ok(Wish::Consumes), |rule| Err(vec![Refusal::Consumer(rule.name.clone())]));
+            }
             match fitting[..] {
                 [] => Ok(Wish::Consumes),
+                [rule] if provides => Err(vec![Refusal::Provides(Decider::Rule(rule.name.clone()))]),
                 [rule] => provide(host, &Plain::declared(rule, host)?),
                 _ => Err(vec![Refusal::Rules(fitting.iter().map(|rule| rule.name.clone()).collect())]),
             }
@@ -352,13 +386,27 @@ fn server(
         aliases.extend(names.filter(|name| *name != path).map(|name| (name.clone(), path.clone())));
     }
     let devices = chosen.into_iter().map(|(_, path, pool)| (path, pool)).collect();
-    Ok(Wish::Provides(Server { domain: domain.into(), fault_set, addresses: host.addresses.clone(), devices, aliases }))
+    let (domain, addresses, known_at) = (domain.into(), host.addresses.clone(), host.known_at.clone());
+    Ok(Wish::Provides(Server { domain, fault_set, addresses, known_at, devices, aliases }))
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Attributes(problem) => write!(f, "has wrong attributes: {problem}"),
+            Self::Consumer(rule) => write!(
+                f,
+                "says by scaleio-sdc-* that it only consumes, and rule {rule} names it as one that provides; take it out of \
+                 one of the two"
+            ),
+            Self::Provides(decider) => {
+                f.write_str("says by scaleio-sds-* which disks it gives, and ")?;
+                match decider {
+                    Decider::OnePool => f.write_str("topology one_pool would take all of them; write topology = ")?,
+                    Decider::Rule(rule) => write!(f, "rule {rule} decides that; write topology = ")?,
+                }
+                f.write_str("\"attributes\", or take those attributes away")
+            }
             Self::Domains(domains) => {
                 let names = domains.join(", ");
                 write!(f, "provides to the domains {names}, but one server serves one domain; keep one of them")

@@ -18,6 +18,7 @@ fn host(name: &str, said: &[(&str, &str)], disks: &[&str]) -> Host {
         attributes: said.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
         placement: attributes::read(&values, &[SystemId::new("prod")].into()),
         addresses: vec![Address { ip: format!("10.0.0.{name}").into(), serves: Serves::All }],
+        known_at: BTreeSet::new(),
         disks: Some(disks.iter().map(|path| disk(path)).collect()),
     }
 }
@@ -173,6 +174,53 @@ fn declared_rules_select_by_name_and_attribute_and_contradictions_are_refused() 
     );
     assert!(desired.clients.contains(&NodeName::new("12")) && desired.clients.contains(&NodeName::new("20")));
     assert!(!desired.clients.contains(&NodeName::new("11")));
+}
+
+#[test]
+fn who_only_consumes_gives_no_disk_in_any_topology_and_who_says_what_it_gives_gives_no_other() {
+    let consumes = [("scaleio-sdc-domains", "d1"), ("scaleio-sdc-d1", "p1")];
+    let provides = [("scaleio-sds-domains", "d1"), ("scaleio-sds-d1", "p1"), ("scaleio-sds-p1", "/dev/sdb")];
+    let both: Vec<(&str, &str)> = consumes.iter().chain(&provides).copied().collect();
+    let disks = &["/dev/sdb", "/dev/sdc"];
+    let hosts =
+        [host("1", &consumes, disks), host("2", &provides, disks), host("3", &both, disks), host("4", &[], disks)];
+    let clients = |desired: &Desired| desired.clients.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+
+    let one_pool = desired(&rollout(Topology::OnePool), &hosts);
+    let refused = "refused: says by scaleio-sds-* which disks it gives, and topology one_pool would take all of them; \
+                   write topology = \"attributes\", or take those attributes away";
+    assert_eq!(
+        told(&one_pool),
+        ["4 default/- /dev/sdb>default /dev/sdc>default".to_owned(), format!("2 {refused}"), format!("3 {refused}")]
+    );
+    assert_eq!(clients(&one_pool), "1 4");
+
+    let by_attributes = desired(&rollout(Topology::Attributes), &hosts);
+    let told_of = ["2 d1/- /dev/sdb>p1", "3 d1/- /dev/sdb>p1", "4 default/- /dev/sdb>default /dev/sdc>default"];
+    assert_eq!(told(&by_attributes), told_of);
+    assert_eq!(clients(&by_attributes), "1 2 3 4");
+
+    let declared = |pattern: &str| {
+        let domains = [("d1".into(), DeclaredDomain { pools: [("p1".into(), Default::default())].into() })].into();
+        let rule = NodeRule { fault_set_attribute: None, ..rule("all", &[pattern], &[]) };
+        desired(&rollout(Topology::Declared { domains, rules: vec![rule] }), &hosts)
+    };
+    let all = declared("*");
+    let refused = "refused: says by scaleio-sds-* which disks it gives, and rule all decides that; write topology = \
+                   \"attributes\", or take those attributes away";
+    assert_eq!(
+        told(&all),
+        ["4 d1/- /dev/sdb>p1 /dev/sdc>p1".to_owned(), format!("2 {refused}"), format!("3 {refused}")]
+    );
+    assert_eq!(clients(&all), "1 4", "a pattern means no consumer");
+    assert_eq!(
+        told(&declared("1")),
+        [
+            "1 refused: says by scaleio-sdc-* that it only consumes, and rule all names it as one that provides; take it \
+          out of one of the two"
+        ]
+    );
+    assert_eq!(clients(&declared("4")), "1 2 3 4", "no rule, no disk");
 }
 
 #[test]

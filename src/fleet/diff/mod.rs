@@ -34,6 +34,14 @@ impl Addition {
             Self::Domain { .. } | Self::FaultSet { .. } | Self::Pool { .. } | Self::Server { .. } => None,
         }
     }
+
+    /// The node that it is for alone; none: others stand on it too.
+    pub const fn node(&self) -> Option<&NodeName> {
+        match self {
+            Self::Server { node, .. } | Self::Device { node, .. } => Some(node),
+            Self::Domain { .. } | Self::FaultSet { .. } | Self::Pool { .. } => None,
+        }
+    }
 }
 
 /// What is there, but not as it was wished. It is never changed unasked.
@@ -112,10 +120,8 @@ pub fn between(desired: &Desired, shown: &Shown<'_>) -> Result<Difference, Unsee
 }
 
 fn server(node: &NodeName, wanted: &Server, actual: &Actual<'_>, difference: &mut Difference) {
-    let ours: BTreeSet<&str> = wanted.addresses.iter().map(|address| &*address.ip).collect();
-    let mut found: Vec<&Sds> = ours.iter().flat_map(|ip| actual.shown.servers_at(ip)).copied().collect();
-    found.sort_by_key(|sds| &sds.id);
-    found.dedup_by_key(|sds| &sds.id);
+    let ours = wanted.found_at();
+    let found: Vec<&Sds> = actual.shown.servers_of(&ours);
     let sds = match found[..] {
         [] => {
             if actual.misplaced(wanted) {
@@ -151,9 +157,12 @@ fn server(node: &NodeName, wanted: &Server, actual: &Actual<'_>, difference: &mu
             difference.drift.push(Drift::FaultSet { node: node.clone(), is, wanted: wanted.fault_set.clone() });
         }
         let has: BTreeSet<Box<str>> = sds.addresses.iter().map(|address| address.ip.clone()).collect();
-        let wants: BTreeSet<Box<str>> = ours.iter().map(|ip| (*ip).into()).collect();
-        if has != wants {
-            difference.drift.push(Drift::Addresses { node: node.clone(), is: has, wanted: wants });
+        // Whoever made it may have taken other addresses of the host, as those of a storage network.
+        let wants: BTreeSet<Box<str>> = wanted.addresses.iter().map(|address| address.ip.clone()).collect();
+        let has_some = !has.is_disjoint(&wants) && !wants.is_subset(&has);
+        if has_some || !has.is_subset(&ours) {
+            let wanted = wants;
+            difference.drift.push(Drift::Addresses { node: node.clone(), is: has, wanted });
         }
         for device in actual.shown.devices_of(&sds.id) {
             if let Some(path) = device.path.as_deref().map(|path| wanted.path_of(path)) {

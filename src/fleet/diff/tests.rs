@@ -153,6 +153,7 @@ fn server(domain: &str, fault_set: &str, ips: &[&str], devices: &[(&str, &str)])
         domain: domain.into(),
         fault_set: (!fault_set.is_empty()).then(|| fault_set.into()),
         addresses: ips.iter().map(|ip| Address { ip: (*ip).into(), serves: Serves::All }).collect(),
+        known_at: BTreeSet::new(),
         devices: devices.iter().map(|(path, pool)| ((*path).into(), (*pool).into())).collect(),
         aliases: BTreeMap::new(),
     }
@@ -259,6 +260,25 @@ fn a_server_is_not_added_to_a_fault_set_of_another_domain_nor_a_second_time() {
     let (additions, drift) = shown(&difference(&two(), &mdm.snapshot()).unwrap());
     assert!(!additions.iter().any(|one| one.contains("n1")), "{additions:?}");
     assert!(drift.contains(&"addresses of n1 belong to several SDSs: n1, n2".to_owned()), "{drift:?}");
+}
+
+#[test]
+fn a_server_in_a_network_of_its_own_is_known_by_another_address_of_its_host_and_not_asked_for_again() {
+    let there = wished(&[("n1", server("d1", "r1", &["192.168.7.1"], &[("/dev/sdb", "p1")]))]);
+    let mdm = built(&there);
+    let mut ours = server("d1", "r1", &["10.0.0.1"], &[("/dev/sdb", "p1"), ("/dev/sdc", "p1")]);
+    let told = |ours: &Server| shown(&difference(&wished(&[("n1", ours.clone())]), &mdm.snapshot()).unwrap());
+    assert!(told(&ours).0.contains(&"add n1 as SDS to domain d1, fault set r1".to_owned()), "nobody says whose it is");
+    ours.known_at = ["192.168.7.1".into(), "192.168.8.1".into()].into();
+    assert_eq!(told(&ours), (vec!["add /dev/sdc of n1 to pool p1".to_owned()], Vec::new()));
+    ours.known_at = ["192.168.7.1".into()].into();
+    let two = built(&wished(&[("n1", server("d1", "r1", &["192.168.7.1", "192.168.9.1"], &[("/dev/sdb", "p1")]))]));
+    let (_, drift) = shown(&difference(&wished(&[("n1", ours)]), &two.snapshot()).unwrap());
+    assert_eq!(
+        drift,
+        ["n1 has the addresses 192.168.7.1, 192.168.9.1, not 10.0.0.1"],
+        "one that its host does not say"
+    );
 }
 
 #[test]

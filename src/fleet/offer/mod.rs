@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::attributes;
+use super::rollout::record;
 use crate::mesos::wire::{TASK_CPUS, TASK_MEM};
 use crate::model::id::SystemId;
 use crate::model::mesos::{Offer, TaskFate, TaskPhase, TaskState, Unavailability};
@@ -63,6 +64,9 @@ fn refusal(offer: &Offer, known: Known<'_>, wanted: &Wanted, now: Timestamp) -> 
     }
     if let Some(start) = offer.unavailability.and_then(|away| begins_soon(&away, now)) {
         return Some(Refusal::Maintenance { start });
+    }
+    if let Err(because) = record::key(&offer.hostname) {
+        return Some(Refusal::BadName { because });
     }
     if let Err(problems) = attributes::read(&offer.attributes, &wanted.systems) {
         return Some(Refusal::BadAttributes { problems });

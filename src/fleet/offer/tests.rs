@@ -19,6 +19,7 @@ fn offer() -> Offer {
         role: Some("scaleio".into()),
         cpus: 1.0,
         mem: 256.0,
+        pieces: Vec::new(),
         attributes: BTreeMap::new(),
         executors: Vec::new(),
         unavailability: None,
@@ -66,6 +67,9 @@ fn each_reason_has_its_offer() {
     assert_eq!(reason(&offer(), nothing), "accepted");
     assert_eq!(reason(&Offer { role: None, ..offer() }, nothing), "accepted");
     assert_eq!(reason(&Offer { role: Some("x".into()), ..offer() }, nothing), "foreign_role");
+    let long = |dots: usize| Offer { hostname: format!("storage-1{}", ".a".repeat(dots)).into(), ..offer() };
+    assert_eq!(reason(&long(20), nothing), "accepted");
+    assert_eq!(reason(&long(60), nothing), "bad_name", "such a name has a hundred bytes and is longer in a store");
     assert_eq!(reason(&Offer { cpus: 0.1, ..offer() }, nothing), "too_small");
     assert_eq!(reason(&Offer { cpus: 0.11, ..offer() }, nothing), "accepted");
     assert_eq!(reason(&Offer { mem: 64.0, ..offer() }, nothing), "too_small");

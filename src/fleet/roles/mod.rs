@@ -84,8 +84,8 @@ fn seats_of(wanted: &WantedMdm) -> impl Iterator<Item = Seat> {
 pub struct Candidate {
     /// Its name.
     pub name: NodeName,
-    /// Which host it is: two agents of one host have one identity.
-    pub machine: Box<str>,
+    /// By what its host is known, as an address and the id of its boot: two agents of one host have some of it in common.
+    pub machine: BTreeSet<Box<str>>,
     /// What fails together with it; none: nobody has said.
     pub rack: Option<Box<str>>,
     /// What its attribute says.
@@ -204,7 +204,8 @@ fn unfit(
     if let Some(other) = seats.get(&candidate.name) {
         return Some(Unfit::Sits(*other));
     }
-    let same_host = |name: &&NodeName| by_name.get(*name).is_some_and(|other| other.machine == candidate.machine);
+    let same_host =
+        |name: &&NodeName| by_name.get(*name).is_some_and(|other| !other.machine.is_disjoint(&candidate.machine));
     if let Some(other) = seats.keys().find(same_host) {
         return Some(Unfit::SameHost(other.clone()));
     }

@@ -11,7 +11,7 @@ fn wanted(members: Mode) -> WantedMdm {
 fn node(name: &str, rack: &str) -> Candidate {
     Candidate {
         name: NodeName::new(name),
-        machine: name.into(),
+        machine: [name.into()].into(),
         rack: (!rack.is_empty()).then(|| rack.into()),
         persona: None,
         cores: 4,
@@ -80,7 +80,9 @@ fn who_was_named_comes_first_and_data_nodes_never_sit() {
 #[test]
 fn two_agents_of_one_host_never_sit_together_and_each_refusal_is_told() {
     let mut nodes = [node("a", "r1"), node("b", "r2"), node("c", "r3"), node("d", "r4"), node("e", "r5")];
-    nodes[1].machine = "a".into();
+    // By another address, and of the same boot.
+    nodes[0].machine.insert("boot of a".into());
+    nodes[1].machine.insert("boot of a".into());
     nodes[2].cores = 1;
     nodes[2].persona = Some(Persona::Secondary);
     nodes[3].memory = Bytes::from_gib(2);
@@ -121,7 +123,7 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
         let make = |(place, (rack, machine, persona, cores, memory)): (usize, (u8, u8, u8, u32, u64))| Candidate {
             name: NodeName::new(&format!("n{place}")),
             // Some share a host.
-            machine: if machine == 0 { "shared".into() } else { format!("m{place}").into() },
+            machine: [if machine == 0 { "shared".into() } else { format!("m{place}").into() }].into(),
             rack: (rack > 0).then(|| format!("r{rack}").into()),
             persona: personas[usize::from(persona)],
             cores,
@@ -140,7 +142,7 @@ proptest! {
         let wanted = WantedMdm { standby_managers: 1, ..wanted(if five { Mode::Five } else { Mode::Three }) };
         let choice = choose(&wanted, &BTreeMap::new(), &nodes);
         let of = |name: &NodeName| nodes.iter().find(|node| node.name == *name).unwrap();
-        let machines: BTreeSet<&str> = choice.seats.keys().map(|name| &*of(name).machine).collect();
+        let machines: BTreeSet<_> = choice.seats.keys().map(|name| &of(name).machine).collect();
         prop_assert_eq!(machines.len(), choice.seats.len());
         prop_assert_eq!(choice.seats.len() + choice.missing.len(), seats_of(&wanted).count());
         for (name, seat) in &choice.seats {

@@ -1,17 +1,19 @@
 //! How does the MDM get what it lacks? It is asked anew what is there, and then
 //! told one addition after the other, in their order.
 //!
-//! An addition that is refused holds back the nodes that need it and no other.
+//! An addition that is refused holds back the nodes that need it and no other. Each is asked for only with leave of its own
+//! moment; what gets none is left out of the round with what stands on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::clock;
 use crate::config::rollout::{DiskMedia, Rollout, Topology};
 use crate::fleet::desired::{Desired, Domain, Server};
 use crate::fleet::diff::{Addition, difference};
+use crate::fleet::rollout::leave::Against;
 use crate::gateway::{Answer, Gateway, GatewayError, NewPool};
 use crate::model::id::{FaultSetId, NodeName, ProtectionDomainId, SdsId, StoragePoolId, SystemId};
 use crate::model::snapshot::{Part, Snapshot, Table};
@@ -21,8 +23,20 @@ use crate::model::version::Generation;
 /// Longer names are refused by the MDM.
 const LONGEST_NAME: usize = 31;
 
-/// What became of it, by node.
+/// What became of it, by node. A node that is not named was left out.
 pub type Results = BTreeMap<NodeName, Result<(), String>>;
+
+/// Whether an addition may be asked for right now; must be cheap.
+pub type MayAdd = dyn Fn(&Addition) -> Result<(), Against> + Send + Sync;
+
+/// What came of a round.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Round {
+    /// Of each node.
+    pub results: Results,
+    /// The node for which something was asked last.
+    pub last: Option<NodeName>,
+}
 
 /// What is to be added, and for whom.
 #[derive(Clone, Debug)]
@@ -37,11 +51,16 @@ pub struct Wish {
     pub nodes: BTreeSet<NodeName>,
     /// Disks that turn.
     pub rotational: BTreeSet<(NodeName, Box<str>)>,
+    /// The node with which the last round ended: the next one begins with the one after it.
+    pub after: Option<NodeName>,
 }
 
-/// Adds what the MDM lacks of some nodes.
-pub async fn add(gateway: &Gateway, wish: &Wish) -> Results {
-    let all = |why: String| wish.nodes.iter().map(|node| (node.clone(), Err(why.clone()))).collect();
+/// Adds what the MDM lacks of some nodes, as far as it may.
+pub async fn add(gateway: &Gateway, wish: &Wish, may: &MayAdd) -> Round {
+    let all = |why: String| Round {
+        results: wish.nodes.iter().map(|node| (node.clone(), Err(why.clone()))).collect(),
+        last: None,
+    };
     let snapshot = match look(gateway, &wish.system).await {
         Ok(snapshot) => snapshot,
         Err(error) => return all(error.to_string()),
@@ -54,12 +73,25 @@ pub async fn add(gateway: &Gateway, wish: &Wish) -> Results {
         Ok(difference) => difference,
         Err(unseen) => return all(unseen.to_string()),
     };
-    let mut adder = Adder { gateway, wish, ids: Ids::of(&snapshot), snapshot: &snapshot, wrong: BTreeMap::new() };
-    for addition in &difference.additions {
+    let ids = Ids::of(&snapshot);
+    let (wrong, left) = (BTreeMap::new(), BTreeSet::new());
+    let mut adder = Adder { gateway, wish, may, ids, snapshot: &snapshot, wrong, left, last: None };
+    for addition in in_turn(&difference.additions, wish.after.as_ref()) {
         adder.add(addition).await;
     }
-    let mut wrong = adder.wrong;
-    wish.nodes.iter().map(|node| (node.clone(), wrong.remove(node).map_or(Ok(()), Err))).collect()
+    let Adder { mut wrong, left, last, .. } = adder;
+    let all = wish.nodes.iter().filter(|node| wrong.contains_key(*node) || !left.contains(*node));
+    let all: Vec<NodeName> = all.cloned().collect();
+    let results = all.into_iter().map(|node| (node.clone(), wrong.remove(&node).map_or(Ok(()), Err)));
+    Round { results: results.collect(), last }
+}
+
+/// What nodes stand on comes first, then all of one node before the next: of one that is slow, the others have their turn in
+/// the next round.
+fn in_turn<'a>(additions: &'a [Addition], after: Option<&NodeName>) -> Vec<&'a Addition> {
+    let mut all: Vec<&Addition> = additions.iter().collect();
+    all.sort_by_key(|addition| addition.node().map(|node| (after.is_some_and(|after| node <= after), node)));
+    all
 }
 
 /// Asks for everything that additions stand on.
@@ -137,28 +169,49 @@ struct Adder<'a> {
     gateway: &'a Gateway,
     wish: &'a Wish,
     snapshot: &'a Snapshot,
+    may: &'a MayAdd,
     ids: Ids,
     /// What went wrong first, by node.
     wrong: BTreeMap<NodeName, String>,
+    /// Nodes of which something got no leave.
+    left: BTreeSet<NodeName>,
+    last: Option<NodeName>,
 }
 
 impl Adder<'_> {
     async fn add(&mut self, addition: &Addition) {
+        if addition.node().is_some_and(|node| self.wrong.contains_key(node) || self.left.contains(node)) {
+            return;
+        }
+        // It was added in this very round: its disks come when it is connected.
+        if let Addition::Device { node, .. } = addition
+            && self.connected(node).is_none()
+        {
+            return;
+        }
+        if let Err(why) = (self.may)(addition) {
+            if why == Against::RoundOver {
+                debug!(system = %self.wish.system, %addition, %why, "an addition waits for the next round");
+            } else {
+                info!(system = %self.wish.system, %addition, %why, "an addition is left out of this round");
+            }
+            let needing = self.needing(addition);
+            self.left.extend(needing);
+            return;
+        }
+        if let Some(node) = addition.node() {
+            self.last = Some(node.clone());
+        }
         let done = match addition {
             Addition::Domain { name } => self.domain(name).await,
             Addition::FaultSet { domain, name } => self.fault_set(domain, name).await,
             Addition::Pool { domain, name } => self.pool(domain, name).await,
-            Addition::Server { node, .. } | Addition::Device { node, .. } if self.wrong.contains_key(node) => return,
             Addition::Server { node, domain, fault_set, addresses } => {
                 let addresses: Vec<(&str, &str)> =
                     addresses.iter().map(|address| (&*address.ip, address.serves.as_str())).collect();
                 self.server(node, domain, fault_set.as_deref(), &addresses).await
             }
-            Addition::Device { node, path, pool } => match self.connected(node) {
-                Some(sds) => self.device(node, &sds, path, pool).await,
-                // It was added in this very round: its disks come when it is connected.
-                None => return,
-            },
+            Addition::Device { node, path, pool } => self.device(node, path, pool).await,
         };
         match done {
             Ok(()) => info!(system = %self.wish.system, %addition, "added"),
@@ -267,18 +320,19 @@ impl Adder<'_> {
     /// The server of a node, when it is there and heard.
     fn connected(&self, node: &NodeName) -> Option<SdsId> {
         let server = self.wish.desired.servers.get(node)?;
-        let ours: BTreeSet<&str> = server.addresses.iter().map(|address| &*address.ip).collect();
+        let ours = server.found_at();
         let all = self.snapshot.sds.iter().flat_map(|sds| sds.iter());
-        let mut own = all.filter(|sds| sds.addresses.iter().any(|address| ours.contains(&*address.ip)));
+        let mut own = all.filter(|sds| sds.addresses.iter().any(|address| ours.contains(&address.ip)));
         own.find(|sds| sds.connection.is(Connection::Connected)).map(|sds| sds.id.clone())
     }
 
-    async fn device(&self, node: &NodeName, sds: &SdsId, path: &str, pool: &str) -> Result<(), String> {
+    async fn device(&self, node: &NodeName, path: &str, pool: &str) -> Result<(), String> {
+        let sds = self.connected(node).ok_or("its SDS is not connected any more")?;
         let server = self.wish.desired.servers.get(node).ok_or("the node gives no storage any more")?;
         let domain = self.domain_id(&server.domain)?;
         let pool =
             self.ids.pools.get(&(domain, pool.into())).ok_or_else(|| format!("storage pool {pool} is not there"))?;
-        self.gateway.add_device(sds, pool, path).await.map_err(|error| error.with_words())
+        self.gateway.add_device(&sds, pool, path).await.map_err(|error| error.with_words())
     }
 }
 
@@ -300,6 +354,31 @@ fn sds_name(node: &NodeName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_round_begins_after_the_node_with_which_the_last_one_ended_and_serves_one_node_after_the_other() {
+        let node = |name: &str| NodeName::new(name);
+        let server = |name: &str| Addition::Server {
+            node: node(name),
+            domain: "d".into(),
+            fault_set: None,
+            addresses: Vec::new(),
+        };
+        let device = |name: &str| Addition::Device { node: node(name), path: "/dev/sdb".into(), pool: "p".into() };
+        let mut all =
+            vec![Addition::Domain { name: "d".into() }, Addition::Pool { domain: "d".into(), name: "p".into() }];
+        all.extend(["a", "b", "c"].map(server));
+        all.extend(["a", "b", "c"].map(device));
+        let turn = |after: Option<&str>| {
+            let after = after.map(node);
+            let nodes = in_turn(&all, after.as_ref()).into_iter().map(|one| one.node().map_or("-", NodeName::as_str));
+            nodes.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(turn(None), "- - a a b b c c");
+        assert_eq!(turn(Some("a")), "- - b b c c a a");
+        assert_eq!(turn(Some("c")), "- - a a b b c c");
+        assert!(in_turn(&all, None)[2..].iter().step_by(2).all(|one| matches!(one, Addition::Server { .. })));
+    }
 
     #[test]
     fn a_name_that_the_mdm_would_refuse_is_made_shorter_and_stays_its_own() {

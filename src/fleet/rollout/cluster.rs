@@ -193,6 +193,17 @@ pub struct ClusterDecision {
     pub settled: Vec<(&'static str, bool, Duration)>,
 }
 
+impl ClusterDecision {
+    /// Leaves everything as it was, to be decided anew: the work on the system does not know of it yet.
+    pub fn postpone(&mut self, before: Option<&ClusterRecord>) {
+        self.record = before.cloned();
+        self.orders.clear();
+        self.take_back.clear();
+        self.settled.clear();
+        self.waits.push("the work on the system to take in that its cluster changes".to_owned());
+    }
+}
+
 /// Decides.
 pub fn decide(before: Option<&ClusterRecord>, view: &ClusterView<'_>) -> ClusterDecision {
     let mut decision = ClusterDecision::default();
@@ -218,6 +229,14 @@ pub fn decide(before: Option<&ClusterRecord>, view: &ClusterView<'_>) -> Cluster
     decision
 }
 
+/// By what the host of a node is known.
+pub(super) fn machine(node: &NodeName, address: Option<Box<str>>, member: Option<&Member>) -> BTreeSet<Box<str>> {
+    // The kernel's id of a boot is one host's alone, however many addresses and agents it has.
+    let boot_id = member.and_then(|member| member.facts.as_ref()).map(|facts| &facts.boot_id);
+    let boot_id = boot_id.filter(|boot_id| !boot_id.is_empty()).map(|boot_id| format!("boot {boot_id}").into());
+    address.or_else(|| Some(node.as_str().into())).into_iter().chain(boot_id).collect()
+}
+
 /// The candidates, with those that have a seat already though nothing is known of their host.
 pub(super) fn with_seats(
     view: &ClusterView<'_>,
@@ -226,13 +245,11 @@ pub(super) fn with_seats(
 ) -> Vec<Candidate> {
     let mut all = candidates.to_vec();
     for node in held.keys().filter(|node| candidates.iter().all(|one| one.name != **node)) {
-        let machine: Box<str> = match view.peers.get(node).and_then(|peer| peer.ips.first()) {
-            Some(ip) => ip.to_string().into(),
-            None => node.as_str().into(),
-        };
+        let peer = view.peers.get(node);
+        let address = peer.and_then(|peer| peer.ips.first()).map(|ip| ip.to_string().into());
         all.push(Candidate {
             name: node.clone(),
-            machine,
+            machine: machine(node, address, peer.and_then(|peer| peer.member)),
             rack: None,
             persona: None,
             cores: 0,
@@ -483,6 +500,11 @@ fn order(
             String::new()
         };
         decision.waits.push(format!("{node}: {step} failed {tries} times: {because}{mend}"));
+        return;
+    }
+    let is_look = matches!(&task, Task::Mdm(task) if matches!(task.change, Change::Look));
+    if let Some(run) = view.run.as_ref().filter(|_| !is_look) {
+        decision.waits.push(format!("run {run} to end; then {node} is in {}", task.name()));
         return;
     }
     let id = OrderId::new(format!("mdm.{}.{}", view.now.timestamp_millis(), task.name()));

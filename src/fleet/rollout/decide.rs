@@ -26,7 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
 /// What was red in a preflight is looked at again after this: somebody mends it right now.
 const LOOK_SOON: Duration = Duration::from_secs(20);
 /// A disk is given to the MDM only if it was free so shortly before.
-const FRESH: Duration = Duration::from_secs(60);
+pub(super) const FRESH: Duration = Duration::from_secs(60);
 /// Tries of what failed: the first ones soon, since most trouble passes.
 const RETRY: Backoff = Backoff { first: Duration::from_secs(30), ceiling: Duration::from_secs(30 * 60) };
 /// After so many failures in a row a person is needed.
@@ -96,7 +96,7 @@ pub enum Act {
         /// Which.
         id: OrderId,
     },
-    /// The MDM gets what it lacks of the node.
+    /// The MDM gets what it lacks of the node; said again with each decision while it still shall.
     Add,
     /// The work on the system is asked to have it restarted.
     Restart,
@@ -414,9 +414,9 @@ fn join(record: &mut Record, view: &View<'_>, age: Duration) -> Next {
         // Nothing is concluded from a system that does not answer.
         Err(why) => return (kept(record), vec![why.clone()], None),
     };
-    if view.is_adding {
-        let why = Why::WaitsFor { what: "the MDM to take what was added".into() };
-        return (NodePhase::Joining, vec![why], None);
+    let is_taking = || vec![Why::WaitsFor { what: "the MDM to take what was added".into() }];
+    if additions.is_empty() && view.is_adding {
+        return (NodePhase::Joining, is_taking(), None);
     }
     if !additions.is_empty() {
         match &view.can_add {
@@ -426,6 +426,9 @@ fn join(record: &mut Record, view: &View<'_>, age: Duration) -> Next {
         }
         if let Some(red) = red(record) {
             return red;
+        }
+        if view.is_adding {
+            return (NodePhase::Joining, is_taking(), Some(Act::Add));
         }
         let takes_disks = additions.iter().any(|addition| matches!(addition, Addition::Device { .. }));
         if takes_disks && age > FRESH {

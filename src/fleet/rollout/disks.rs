@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Judged, Source};
+use super::record::Judged;
 use crate::config::rollout::DeviceNames;
 use crate::fleet::desired::Disk;
 use crate::fleet::filter::Filtered;
@@ -86,10 +86,9 @@ pub fn adding(before: &Known, disks: &[findings::Disk], paths: &[&str]) -> Known
     known
 }
 
-/// Devices of a node's own server.
-pub fn own<'a>(source: &Source, shown: &Shown<'a>) -> Vec<&'a Device> {
-    let servers = source.address.iter().flat_map(|ip| shown.servers_at(ip));
-    servers.flat_map(|sds| shown.devices_of(&sds.id)).copied().collect()
+/// Devices of a node's own server, which is at one of its addresses.
+pub fn own<'a>(addresses: &BTreeSet<Box<str>>, shown: &Shown<'a>) -> Vec<&'a Device> {
+    shown.servers_of(addresses).into_iter().flat_map(|sds| shown.devices_of(&sds.id)).copied().collect()
 }
 
 /// What is known once the MDM shows these devices of the node.

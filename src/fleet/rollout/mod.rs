@@ -9,7 +9,8 @@
 //! Nodes proceed on their own: none waits for another. [`decide`] says for one
 //! node what is next, from what its agent tells, what the MDM shows and what
 //! is written down of it; [`steps`] says what its agent shall make so, and in
-//! which order; [`consume`] what follows so that tasks get volumes; [`add`] brings what the MDM lacks to it; `run` is the loop.
+//! which order; [`consume`] what follows so that tasks get volumes; [`add`] brings what the MDM lacks to it, each addition with
+//! [`leave`] of its own moment; `run` is the loop.
 //! [`cluster`] does the same for the MDM cluster of a system that shall have one,
 //! [`lost`] says whether a member may be replaced, and [`licence`] whether it is time for the licence. [`disks`] knows disks
 //! again that have other names. [`restart`] says whether a node must be started anew first.
@@ -22,6 +23,7 @@ pub mod cluster;
 pub mod consume;
 pub mod decide;
 pub mod disks;
+pub mod leave;
 pub mod licence;
 pub mod lost;
 pub mod record;

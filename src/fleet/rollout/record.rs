@@ -15,6 +15,7 @@ use crate::model::node::{FORM, NodePhase};
 use crate::model::order::OrderId;
 use crate::model::preflight::Row;
 use crate::model::unit::Timestamp;
+use crate::store::Key;
 
 /// Disks that are written down of one node; a host has fewer.
 pub const DISKS: usize = 64;
@@ -24,6 +25,23 @@ pub const ROWS: usize = 64;
 
 /// So long the MDM is looked at more often than usual for a node that joins. What takes longer is seen all the same.
 const EAGER: Duration = Duration::from_secs(2 * 60);
+
+/// Where records are kept.
+pub(super) const NODES: &str = "rollout/node";
+
+/// Under which key the record of a node is kept.
+///
+/// # Errors
+/// No store takes it, and what helps.
+pub fn key(node: &str) -> Result<Key, String> {
+    let bytes = node.len();
+    Key::of(NODES, node).map_err(|_| {
+        format!(
+            "its host name, of {bytes} bytes, is longer than what can be written down; give it a shorter one, as by \
+             --hostname of its Mesos agent"
+        )
+    })
+}
 
 /// Where a node came from, as it was seen last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! The loop of the rollout: it looks at agents, Mesos and pictures, decides for
 //! each node, writes down, and only then gives orders and adds.
 
+mod adding;
 mod cluster;
 mod restart;
 mod turn;
@@ -14,10 +15,12 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::add::{Results, Wish, add};
+use adding::Adding;
+
+use super::add::Round;
 use super::cluster::{ClusterRecord, Newest};
-use super::decide::{Act, added, is_news, retried};
-use super::record::{FlagState, Flags, Record, Source};
+use super::decide::{Act, is_news, retried};
+use super::record::{self, FlagState, Flags, NODES, Record, Source};
 use super::restart::Answer;
 use super::steps::{Lack, Package, StepName, Wanted};
 use super::view;
@@ -25,7 +28,6 @@ use crate::clock;
 use crate::config::rollout::Rollout as Topology;
 use crate::config::{Mode, Secret, StaticNode, System};
 use crate::enrol::crew::{Crew, NotTaken};
-use crate::fleet::desired::Desired;
 use crate::fleet::volumes::Programs;
 use crate::gateway::Gateway;
 use crate::model::framework::FrameworkStatus;
@@ -33,16 +35,16 @@ use crate::model::id::{NodeName, SystemId};
 use crate::model::mdm::Change;
 use crate::model::node::NodePhase;
 use crate::model::order::{Component, Order, OrderId};
+use crate::model::places::Places;
 use crate::model::rollout::{Approved, NodeRollout, RolloutOrder, RolloutStatus};
 use crate::model::unit::Timestamp;
 use crate::model::workload::Workloads;
 use crate::rest::Rest;
 use crate::store::{Batch, Desk, Key, State, StoreError};
-use crate::watches::{Expected, Gallery};
+use crate::watches::{Additions, Expected, Gallery};
 use crate::work::seam::Line;
 
 /// Where records and approvals are kept.
-const NODES: &str = "rollout/node";
 const APPROVALS: &str = "rollout/approved";
 const CLUSTERS: &str = "rollout/mdm";
 /// Without any news it is looked again: what waits for a moment has come by then.
@@ -84,6 +86,8 @@ pub struct Settings {
     pub systems: BTreeSet<SystemId>,
     /// Hosts outside of Mesos.
     pub static_nodes: BTreeMap<NodeName, StaticNode>,
+    /// Where else parts of the whole run.
+    pub places: Places,
     /// Chooses packages.
     pub choose: ChoosePackage,
     /// Chooses the release of an MDM cluster that is made.
@@ -108,6 +112,8 @@ pub struct Watched {
     pub gallery: Gallery,
     /// The work on systems, which nodes are left to while they are in it, and which is asked for restarts.
     pub lines: BTreeMap<SystemId, Line>,
+    /// By which the work hears that something is added.
+    pub adding: watch::Sender<Additions>,
 }
 
 /// How others reach the rollout.
@@ -122,7 +128,7 @@ pub struct Handles {
 /// What comes back from what was begun.
 enum Came {
     Laid { node: NodeName, id: OrderId, taken: Result<(), NotTaken> },
-    Added { system: SystemId, results: Results },
+    Added { system: SystemId, round: Round },
     Planned { node: NodeName, answer: Answer },
 }
 
@@ -141,7 +147,14 @@ pub struct Rollout {
     orders: mpsc::Receiver<(RolloutOrder, oneshot::Sender<Result<(), String>>)>,
     published: watch::Sender<Arc<RolloutStatus>>,
     laying: BTreeSet<NodeName>,
-    adding: BTreeMap<SystemId, BTreeSet<NodeName>>,
+    /// Rounds of additions that are open.
+    adding: BTreeMap<SystemId, Adding>,
+    /// The node for which something was added last.
+    served: BTreeMap<SystemId, NodeName>,
+    /// The number of the last addition that the work was told of.
+    additions: u64,
+    /// Nodes that are none of ours for their name, and why.
+    nameless: BTreeMap<NodeName, (SystemId, String)>,
     /// Nodes whose restart is asked for in this moment.
     asking: BTreeSet<NodeName>,
     begun: JoinSet<Came>,
@@ -181,7 +194,7 @@ impl Rollout {
         let (sender, orders) = mpsc::channel(16);
         let published = watch::Sender::new(Arc::new(RolloutStatus::default()));
         let handles = Handles { orders: sender, status: published.subscribe() };
-        let rollout = Self {
+        let mut rollout = Self {
             settings,
             watched,
             desk,
@@ -194,10 +207,18 @@ impl Rollout {
             published,
             laying: BTreeSet::new(),
             adding: BTreeMap::new(),
+            served: BTreeMap::new(),
+            additions: 0,
+            nameless: BTreeMap::new(),
             asking: BTreeSet::new(),
             begun: JoinSet::new(),
             again: false,
         };
+        // Before any run goes on.
+        let parts: Vec<SystemId> = rollout.settings.parts.keys().cloned().collect();
+        for system in parts.iter().filter(|system| rollout.changes_cluster(system)).cloned().collect::<Vec<_>>() {
+            rollout.announce(&system, true);
+        }
         (rollout, handles)
     }
 
@@ -274,7 +295,14 @@ impl Rollout {
         let systems: Vec<SystemId> = self.settings.parts.keys().cloned().collect();
         for system in systems {
             let picture = self.watched.gallery.of(&system);
-            let cluster = self.cluster(&system, &members, framework.as_deref(), picture.as_deref(), now);
+            let mut cluster = self.cluster(&system, &members, framework.as_deref(), picture.as_deref(), now);
+            match &mut cluster {
+                Some(decision) if !self.may_change_cluster(&system, decision) => {
+                    decision.postpone(self.clusters.get(&system));
+                }
+                Some(_) => {}
+                None => self.tell_of_rounds(&system),
+            }
             let snapshot = picture.and_then(|picture| picture.snapshot.clone());
             let turned =
                 self.system(&system, &members, framework.as_deref(), snapshot.as_deref(), cluster.as_ref(), now);
@@ -354,10 +382,17 @@ impl Rollout {
     /// Takes in nodes that were not seen before, and where they are now.
     fn take_in(&mut self, framework: Option<&FrameworkStatus>, now: Timestamp) -> BTreeSet<NodeName> {
         let rolled: BTreeSet<SystemId> = self.settings.parts.keys().cloned().collect();
-        let mut changed = BTreeSet::new();
+        let (mut changed, mut nameless) = (BTreeSet::new(), BTreeMap::new());
         for (node, source) in view::sources(framework, &self.settings.static_nodes) {
             let named = view::system_of(&source, &rolled);
             let Some(system) = named.or_else(|| in_doubt(&source, &self.settings.systems, &rolled)) else { continue };
+            if let Err(because) = record::key(node.as_str()) {
+                if !self.nameless.contains_key(&node) {
+                    warn!(%node, because, "the node is none of ours");
+                }
+                nameless.insert(node, (system, because));
+                continue;
+            }
             let record = self
                 .records
                 .entry(node.clone())
@@ -368,6 +403,7 @@ impl Rollout {
                 changed.insert(node);
             }
         }
+        self.nameless = nameless;
         changed
     }
 
@@ -429,34 +465,6 @@ impl Rollout {
         Ok(())
     }
 
-    /// Lets the MDM have what it lacks of some nodes; one round of a system at a time.
-    fn begin_adding(&mut self, system: &SystemId, nodes: BTreeSet<NodeName>, desired: Desired) {
-        if nodes.is_empty() || self.adding.contains_key(system) {
-            return;
-        }
-        let Some(part) = self.settings.parts.get(system) else { return };
-        let Some(gateway) = part.gateway.clone() else { return };
-        let rotational = self
-            .records
-            .values()
-            .flat_map(|record| {
-                record.judged.iter().flat_map(move |judged| judged.disks.iter().map(move |disk| (record, disk)))
-            })
-            .filter(|(_, disk)| disk.rotational == Some(true))
-            .flat_map(|(record, disk)| {
-                let names = std::iter::once(&disk.path).chain(&disk.links);
-                names.map(move |name| (record.node.clone(), name.as_str().into()))
-            })
-            .collect();
-        let (system, rollout) = (system.clone(), part.rollout.clone());
-        let wish = Wish { system: system.clone(), rollout, desired, nodes: nodes.clone(), rotational };
-        self.adding.insert(system.clone(), nodes);
-        self.begun.spawn(async move {
-            let results = add(&gateway, &wish).await;
-            Came::Added { system, results }
-        });
-    }
-
     /// Takes in what came of what was begun.
     async fn came(&mut self, came: Came) -> Result<(), StoreError> {
         match came {
@@ -469,20 +477,7 @@ impl Rollout {
                 Ok(())
             }
             Came::Planned { node, answer } => self.planned(node, answer).await,
-            Came::Added { system, results } => {
-                self.adding.remove(&system);
-                let now = clock::now();
-                let mut changed = BTreeSet::new();
-                for (node, result) in results {
-                    let Some(before) = self.records.get(&node) else { continue };
-                    let after = added(before, &result, now, rand::random());
-                    if *before != after {
-                        self.records.insert(node.clone(), after);
-                        changed.insert(node);
-                    }
-                }
-                self.save(&changed).await
-            }
+            Came::Added { system, round } => self.round_is_over(system, round).await,
         }
     }
 
@@ -506,6 +501,7 @@ impl Rollout {
                 if self.approved.remove(&system).is_none() {
                     return Ok(Err(format!("nobody has approved the rollout of {system}")));
                 }
+                self.withdraw(&system);
                 self.commit(Batch::new().delete(key(&system)?)).await?;
                 info!(%system, %by, "the approval of the rollout is taken back; what is under way is ended");
             }
@@ -553,7 +549,9 @@ impl Rollout {
                 size = 0;
             }
             size += value.len();
-            batch = batch.put(Key::of(NODES, record.node.as_str())?, value);
+            // Nobody is taken in without a key.
+            let Ok(key) = record::key(record.node.as_str()) else { continue };
+            batch = batch.put(key, value);
         }
         if size > 0 { self.commit(batch).await } else { Ok(()) }
     }

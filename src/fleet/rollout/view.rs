@@ -68,7 +68,13 @@ pub fn system_of(source: &Source, systems: &BTreeSet<SystemId>) -> Option<System
 }
 
 /// A node as the topology looks at it. Disks that are devices of its own server count as its disks.
-pub fn host(record: &Record, systems: &BTreeSet<SystemId>, own: &[&Device], names: DeviceNames) -> Host {
+pub fn host(
+    record: &Record,
+    systems: &BTreeSet<SystemId>,
+    known_at: &BTreeSet<Box<str>>,
+    own: &[&Device],
+    names: DeviceNames,
+) -> Host {
     let source = &record.source;
     let values = source
         .attributes
@@ -81,6 +87,7 @@ pub fn host(record: &Record, systems: &BTreeSet<SystemId>, own: &[&Device], name
         attributes: source.attributes.clone(),
         placement: attributes::read(&values, systems),
         addresses: source.address.iter().map(|ip| Address { ip: ip.clone(), serves: Serves::All }).collect(),
+        known_at: known_at.clone(),
         disks,
     }
 }
@@ -103,13 +110,15 @@ pub fn start(record: &Record, status: Option<&FrameworkStatus>) -> Option<Why> {
     }
 }
 
-/// What the MDM does not show yet of what a node shall be. Nothing: it shows all.
-pub fn not_shown(record: &Record, server: Option<&Server>, shown: &Shown<'_>) -> Vec<Why> {
+/// What the MDM does not show yet of what the node at these addresses shall be. Nothing: it shows all.
+pub fn not_shown(addresses: &BTreeSet<Box<str>>, server: Option<&Server>, shown: &Shown<'_>) -> Vec<Why> {
     let mut why = Vec::new();
     let waits = |what: String| Why::WaitsFor { what: what.into() };
-    let Some(ours) = &record.source.address else { return vec![waits("its address to be known".to_owned())] };
+    if addresses.is_empty() {
+        return vec![waits("its address to be known".to_owned())];
+    }
     if let Some(server) = server {
-        match shown.servers_at(ours).first() {
+        match shown.servers_of(addresses).first() {
             None => why.push(waits("the MDM to show its SDS".to_owned())),
             Some(sds) => {
                 let states = [
@@ -132,7 +141,7 @@ pub fn not_shown(record: &Record, server: Option<&Server>, shown: &Shown<'_>) ->
             }
         }
     }
-    match shown.client_at(ours).map(|sdc| sdc.connection.as_ref()) {
+    match shown.client_of(addresses).map(|sdc| sdc.connection.as_ref()) {
         None => why.push(waits("the MDM to show its SDC".to_owned())),
         Some(Some(state)) if state.is(Connection::Connected) => {}
         Some(Some(state)) => why.push(waits(format!("its SDC, which is {}", state.word()))),
@@ -184,9 +193,13 @@ impl<'a> Missing<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::cluster::Sdc;
     use crate::model::framework::Registration;
-    use crate::model::id::AgentId;
+    use crate::model::id::{AgentId, ObjectId};
     use crate::model::offer::Refusal;
+    use crate::model::snapshot::{Part, Snapshot, Table};
+    use crate::model::state::Seen;
+    use crate::model::version::Generation;
     use std::sync::Arc;
 
     fn seen(agent: &str, hostname: &str, address: &str, second: i64) -> Arc<SeenAgent> {
@@ -215,6 +228,41 @@ mod tests {
             tasks: BTreeMap::new(),
             agents: agents.iter().map(|seen| (seen.agent.clone(), Arc::clone(seen))).collect(),
         }
+    }
+
+    fn client(number: u64, ip: &str, connection: Connection) -> Sdc {
+        Sdc {
+            id: ObjectId::from_number(number).into(),
+            name: None,
+            host_type: None,
+            guid: None,
+            nqn: None,
+            addresses: vec![ip.into()],
+            approved: None,
+            connection: Some(Seen::Is(connection)),
+            os: None,
+            version: None,
+            oscillating: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_client_that_comes_by_another_network_of_its_host_is_the_client_of_that_node() {
+        let now = crate::model::unit::Timestamp::UNIX_EPOCH;
+        let mut snapshot = Snapshot::empty(SystemId::new("prod"), Generation::V3_5, 0, now);
+        let clients =
+            vec![client(1, "10.0.0.1", Connection::Disconnected), client(2, "192.168.7.1", Connection::Connected)];
+        snapshot.sdcs = Some(Part { begun_at: now, taken_at: now, value: Arc::new(Table::new(clients)) });
+        let shown = Shown::of(&snapshot);
+        let told = |addresses: &[&str]| {
+            let addresses = addresses.iter().map(|ip| (*ip).into()).collect();
+            not_shown(&addresses, None, &shown).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        assert_eq!(told(&["10.0.0.1"]), "it waits for its SDC, which is Disconnected");
+        assert_eq!(told(&["10.0.0.9", "192.168.7.1"]), "");
+        assert_eq!(told(&["10.0.0.1", "192.168.7.1"]), "", "the one that is connected is it");
+        assert_eq!(told(&["10.0.0.9"]), "it waits for the MDM to show its SDC");
+        assert_eq!(told(&[]), "it waits for its address to be known");
     }
 
     #[test]

@@ -493,6 +493,7 @@ fn launch(offer: &Offer, task: &NodeTask, template: &Template) -> Call {
         role: offer.role.clone(),
         cpus: template.cpus,
         mem: template.mem,
+        pieces: offer.pieces.clone(),
         command: template.command.clone(),
         uris: template.uris.clone(),
         environment: template.environment.clone(),

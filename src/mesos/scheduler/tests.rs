@@ -19,6 +19,7 @@ pub(super) fn offer(id: &str, agent: &str, hostname: &str) -> Offer {
         role: Some("scaleio".into()),
         cpus: 4.0,
         mem: 4096.0,
+        pieces: Vec::new(),
         attributes: BTreeMap::new(),
         executors: Vec::new(),
         unavailability: None,

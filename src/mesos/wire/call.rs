@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::model::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
+use crate::model::mesos::Piece;
 
 /// How our framework introduces itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +83,8 @@ pub struct LaunchTask {
     /// For the executor; the task itself gets the least that Mesos allows.
     pub cpus: f64,
     pub mem: f64,
+    /// What is offered, in the order in which it is taken.
+    pub pieces: Vec<Piece>,
     /// A command for a shell.
     pub command: String,
     /// Fetched into the sandbox first: address, name there, executable.
@@ -213,13 +216,16 @@ pub fn subscribe(info: &FrameworkInfo, framework: Option<&FrameworkId>, is_suppr
 
 impl LaunchTask {
     fn body(&self, framework: &FrameworkId) -> Value {
-        let scalar = |name: &str, value: f64| {
-            let mut resource = json!({ "name": name, "type": "SCALAR", "scalar": { "value": value } });
+        let mut left = Left::of(&self.pieces);
+        let mut take = |cpus: f64, mem: f64| {
+            let mut taken = left.take("cpus", cpus);
+            taken.extend(left.take("mem", mem));
             if let Some(role) = &self.role {
-                resource["allocation_info"] = json!({ "role": role });
+                taken.iter_mut().for_each(|resource| resource["allocation_info"] = json!({ "role": role }));
             }
-            resource
+            taken
         };
+        let (for_task, for_executor) = (take(TASK_CPUS, TASK_MEM), take(self.cpus, self.mem));
         let pairs = |key: &str, pairs: &[(String, String)]| -> Vec<Value> {
             pairs.iter().map(|(name, value)| json!({ key: name, "value": value })).collect()
         };
@@ -237,13 +243,13 @@ impl LaunchTask {
             "name": self.name,
             "task_id": id(self.task.as_str()),
             "agent_id": id(self.agent.as_str()),
-            "resources": [scalar("cpus", TASK_CPUS), scalar("mem", TASK_MEM)],
+            "resources": for_task,
             "executor": {
                 "type": "CUSTOM",
                 "executor_id": id(self.executor.as_str()),
                 "framework_id": id(framework.as_str()),
                 "name": self.name,
-                "resources": [scalar("cpus", self.cpus), scalar("mem", self.mem)],
+                "resources": for_executor,
                 "command": {
                     "value": self.command,
                     "environment": { "variables": pairs("name", &self.environment) },
@@ -254,6 +260,44 @@ impl LaunchTask {
             "data": STANDARD.encode(&self.data),
             "labels": { "labels": pairs("key", &self.labels) },
         })
+    }
+}
+
+/// What is left of an offer, in thousandths, in which Mesos counts.
+struct Left<'a>(Vec<(&'a Piece, i64)>);
+
+fn thousandths(amount: f64) -> i64 {
+    (amount * 1000.0).round() as i64
+}
+
+impl<'a> Left<'a> {
+    fn of(pieces: &'a [Piece]) -> Self {
+        Self(pieces.iter().map(|piece| (piece, thousandths(piece.amount))).collect())
+    }
+
+    /// Takes so much of one resource, each piece with its own reservation. What is not there is asked for all the same: the
+    /// master says that it is not.
+    fn take(&mut self, name: &str, amount: f64) -> Vec<Value> {
+        let scalar =
+            |amount: i64| json!({ "name": name, "type": "SCALAR", "scalar": { "value": amount as f64 / 1000.0 } });
+        let (mut wanted, mut taken) = (thousandths(amount), Vec::new());
+        for (piece, left) in self.0.iter_mut().filter(|(piece, left)| &*piece.name == name && *left > 0) {
+            let share = wanted.min(*left);
+            if share <= 0 {
+                break;
+            }
+            let mut resource = scalar(share);
+            for (field, said) in piece.reserved.iter().flatten() {
+                resource[field.as_str()] = said.clone();
+            }
+            taken.push(resource);
+            *left -= share;
+            wanted -= share;
+        }
+        if wanted > 0 {
+            taken.push(scalar(wanted));
+        }
+        taken
     }
 }
 

@@ -6,6 +6,7 @@
 //! read costs that offer; an event that cannot be read costs that event.
 
 mod call;
+mod resource;
 
 pub use call::{Call, FrameworkInfo, LaunchTask, TASK_CPUS, TASK_MEM, Uri, subscribe};
 
@@ -17,8 +18,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use self::resource::ResourceWire;
 use crate::model::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
-use crate::model::mesos::{AttributeValue, InverseOffer, Offer, TaskState, TaskStatus, Unavailability};
+use crate::model::mesos::{AttributeValue, InverseOffer, Offer, Piece, TaskState, TaskStatus, Unavailability};
 
 /// An event of the scheduler stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -333,17 +335,6 @@ struct RangeWire {
 }
 
 #[derive(Deserialize)]
-struct ResourceWire {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    scalar: Option<ScalarWire>,
-    /// Revocable resources may be taken away at any time.
-    #[serde(default)]
-    revocable: Option<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
 struct AttributeWire {
     #[serde(default)]
     name: Option<String>,
@@ -370,12 +361,14 @@ impl AttributeWire {
 
 impl OfferWire {
     fn offer(self) -> Offer {
+        let role: Option<Box<str>> = self.allocation_info.and_then(|allocation| allocation.role).map(Into::into);
+        let mut pieces: Vec<Piece> =
+            self.resources.into_iter().filter_map(|resource| resource.piece(role.as_deref())).collect();
+        // What is kept for us anyway leaves the rest to others.
+        pieces.sort_by_key(|piece| piece.reserved.is_none());
         let sum = |wanted: &str| {
-            let named = self
-                .resources
-                .iter()
-                .filter(|resource| resource.name.as_deref() == Some(wanted) && resource.revocable.is_none());
-            named.filter_map(|resource| resource.scalar.as_ref()?.value).filter(|value| *value > 0.0).sum()
+            let named = pieces.iter().filter(|piece| &*piece.name == wanted);
+            named.map(|piece| piece.amount).sum()
         };
         let (cpus, mem) = (sum("cpus"), sum("mem"));
         let mut attributes: BTreeMap<Box<str>, Vec<AttributeValue>> = BTreeMap::new();
@@ -391,9 +384,10 @@ impl OfferWire {
             agent: AgentId::new(&self.agent_id.value),
             hostname: self.hostname.unwrap_or_default().into(),
             address: self.url.and_then(|url| url.address?.text()).map(Into::into),
-            role: self.allocation_info.and_then(|allocation| allocation.role).map(Into::into),
+            role,
             cpus,
             mem,
+            pieces,
             attributes,
             executors: self.executor_ids.iter().map(|id| ExecutorId::new(&id.value)).collect(),
             unavailability: self.unavailability.and_then(UnavailabilityWire::noun),

@@ -121,3 +121,93 @@ fn the_calls_are_what_a_real_master_took() {
     );
     assert_eq!(Call::Revive.body(&framework), serde_json::json!({"type": "REVIVE", "framework_id": {"value": "F"}}));
 }
+
+/// Resources as masters of both ages tell them: unreserved, reserved for us, for a role above ours, and for others.
+const RESERVED: &str = r#"[
+    {"name":"cpus","type":"SCALAR","scalar":{"value":0.05}},
+    {"name":"mem","type":"SCALAR","scalar":{"value":40.0},"role":"*"},
+    {"name":"cpus","type":"SCALAR","scalar":{"value":1.0},"reservations":[{"type":"STATIC","role":"scaleio"}]},
+    {"name":"mem","type":"SCALAR","scalar":{"value":30.0},"reservations":[
+        {"type":"STATIC","role":"scaleio"},{"type":"DYNAMIC","role":"scaleio/prod","principal":"p","labels":{"labels":[]}}]},
+    {"name":"mem","type":"SCALAR","scalar":{"value":20.0},"role":"scaleio","reservation":{"principal":"old"}},
+    {"name":"cpus","type":"SCALAR","scalar":{"value":8.0},"reservations":[{"type":"STATIC","role":"scaleio-x"}]},
+    {"name":"mem","type":"SCALAR","scalar":{"value":900.0},"reservations":[{"type":"STATIC","role":"other"}]},
+    {"name":"mem","type":"SCALAR","scalar":{"value":900.0},"role":"other"},
+    {"name":"mem","type":"SCALAR","scalar":{"value":900.0},"reservations":"what is new"},
+    {"name":"disk","type":"SCALAR","scalar":{"value":900.0}}]"#;
+
+fn reserved() -> Offer {
+    let json = format!(
+        r#"{{"type":"OFFERS","offers":{{"offers":[{{"id":{{"value":"O1"}},"agent_id":{{"value":"S1"}},
+            "allocation_info":{{"role":"scaleio/prod"}},"resources":{RESERVED}}}]}}}}"#
+    );
+    let Event::Offers { offers, unreadable: 0 } = Event::read(json.as_bytes()).unwrap() else { panic!() };
+    offers[0].clone()
+}
+
+#[test]
+fn what_is_reserved_for_others_is_no_part_of_an_offer_to_us() {
+    let offer = reserved();
+    assert_eq!((offer.cpus, offer.mem), (1.05, 90.0));
+    let told: Vec<(&str, f64, bool)> =
+        offer.pieces.iter().map(|piece| (&*piece.name, piece.amount, piece.reserved.is_some())).collect();
+    let all =
+        [("cpus", 1.0, true), ("mem", 30.0, true), ("mem", 20.0, true), ("cpus", 0.05, false), ("mem", 40.0, false)];
+    assert_eq!(told, all);
+}
+
+#[test]
+fn a_task_takes_what_is_reserved_for_us_first_and_each_piece_as_it_was_offered() {
+    let offer = reserved();
+    let launch = |cpus: f64, mem: f64, pieces: Vec<Piece>| {
+        let task = LaunchTask {
+            task: TaskId::new("t"),
+            agent: offer.agent.clone(),
+            executor: ExecutorId::new("t"),
+            name: "t".to_owned(),
+            role: offer.role.clone(),
+            cpus,
+            mem,
+            pieces,
+            command: "true".to_owned(),
+            uris: Vec::new(),
+            environment: Vec::new(),
+            labels: Vec::new(),
+            data: Vec::new(),
+            grace: Duration::from_secs(1),
+        };
+        let call = Call::Launch { offer: offer.id.clone(), task: Box::new(task), refuse: Duration::ZERO };
+        let body = call.body(&FrameworkId::new("F"));
+        let info = &body["accept"]["operations"][0]["launch"]["task_infos"][0];
+        let all = |value: &serde_json::Value| value.as_array().unwrap().clone();
+        (all(&info["resources"]), all(&info["executor"]["resources"]))
+    };
+    let role = serde_json::json!({"role": "scaleio/prod"});
+    let resource = |name: &str, amount: f64, more: serde_json::Value| {
+        let mut resource =
+            serde_json::json!({"name": name, "type": "SCALAR", "scalar": {"value": amount}, "allocation_info": role});
+        resource.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        resource
+    };
+    let none = serde_json::json!({});
+    let fixed = serde_json::json!({"reservations": [{"type": "STATIC", "role": "scaleio"}]});
+    let refined = serde_json::json!({"reservations": [
+        {"type": "STATIC", "role": "scaleio"},
+        {"type": "DYNAMIC", "role": "scaleio/prod", "principal": "p", "labels": {"labels": []}}]});
+    let old = serde_json::json!({"role": "scaleio", "reservation": {"principal": "old"}});
+    let (task, executor) = launch(1.02, 64.0, offer.pieces.clone());
+    assert_eq!(task, [resource("cpus", 0.01, fixed.clone()), resource("mem", 1.0, refined.clone())]);
+    assert_eq!(
+        executor,
+        [
+            resource("cpus", 0.99, fixed),
+            resource("cpus", 0.03, none.clone()),
+            resource("mem", 29.0, refined),
+            resource("mem", 20.0, old),
+            resource("mem", 15.0, none.clone()),
+        ]
+    );
+    // What is not there is asked for all the same.
+    let (_, executor) = launch(0.1, 64.0, Vec::new());
+    assert_eq!(executor, [resource("cpus", 0.1, none.clone()), resource("mem", 64.0, none)]);
+}

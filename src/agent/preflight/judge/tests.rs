@@ -234,3 +234,24 @@ fn what_is_ours_already_is_no_conflict() {
     let named = Preflight { taken: [("node-1".into(), "192.0.2.11".parse().unwrap())].into(), ..asked };
     assert_eq!(complaints(&named, &machine), BTreeMap::new(), "the name is its own");
 }
+
+#[test]
+fn of_several_managers_one_must_answer_and_the_others_are_told() {
+    let at = |address: &str, answers: bool| Reached {
+        address: address.to_owned(),
+        by: Some("eth0".to_owned()),
+        taken: if answers { Ok(()) } else { Err("Connection refused".to_owned()) },
+        whole: None,
+    };
+    let told = |reached: Vec<Reached>| {
+        let told = complaints(&asked(), &Machine { reached, ..machine() });
+        told.into_iter().map(|(name, (verdict, _))| format!("{verdict} {name}")).collect::<Vec<_>>()
+    };
+    let (one, two) = ("192.0.2.1:6611", "192.0.2.2:6611");
+    assert_eq!(told(vec![at(one, true), at(two, false)]), ["warn reach 192.0.2.2:6611 (MDM, for clients)"]);
+    let none = ["FAIL reach 192.0.2.1:6611 (MDM, for clients)", "FAIL reach 192.0.2.2:6611 (MDM, for clients)"];
+    assert_eq!(told(vec![at(one, false), at(two, false)]), none);
+    let gateway = "192.0.2.3:443";
+    assert_eq!(told(vec![at(one, true), at(gateway, false)]), ["FAIL reach 192.0.2.3:443 (gateway)"], "no manager");
+    assert_eq!(told(vec![at(gateway, true), at(two, false)]), ["FAIL reach 192.0.2.2:6611 (MDM, for clients)"]);
+}

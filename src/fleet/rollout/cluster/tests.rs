@@ -22,7 +22,7 @@ pub(in crate::fleet::rollout) fn member(number: u8, seconds: i64) -> Member {
 pub(in crate::fleet::rollout) fn candidate(number: u8) -> Candidate {
     Candidate {
         name: node(number),
-        machine: format!("192.0.2.{number}").into(),
+        machine: [format!("192.0.2.{number}").into()].into(),
         rack: None,
         persona: None,
         cores: 8,
@@ -137,6 +137,14 @@ fn seats_are_written_down_before_the_first_order_and_only_when_all_can_be_taken(
     let record = chosen.record.unwrap();
     assert_eq!((record.seats.len(), &*record.release, chosen.orders.len()), (3, "3.6-1.1", 0));
     let first = site.decide(Some(&record), 2);
+    site.run = Some(RunId::new("run-7"));
+    let held = site.decide(Some(&record), 2);
+    assert_eq!((held.orders.len(), held.record.unwrap().open.len()), (0, 0));
+    assert!(held.waits.iter().any(|wait| wait.starts_with("run run-7 to end; then n1 is in")), "{:?}", held.waits);
+    site.run = None;
+    let mut postponed = site.decide(Some(&record), 2);
+    postponed.postpone(Some(&record));
+    assert_eq!((postponed.orders.len(), postponed.record.as_ref()), (0, Some(&record)));
     assert_eq!(first.orders.len(), 3, "each seat at once");
     assert!(first.orders.iter().all(|(_, errand)| matches!(errand.task, Task::Prerequisites { .. })));
 }
@@ -237,4 +245,29 @@ fn a_gateway_is_told_the_virtual_addresses_once_the_cluster_has_them() {
         _ => None,
     });
     assert_eq!(told, Some(record.managers.clone()), "{:?}", record.open);
+}
+
+#[test]
+fn two_agents_of_one_host_are_one_host_whatever_their_addresses() {
+    let of = |number: u8, ip: Option<&str>, boot_id: &str| {
+        let facts = NodeFacts { boot_id: boot_id.into(), ..NodeFacts::bare(at(0)) };
+        let member = Member { facts: Some(facts), ..Member::new(node(number)) };
+        machine(&node(number), ip.map(Into::into), Some(&member))
+    };
+    let is_same = |one: &BTreeSet<Box<str>>, other: &BTreeSet<Box<str>>| !one.is_disjoint(other);
+    let first = of(1, Some("10.0.0.1"), "b1");
+    assert!(is_same(&first, &of(2, Some("10.1.0.1"), "b1")), "by its boot");
+    assert!(is_same(&first, &of(2, Some("10.0.0.1"), "b2")), "by its address");
+    assert!(!is_same(&first, &of(2, Some("10.0.0.2"), "b2")));
+    assert!(!is_same(&of(1, Some("10.0.0.1"), ""), &of(2, Some("10.0.0.2"), "")), "what is not told is nobody's");
+    assert!(!is_same(&of(1, None, "b1"), &of(2, None, "b2")));
+    // One that has a seat and is silent is known by its last word.
+    let mut site = Site::new();
+    for member in &mut site.members {
+        let boot_id = if member.node == node(3) { "b3" } else { "b1" };
+        member.facts.as_mut().unwrap().boot_id = boot_id.into();
+    }
+    let seats = [(node(1), Seat::Manager)].into();
+    let all = site.look(900, |view| with_seats(view, &[], &seats));
+    assert!(all[0].machine.contains("boot b1") && all[0].machine.contains("192.0.2.1"), "{all:?}");
 }

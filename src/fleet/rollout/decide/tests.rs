@@ -189,7 +189,14 @@ fn a_disk_is_added_only_when_it_was_free_within_the_last_minute() {
     let server = View { additions: Ok(ADDITIONS.iter().take(1).collect()), ..view(100, Some(&heard)) };
     assert_eq!(decide(&installed(30), &server).act, Some(Act::Add), "a server has no disk to be judged");
     let adding = View { is_adding: true, ..lacking() };
-    assert_eq!(decide(&installed(50), &adding).act, None);
+    assert_eq!(decide(&installed(50), &adding).act, Some(Act::Add), "its round is told that it still shall");
+    assert_eq!(decide(&installed(30), &adding).act, Some(Act::Add), "the round itself asks how old that is");
+    let run = Err(Why::WaitsFor { what: "run 7 to end".into() });
+    let in_run = View { is_adding: true, additions: run, ..lacking() };
+    assert_eq!(decide(&installed(50), &in_run).act, None, "and that it shall no more");
+    let done = View { is_adding: true, additions: Ok(Vec::new()), ..lacking() };
+    let waits = decide(&installed(50), &done);
+    assert_eq!((waits.act, waits.record.phase), (None, NodePhase::Joining));
     let without = View { can_add: Err(Why::NoLogin { system: SystemId::new("prod") }), ..lacking() };
     assert!(matches!(decide(&installed(50), &without).record.phase, NodePhase::Failed { retry_at: None, .. }));
     let degraded = View { can_add: Err(Why::NoCluster { because: "degraded".into() }), ..lacking() };

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::super::cluster::{
-    ClusterDecision, ClusterRecord, ClusterView, Errand, Packages, Peer, decide, needs_password,
+    ClusterDecision, ClusterRecord, ClusterView, Errand, Packages, Peer, decide, machine, needs_password,
 };
 use super::super::decide::is_silent;
 use super::super::licence::Told;
@@ -14,7 +14,7 @@ use super::super::record::Record;
 use super::super::steps::{Lack, StepName};
 use super::{EXPIRES, Part, Rollout};
 use crate::config::rollout::WantedMdm;
-use crate::enrol::crew::{Member, Members};
+use crate::enrol::crew::{Member, Members, addresses};
 use crate::fleet::attributes;
 use crate::fleet::roles::Candidate;
 use crate::fleet::volumes;
@@ -22,9 +22,10 @@ use crate::model::framework::{FrameworkStatus, SeenAgent};
 use crate::model::id::{NodeName, SystemId};
 use crate::model::mdm::Change;
 use crate::model::mesos::AttributeValue;
-use crate::model::node::NodePhase;
+use crate::model::node::{Carries, NodePhase};
 use crate::model::order::{Component, Hidden, Order, OrderId, Secrets, Task};
 use crate::model::picture::Picture;
+use crate::model::places::Places;
 use crate::model::preflight::{Verdict, carries_no_virtual_ip, worst};
 use crate::model::rollout::{Approved, Why};
 use crate::model::unit::{Bytes, Timestamp};
@@ -85,11 +86,15 @@ impl Rollout {
             let agent = record.source.agent.as_ref()?;
             framework?.agents.get(agent).map(|seen| &**seen)
         };
+        let shared = addresses::shared(members.values().map(|member| &**member));
+        let places = self.settings.places.led_by(framework.map(|framework| &framework.registration));
         let candidates: Vec<Candidate> = records
             .iter()
             .filter_map(|record| {
-                let candidate = self.candidate(record, member(record)?, seen(record), rack, now)?;
-                Some(Candidate { no_virtual_ip: no_virtual_ip(record, wanted), ..candidate })
+                let member = member(record)?;
+                let candidate = self.candidate(record, member, seen(record), rack, now)?;
+                let carries = carries(record, member, &places, &shared);
+                Some(Candidate { carries, no_virtual_ip: no_virtual_ip(record, wanted), ..candidate })
             })
             .collect();
         let peers = records.iter().map(|record| {
@@ -152,7 +157,7 @@ impl Rollout {
         rack_attribute: Option<&str>,
         now: Timestamp,
     ) -> Option<Candidate> {
-        let facts = member.facts.as_ref().filter(|facts| !is_silent(facts.seen_at, now))?;
+        member.facts.as_ref().filter(|facts| !is_silent(facts.seen_at, now))?;
         let host = member.host.as_ref().filter(|_| !member.stranger)?;
         record.preflight.as_ref().filter(|checked| worst(&checked.rows) < Verdict::Fail)?;
         let attributes = &record.source.attributes;
@@ -162,7 +167,7 @@ impl Rollout {
         let memory = host.memory_mib.map(|mib| mib << 20);
         Some(Candidate {
             name: record.node.clone(),
-            machine: record.source.address.clone().unwrap_or_else(|| record.node.as_str().into()),
+            machine: machine(&record.node, record.source.address.clone(), Some(member)),
             rack: rack_attribute.and_then(|name| attributes.get(name)).cloned(),
             persona: placement.and_then(|placement| placement.persona),
             // An older agent does not tell; then what Mesos offered of the host counts.
@@ -170,7 +175,7 @@ impl Rollout {
             memory: Bytes::new(
                 memory.unwrap_or_else(|| seen.map_or(0, |seen| (seen.mem.max(0.0) * f64::from(1 << 20)) as u64)),
             ),
-            carries: facts.carries.clone(),
+            carries: BTreeSet::new(),
             no_virtual_ip: None,
             takes_packages: (self.settings.takes_packages)(&host.os),
         })
@@ -221,6 +226,12 @@ impl Rollout {
     }
 }
 
+/// Of what else the host of a node carries a part.
+fn carries(record: &Record, member: &Member, places: &Places, shared: &BTreeSet<Box<str>>) -> BTreeSet<Carries> {
+    let addresses = addresses::own(record.source.address.as_deref(), Some(member), shared);
+    member.facts.as_ref().map(|said| places.carried(&record.node, said, &addresses)).unwrap_or_default()
+}
+
 /// What a node lacks of the virtual addresses that a manager shall be able to carry.
 fn no_virtual_ip(record: &Record, wanted: &WantedMdm) -> Option<Box<str>> {
     if wanted.virtual_ips.as_ref()?.on(&record.node).is_empty() {
@@ -250,11 +261,44 @@ fn cluster_secrets(part: &Part, task: &Task) -> Secrets {
 }
 
 /// How long an errand may take, in seconds.
-const fn within_s(task: &Task) -> u32 {
+pub(super) const fn within_s(task: &Task) -> u32 {
     match task {
         Task::Prerequisites { .. } | Task::Install(_) => StepName::InstallSds.within_s(),
         // Each command waits for the other members.
         Task::Mdm(_) => 10 * 60,
         _ => StepName::ConnectSdc.within_s(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::record::Source;
+    use super::*;
+    use crate::model::framework::Registration;
+    use crate::model::node::NodeFacts;
+
+    #[test]
+    fn what_else_lies_on_a_host_is_known_where_seats_are_chosen() {
+        let record = |name: &str, ip: &str| {
+            let source = Source { address: Some(ip.into()), ..Source::default() };
+            Record::new(SystemId::new("prod"), NodeName::new(name), source, Timestamp::UNIX_EPOCH)
+        };
+        let member = |name: &str, boot_id: &str| {
+            let facts = NodeFacts { boot_id: boot_id.into(), ..NodeFacts::bare(Timestamp::UNIX_EPOCH) };
+            Member { facts: Some(facts), ..Member::new(NodeName::new(name)) }
+        };
+        let mut places = Places { boot_id: "b1".into(), ..Places::default() };
+        places.put("10.0.0.3", Carries::ZooKeeper);
+        let registration =
+            Registration::Registered { master: "http://10.0.0.2:5050".into(), heard_at: Timestamp::UNIX_EPOCH };
+        let places = places.led_by(Some(&registration));
+        let of = |name: &str, ip: &str, boot_id: &str| {
+            carries(&record(name, ip), &member(name, boot_id), &places, &BTreeSet::new())
+        };
+        assert_eq!(of("n1", "10.0.0.1", "b1"), [Carries::Controller].into());
+        assert_eq!(of("n2", "10.0.0.2", "b2"), [Carries::MesosMaster].into());
+        assert_eq!(of("n3", "10.0.0.3", "b3"), [Carries::ZooKeeper].into());
+        assert_eq!(of("10.0.0.2", "10.0.0.4", ""), [Carries::MesosMaster].into(), "by its name");
+        assert_eq!(of("n5", "10.0.0.5", "b5"), BTreeSet::new());
     }
 }

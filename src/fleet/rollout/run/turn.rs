@@ -18,7 +18,7 @@ use super::{Part, Rollout};
 use crate::config::Mode;
 use crate::config::lia::LiaNodes;
 use crate::config::rollout::VirtualIps;
-use crate::enrol::crew::{Member, Members};
+use crate::enrol::crew::{Member, Members, addresses};
 use crate::fleet::desired::{Desired, Host, Refusal, desired};
 use crate::fleet::diff::{Addition, Difference, Drift, Unseen, between};
 use crate::fleet::preview;
@@ -101,10 +101,21 @@ impl Rollout {
         let Some(part) = self.settings.parts.get(system) else { return Turned::default() };
         let records: Vec<&Record> = self.records.values().filter(|record| record.system == *system).collect();
         let shown = snapshot.map(Shown::of);
-        let own = |record: &Record| shown.as_ref().map(|shown| disks::own(&record.source, shown)).unwrap_or_default();
+        let shared = addresses::shared(members.values().map(|member| &**member));
+        let at = |record: &Record| {
+            let member = members.get(&record.node).map(|member| &**member);
+            addresses::own(record.source.address.as_deref(), member, &shared)
+        };
+        let found_at: BTreeMap<NodeName, BTreeSet<Box<str>>> =
+            records.iter().map(|record| (record.node.clone(), at(record))).collect();
+        let nowhere = BTreeSet::new();
+        let at = |record: &Record| found_at.get(&record.node).unwrap_or(&nowhere);
+        let own = |record: &Record| shown.as_ref().map(|shown| disks::own(at(record), shown)).unwrap_or_default();
         let hosts: Vec<Host> = records
             .iter()
-            .map(|record| view::host(record, &self.settings.systems, &own(record), part.rollout.device_names))
+            .map(|record| {
+                view::host(record, &self.settings.systems, at(record), &own(record), part.rollout.device_names)
+            })
             .collect();
         let wished = desired(&part.rollout, &hosts);
         let difference = shown.as_ref().map(|shown| between(&wished, shown));
@@ -117,6 +128,8 @@ impl Rollout {
             ..Turned::default()
         };
         turned.preview.approved = self.approval(system);
+        let nameless = self.nameless.iter().filter(|(_, (of, _))| of == system);
+        turned.preview.refused.extend(nameless.map(|(node, (_, because))| (node.clone(), vec![because.clone()])));
         turned.preview.mdm = part.rollout.mdm.as_ref().zip(cluster).and_then(|(wanted, cluster)| {
             let seats = preview::seats(cluster.choice.as_ref()?, wanted);
             let warnings = seats.warnings.iter().chain(&cluster.notes).cloned().collect();
@@ -142,7 +155,7 @@ impl Rollout {
             now,
         };
         for record in records {
-            let mut view = self.view(record, &look);
+            let mut view = self.view(record, at(record), &look);
             let seen = census.as_ref().and_then(|census| at_mesos(record, census));
             let mesos = seen.and_then(|seen| seen.version.as_deref());
             view.volumes = volumes_of(record, part, &programs, snapshot, mesos, &flags);
@@ -207,7 +220,7 @@ impl Rollout {
         turned
     }
 
-    fn view<'a>(&self, record: &Record, look: &Look<'a>) -> View<'a> {
+    fn view<'a>(&self, record: &Record, at: &BTreeSet<Box<str>>, look: &Look<'a>) -> View<'a> {
         let Look { part, members, framework, shown, wished, difference, missing, now } = *look;
         let snapshot = shown.map(|shown| shown.snapshot);
         let node = &record.node;
@@ -244,10 +257,10 @@ impl Rollout {
             }
         };
         let not_shown = match shown {
-            Some(shown) => view::not_shown(record, server, shown),
+            Some(shown) => view::not_shown(at, server, shown),
             None => vec![unseen("the system has not answered yet")],
         };
-        let steps = self.steps(part, record, member, snapshot, server.is_some(), &mut notes);
+        let steps = self.steps(part, at, member, snapshot, server.is_some(), &mut notes);
         View {
             now,
             random: rand::random(),
@@ -260,10 +273,10 @@ impl Rollout {
             in_run: self.in_run(node),
             member,
             is_laying: self.laying.contains(node),
-            own: shown.map(|shown| disks::own(&record.source, shown)).unwrap_or_default(),
+            own: shown.map(|shown| disks::own(at, shown)).unwrap_or_default(),
             held: None,
-            asked: asked(record, part, wished, shown, self.clusters.contains_key(system)),
-            is_adding: self.adding.get(system).is_some_and(|nodes| nodes.contains(node)),
+            asked: asked(record, at, part, wished, shown, self.clusters.contains_key(system)),
+            is_adding: self.is_adding(system, node),
             is_retired: self.is_retired(node),
             left_out,
             notes,
@@ -287,7 +300,7 @@ impl Rollout {
     fn steps(
         &self,
         part: &Part,
-        record: &Record,
+        at: &BTreeSet<Box<str>>,
         member: Option<&Member>,
         snapshot: Option<&Snapshot>,
         serves: bool,
@@ -304,7 +317,7 @@ impl Rollout {
         };
         let version = array.version.as_str();
         let wanted = Wanted { os: &host.os, mdm: version, pinned: part.rollout.release.as_deref() };
-        let lia = wants_lia(record, part, snapshot).then(|| Lia { installation: array.install_id.as_deref() });
+        let lia = wants_lia(at, part, snapshot).then(|| Lia { installation: array.install_id.as_deref() });
         if part.rollout.lia.is_some() {
             let note = |because: &str| Why::Doubtful { because: because.into() };
             notes.extend(steps::no_lia(snapshot.generation).map(note));
@@ -410,7 +423,7 @@ fn virtual_ips(record: &Record, part: &Part, unused: bool) -> Vec<VirtualIp> {
 }
 
 /// Whether a node shall have LIA.
-fn wants_lia(record: &Record, part: &Part, snapshot: &Snapshot) -> bool {
+fn wants_lia(at: &BTreeSet<Box<str>>, part: &Part, snapshot: &Snapshot) -> bool {
     let Some(wanted) = &part.rollout.lia else { return false };
     if steps::no_lia(snapshot.generation).is_some() {
         return false;
@@ -420,7 +433,7 @@ fn wants_lia(record: &Record, part: &Part, snapshot: &Snapshot) -> bool {
         LiaNodes::Mdm => {
             let mdm = snapshot.array.as_ref().and_then(|array| array.mdm.as_ref());
             let mut members = mdm.into_iter().flat_map(|mdm| &mdm.members);
-            members.any(|member| member.ips.iter().any(|ip| record.source.address.as_ref() == Some(ip)))
+            members.any(|member| member.ips.iter().any(|ip| at.contains(ip)))
         }
     }
 }
@@ -428,6 +441,7 @@ fn wants_lia(record: &Record, part: &Part, snapshot: &Snapshot) -> bool {
 /// What a node is to be good for. What the system would have to say is left out until it answers, and then asked once.
 fn asked(
     record: &Record,
+    at: &BTreeSet<Box<str>>,
     part: &Part,
     wished: &Desired,
     shown: Option<&Shown<'_>>,
@@ -445,7 +459,7 @@ fn asked(
     }
     components.push(Component::Sdc);
     // Who will have a seat of the MDM cluster is not known before there is one.
-    if part.rollout.lia.is_some() && snapshot.is_some_and(|snapshot| wants_lia(record, part, snapshot)) {
+    if part.rollout.lia.is_some() && snapshot.is_some_and(|snapshot| wants_lia(at, part, snapshot)) {
         components.push(Component::Lia);
     }
     let generation = snapshot.map(|snapshot| snapshot.generation);
@@ -454,9 +468,8 @@ fn asked(
     let managers = array.and_then(|array| array.mdm.as_ref()).map(steps::living).unwrap_or_default();
     let managers_are_none = managers.is_empty();
     let named = shown.and_then(|shown| shown.server_named(record.node.as_str()));
-    let taken = named
-        .and_then(|sds| sds.addresses.first()?.ip.parse::<IpAddr>().ok())
-        .filter(|ip| record.source.address.as_deref() != Some(&*ip.to_string()));
+    let another = named.filter(|sds| !sds.addresses.iter().any(|address| at.contains(&address.ip)));
+    let taken = another.and_then(|sds| sds.addresses.first()?.ip.parse::<IpAddr>().ok());
     let asked = Preflight {
         components,
         generation,

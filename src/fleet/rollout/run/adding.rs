@@ -1,0 +1,282 @@
+//! How does a round of additions begin, go on and end, beside what else works on the system?
+//!
+//! The work on the system must know first that something is added: then none of its tasks begins, until that is over. And
+//! while it has a run, nothing is added. Each side tells before it looks at the other, so one of both sees the other.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::super::add::{MayAdd, Round, Wish, add};
+use super::super::cluster::{ClusterDecision, ClusterRecord};
+use super::super::decide::added;
+use super::super::leave::{Ground, Moment, leave};
+use super::super::record::Record;
+use super::cluster::within_s;
+use super::{Came, EXPIRES, Rollout};
+use crate::clock;
+use crate::fleet::desired::Desired;
+use crate::fleet::diff::Addition;
+use crate::model::id::{NodeName, SystemId};
+use crate::model::lifecycle::Lifecycle;
+use crate::model::mdm::Change;
+use crate::model::unit::Timestamp;
+use crate::store::StoreError;
+use crate::watches::Additions;
+
+/// Nothing of a round is begun later: who waits has its turn in the next one. With the one call that may be under way
+/// then, a node that is slow holds up the others for less than a minute.
+const ROUND: Duration = Duration::from_secs(20);
+/// The work on a system looks at least once a second; whoever is stuck for longer is asked in another round.
+const HEEDED: Duration = Duration::from_secs(10);
+
+/// A round that is open.
+pub(super) struct Adding {
+    nodes: BTreeSet<NodeName>,
+    ground: watch::Sender<Ground>,
+}
+
+impl Rollout {
+    /// Whether additions for a node are on their way to the MDM.
+    pub(super) fn is_adding(&self, system: &SystemId, node: &NodeName) -> bool {
+        self.adding.get(system).is_some_and(|adding| adding.nodes.contains(node))
+    }
+
+    /// Lets the MDM have what it lacks of some nodes; one round of a system at a time. One that is open goes on with those
+    /// of its nodes that are still among them.
+    pub(super) fn begin_adding(&mut self, system: &SystemId, nodes: BTreeSet<NodeName>, desired: Desired) {
+        if let Some(adding) = self.adding.get(system) {
+            let until = adding.ground.borrow().until;
+            let ground = self.ground(system, &nodes, until);
+            adding.ground.send_replace(ground);
+            return;
+        }
+        if nodes.is_empty() {
+            return;
+        }
+        let Some(part) = self.settings.parts.get(system) else { return };
+        let Some(gateway) = part.gateway.clone() else { return };
+        let wish = Wish {
+            system: system.clone(),
+            rollout: part.rollout.clone(),
+            desired,
+            nodes: nodes.clone(),
+            rotational: self.rotational(),
+            after: self.served.get(system).cloned(),
+        };
+        let (ground, stands_on) = watch::channel(self.ground(system, &nodes, clock::now() + ROUND));
+        let shown = self.watched.lines.get(system).map(|line| line.shown.clone());
+        let (crew, heeded) = (self.watched.crew.clone(), shown.clone());
+        let may = move |addition: &Addition| {
+            let run = shown.as_ref().and_then(|shown| shown.borrow().run.as_ref().map(|run| run.id.clone()));
+            let member = addition.node().and_then(|node| crew.member(node));
+            let boot_id = member.and_then(|member| Some(member.facts.as_ref()?.boot_id.clone()));
+            leave(addition, &stands_on.borrow(), &Moment { now: clock::now(), run, boot_id })
+        };
+        self.adding.insert(system.clone(), Adding { nodes, ground });
+        let number = self.announce(system, true);
+        let system = system.clone();
+        self.begun.spawn(async move {
+            let may: &MayAdd = &may;
+            let round = if is_heeded(heeded, number, HEEDED).await {
+                add(&gateway, &wish, may).await
+            } else {
+                Round::default()
+            };
+            Came::Added { system, round }
+        });
+    }
+
+    fn ground(&self, system: &SystemId, nodes: &BTreeSet<NodeName>, until: Timestamp) -> Ground {
+        let judged = |node: &NodeName| self.records.get(node).and_then(|record| record.judged.clone());
+        Ground {
+            system: system.clone(),
+            is_approved: self.approval(system).is_some(),
+            nodes: nodes.iter().map(|node| (node.clone(), judged(node))).collect(),
+            until,
+        }
+    }
+
+    /// Disks that turn, by every name.
+    fn rotational(&self) -> BTreeSet<(NodeName, Box<str>)> {
+        let disks = |record: &Record| -> Vec<(NodeName, Box<str>)> {
+            let all = record.judged.iter().flat_map(|judged| judged.disks.iter());
+            let turning = all.filter(|disk| disk.rotational == Some(true));
+            let names = turning.flat_map(|disk| std::iter::once(&disk.path).chain(&disk.links));
+            names.map(|name| (record.node.clone(), name.as_str().into())).collect()
+        };
+        self.records.values().flat_map(disks).collect()
+    }
+
+    /// What is under way stops at once when the approval is taken back.
+    pub(super) fn withdraw(&self, system: &SystemId) {
+        if let Some(adding) = self.adding.get(system) {
+            adding.ground.send_modify(|ground| ground.is_approved = false);
+        }
+    }
+
+    /// Takes in what came of a round.
+    pub(super) async fn round_is_over(&mut self, system: SystemId, round: Round) -> Result<(), StoreError> {
+        self.adding.remove(&system);
+        if let Some(last) = round.last {
+            self.served.insert(system.clone(), last);
+        }
+        let changes_cluster = self.changes_cluster(&system);
+        self.announce(&system, changes_cluster);
+        let now = clock::now();
+        let mut changed = BTreeSet::new();
+        for (node, result) in round.results {
+            let Some(before) = self.records.get(&node) else { continue };
+            let after = added(before, &result, now, rand::random());
+            if *before != after {
+                self.records.insert(node.clone(), after);
+                changed.insert(node);
+            }
+        }
+        self.save(&changed).await
+    }
+
+    /// Tells the work on a system whether something is added to it. The number is another one each time.
+    pub(super) fn announce(&mut self, system: &SystemId, is_adding: bool) -> u64 {
+        let mut number = self.additions + 1;
+        self.watched.adding.send_if_modified(|systems| tell(systems, system, is_adding.then_some(&mut number)));
+        self.additions = self.additions.max(number);
+        number
+    }
+
+    /// Of a system without a cluster of ours, rounds alone are told.
+    pub(super) fn tell_of_rounds(&mut self, system: &SystemId) {
+        let is_open = self.adding.contains_key(system);
+        self.announce(system, is_open);
+    }
+
+    /// Whether an order that changes the MDM cluster of a system is under way.
+    pub(super) fn changes_cluster(&self, system: &SystemId) -> bool {
+        self.clusters.get(system).is_some_and(|record| is_changing(record, clock::now()))
+    }
+
+    /// Whether the orders of a decision may go out: the work on the system knows of them and has no run. Else it is decided
+    /// anew once it does.
+    pub(super) fn may_change_cluster(&mut self, system: &SystemId, decision: &ClusterDecision) -> bool {
+        let is_change = decision.orders.iter().any(|(_, errand)| errand.task.name() != Change::Look.name());
+        let stays = decision.record.as_ref().is_some_and(|record| is_changing(record, clock::now()));
+        let number = self.announce(system, is_change || stays || self.adding.contains_key(system));
+        if !is_change {
+            return true;
+        }
+        let Some(line) = self.watched.lines.get(system) else { return true };
+        let (is_heeded, has_run) = {
+            let shown = line.shown.borrow();
+            (shown.adding == Some(number), shown.run.is_some())
+        };
+        self.again |= !is_heeded;
+        is_heeded && !has_run
+    }
+}
+
+/// Whether an order that changes an MDM cluster may be under way: it is begun before it expires, and ends in its time.
+fn is_changing(record: &ClusterRecord, now: Timestamp) -> bool {
+    record.open.values().any(|errand| {
+        let ends = errand.at + EXPIRES + Duration::from_secs(within_s(&errand.task).into());
+        errand.task.name() != Change::Look.name() && now < ends
+    })
+}
+
+/// Whether the work on a system has taken in that something is added.
+async fn is_heeded(shown: Option<watch::Receiver<Arc<Lifecycle>>>, number: u64, within: Duration) -> bool {
+    let Some(mut shown) = shown else { return true };
+    let heeded = tokio::time::timeout(within, shown.wait_for(|shown| shown.adding == Some(number))).await;
+    matches!(heeded, Ok(Ok(_)))
+}
+
+/// Puts a system among those to which something is added, or takes it out. The number is of what was under way already, if
+/// it was. True: that is news.
+fn tell(systems: &mut Additions, system: &SystemId, number: Option<&mut u64>) -> bool {
+    match (systems.get(system), number) {
+        (None, Some(number)) => systems.insert(system.clone(), *number).is_none(),
+        (Some(_), None) => systems.remove(system).is_some(),
+        (Some(there), Some(number)) => {
+            *number = *there;
+            false
+        }
+        (None, None) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::cluster::Errand;
+    use super::*;
+    use crate::fleet::bootstrap::Known;
+    use crate::model::lifecycle::Mode;
+    use crate::model::mdm::MdmTask;
+    use crate::model::order::{OrderId, Task};
+    use crate::model::version::Generation;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn an_addition_keeps_its_number_while_it_lasts_and_the_next_one_has_another() {
+        let (mut systems, system) = (Additions::new(), SystemId::new("prod"));
+        let mut one = 1;
+        assert!(tell(&mut systems, &system, Some(&mut one)));
+        let mut again = 2;
+        assert!(!tell(&mut systems, &system, Some(&mut again)));
+        assert_eq!((one, again), (1, 1));
+        assert!(tell(&mut systems, &system, None) && !tell(&mut systems, &system, None));
+        let mut next = 2;
+        assert!(tell(&mut systems, &system, Some(&mut next)));
+        assert_eq!(systems, [(system, 2)].into());
+    }
+
+    #[test]
+    fn an_order_for_the_cluster_counts_until_it_must_be_over_and_a_look_never_does() {
+        let at = |seconds: i64| Timestamp::from_timestamp(seconds, 0).unwrap();
+        let changing = |change: Change, seconds: i64| {
+            let task = MdmTask {
+                generation: Generation::V3_5,
+                ask: Vec::new(),
+                change,
+                password_in_sight: false,
+                accepted: BTreeSet::new(),
+            };
+            let errand = Errand { id: OrderId::new("mdm.1"), task: Task::Mdm(task), at: at(0) };
+            let record = ClusterRecord {
+                form: 1,
+                system: SystemId::new("prod"),
+                release: "3.6-1.1".into(),
+                generation: Generation::V3_5,
+                seats: BTreeMap::new(),
+                formed_at: None,
+                given_up: BTreeMap::new(),
+                known: Known::default(),
+                prepared: BTreeSet::new(),
+                installed: BTreeMap::new(),
+                managers: Vec::new(),
+                gateway_knows: Vec::new(),
+                changed_at: at(0),
+                open: [(NodeName::new("n1"), errand)].into(),
+                failures: BTreeMap::new(),
+                words: BTreeMap::new(),
+            };
+            is_changing(&record, at(seconds))
+        };
+        assert!(changing(Change::Password, 1) && !changing(Change::Look, 1));
+        assert!(changing(Change::Password, 20 * 60 - 1) && !changing(Change::Password, 20 * 60), "its host is gone");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_added_before_the_work_has_taken_in_this_very_addition() {
+        let with = |adding| {
+            let nothing = Lifecycle::nothing(SystemId::new("prod"), Mode::Act, Timestamp::UNIX_EPOCH);
+            Arc::new(Lifecycle { adding, ..nothing })
+        };
+        let work = watch::Sender::new(with(Some(1)));
+        assert!(!is_heeded(Some(work.subscribe()), 2, Duration::ZERO).await, "what it knew of was the one before");
+        let waiting = tokio::spawn(is_heeded(Some(work.subscribe()), 2, HEEDED));
+        work.send_replace(with(Some(2)));
+        assert!(waiting.await.unwrap());
+        assert!(is_heeded(None, 1, HEEDED).await, "nobody works on the system");
+    }
+}
