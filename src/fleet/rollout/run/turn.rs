@@ -21,6 +21,7 @@ use crate::config::rollout::VirtualIps;
 use crate::enrol::crew::{Member, Members};
 use crate::fleet::desired::{Desired, Host, Refusal, desired};
 use crate::fleet::diff::{Addition, Difference, Drift, Unseen, between};
+use crate::fleet::name;
 use crate::fleet::preview;
 use crate::fleet::shown::Shown;
 use crate::fleet::volumes::{self, Programs};
@@ -453,7 +454,8 @@ fn asked(
     let port = if generation.is_some_and(|generation| generation >= Generation::V4) { 8611 } else { 6611 };
     let managers = array.and_then(|array| array.mdm.as_ref()).map(steps::living).unwrap_or_default();
     let managers_are_none = managers.is_empty();
-    let named = shown.and_then(|shown| shown.server_named(record.node.as_str()));
+    let name = name::in_system(&record.node);
+    let named = shown.and_then(|shown| shown.server_named(&name));
     let taken = named
         .and_then(|sds| sds.addresses.first()?.ip.parse::<IpAddr>().ok())
         .filter(|ip| record.source.address.as_deref() != Some(&*ip.to_string()));
@@ -461,11 +463,11 @@ fn asked(
         components,
         generation,
         reach: managers.into_iter().map(|ip| SocketAddr::new(ip, port).to_string()).collect(),
-        name: Some(record.node.to_string()),
         volumes: part.system.volumes.is_some() && record.source.agent.is_some(),
         // Who leads has them from the beginning of a cluster.
         virtual_ips: virtual_ips(record, part, !has_seats && managers_are_none),
-        taken: taken.map(|ip| (record.node.to_string(), ip)).into_iter().collect(),
+        taken: taken.map(|ip| (name.clone(), ip)).into_iter().collect(),
+        name: Some(name),
         ..Preflight::default()
     };
     // While the system is silent, a better question was asked before.
