@@ -38,7 +38,7 @@ fn stories() -> Vec<(&'static str, SimHost, Order)> {
     let sdc = install(&mut host, "0", Component::Sdc, "3.6-1.1", "ubuntu");
     Place::new().does(&mut host, &sdc);
     let systems = vec![vec!["192.0.2.1".parse().unwrap()]];
-    stories.push(("connect_sdc", host, order("s", Task::ConnectSdc { systems })));
+    stories.push(("connect_sdc", host, order("s", Task::ConnectSdc { systems, known: Vec::new() })));
     let (host, consume) = consumer("s");
     stories.push(("consume_volumes", host, consume));
     let flags = || order("s", Task::MesosVolumes(Box::default()));

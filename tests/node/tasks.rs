@@ -200,18 +200,24 @@ fn an_order_of_another_release_or_for_another_system_is_refused_by_name() {
 fn a_client_is_told_its_managers_once_and_keeps_them_over_a_reboot() {
     let (place, mut host) = (Place::new(), node("ubuntu"));
     let sdc = install(&mut host, "1", Component::Sdc, "3.6-1.1", "ubuntu");
-    let early = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap()]] };
+    let early = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap()]], known: Vec::new() };
     assert!(why(&place.does(&mut host, &order("0", early.clone()))).contains("install the SDC first"));
     // The simulated service has no port; a client has none either.
     assert_eq!(place.does(&mut host, &sdc).outcome, Outcome::Done);
     assert_eq!(place.does(&mut host, &order("2", early.clone())).outcome, Outcome::Done);
     assert_eq!(place.does(&mut host, &order("3", early)).outcome, Outcome::AlreadySo);
-    let moved = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap(), "192.0.2.3".parse().unwrap()]] };
+    let moved = Task::ConnectSdc {
+        systems: vec![vec!["192.0.2.1".parse().unwrap(), "192.0.2.3".parse().unwrap()]],
+        known: Vec::new(),
+    };
     assert_eq!(place.does(&mut host, &order("4", moved)).outcome, Outcome::Done);
     assert_eq!((host.node.effects["add_mdm"], host.node.effects["mod_mdm"]), (1, 1));
     assert_eq!(host.node.files["/etc/emc/scaleio/drv_cfg.txt"], b"mdm 192.0.2.1,192.0.2.3\n");
     host.node.files.remove("/etc/emc/scaleio/drv_cfg.txt");
-    let again = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap(), "192.0.2.3".parse().unwrap()]] };
+    let again = Task::ConnectSdc {
+        systems: vec![vec!["192.0.2.1".parse().unwrap(), "192.0.2.3".parse().unwrap()]],
+        known: Vec::new(),
+    };
     assert_eq!(place.does(&mut host, &order("5", again)).outcome, Outcome::Done, "what is only in memory is kept too");
 }
 

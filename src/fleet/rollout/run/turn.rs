@@ -299,6 +299,7 @@ impl Rollout {
             return Err(vec![unseen("the gateway does not tell of the system itself")]);
         };
         let managers = array.mdm.as_ref().map(steps::managers).unwrap_or_default();
+        let known = array.mdm.as_ref().map(|mdm| steps::known_as(&array.id, mdm));
         let host = member.and_then(|member| member.host.as_ref());
         let Some(host) = host else {
             return Err(vec![unseen("its agent does not tell which operating system it has")]);
@@ -320,6 +321,7 @@ impl Rollout {
             installed: &host.installed,
             generation: snapshot.generation,
             managers: &managers,
+            known: known.as_ref(),
             lia,
             accept: &part.rollout.accept,
         };
