@@ -271,6 +271,40 @@ fn a_removal_says_that_it_is_sure_and_is_done_once() {
 }
 
 #[test]
+fn a_client_that_goes_takes_with_it_what_gave_its_volumes_to_tasks() {
+    const CONFIG: &str = "/etc/rexray/config.yml";
+    let remove = Task::Remove { component: Component::Sdc };
+    let (place, (mut host, consume)) = (Place::new(), consumer("1"));
+    assert_eq!(place.does(&mut host, &consume).outcome, Outcome::Done);
+    assert_eq!(place.does(&mut host, &order("2", remove.clone())).outcome, Outcome::Done);
+    assert_eq!(place.does(&mut host, &order("3", remove.clone())).outcome, Outcome::AlreadySo);
+    assert!(!host.node.running.contains_key("rexray"), "{:?}", host.node.running);
+    for (path, stays) in [(CONFIG, false), ("/etc/systemd/system/rexray.service", false), ("/usr/bin/dvdcli", true)] {
+        assert_eq!(host.node.files.contains_key(path), stays, "{path}");
+    }
+
+    // Where REX-Ray is somebody else's it goes on, without what we told it.
+    let (place, (mut host, consume)) = (Place::new(), consumer("1"));
+    let theirs = "/etc/systemd/system/rexray.service";
+    host.node.files.insert(theirs.to_owned(), b"[Service]\nExecStart=/usr/local/bin/rexray start\n".to_vec());
+    host.node.files.insert(CONFIG.to_owned(), b"rexray:\n  logLevel: warn\n".to_vec());
+    assert_eq!(place.does(&mut host, &consume).outcome, Outcome::Done);
+    assert!(String::from_utf8_lossy(&host.node.files[CONFIG]).contains("hunter2"));
+    assert_eq!(place.does(&mut host, &order("2", remove.clone())).outcome, Outcome::Done);
+    let config = String::from_utf8_lossy(&host.node.files[CONFIG]).into_owned();
+    assert!(config.contains("logLevel") && !config.contains("hunter2") && !config.contains("gateway"), "{config}");
+    assert!(host.node.running.contains_key("rexray") && host.node.files.contains_key(theirs));
+    assert!(host.node.files.keys().all(|path| !path.contains("rexray.service.d")), "{:?}", host.node.files.keys());
+
+    // One that nobody of ours set up is not touched.
+    let (place, (mut host, _)) = (Place::new(), consumer("1"));
+    host.node.files.insert(CONFIG.to_owned(), b"scaleio:\n  password: theirs\n".to_vec());
+    host.node.files.insert(theirs.to_owned(), b"[Service]\nExecStart=/usr/local/bin/rexray start\n".to_vec());
+    assert_eq!(place.does(&mut host, &order("2", remove)).outcome, Outcome::Done);
+    assert!(String::from_utf8_lossy(&host.node.files[CONFIG]).contains("theirs"));
+}
+
+#[test]
 fn a_hook_that_says_no_or_is_not_root_s_stops_the_step() {
     let good = Owned { by_root_alone: true, is_program: true };
     for (owned, status, stops) in [
