@@ -76,21 +76,29 @@ impl Service {
             run(host, &["enable", NAME])?;
             changed = true;
         }
+        let works = health(host).is_ok();
         let started = if changed || new_papers {
             changed = true;
             run(host, &["restart", NAME])
-        } else if health(host).is_err() {
+        } else if !works {
             changed = true;
             run(host, &["start", NAME])
         } else {
             Ok(())
         };
-        if is_other && !installs && (started.is_err() || health(host).is_err()) {
-            host.write(PROGRAM, program, 0o755).map_err(|error| error.to_string())?;
-            run(host, &["restart", NAME])?;
-            return Ok(true);
+        if installs || !is_other {
+            return started.map(|()| changed);
         }
-        started.map(|()| changed)
+        match started.and_then(|()| health(host)) {
+            Ok(()) => Ok(changed),
+            // It has worked just now: it makes room when it still does not at the next try.
+            Err(why) if works => Err(why),
+            Err(_) => {
+                host.write(PROGRAM, program, 0o755).map_err(|error| error.to_string())?;
+                run(host, &["restart", NAME])?;
+                Ok(true)
+            }
+        }
     }
 }
 
@@ -196,5 +204,11 @@ mod tests {
             assert_eq!(host.files[PROGRAM], b"one", "{word}");
             assert_eq!(health(&mut host), Ok(()));
         }
+        // One that worked a moment ago is not judged by one look.
+        let (service, mut host) = renewed(BROKEN);
+        assert!(service.settle(b"one", true, &mut host).unwrap_err().contains("inactive"));
+        assert_eq!(host.files[PROGRAM], BROKEN);
+        assert_eq!(service.settle(b"one", false, &mut host), Ok(true));
+        assert_eq!(host.files[PROGRAM], b"one");
     }
 }
