@@ -120,3 +120,19 @@ fn every_test_that_the_comparison_names_is_there() {
     let missing: Vec<&&str> = named.iter().filter(|name| !is_there(name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+#[test]
+fn the_part_on_hooks_has_every_step_that_asks_one_and_every_variable_that_it_gets() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let text = read("docs/rollout.md");
+    let part = text.split("\n## ").find(|part| part.starts_with("Hooks\n")).unwrap();
+    let effects = read("tests/expected/effects.txt");
+    let steps = effects.lines().filter_map(|line| line.strip_prefix("agent ")?.split(' ').next());
+    let code = read("src/agent/hooks.rs");
+    // What stands in quotes: the folder and the variables.
+    let quoted = code.split('"').filter(|word| word.starts_with("/etc/") || word.starts_with("SIO_"));
+    let words: Vec<String> = steps.map(|step| format!("`{step}`")).chain(quoted.map(str::to_owned)).collect();
+    assert!(words.len() > 25, "{words:?}");
+    let missing: Vec<&String> = words.iter().filter(|word| !part.contains(*word)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

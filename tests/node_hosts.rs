@@ -242,7 +242,7 @@ async fn packages(os: Os) {
     // A client: in, told its managers, and over a reboot.
     let task = site.install(Component::Sdc, "3.6-100.101");
     assert_eq!(site.does(task).await.outcome, Outcome::Done, "{}", site.journal());
-    let connect = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap()]] };
+    let connect = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap()]], known: Vec::new() };
     assert_eq!(site.does(connect.clone()).await.outcome, Outcome::Done);
     assert_eq!(site.does(connect.clone()).await.outcome, Outcome::AlreadySo);
     let before = site.report.as_ref().unwrap().boot_id.clone();

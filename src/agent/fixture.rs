@@ -32,30 +32,39 @@ pub(super) fn secret_install() -> Order {
     Order { secrets, ..order("lia", 1, task) }
 }
 
+/// A program that falls over.
+pub(super) const BROKEN: &[u8] = b"broken";
+
 /// A systemd that knows the units of which there are files.
 #[derive(Default)]
 pub(super) struct Systemd {
     pub(super) active: bool,
+    /// What it says of what is not active; nothing: `inactive`.
+    pub(super) word: &'static str,
     /// What was asked of it, but for questions.
     pub(super) calls: Vec<String>,
     enabled: bool,
 }
 
 impl Systemd {
-    fn run(&mut self, args: &[String], has_unit: bool) -> Output {
+    fn run(&mut self, args: &[String], works: bool) -> Output {
         let said = |good: bool, word: &str| Output {
             status: Some(if good { 0 } else { 3 }),
             stdout: word.to_owned(),
             stderr: String::new(),
         };
         match args[0].as_str() {
-            "is-active" => said(self.active, if self.active { "active" } else { "inactive" }),
+            "is-active" => match (self.active, self.word) {
+                (true, _) => said(true, "active"),
+                (false, "") => said(false, "inactive"),
+                (false, word) => said(false, word),
+            },
             "is-enabled" => said(self.enabled, if self.enabled { "enabled" } else { "disabled" }),
             verb => {
                 self.calls.push(args.join(" "));
                 match verb {
                     "enable" => self.enabled = true,
-                    "start" | "restart" => self.active = has_unit,
+                    "start" | "restart" => self.active = works,
                     _ => {}
                 }
                 said(true, "")
@@ -91,7 +100,8 @@ impl Host for Fake {
     fn run(&mut self, call: &Call) -> Result<Output, HostError> {
         if call.program == "systemctl" {
             let has_unit = self.files.keys().any(|path| path.starts_with("/etc/systemd/system/"));
-            return Ok(self.systemd.run(&call.args, has_unit));
+            let is_broken = self.files.values().any(|content| content == BROKEN);
+            return Ok(self.systemd.run(&call.args, has_unit && !is_broken));
         }
         match self.answers.get(&call.shown()) {
             Some(status) => {

@@ -1,7 +1,9 @@
 //! How does the agent become a service of its host, and is it one?
 //!
 //! The executor does this, again and again without harm: what is there already
-//! is left alone. The agent outlives the executor, drains and restarts.
+//! is left alone. The agent outlives the executor, drains and restarts. A
+//! program of another release that works stays: who gets another one, when, and
+//! on trial, is the business of a renewal.
 
 use std::path::Path;
 use std::time::Duration;
@@ -42,17 +44,24 @@ impl Service {
         format!("SIO_AGENT_ARGS=\"{controllers}--folder {}\"\n", self.folder)
     }
 
-    /// Makes it so. With new papers a running agent is started again, to show them. True: something was changed.
+    /// Makes it so, with this program where none works. With new papers a running agent is started again, to show them.
+    /// True: something was changed.
     ///
     /// # Errors
     /// In words for people, with what helps where that is known.
     pub fn settle(&self, program: &[u8], new_papers: bool, host: &mut dyn Host) -> Result<bool, String> {
         let unit = SHIPPED.replace(SHIPPED_PROGRAM, PROGRAM);
         let settings = self.settings();
+        let there = host.read(PROGRAM).map_err(|error| error.to_string())?;
+        let is_other = there.as_deref() != Some(program);
+        // One that systemd has given up does not work.
+        let installs = is_other && (there.is_none() || state(host)? == FAILED);
         let mut changed = false;
-        for (path, content, mode) in
-            [(PROGRAM, program, 0o755), (SETTINGS, settings.as_bytes(), 0o600), (UNIT, unit.as_bytes(), 0o644)]
-        {
+        if installs {
+            host.write(PROGRAM, program, 0o755).map_err(|error| error.to_string())?;
+            changed = true;
+        }
+        for (path, content, mode) in [(SETTINGS, settings.as_bytes(), 0o600), (UNIT, unit.as_bytes(), 0o644)] {
             let there = host.read(path).map_err(|error| error.to_string())?;
             if there.as_deref() != Some(content) {
                 host.write(path, content, mode).map_err(|error| error.to_string())?;
@@ -67,14 +76,29 @@ impl Service {
             run(host, &["enable", NAME])?;
             changed = true;
         }
-        if changed || new_papers {
-            run(host, &["restart", NAME])?;
+        let works = health(host).is_ok();
+        let started = if changed || new_papers {
             changed = true;
-        } else if health(host).is_err() {
-            run(host, &["start", NAME])?;
+            run(host, &["restart", NAME])
+        } else if !works {
             changed = true;
+            run(host, &["start", NAME])
+        } else {
+            Ok(())
+        };
+        if installs || !is_other {
+            return started.map(|()| changed);
         }
-        Ok(changed)
+        match started.and_then(|()| health(host)) {
+            Ok(()) => Ok(changed),
+            // It has worked just now: it makes room when it still does not at the next try.
+            Err(why) if works => Err(why),
+            Err(_) => {
+                host.write(PROGRAM, program, 0o755).map_err(|error| error.to_string())?;
+                run(host, &["restart", NAME])?;
+                Ok(true)
+            }
+        }
     }
 }
 
@@ -83,11 +107,18 @@ impl Service {
 /// # Errors
 /// Why it does not, in words for people.
 pub fn health(host: &mut dyn Host) -> Result<(), String> {
-    let output = ask(host, &["is-active", NAME])?;
-    match output.stdout.trim() {
+    match state(host)?.as_str() {
         "active" | "reloading" => Ok(()),
         word => Err(format!("the service {NAME} is {word:?}; see journalctl -u {NAME}")),
     }
+}
+
+/// systemd's word for a service that ended badly and is not started again.
+const FAILED: &str = "failed";
+
+/// What systemd says of the service.
+fn state(host: &mut dyn Host) -> Result<String, String> {
+    Ok(ask(host, &["is-active", NAME])?.stdout.trim().to_owned())
 }
 
 fn ask(host: &mut dyn Host, args: &[&str]) -> Result<Output, String> {
@@ -106,7 +137,7 @@ fn run(host: &mut dyn Host, args: &[&str]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Fake;
+    use super::super::fixture::{BROKEN, Fake};
     use super::*;
 
     #[test]
@@ -131,11 +162,53 @@ mod tests {
         assert_eq!(host.systemd.calls, ["start sio-agent.service"]);
 
         host.systemd.calls.clear();
-        assert_eq!(service.settle(b"two", false, &mut host), Ok(true));
-        assert_eq!(host.systemd.calls, ["daemon-reload", "restart sio-agent.service"]);
-
-        host.systemd.calls.clear();
-        assert_eq!(service.settle(b"two", true, &mut host), Ok(true));
+        assert_eq!(service.settle(b"one", true, &mut host), Ok(true));
         assert_eq!(host.systemd.calls, ["restart sio-agent.service"], "an agent shows new papers only after a start");
+    }
+
+    /// A host whose agent became a program of another release.
+    fn renewed(program: &[u8]) -> (Service, Fake) {
+        let service = Service { controllers: vec!["https://c:1".into()], folder: "/var/lib/sio-agent".into() };
+        let mut host = Fake::default();
+        service.settle(b"one", false, &mut host).unwrap();
+        host.files.insert(PROGRAM.to_owned(), program.to_vec());
+        host.systemd.calls.clear();
+        (service, host)
+    }
+
+    #[test]
+    fn a_program_of_another_release_that_works_is_never_replaced() {
+        let (service, mut host) = renewed(b"two");
+        assert_eq!(service.settle(b"one", false, &mut host), Ok(false));
+        assert_eq!(host.systemd.calls, [] as [&str; 0]);
+        assert_eq!(service.settle(b"one", true, &mut host), Ok(true), "it shows its new papers");
+        let elsewhere = Service { controllers: vec!["https://d:1".into()], ..service.clone() };
+        assert_eq!(elsewhere.settle(b"one", false, &mut host), Ok(true));
+        host.systemd.active = false;
+        assert_eq!(elsewhere.settle(b"one", false, &mut host), Ok(true), "one that was stopped is started");
+        let restart = "restart sio-agent.service";
+        assert_eq!(host.systemd.calls, [restart, "daemon-reload", restart, "start sio-agent.service"]);
+        assert_eq!(host.files[PROGRAM], b"two");
+    }
+
+    #[test]
+    fn a_program_that_does_not_work_makes_room() {
+        for (word, calls) in [
+            ("failed", &["daemon-reload", "restart sio-agent.service"][..]),
+            ("inactive", &["start sio-agent.service", "restart sio-agent.service"]),
+        ] {
+            let (service, mut host) = renewed(BROKEN);
+            (host.systemd.active, host.systemd.word) = (false, word);
+            assert_eq!(service.settle(b"one", false, &mut host), Ok(true));
+            assert_eq!(host.systemd.calls, calls, "{word}");
+            assert_eq!(host.files[PROGRAM], b"one", "{word}");
+            assert_eq!(health(&mut host), Ok(()));
+        }
+        // One that worked a moment ago is not judged by one look.
+        let (service, mut host) = renewed(BROKEN);
+        assert!(service.settle(b"one", true, &mut host).unwrap_err().contains("inactive"));
+        assert_eq!(host.files[PROGRAM], BROKEN);
+        assert_eq!(service.settle(b"one", false, &mut host), Ok(true));
+        assert_eq!(host.files[PROGRAM], b"one");
     }
 }

@@ -4,7 +4,7 @@
 //! On a host without systemd, or one with several Mesos agents that each name
 //! a folder, the agent is a child of the executor instead, and ends with it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use tracing::{info, warn};
@@ -32,6 +32,15 @@ struct Here {
     child: Option<Child>,
 }
 
+/// What lies at the place of this program, which a renewal of the agent may have changed; else what runs here.
+fn program() -> PathBuf {
+    const OWN: &str = "/proc/self/exe";
+    let path = std::fs::read_link(OWN).map(|path| path.display().to_string());
+    // When another file has taken its place, the kernel says so behind the name.
+    let path = path.ok().map(|path| PathBuf::from(path.trim_end_matches(" (deleted)")));
+    path.filter(|path| path.is_file()).unwrap_or_else(|| OWN.into())
+}
+
 /// Whether the host can have one agent, as a service.
 fn is_service(briefing: &Briefing) -> bool {
     briefing.folder.is_none() && service::has_systemd()
@@ -46,7 +55,7 @@ impl Here {
     }
 
     fn start_child(&mut self, briefing: &Briefing) -> Result<(), String> {
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = Command::new(program());
         command.arg("agent").arg("--folder").arg(briefing.folder());
         for controller in &briefing.controllers {
             command.args(["--controller", controller]);

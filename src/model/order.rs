@@ -180,6 +180,9 @@ pub enum Task {
     ConnectSdc {
         /// The addresses of the managers, one list a system.
         systems: Vec<Vec<IpAddr>>,
+        /// Of each system, in the same order, how it may be known already; empty: nothing is said of that.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        known: Vec<KnownAs>,
     },
     /// Each disk is looked at by every means there is; nothing is changed.
     JudgeDisks {
@@ -290,6 +293,15 @@ pub struct Install {
     /// The managers of the system, or its virtual addresses.
     #[serde(default)]
     pub mdms: Vec<IpAddr>,
+}
+
+/// How an SDC may know a system already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownAs {
+    /// The system's id, in hexadecimal digits.
+    pub system: String,
+    /// Every address that the system has for clients now. What is among them is not gone.
+    pub at: Vec<IpAddr>,
 }
 
 /// How the volumes of a system come to the tasks of a node: by REX-Ray, which the `docker/volume`
@@ -563,6 +575,9 @@ mod tests {
             "task":{"task":"polish","cloth":"silk"}}"#;
         let order: Order = serde_json::from_str(order).unwrap();
         assert_eq!(order.task, Task::Unknown);
+        let connect = r#"{"task":"connect_sdc","systems":[["192.0.2.1"]],"colour":"red"}"#;
+        let before = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap()]], known: Vec::new() };
+        assert_eq!(serde_json::from_str::<Task>(connect).unwrap(), before);
         let finished = r#"{"id":"r1.4","outcome":"evaporated","at":"2026-01-01T00:00:00Z","mood":"fine"}"#;
         let finished: Finished = serde_json::from_str(finished).unwrap();
         assert_eq!((finished.outcome.is_good(), finished.outcome), (false, Outcome::Unknown));

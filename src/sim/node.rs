@@ -276,6 +276,13 @@ impl SimNode {
                 "ExecStart={ path=/usr/bin/mesos-init-wrapper ; argv[]=/usr/bin/mesos-init-wrapper slave }\n",
                 "",
             ),
+            ["systemctl", "try-restart", unit] => {
+                if self.running.contains_key(*unit) {
+                    self.effect("restart");
+                    self.start(unit);
+                }
+                ended(0, "", "")
+            }
             ["systemctl", "daemon-reload"] | ["systemctl", "enable", _] => ended(0, "", ""),
             ["systemctl", "restart", unit]
                 if self.files.contains_key(&format!("/etc/systemd/system/{unit}.service")) =>

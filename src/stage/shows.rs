@@ -237,7 +237,9 @@ fn show_sdc(world: &mut World, view: &View) -> Result<(), Refusal> {
     match own {
         None if runs && finds => {
             let Some(ip) = view.ips.first() else { return Ok(()) };
-            world.client_appears(ip, &view.name, &version.unwrap_or_default())
+            // Clients have no names of their own; these are for who looks, and no longer than the MDM takes.
+            let name: String = view.name.chars().take(31).collect();
+            world.client_appears(ip, &name, &version.unwrap_or_default())
         }
         None => Ok(()),
         Some((ip, true, _)) if !runs => world.set_sdc_connected(&ip, false),

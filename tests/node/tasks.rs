@@ -200,18 +200,24 @@ fn an_order_of_another_release_or_for_another_system_is_refused_by_name() {
 fn a_client_is_told_its_managers_once_and_keeps_them_over_a_reboot() {
     let (place, mut host) = (Place::new(), node("ubuntu"));
     let sdc = install(&mut host, "1", Component::Sdc, "3.6-1.1", "ubuntu");
-    let early = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap()]] };
+    let early = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap()]], known: Vec::new() };
     assert!(why(&place.does(&mut host, &order("0", early.clone()))).contains("install the SDC first"));
     // The simulated service has no port; a client has none either.
     assert_eq!(place.does(&mut host, &sdc).outcome, Outcome::Done);
     assert_eq!(place.does(&mut host, &order("2", early.clone())).outcome, Outcome::Done);
     assert_eq!(place.does(&mut host, &order("3", early)).outcome, Outcome::AlreadySo);
-    let moved = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap(), "192.0.2.3".parse().unwrap()]] };
+    let moved = Task::ConnectSdc {
+        systems: vec![vec!["192.0.2.1".parse().unwrap(), "192.0.2.3".parse().unwrap()]],
+        known: Vec::new(),
+    };
     assert_eq!(place.does(&mut host, &order("4", moved)).outcome, Outcome::Done);
     assert_eq!((host.node.effects["add_mdm"], host.node.effects["mod_mdm"]), (1, 1));
     assert_eq!(host.node.files["/etc/emc/scaleio/drv_cfg.txt"], b"mdm 192.0.2.1,192.0.2.3\n");
     host.node.files.remove("/etc/emc/scaleio/drv_cfg.txt");
-    let again = Task::ConnectSdc { systems: vec![vec!["192.0.2.1".parse().unwrap(), "192.0.2.3".parse().unwrap()]] };
+    let again = Task::ConnectSdc {
+        systems: vec![vec!["192.0.2.1".parse().unwrap(), "192.0.2.3".parse().unwrap()]],
+        known: Vec::new(),
+    };
     assert_eq!(place.does(&mut host, &order("5", again)).outcome, Outcome::Done, "what is only in memory is kept too");
 }
 
@@ -262,6 +268,40 @@ fn a_removal_says_that_it_is_sure_and_is_done_once() {
         let back = install(&mut host, "4", Component::Sds, "3.5-1.1", os);
         assert_eq!(place.does(&mut host, &back).outcome, Outcome::Done, "an older one, since none is there");
     }
+}
+
+#[test]
+fn a_client_that_goes_takes_with_it_what_gave_its_volumes_to_tasks() {
+    const CONFIG: &str = "/etc/rexray/config.yml";
+    let remove = Task::Remove { component: Component::Sdc };
+    let (place, (mut host, consume)) = (Place::new(), consumer("1"));
+    assert_eq!(place.does(&mut host, &consume).outcome, Outcome::Done);
+    assert_eq!(place.does(&mut host, &order("2", remove.clone())).outcome, Outcome::Done);
+    assert_eq!(place.does(&mut host, &order("3", remove.clone())).outcome, Outcome::AlreadySo);
+    assert!(!host.node.running.contains_key("rexray"), "{:?}", host.node.running);
+    for (path, stays) in [(CONFIG, false), ("/etc/systemd/system/rexray.service", false), ("/usr/bin/dvdcli", true)] {
+        assert_eq!(host.node.files.contains_key(path), stays, "{path}");
+    }
+
+    // Where REX-Ray is somebody else's it goes on, without what we told it.
+    let (place, (mut host, consume)) = (Place::new(), consumer("1"));
+    let theirs = "/etc/systemd/system/rexray.service";
+    host.node.files.insert(theirs.to_owned(), b"[Service]\nExecStart=/usr/local/bin/rexray start\n".to_vec());
+    host.node.files.insert(CONFIG.to_owned(), b"rexray:\n  logLevel: warn\n".to_vec());
+    assert_eq!(place.does(&mut host, &consume).outcome, Outcome::Done);
+    assert!(String::from_utf8_lossy(&host.node.files[CONFIG]).contains("hunter2"));
+    assert_eq!(place.does(&mut host, &order("2", remove.clone())).outcome, Outcome::Done);
+    let config = String::from_utf8_lossy(&host.node.files[CONFIG]).into_owned();
+    assert!(config.contains("logLevel") && !config.contains("hunter2") && !config.contains("gateway"), "{config}");
+    assert!(host.node.running.contains_key("rexray") && host.node.files.contains_key(theirs));
+    assert!(host.node.files.keys().all(|path| !path.contains("rexray.service.d")), "{:?}", host.node.files.keys());
+
+    // One that nobody of ours set up is not touched.
+    let (place, (mut host, _)) = (Place::new(), consumer("1"));
+    host.node.files.insert(CONFIG.to_owned(), b"scaleio:\n  password: theirs\n".to_vec());
+    host.node.files.insert(theirs.to_owned(), b"[Service]\nExecStart=/usr/local/bin/rexray start\n".to_vec());
+    assert_eq!(place.does(&mut host, &order("2", remove)).outcome, Outcome::Done);
+    assert!(String::from_utf8_lossy(&host.node.files[CONFIG]).contains("theirs"));
 }
 
 #[test]

@@ -51,7 +51,7 @@ async fn a_host_without_a_package_manager_gets_keeps_changes_and_loses_what_is_o
     assert!(known.starts_with("ini_guid ") && known.ends_with("mdm 192.0.2.1"), "{known}");
     assert_eq!(lab.does(HOST, task, none()).await.outcome, Outcome::AlreadySo);
     let systems = vec![vec!["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()]];
-    lab.done(HOST, Task::ConnectSdc { systems }, none()).await;
+    lab.done(HOST, Task::ConnectSdc { systems, known: Vec::new() }, none()).await;
     let report = lab.reports[HOST].host.clone().unwrap();
     let kernel = lab.inside(HOST, &["uname", "-r"]);
     assert!(report.modules.contains(&kernel) && report.installed.contains_key("sdc"), "{report:?}");

@@ -149,7 +149,8 @@ async fn a_task_finds_what_another_wrote_on_another_node() {
         let artefact = lab.artefact("EMC-ScaleIO-sdc-3.6-100.101.el7.x86_64.rpm");
         let install = Install { component: Component::Sdc, artefact, mdms: managers.clone() };
         lab.done(host, Task::Install(install), Secrets::default()).await;
-        lab.done(host, Task::ConnectSdc { systems: vec![managers.clone()] }, Secrets::default()).await;
+        lab.done(host, Task::ConnectSdc { systems: vec![managers.clone()], known: Vec::new() }, Secrets::default())
+            .await;
     }
     let without = lab.does("a1", task.clone(), Secrets::default()).await;
     assert!(why(&without).contains("the order has none"), "{without:?}");

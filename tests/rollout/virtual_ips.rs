@@ -9,10 +9,13 @@ use crate::site::Site;
 
 const MOVING: &str = "10.9.0.100";
 
+/// A name as clouds give them, which no MDM takes.
+const LONG: &str = "ip-10-9-0-3.us-west-2.compute.internal";
+
 async fn start() -> Site {
     let hosts: String = (1..)
-        .zip(["one", "two", "three"])
-        .map(|(number, name): (u8, _)| format!("[fleet.static.{name}]\naddress = \"10.9.0.{number}\"\n"))
+        .zip(["one", "two", LONG])
+        .map(|(number, name): (u8, _)| format!("[fleet.static.\"{name}\"]\naddress = \"10.9.0.{number}\"\n"))
         .collect();
     let more = format!(
         "[systems.prod.rollout]\ntopology = \"one_pool\"\ndomain = \"bare\"\npool = \"spinning\"\n\
@@ -38,13 +41,13 @@ async fn a_cluster_gets_its_virtual_address_on_managers_that_can_carry_it() {
         format!("IP address HW type Flags HW address Mask Device\n{MOVING} 0x1 0x2 52:54:00:12:34:56 * eth0\n");
     two.machine().node.files.insert("/proc/net/arp".to_owned(), neighbour.into_bytes());
     at_work(&site, &two);
-    host(&site, &hosts, 3, "three", OS, &[("/dev/sdb", Disk::Blank)]);
+    host(&site, &hosts, 3, LONG, OS, &[("/dev/sdb", Disk::Blank)]);
     let failed = phase(&site, &hosts, "two", "failed").await;
     assert!(failed["because"].to_string().contains(&format!("virtual address {MOVING} is free")), "{failed}");
     assert_eq!(hosts.mdm_changes(), [] as [&str; 0], "nothing is made while somebody has the address");
     two.machine().node.files.remove("/proc/net/arp");
 
-    for name in ["one", "two", "three"] {
+    for name in ["one", "two", LONG] {
         phase(&site, &hosts, name, "ready").await;
     }
     let told = until("the seats to be told", async || {
@@ -52,8 +55,16 @@ async fn a_cluster_gets_its_virtual_address_on_managers_that_can_carry_it() {
         told.contains("one is tie-breaker").then_some(told)
     })
     .await;
-    assert!(told.contains("two is manager") && told.contains("three is manager"), "{told}");
+    assert!(told.contains("two is manager") && told.contains(&format!("{LONG} is manager")), "{told}");
     assert_eq!(site.world.world(|world| world.cluster_ips.clone()), [MOVING]);
+    let mut names: Vec<String> = site.world.world(|world| {
+        let members = world.mdm.members.iter().map(|member| member.name.clone());
+        members.chain(world.sds.values().map(|sds| sds.name.clone())).collect()
+    });
+    names.sort_unstable();
+    let short = &names[0];
+    assert!(short.starts_with("ip-10-9-0-3-") && short.len() <= 31, "{names:?}");
+    assert_eq!(names, [short, short, "one", "one", "two", "two"]);
     for host in hosts.all() {
         let machine = host.machine();
         let known: Vec<Vec<String>> = machine.node.mdms.iter().map(|(ips, _)| ips.clone()).collect();

@@ -12,9 +12,6 @@ use crate::model::version::Generation;
 const SKEW_WARNS_S: i64 = 2;
 const SKEW_FAILS_S: i64 = 60;
 
-/// Longer names are refused by the MDM.
-const LONGEST_NAME: usize = 31;
-
 /// The smallest MTU that every network has.
 const USUAL_MTU: u32 = 1500;
 
@@ -63,7 +60,7 @@ const fn ok_if(is_good: bool) -> Verdict {
 
 fn name(asked: &Preflight, machine: &Machine) -> Row {
     let name = asked.name.as_deref().unwrap_or(&machine.hostname);
-    let wanted = format!("at most {LONGEST_NAME} letters, and no other host's");
+    let wanted = "one that no other host has in the system";
     match asked.taken.get(name) {
         Some(address) if !machine.addresses.contains(address) => row(
             "name",
@@ -73,9 +70,6 @@ fn name(asked: &Preflight, machine: &Machine) -> Row {
             "give this host another name, or take the old one out of the system",
         ),
         _ if name.is_empty() => row("name", "none", wanted, Verdict::Fail, "give the host a name"),
-        _ if name.len() > LONGEST_NAME => {
-            row("name", name, wanted, Verdict::Fail, "the MDM refuses longer names; give the host a shorter one")
-        }
         _ => row("name", name, wanted, Verdict::Ok, ""),
     }
 }

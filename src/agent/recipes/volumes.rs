@@ -89,6 +89,48 @@ pub fn config(old: &str, consume: &Consume, password: &str) -> Result<Value, Str
     Ok(all)
 }
 
+/// What REX-Ray is told where a node has no volumes of a system any more. None: nothing that somebody else has told it.
+/// What it may do with volumes is said for those of others too, and stays with them. The error says why the old text
+/// cannot be read.
+pub fn without(old: &str) -> Result<Option<Value>, String> {
+    let mut all = read(old)?;
+    subtract(
+        &mut all,
+        &json!({
+            "libstorage": { "service": "scaleio" },
+            "scaleio": {
+                "endpoint": null,
+                "insecure": null,
+                "userName": null,
+                "password": null,
+                "systemID": null,
+                "protectionDomainName": null,
+                "storagePoolName": null,
+                "thinOrThick": null,
+            },
+        }),
+    );
+    let mut of_others = all.clone();
+    let ours =
+        json!({ "mount": { "preempt": null }, "unmount": { "ignoreUsedCount": null }, "remove": { "disable": null } });
+    subtract(&mut of_others, &json!({ "libstorage": { "integration": { "volume": { "operations": ours } } } }));
+    Ok(of_others.as_object().is_some_and(|keys| !keys.is_empty()).then_some(all))
+}
+
+/// Takes keys away: those of no value whatever they say, others where they say the same; and what is empty then.
+fn subtract(from: &mut Value, what: &Value) {
+    let (Some(keys), Some(what)) = (from.as_object_mut(), what.as_object()) else { return };
+    for (key, value) in what {
+        let Some(known) = keys.keys().find(|known| known.eq_ignore_ascii_case(key)).cloned() else { continue };
+        let Some(there) = keys.get_mut(&known) else { continue };
+        subtract(there, value);
+        let is_empty = there.as_object().is_some_and(Map::is_empty);
+        if is_empty || value.is_null() || there == value {
+            keys.remove(&known);
+        }
+    }
+}
+
 /// A configuration as it lies on the node; an empty one is one without keys.
 pub fn read(text: &str) -> Result<Value, String> {
     let empty = || Value::Object(Map::new());
@@ -183,6 +225,23 @@ mod tests {
         assert_eq!(new["scaleio"]["userName"], "rexray");
         assert_eq!((new["scaleio"].get("username"), new["scaleio"].get("systemName")), (None, None));
         assert_eq!(config(&text(&new), &consume(), "p").unwrap(), new, "once more changes nothing");
+    }
+
+    #[test]
+    fn what_was_told_is_taken_back_and_the_keys_of_others_stay() {
+        let ours = text(&config("", &consume(), "hunter2").unwrap());
+        assert_eq!(without(&ours), Ok(None), "all of it is ours");
+        let old = "rexray:\n  logLevel: warn\nlibstorage:\n  server:\n    services:\n      ebs:\n        driver: ebs\n\
+                   scaleio:\n  USERNAME: admin\n  apiVersion: \"2.0\"\n";
+        let left = without(&text(&config(old, &consume(), "hunter2").unwrap())).unwrap().unwrap();
+        assert_eq!(left["scaleio"], json!({ "apiVersion": "2.0" }));
+        assert_eq!((&left["rexray"]["logLevel"], left["libstorage"].get("service")), (&json!("warn"), None));
+        assert_eq!(left["libstorage"]["server"]["services"]["ebs"]["driver"], "ebs");
+        assert_eq!(left["libstorage"]["integration"]["volume"]["operations"]["remove"]["disable"], true);
+        assert_eq!(without(&text(&left)), Ok(Some(left)), "once more changes nothing");
+        let service = without("libstorage:\n  service: ebs\n").unwrap().unwrap();
+        assert_eq!(service["libstorage"]["service"], "ebs");
+        assert!(without("- hunter2\n").unwrap_err().contains(CONFIG));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Found, State, Trouble, ask, bare, os, packages_busy, passing, service, trouble};
+use super::{Found, State, Trouble, ask, bare, os, packages_busy, passing, service, trouble, volumes};
 use crate::agent::host::{Call, Host, Output};
 use crate::agent::recipes::bare::command as bare_command;
 use crate::agent::recipes::component::{MDM_CONFIG, environment, exists, facts, package_name, role_text};
@@ -256,6 +256,8 @@ pub(super) fn check_remove(component: Component, host: &mut dyn Host) -> State {
         Err(state) => Err(state),
     };
     match looked {
+        // Volumes come by the client.
+        Ok(Installed::Absent) if component == Component::Sdc => volumes::check_gone(host),
         Ok(Installed::Absent) => State::So,
         Ok(Installed::Whole(_) | Installed::Half(_)) => match packages_busy::running(host) {
             Some(who) => State::Busy(format!("{who} is at work")),
@@ -271,8 +273,12 @@ pub(super) fn remove(component: Component, within: Duration, host: &mut dyn Host
     let place = Place::of(component, &os, host);
     if component == Component::Sdc {
         no_volumes(host)?;
+        volumes::undo(host)?;
     }
     let before = place.look(host).map_err(trouble)?;
+    if before == Installed::Absent && !host.exists(&place.note) {
+        return Ok(());
+    }
     let manager: Option<Manager> = match place.books {
         Books::Rpm => Some((rpm::remove(&place.name), rpm::judge)),
         Books::Dpkg => Some((dpkg::remove(&place.name), dpkg::judge)),

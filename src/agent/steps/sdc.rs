@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use super::{State, Trouble, ask, passing, trouble};
 use crate::agent::host::Host;
 use crate::agent::recipes::drv_cfg::{self, Change, Verdict};
+use crate::model::order::KnownAs;
 
-pub(super) fn check(wanted: &[Vec<IpAddr>], host: &mut dyn Host) -> State {
+pub(super) fn check(wanted: &[Vec<IpAddr>], known: &[KnownAs], host: &mut dyn Host) -> State {
     if wanted.is_empty() || wanted.iter().any(Vec::is_empty) {
         return State::Impossible("the order names no addresses of managers".to_owned());
     }
-    let verdict = match look(wanted, host) {
+    let verdict = match look(wanted, known, host) {
         Ok(verdict) => verdict,
         Err(state) => return state,
     };
@@ -21,9 +22,9 @@ pub(super) fn check(wanted: &[Vec<IpAddr>], host: &mut dyn Host) -> State {
     }
 }
 
-pub(super) fn act(wanted: &[Vec<IpAddr>], host: &mut dyn Host) -> Result<(), Trouble> {
+pub(super) fn act(wanted: &[Vec<IpAddr>], known: &[KnownAs], host: &mut dyn Host) -> Result<(), Trouble> {
     let program = program(host).map_err(trouble)?;
-    let Verdict::Tell(changes) = look(wanted, host).map_err(trouble)? else { return Ok(()) };
+    let Verdict::Tell(changes) = look(wanted, known, host).map_err(trouble)? else { return Ok(()) };
     let file = file(host);
     for change in &changes {
         let call = drv_cfg::tell(program, change, file);
@@ -35,21 +36,22 @@ pub(super) fn act(wanted: &[Vec<IpAddr>], host: &mut dyn Host) -> Result<(), Tro
     Ok(())
 }
 
-fn look(wanted: &[Vec<IpAddr>], host: &mut dyn Host) -> Result<Verdict, State> {
+fn look(wanted: &[Vec<IpAddr>], known: &[KnownAs], host: &mut dyn Host) -> Result<Verdict, State> {
     let program = program(host)?;
     let output = ask(host, &drv_cfg::query(program))?;
-    let known = drv_cfg::read(&output.stdout).map_err(State::Unclear)?;
-    let verdict = drv_cfg::compare(&known, wanted);
+    let entries = drv_cfg::read(&output.stdout).map_err(State::Unclear)?;
+    let aims = drv_cfg::aims(&entries, wanted, known);
+    let verdict = drv_cfg::compare(&aims);
     let path = file(host);
     let kept = match host.read(path) {
-        Ok(text) => drv_cfg::is_kept(&String::from_utf8_lossy(&text.unwrap_or_default()), wanted),
+        Ok(text) => drv_cfg::is_kept(&String::from_utf8_lossy(&text.unwrap_or_default()), &aims),
         Err(error) => return Err(State::Unclear(error.to_string())),
     };
     if kept || matches!(verdict, Verdict::Tell(_)) {
         return Ok(verdict);
     }
     // It knows them now and would not after a reboot: said once more, with the file.
-    let again = wanted.iter().filter_map(|list| Some(Change::Replace(*list.first()?, list.clone())));
+    let again = aims.iter().filter_map(|aim| Some(Change::Replace(*aim.list.first()?, aim.list.clone())));
     Ok(Verdict::Tell(again.collect()))
 }
 

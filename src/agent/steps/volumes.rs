@@ -85,6 +85,45 @@ pub(super) fn act(consume: &Consume, secrets: &Secrets, host: &mut dyn Host) -> 
     host.remove(&note).map_err(|error| passing(&error))
 }
 
+/// Whether nothing is left of what `act` made. The unit, or what was added to one, goes last and tells.
+pub(super) fn check_gone(host: &mut dyn Host) -> State {
+    match left(host) {
+        Ok(None) => State::So,
+        Ok(Some(path)) => State::NotSo(format!("{path} is there, by which {UNIT} gives volumes of the system")),
+        Err(state) => state,
+    }
+}
+
+/// Takes back what `act` made, but for both programs: without dvdcli a Mesos agent that has `docker/volume` does not start.
+pub(super) fn undo(host: &mut dyn Host) -> Result<(), Trouble> {
+    let Some(path) = left(host).map_err(trouble)? else { return Ok(()) };
+    let told = recipe::without(&kept(host).map_err(trouble)?).map_err(Trouble::Lasting)?;
+    if path == UNIT_FILE {
+        run(host, &Call::new("systemctl", ["disable", "--now", UNIT]))?;
+    }
+    match told {
+        Some(told) => host.write_secret(CONFIG, recipe::text(&told).as_bytes()),
+        None => host.remove(CONFIG),
+    }
+    .map_err(|error| passing(&error))?;
+    if path != UNIT_FILE {
+        // Somebody else's goes on, and forgets the password.
+        run(host, &Call::new("systemctl", ["try-restart", UNIT]))?;
+    }
+    host.remove(&note(host)).map_err(|error| passing(&error))?;
+    host.remove(path).map_err(|error| passing(&error))?;
+    run(host, &Call::new("systemctl", ["daemon-reload"]))
+}
+
+/// What there is of ours of the service.
+fn left(host: &mut dyn Host) -> Result<Option<&'static str>, State> {
+    let there = host.read(UNIT_FILE).map_err(|error| State::Unclear(error.to_string()))?;
+    if there.is_some_and(|text| is_of_ours(&text)) {
+        return Ok(Some(UNIT_FILE));
+    }
+    Ok(host.exists(DROP_IN).then_some(DROP_IN))
+}
+
 /// The password, when all else allows it too.
 fn may(consume: &Consume, secrets: &Secrets) -> Result<String, State> {
     recipe::exists(consume.generation).map_err(State::Impossible)?;

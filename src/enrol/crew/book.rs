@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Member, Members, NotTaken};
+use crate::model::findings::Disk;
 use crate::model::id::NodeName;
 use crate::model::node::{FORM, NodeFacts};
 use crate::model::order::{Finished, HostReport, Order, OrderId, Report};
@@ -173,8 +174,34 @@ fn fit(member: &mut Member) -> Vec<u8> {
         let Some(longest) = last.found.iter().max_by_key(|(_, text)| text.len()).map(|(name, _)| name.clone()) else {
             return bytes;
         };
-        last.found.remove(&longest);
+        match last.found.get(&longest).and_then(|text| shorter(text)) {
+            Some(short) => last.found.insert(longest, short),
+            None => last.found.remove(&longest),
+        };
     }
+}
+
+/// Signs of a reason that are kept where there is no place for more.
+const BRIEF: usize = 80;
+
+/// What was found of a disk in fewer words: a disk of which nothing is kept would be one that the host does not have.
+fn shorter(text: &str) -> Option<String> {
+    let disk: Disk = serde_json::from_str(text).ok()?;
+    let cut = |why: &String| why.chars().take(BRIEF).collect::<String>();
+    let brief = Disk { not_free: disk.not_free.first().map(cut).into_iter().collect(), ..disk.clone() };
+    let bare = Disk {
+        size: None,
+        rotational: None,
+        model: String::new(),
+        serial: String::new(),
+        wwn: String::new(),
+        links: Vec::new(),
+        // Also one that was free: what is not known of it may stand against it.
+        not_free: vec!["more was found on this host than is kept".to_owned()],
+        ..disk
+    };
+    let texts = [brief, bare].into_iter().filter_map(|disk| serde_json::to_string(&disk).ok());
+    texts.into_iter().find(|short| short.len() < text.len())
 }
 
 /// An agent's words in ours.
@@ -208,4 +235,59 @@ fn versions(by_word: &BTreeMap<String, BTreeSet<String>>) -> BTreeMap<Component,
             Some((Component::of(word)?, versions.iter().map(|version| version.as_str().into()).collect()))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::order::{Outcome, PROTOCOL};
+
+    /// What is known of a node after an agent has told of many disks, each with so many signs of reasons and names.
+    fn known(disks: usize, reasons: usize, links: usize) -> (Vec<Disk>, usize) {
+        let disk = |at: usize| Disk {
+            path: format!("/dev/sd{at}"),
+            size: Some(1 << 40),
+            rotational: Some(false),
+            model: "SSD".to_owned(),
+            serial: format!("S{at}"),
+            wwn: String::new(),
+            links: vec![format!("/dev/disk/by-id/{}{at}", "l".repeat(links))],
+            not_free: vec![format!("lsblk: {}", "w".repeat(reasons)), "it is mounted".to_owned()],
+        };
+        let found =
+            (0..disks).map(disk).map(|disk| (disk.path.clone(), serde_json::to_string(&disk).unwrap())).collect();
+        let finished =
+            Finished { id: OrderId::new("a"), outcome: Outcome::AlreadySo, at: Timestamp::UNIX_EPOCH, found };
+        let report = Report {
+            protocol: PROTOCOL,
+            release: "1".into(),
+            program: "00".into(),
+            boot_id: "boot-1".into(),
+            kernel: "5".into(),
+            epoch: 0,
+            working_on: None,
+            finished: vec![finished],
+            out_of_work: None,
+            papers_problem: None,
+            host: None,
+        };
+        let heard = hear(None, &NodeName::new("n1"), report, 0, Timestamp::UNIX_EPOCH);
+        let kept = &heard.member.outcomes[0].found;
+        (kept.values().map(|text| serde_json::from_str(text).unwrap()).collect(), heard.entry.unwrap().len())
+    }
+
+    #[test]
+    fn many_disks_of_which_much_is_told_are_all_kept_in_fewer_words() {
+        let (disks, length) = known(60, 1500, 60);
+        assert!(disks.len() == 60 && length <= LARGEST, "{} disks, {length} bytes", disks.len());
+        assert!(disks.iter().all(|disk| !disk.is_free() && disk.size.is_some() && disk.links.len() == 1), "{disks:?}");
+        assert!(disks.iter().any(|disk| disk.not_free.len() == 1 && disk.not_free[0].starts_with("lsblk: ww")));
+        // With names of that length not even that has a place.
+        let (disks, length) = known(60, 1500, 1500);
+        assert!(disks.len() == 60 && length <= LARGEST, "{} disks, {length} bytes", disks.len());
+        assert!(disks.iter().all(|disk| !disk.is_free()), "{disks:?}");
+        assert!(disks.iter().any(|disk| disk.not_free == ["more was found on this host than is kept"]), "{disks:?}");
+        // A few are kept as they were told.
+        assert!(known(5, 1500, 60).0.iter().all(|disk| disk.not_free.len() == 2));
+    }
 }

@@ -27,6 +27,7 @@ use crate::model::order::{Artefact, Component, Install, Task};
 use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
 
+use super::name;
 use super::roles::Seat;
 pub use wait::Wait;
 
@@ -375,7 +376,7 @@ impl<'a> Turn<'a> {
             let wanted = self.wish.virtual_ips.clone();
             next.notes.push(Wait::OtherVirtualIps { is: is.clone(), wanted });
         }
-        let is_lost = |member: &&MemberSeen| self.wish.lost.iter().any(|lost| lost.as_str() == member.name);
+        let is_lost = |member: &&MemberSeen| self.wish.lost.iter().any(|lost| name::in_system(lost) == member.name);
         if let Some(change) = self.missing(cluster, next) {
             return Some(change);
         }
@@ -484,7 +485,7 @@ fn member(name: &NodeName, kind: Kind, view: &NodeView) -> Member {
         Kind::Manager => (view.management_ips.clone(), view.interfaces.clone()),
         Kind::TieBreaker => (Vec::new(), Vec::new()),
     };
-    Member { name: name.to_string(), kind, ips: view.ips.clone(), management_ips, interfaces }
+    Member { name: name::in_system(name), kind, ips: view.ips.clone(), management_ips, interfaces }
 }
 
 fn names(cluster: &Cluster) -> Vec<String> {

@@ -172,6 +172,36 @@ fn a_lost_member_is_replaced_and_then_taken_out_but_only_when_it_was_declared_lo
 }
 
 #[test]
+fn a_node_of_a_long_name_is_a_member_by_a_short_one_and_is_known_by_it_when_it_is_lost() {
+    const LONG: &str = "ip-10-0-12-34.us-west-2.compute.internal";
+    let short = name::in_system(&NodeName::new(LONG));
+    let seats = [(LONG, Seat::Manager), ("n3", Seat::TieBreaker), ("n4", Seat::Manager)];
+    let free = |last| view(last, M, Some(MdmWord::Free));
+    let ready = nodes(vec![(LONG, free(1)), ("n3", view(3, T, None)), ("n4", free(4))]);
+    let [Step { what: What::Cluster { change: Change::Create { master, .. }, .. }, .. }] =
+        &next(&wish(&seats), &Known::default(), &ready, at(5)).steps[..]
+    else {
+        panic!()
+    };
+    assert!(master.name == short && short.len() <= 31 && short.starts_with("ip-10-0-12-34-"), "{master:?}");
+
+    let hurt = cluster(
+        Mode::Three,
+        "Degraded",
+        &[
+            (&short, Place::Slave, 1, Some("Disconnected")),
+            ("n3", Place::TieBreaker, 3, Some("Normal")),
+            ("n4", Place::Master, 4, None),
+            ("n5", Place::StandbyManager, 5, None),
+        ],
+    );
+    let at_work = nodes(vec![("n3", view(3, T, None)), ("n4", view(4, M, Some(hurt))), ("n5", view(5, M, None))]);
+    let seats = [("n3", Seat::TieBreaker), ("n4", Seat::Manager), ("n5", Seat::Manager)];
+    let declared = Wish { lost: [NodeName::new(LONG)].into(), ..wish(&seats) };
+    assert_eq!(decide(&declared, &MADE, &at_work).0, ["n4: mdm_replace"]);
+}
+
+#[test]
 fn what_is_not_ours_or_not_clear_is_told_and_left_alone() {
     let ours = cluster(Mode::Three, "Normal", &[("n1", Place::Master, 1, None)]);
     let far = cluster(Mode::Three, "Normal", &[("x1", Place::Master, 99, None)]);

@@ -13,15 +13,13 @@ use crate::clock;
 use crate::config::rollout::{DiskMedia, Rollout, Topology};
 use crate::fleet::desired::{Desired, Domain, Server};
 use crate::fleet::diff::{Addition, difference};
+use crate::fleet::name;
 use crate::fleet::rollout::leave::Against;
 use crate::gateway::{Answer, Gateway, GatewayError, NewPool};
 use crate::model::id::{FaultSetId, NodeName, ProtectionDomainId, SdsId, StoragePoolId, SystemId};
 use crate::model::snapshot::{Part, Snapshot, Table};
 use crate::model::state::{ClusterMode, ClusterState, Connection};
 use crate::model::version::Generation;
-
-/// Longer names are refused by the MDM.
-const LONGEST_NAME: usize = 31;
 
 /// What became of it, by node. A node that is not named was left out.
 pub type Results = BTreeMap<NodeName, Result<(), String>>;
@@ -312,8 +310,7 @@ impl Adder<'_> {
             None => None,
             Some(name) => Some(self.ids.fault_sets.get(name).ok_or_else(|| format!("fault set {name} is not there"))?),
         };
-        let name = sds_name(node);
-        let added = self.gateway.add_sds(&domain, fault_set, &name, addresses).await;
+        let added = self.gateway.add_sds(&domain, fault_set, &name::in_system(node), addresses).await;
         added.map(drop).map_err(|error| error.with_words())
     }
 
@@ -333,21 +330,6 @@ impl Adder<'_> {
         let pool =
             self.ids.pools.get(&(domain, pool.into())).ok_or_else(|| format!("storage pool {pool} is not there"))?;
         self.gateway.add_device(&sds, pool, path).await.map_err(|error| error.with_words())
-    }
-}
-
-/// The node's name where the MDM takes it, else its first label, else the beginning of it.
-fn sds_name(node: &NodeName) -> String {
-    let name = node.as_str();
-    if name.len() <= LONGEST_NAME {
-        return name.to_owned();
-    }
-    match name.split_once('.') {
-        Some((label, _)) if (1..=LONGEST_NAME).contains(&label.len()) => label.to_owned(),
-        _ => {
-            let sum = crc32fast::hash(name.as_bytes());
-            format!("{}-{sum:08x}", name.chars().take(LONGEST_NAME - 9).collect::<String>())
-        }
     }
 }
 
@@ -378,14 +360,5 @@ mod tests {
         assert_eq!(turn(Some("a")), "- - b b c c a a");
         assert_eq!(turn(Some("c")), "- - a a b b c c");
         assert!(in_turn(&all, None)[2..].iter().step_by(2).all(|one| matches!(one, Addition::Server { .. })));
-    }
-
-    #[test]
-    fn a_name_that_the_mdm_would_refuse_is_made_shorter_and_stays_its_own() {
-        let name = |text: &str| sds_name(&NodeName::new(text));
-        assert_eq!(name("storage-1.example.com"), "storage-1.example.com");
-        assert_eq!(name("storage-1.a-very-long-domain.example.com"), "storage-1");
-        let (one, two) = (name(&format!("{}1", "n".repeat(60))), name(&format!("{}2", "n".repeat(60))));
-        assert!(one.len() == LONGEST_NAME && one != two, "{one} {two}");
     }
 }

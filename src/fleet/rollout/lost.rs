@@ -12,6 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::cluster::{ClusterRecord, ClusterView, with_seats};
+use crate::fleet::name;
 use crate::fleet::roles::{Seat, choose};
 use crate::model::id::{NodeName, RunId};
 use crate::model::mdm::{Cluster, MdmWord};
@@ -69,12 +70,12 @@ pub fn give_up(
         against.push(Hold::NotTold);
         return Err(against);
     };
-    let is_it = |name: &str| name == node.as_str();
-    match cluster.named(node.as_str()) {
+    let own = name::in_system(node);
+    match cluster.named(&own) {
         Some(member) if !member.is_well() && !cluster.is_normal() => {}
         Some(_) | None => against.push(Hold::StillThere),
     }
-    let unwell = cluster.voters().filter(|member| !is_it(&member.name) && !member.is_well());
+    let unwell = cluster.voters().filter(|member| member.name != own && !member.is_well());
     let members: Vec<String> = unwell.map(|member| member.name.clone()).collect();
     if !members.is_empty() {
         against.push(Hold::OthersUnwell { members });
@@ -121,7 +122,7 @@ fn successor(
     let mut seats = record.seats.clone();
     seats.remove(node);
     let stands_by = |other: &NodeName| {
-        let member = cluster.named(other.as_str());
+        let member = cluster.named(&name::in_system(other));
         member.is_some_and(|member| !member.place.votes() && member.is_well())
     };
     let spare = seats.iter().find(|(other, has)| has.stands_by_for(seat) && stands_by(other));
@@ -151,7 +152,7 @@ pub(super) fn settle(record: &mut ClusterRecord, now: Timestamp) {
     let Some(cluster) = newest(record, now) else { return };
     let mut given_up = record.given_up.clone();
     let mut back = Vec::new();
-    given_up.retain(|node, _| match cluster.named(node.as_str()) {
+    given_up.retain(|node, _| match cluster.named(&name::in_system(node)) {
         None => false,
         Some(member) if member.is_well() && member.place.votes() => {
             back.push((node.clone(), Seat::of(member.place)));

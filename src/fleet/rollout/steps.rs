@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::model::cluster::{MdmCluster, MdmRole};
 use crate::model::command::{self, Command};
-use crate::model::order::{Artefact, Component, Install, Preflight, Task};
+use crate::model::id::InstalledSystemId;
+use crate::model::order::{Artefact, Component, Install, KnownAs, Preflight, Task};
 use crate::model::rollout::Why;
 use crate::model::state::MdmStatus;
 use crate::model::version::Generation;
@@ -141,6 +142,8 @@ pub struct Goal<'a> {
     pub generation: Generation,
     /// Where the MDM's managers are.
     pub managers: &'a [IpAddr],
+    /// How an SDC that was set up before knows the system.
+    pub known: Option<&'a KnownAs>,
     /// The product's own agent; none: the node shall not have it.
     pub lia: Option<Lia<'a>>,
     /// Words of commands that were never seen in use and that a person has accepted.
@@ -232,7 +235,10 @@ pub fn steps(goal: &Goal<'_>, choose: Choose<'_>) -> Result<Vec<Step>, Vec<Why>>
     };
     steps.extend(packages.into_iter().map(install));
     let systems = vec![goal.managers.to_vec()];
-    steps.push(Step { name: StepName::ConnectSdc, task: Task::ConnectSdc { systems } });
+    steps.push(Step {
+        name: StepName::ConnectSdc,
+        task: Task::ConnectSdc { systems, known: goal.known.cloned().into_iter().collect() },
+    });
     steps.extend(lia.into_iter().map(install));
     if let Some(installation) = goal.lia.and_then(|lia| lia.installation)
         && has_lia
@@ -298,6 +304,15 @@ pub fn managers(cluster: &MdmCluster) -> Vec<IpAddr> {
     all
 }
 
+/// The system as an SDC may know it: every address of a manager, also of one that stands by, and the virtual ones.
+pub fn known_as(system: &InstalledSystemId, cluster: &MdmCluster) -> KnownAs {
+    let serves = |role: MdmRole| !matches!(role, MdmRole::TieBreaker | MdmRole::StandbyTieBreaker);
+    let members = cluster.members.iter().filter(|member| serves(member.role));
+    let ips = members.flat_map(|member| member.ips.iter().chain(&member.management_ips)).chain(&cluster.virtual_ips);
+    let at: BTreeSet<IpAddr> = ips.filter_map(|ip| ip.parse().ok()).collect();
+    KnownAs { system: system.to_string(), at: at.into_iter().collect() }
+}
+
 /// Those of them that can be reached: a member that is away keeps no node from becoming ready.
 pub fn living(cluster: &MdmCluster) -> Vec<IpAddr> {
     let mut living = cluster.clone();
@@ -308,6 +323,9 @@ pub fn living(cluster: &MdmCluster) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::cluster::MdmMember;
+    use crate::model::id::MdmId;
+    use crate::model::state::Seen;
 
     fn package(name: &str) -> Package {
         let artefact = Artefact { name: name.to_owned(), sha256: "00".to_owned(), size: 1, url: None };
@@ -320,7 +338,7 @@ mod tests {
     fn goal(serves: bool, managers: &[IpAddr]) -> Goal<'_> {
         let wanted = Wanted { os: "ID=centos", mdm: "R3_6.1.2", pinned: None };
         let (generation, lia) = (Generation::V3_5, None);
-        Goal { serves, wanted, installed: &NOTHING, generation, managers, lia, accept: &NONE }
+        Goal { serves, wanted, installed: &NOTHING, generation, managers, known: None, lia, accept: &NONE }
     }
 
     #[test]
@@ -378,6 +396,41 @@ mod tests {
         assert_eq!(client.0, "stage prerequisites install_sdc connect_sdc");
         assert_ne!(server.1, client.1);
         assert_eq!(server.1, names(true).1);
+    }
+
+    #[test]
+    fn a_client_is_told_the_virtual_addresses_and_how_the_system_may_be_known_already() {
+        let id = InstalledSystemId::new("4c8a0b2300000001");
+        let member = |last: u8, role: MdmRole| MdmMember {
+            id: MdmId::new(&format!("{last}")),
+            name: None,
+            role,
+            status: None,
+            version: None,
+            ips: vec![format!("192.0.2.{last}").into()],
+            management_ips: vec![format!("198.51.100.{last}").into()],
+            port: None,
+        };
+        let roles = [MdmRole::StandbyManager, MdmRole::Primary, MdmRole::TieBreaker, MdmRole::StandbyTieBreaker];
+        let cluster = MdmCluster {
+            id: None,
+            name: None,
+            mode: Seen::read("ThreeNodes"),
+            state: Seen::read("ClusteredNormal"),
+            good_nodes: None,
+            good_replicas: None,
+            virtual_ips: vec!["192.0.2.100".into()],
+            members: (1..).zip(roles).map(|(last, role)| member(last, role)).collect(),
+        };
+        let (managers, known) = (managers(&cluster), known_as(&id, &cluster));
+        let ips = |all: &[&str]| all.iter().map(|ip| ip.parse().unwrap()).collect::<Vec<IpAddr>>();
+        assert_eq!(managers, ips(&["192.0.2.100"]));
+        assert_eq!(known.system, "4c8a0b2300000001");
+        assert_eq!(known.at, ips(&["192.0.2.1", "192.0.2.2", "192.0.2.100", "198.51.100.1", "198.51.100.2"]));
+        let choose = |_: &Wanted<'_>, component: Component| Ok(package(component.as_str()));
+        let steps = steps(&Goal { known: Some(&known), ..goal(false, &managers) }, &choose).unwrap();
+        let wanted = Task::ConnectSdc { systems: vec![managers], known: vec![known] };
+        assert!(steps.iter().any(|step| step.task == wanted), "{steps:?}");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::config::rollout::VirtualIps;
 use crate::enrol::crew::{Member, Members, addresses};
 use crate::fleet::desired::{Desired, Host, Refusal, desired};
 use crate::fleet::diff::{Addition, Difference, Drift, Unseen, between};
+use crate::fleet::name;
 use crate::fleet::preview;
 use crate::fleet::shown::Shown;
 use crate::fleet::volumes::{self, Programs};
@@ -311,6 +312,7 @@ impl Rollout {
             return Err(vec![unseen("the gateway does not tell of the system itself")]);
         };
         let managers = array.mdm.as_ref().map(steps::managers).unwrap_or_default();
+        let known = array.mdm.as_ref().map(|mdm| steps::known_as(&array.id, mdm));
         let host = member.and_then(|member| member.host.as_ref());
         let Some(host) = host else {
             return Err(vec![unseen("its agent does not tell which operating system it has")]);
@@ -332,6 +334,7 @@ impl Rollout {
             installed: &host.installed,
             generation: snapshot.generation,
             managers: &managers,
+            known: known.as_ref(),
             lia,
             accept: &part.rollout.accept,
         };
@@ -467,18 +470,19 @@ fn asked(
     let port = if generation.is_some_and(|generation| generation >= Generation::V4) { 8611 } else { 6611 };
     let managers = array.and_then(|array| array.mdm.as_ref()).map(steps::living).unwrap_or_default();
     let managers_are_none = managers.is_empty();
-    let named = shown.and_then(|shown| shown.server_named(record.node.as_str()));
+    let name = name::in_system(&record.node);
+    let named = shown.and_then(|shown| shown.server_named(&name));
     let another = named.filter(|sds| !sds.addresses.iter().any(|address| at.contains(&address.ip)));
     let taken = another.and_then(|sds| sds.addresses.first()?.ip.parse::<IpAddr>().ok());
     let asked = Preflight {
         components,
         generation,
         reach: managers.into_iter().map(|ip| SocketAddr::new(ip, port).to_string()).collect(),
-        name: Some(record.node.to_string()),
         volumes: part.system.volumes.is_some() && record.source.agent.is_some(),
         // Who leads has them from the beginning of a cluster.
         virtual_ips: virtual_ips(record, part, !has_seats && managers_are_none),
-        taken: taken.map(|ip| (record.node.to_string(), ip)).into_iter().collect(),
+        taken: taken.map(|ip| (name.clone(), ip)).into_iter().collect(),
+        name: Some(name),
         ..Preflight::default()
     };
     // While the system is silent, a better question was asked before.
