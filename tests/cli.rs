@@ -306,7 +306,9 @@ fn the_rules_are_exported_as_they_are_evaluated_and_promtool_takes_them() {
     let export = || sio(&["export", "alerts", rules.to_str().unwrap(), "--config", file.to_str().unwrap()], &SYSTEM);
     let output = export();
     assert_eq!((code(&output), err(&output).as_str()), (0, ""));
-    assert_eq!(out(&output), format!("13 rule files are in {}\n", rules.display()));
+    let shipped = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts")).unwrap();
+    let shipped = shipped.filter(|entry| entry.as_ref().unwrap().path().is_file()).count();
+    assert_eq!(out(&output), format!("{shipped} rule files are in {}\n", rules.display()));
     let text = |name: &str| std::fs::read_to_string(rules.join(name)).unwrap();
     assert_eq!(text("client.rules.yml"), include_str!("../alerts/client.rules.yml"), "nothing of it is changed");
     assert_eq!(text("capacity.rules.yml").matches("alert: ScaleioPoolHigh\n").count(), 2);

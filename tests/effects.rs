@@ -51,6 +51,7 @@ fn of_the_code() -> BTreeSet<(String, String)> {
     // What the scheduler stores before it tells anybody.
     add("controller", ["SAVE".to_owned()].into());
     add("controller", names("src/work/record.rs", "impl Effect {", "as_str"));
+    add("controller", names("src/fleet/diff/mod.rs", "impl Addition {", "effect"));
     add("executor", names("src/agent/executor.rs", "impl Effect {", "as_str"));
     add("agent", names("src/model/order.rs", "impl Task {", "name"));
     add("agent", names("src/model/mdm.rs", "impl Change {", "name"));

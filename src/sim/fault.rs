@@ -122,7 +122,7 @@ pub enum When {
 pub struct Fault {
     /// What happens.
     pub word: Word,
-    /// Requests whose path fits; `*` stands for anything.
+    /// Requests whose path fits, `*` stands for anything; with a method before it (`POST /api/..`) those of that method.
     pub path: String,
     /// On which of them.
     pub when: When,
@@ -195,11 +195,13 @@ impl Faults {
     }
 
     /// What falls on a request of this path at this gateway.
-    pub(super) fn fall_on(&self, gateway: usize, path: &str) -> Vec<Word> {
+    pub(super) fn fall_on(&self, gateway: usize, method: &str, path: &str) -> Vec<Word> {
+        let with_method = format!("{method} {path}");
         let mut state = self.state();
         let State { faults, rng, .. } = &mut *state;
         let mut words = Vec::new();
-        let here = |fault: &Fault| fault.gateway.is_none_or(|only| only == gateway) && fits(&fault.path, path);
+        let asked = |fault: &Fault| fits(&fault.path, path) || fits(&fault.path, &with_method);
+        let here = |fault: &Fault| fault.gateway.is_none_or(|only| only == gateway) && asked(fault);
         for (_, fault) in faults.iter_mut().filter(|(_, fault)| here(fault)) {
             let falls = match &mut fault.when {
                 When::Always => true,
@@ -274,18 +276,18 @@ mod tests {
     fn a_fault_falls_as_often_as_it_says() {
         let faults = Faults::new(1);
         faults.add(Fault::times(2, Word::Reset, "/a"));
-        assert_eq!(faults.fall_on(0, "/b"), []);
-        assert_eq!(faults.fall_on(0, "/a"), [Word::Reset]);
-        assert_eq!(faults.fall_on(0, "/a"), [Word::Reset]);
-        assert_eq!(faults.fall_on(0, "/a"), []);
+        assert_eq!(faults.fall_on(0, "GET", "/b"), []);
+        assert_eq!(faults.fall_on(0, "GET", "/a"), [Word::Reset]);
+        assert_eq!(faults.fall_on(0, "GET", "/a"), [Word::Reset]);
+        assert_eq!(faults.fall_on(0, "GET", "/a"), []);
         assert!(faults.active().is_empty());
         faults.add(Fault::times(1, Word::Drop, "*").at_gateway(1));
-        assert_eq!(faults.fall_on(0, "/a"), []);
-        assert_eq!(faults.fall_on(1, "/a"), [Word::Drop]);
+        assert_eq!(faults.fall_on(0, "GET", "/a"), []);
+        assert_eq!(faults.fall_on(1, "GET", "/a"), [Word::Drop]);
         let number = faults.add(Fault { word: Word::Cut, path: "*".into(), when: When::Chance(0.5), gateway: None });
-        let fell = (0..1000).filter(|_| !faults.fall_on(0, "/").is_empty()).count();
+        let fell = (0..1000).filter(|_| !faults.fall_on(0, "GET", "/").is_empty()).count();
         assert!((300..700).contains(&fell), "{fell}");
         faults.remove(number);
-        assert_eq!(faults.fall_on(0, "/"), []);
+        assert_eq!(faults.fall_on(0, "GET", "/"), []);
     }
 }

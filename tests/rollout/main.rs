@@ -9,7 +9,10 @@ mod badly;
 mod bare;
 mod cluster;
 mod demo;
+#[path = "../support/effects.rs"]
+mod effects;
 mod joining;
+mod killed;
 mod lia;
 mod licence;
 #[path = "../support/port.rs"]

@@ -35,6 +35,17 @@ impl Addition {
         }
     }
 
+    /// Its name in logs and in the list of effects.
+    pub const fn effect(&self) -> &'static str {
+        match self {
+            Self::Domain { .. } => "add_domain",
+            Self::FaultSet { .. } => "add_fault_set",
+            Self::Pool { .. } => "add_pool",
+            Self::Server { .. } => "add_sds",
+            Self::Device { .. } => "add_device",
+        }
+    }
+
     /// The node that it is for alone; none: others stand on it too.
     pub const fn node(&self) -> Option<&NodeName> {
         match self {

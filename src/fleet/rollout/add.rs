@@ -212,7 +212,7 @@ impl Adder<'_> {
             Addition::Device { node, path, pool } => self.device(node, path, pool).await,
         };
         match done {
-            Ok(()) => info!(system = %self.wish.system, %addition, "added"),
+            Ok(()) => info!(system = %self.wish.system, effect = addition.effect(), %addition, "added"),
             Err(why) => {
                 warn!(system = %self.wish.system, %addition, why, "an addition is refused");
                 let told = format!("{addition}: {why}");

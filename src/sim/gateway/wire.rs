@@ -78,7 +78,7 @@ async fn connection(stream: TcpStream, tls: TlsAcceptor, gateway: Arc<Gateway>) 
 }
 
 async fn exchange(gateway: Arc<Gateway>, request: Request<Incoming>) -> Result<Response, Broken> {
-    let words = gateway.faults.fall_on(gateway.number, request.uri().path());
+    let words = gateway.faults.fall_on(gateway.number, request.method().as_str(), request.uri().path());
     let mut status = None;
     let mut html = false;
     for word in &words {
