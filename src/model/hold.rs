@@ -174,7 +174,7 @@ reasons! {
         "the Mesos agent of {node} is {state}, and not by us" "the agent active"
     // The work.
     InWork { node: NodeName } Hard
-        "{node} is in work" "the end of that work"
+        "{node} goes first" "the end of the work there"
     HostsController { node: NodeName } Hard
         "{node} carries this controller" "that the controller is moved to another host"
     QuorumInWork { what: Carries, node: NodeName } Hard
