@@ -68,7 +68,10 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
             let restarted = |host: &NodeFacts| state.boot_id.as_ref().is_some_and(|before| *before != host.boot_id);
             // Where nobody can tell which kernel comes next, that it came up again is all that can be seen.
             let as_wanted = |host: &NodeFacts| host.next_kernel.is_empty() || host.kernel == host.next_kernel;
-            let up = |host: &&NodeFacts| host.seen_at > since && restarted(host) && !as_wanted(host);
+            let up = |host: &&NodeFacts| {
+                let otherwise = host.seen_at > since && restarted(host) && !as_wanted(host);
+                otherwise && !mutant::is("restart again")
+            };
             match facts.nodes.get(&task.node).filter(up) {
                 Some(_) => Shown::Otherwise,
                 None => host(&|host| restarted(host) && as_wanted(host)),

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use scaleio_framework::proof::fault::Fault::{
     self, AgentSilent, AlertFires, BrokenPackage, Cancel, Crash, DrainEnds, DrainStuck, ForeignEnter, ForeignExit,
-    GatewayDeaf, Loss, MdmFailover, MdmFails, MdmReturns, ModuleMissing, Pause, RebuildOff, Resume, SdsFails,
-    SdsReturns, SlowHost,
+    GatewayDeaf, Loss, MdmFailover, MdmFails, MdmReturns, ModuleMissing, OldKernel, Pause, RebuildOff, Resume,
+    SdsFails, SdsReturns, SlowHost,
 };
 use scaleio_framework::proof::simulate::Play;
 use scaleio_framework::work::make_mistake;
@@ -23,6 +23,8 @@ const MISTAKES: &[(&str, &[Fault])] = &[
     ("observe old", &[Loss, GatewayDeaf, Crash, Cancel, SdsFails, SdsReturns]),
     ("give up at once", &[SlowHost, Loss, Cancel]),
     ("observe settle", &[Loss, Crash, Cancel]),
+    ("restart again", &[OldKernel]),
+    ("put back blindly", &[Cancel, MdmFails, MdmReturns, MdmReturns]),
     ("keep what others ended", &[ForeignExit, ForeignExit, SlowHost]),
     // Reasons of the gate: those whose loss the truth shows by itself.
     ("NotDrained", &[]),

@@ -187,7 +187,8 @@ impl Ask<'_> {
                 if self.task.sds.is_some() && components.contains(&Component::Sds) {
                     storage::may_be_put_back(self, &mut holds);
                 }
-                if self.task.mdm.is_some() && components.contains(&Component::Mdm) {
+                let stops_mdm = self.task.mdm.is_some() && components.contains(&Component::Mdm);
+                if stops_mdm && !mutant::is("put back blindly") {
                     mdm::may_be_put_back(self, &mut holds);
                 }
                 node::is_heard(self, &mut holds);
