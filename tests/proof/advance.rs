@@ -361,6 +361,11 @@ fn a_server_that_a_package_stopped_is_put_back_also_when_somebody_else_ended_its
     let put_back = takes_in(&mut broken_outside(false, "Disconnected"));
     let [Record::Intended { effect: Effect::Order { permit, .. }, .. }] = &put_back[..] else { panic!("{put_back:?}") };
     assert_eq!(permit.action.kind(), StepKind::Rollback);
+    // Also when it is late: what is left out is told to nobody.
+    let mut late = broken_outside(true, "Connected");
+    late.later(TimeDelta::hours(1));
+    let left_out = takes_in(&mut late);
+    assert!(matches!(&left_out[..], [Record::LeftOut { .. }]), "{left_out:?}");
     let left_out = takes_in(&mut broken_outside(true, "Connected"));
     assert!(matches!(&left_out[..], [Record::LeftOut { .. }]), "it runs: {left_out:?}");
     let mut unsure = broken_outside(false, "Connected");

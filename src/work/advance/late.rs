@@ -32,8 +32,9 @@ impl Look<'_> {
 
     /// After its time a step is given up and undone. What leads back is never given up: a person is told.
     pub(super) fn deadline(&mut self, ask: &Ask<'_>, state: &TaskState, step: &Step) {
-        let ordered =
-            !self.turn.effects.is_empty() || self.turn.records.iter().any(|at| matches!(at, Record::Failed { .. }));
+        // What is given up or left out in this look is not late in it.
+        let over = |record: &Record| matches!(record, Record::Failed { .. } | Record::LeftOut { .. });
+        let ordered = !self.turn.effects.is_empty() || self.turn.records.iter().any(over);
         let working = state.standing == Standing::Working;
         if !self.is_late(state, step) || ordered || (working && self.may_be_obeyed(state, step)) {
             return;
