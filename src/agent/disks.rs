@@ -105,16 +105,7 @@ fn said(host: &mut dyn Host, call: &Call) -> Result<Output, String> {
 
 /// The verdict.
 pub fn judge(path: &str, looked: &Looked) -> Disk {
-    let mut disk = Disk {
-        path: path.to_owned(),
-        size: None,
-        rotational: None,
-        model: String::new(),
-        serial: String::new(),
-        wwn: String::new(),
-        links: Vec::new(),
-        not_free: Vec::new(),
-    };
+    let mut disk = Disk::unknown(path.to_owned());
     let number = listing(looked, &mut disk);
     let no = &mut disk.not_free;
     signatures(looked, no);

@@ -30,6 +30,20 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// One of which only the path is known yet; whoever looks at it says what stands against it.
+    pub const fn unknown(path: String) -> Self {
+        Self {
+            path,
+            size: None,
+            rotational: None,
+            model: String::new(),
+            serial: String::new(),
+            wwn: String::new(),
+            links: Vec::new(),
+            not_free: Vec::new(),
+        }
+    }
+
     /// By what it is known again when it has another name. None: it tells nothing of its own.
     pub fn identity(&self) -> Option<String> {
         match (&*self.wwn, &*self.serial) {

@@ -251,18 +251,16 @@ fn places(plan: &Plan, wrong: &mut BTreeSet<Unsafe>) {
 
 fn versions(plan: &Plan, task: &Task, facts: &Facts<'_>, wrong: &mut BTreeSet<Unsafe>) {
     let installed = facts.nodes.get(&task.node).map(|host| &host.installed);
+    let only = if let Request::Upgrade { only, .. } = &plan.request { Some(only) } else { None };
     for step in &task.steps {
-        if let (Action::Apply { version, components }, Some(installed)) = (&step.action, installed) {
-            let there = components.iter().filter_map(|component| installed.get(component)).flatten();
+        if let Action::Apply { version, components } = &step.action {
+            let there = components.iter().filter_map(|component| installed?.get(component)).flatten();
             if there.into_iter().any(|seen| seen != version && at_least(seen, version)) {
                 wrong.insert(Unsafe::Older { node: task.node.clone() });
             }
-        }
-        if let (Action::Apply { .. }, Request::Upgrade { only, .. }) = (&step.action, &plan.request)
-            && !only.is_empty()
-            && !only.contains(&task.node)
-        {
-            wrong.insert(Unsafe::NotAsked { node: task.node.clone(), step: step.action.kind() });
+            if only.is_some_and(|only| !only.is_empty() && !only.contains(&task.node)) {
+                wrong.insert(Unsafe::NotAsked { node: task.node.clone(), step: step.action.kind() });
+            }
         }
         let (Action::Apply { version, .. } | Action::Vendor { version }) = &step.action else { continue };
         if !matches!(&plan.request, Request::Upgrade { to, .. } if to == version) {

@@ -190,15 +190,9 @@ fn shorter(text: &str) -> Option<String> {
     let cut = |why: &String| why.chars().take(BRIEF).collect::<String>();
     let brief = Disk { not_free: disk.not_free.first().map(cut).into_iter().collect(), ..disk.clone() };
     let bare = Disk {
-        size: None,
-        rotational: None,
-        model: String::new(),
-        serial: String::new(),
-        wwn: String::new(),
-        links: Vec::new(),
         // Also one that was free: what is not known of it may stand against it.
         not_free: vec!["more was found on this host than is kept".to_owned()],
-        ..disk
+        ..Disk::unknown(disk.path)
     };
     let texts = [brief, bare].into_iter().filter_map(|disk| serde_json::to_string(&disk).ok());
     texts.into_iter().find(|short| short.len() < text.len())

@@ -81,6 +81,36 @@ pub struct ClusterRecord {
     pub words: BTreeMap<NodeName, (Timestamp, MdmWord)>,
 }
 
+impl ClusterRecord {
+    /// A cluster of which the seats were just chosen, and nothing is done yet.
+    pub(super) fn chosen(
+        system: SystemId,
+        release: Box<str>,
+        generation: Generation,
+        seats: BTreeMap<NodeName, Seat>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            form: FORM,
+            system,
+            release,
+            generation,
+            seats,
+            formed_at: None,
+            given_up: BTreeMap::new(),
+            known: Known::default(),
+            prepared: BTreeSet::new(),
+            installed: BTreeMap::new(),
+            managers: Vec::new(),
+            gateway_knows: Vec::new(),
+            changed_at: now,
+            open: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            words: BTreeMap::new(),
+        }
+    }
+}
+
 /// An order that is not settled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Errand {
@@ -287,24 +317,9 @@ fn begin(view: &ClusterView<'_>, decision: &mut ClusterDecision) {
         let release = first.ok_or_else(|| "no agent tells which operating system its host has".to_owned());
         match release.and_then(|os| (view.packages.newest)(os, view.pinned)) {
             Ok((release, generation)) => {
-                decision.record = Some(ClusterRecord {
-                    form: FORM,
-                    system: view.system.clone(),
-                    release,
-                    generation,
-                    seats: choice.seats.clone(),
-                    formed_at: None,
-                    given_up: BTreeMap::new(),
-                    known: Known::default(),
-                    prepared: BTreeSet::new(),
-                    installed: BTreeMap::new(),
-                    managers: Vec::new(),
-                    gateway_knows: Vec::new(),
-                    changed_at: view.now,
-                    open: BTreeMap::new(),
-                    failures: BTreeMap::new(),
-                    words: BTreeMap::new(),
-                });
+                let record =
+                    ClusterRecord::chosen(view.system.clone(), release, generation, choice.seats.clone(), view.now);
+                decision.record = Some(record);
                 // The orders come with the next turn, when the seats are written down.
                 decision.waits.push("the seats were just chosen".to_owned());
             }

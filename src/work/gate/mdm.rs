@@ -17,11 +17,7 @@ const UNDER_WAY: [UpgradeState; 2] = [UpgradeState::MdmUpgradeInProgress, Upgrad
 
 /// All members and replicas are good, and no upgrade is under way but our own.
 pub(super) fn is_well(ask: &Ask<'_>, holds: &mut Holds) {
-    if upgrades_itself(ask) {
-        is_well_in(ask, holds, &[AT_REST, UNDER_WAY].concat());
-    } else {
-        is_well_in(ask, holds, &AT_REST);
-    }
+    is_well_in(ask, holds, |state| AT_REST.contains(&state) || (UNDER_WAY.contains(&state) && upgrades_itself(ask)));
 }
 
 /// Whether the upgrade that the MDM may be in is the one that is carried out here: a run has installed this release already.
@@ -36,7 +32,7 @@ fn upgrades_itself(ask: &Ask<'_>) -> bool {
 
 /// All members and replicas are good, all of an upgrade is there, and only its end is not.
 pub(super) fn may_finalise(ask: &Ask<'_>, holds: &mut Holds) {
-    is_well_in(ask, holds, &UNDER_WAY);
+    is_well_in(ask, holds, |state| UNDER_WAY.contains(&state));
     let Request::Finalise { to } = &ask.run.plan.request else { return };
     let mut must = |what: String, version: Option<&str>| {
         if version != Some(&**to) {
@@ -62,7 +58,7 @@ pub(super) fn may_finalise(ask: &Ask<'_>, holds: &mut Holds) {
     }
 }
 
-fn is_well_in(ask: &Ask<'_>, holds: &mut Holds, states: &[UpgradeState]) {
+fn is_well_in(ask: &Ask<'_>, holds: &mut Holds, may_be: impl Fn(UpgradeState) -> bool) {
     let array = ask.facts.snapshot().and_then(|snapshot| snapshot.array.as_ref());
     if !ask.fresh("the system", array.map(|part| part.begun_at), ask.policy.fresh, holds) {
         return;
@@ -71,7 +67,7 @@ fn is_well_in(ask: &Ask<'_>, holds: &mut Holds, states: &[UpgradeState]) {
     match &array.upgrade_state {
         // A finished upgrade is shown until the next one begins. Of one that is not told the MDM says no by itself.
         None => {}
-        Some(Seen::Is(state)) if states.contains(state) => {}
+        Some(Seen::Is(state)) if may_be(*state) => {}
         Some(Seen::Is(state)) => {
             holds.push(Reason::UpgradeState { state: state.word().into() });
         }

@@ -209,7 +209,6 @@ fn tell(systems: &mut Additions, system: &SystemId, number: Option<&mut u64>) ->
 mod tests {
     use super::super::super::cluster::Errand;
     use super::*;
-    use crate::fleet::bootstrap::Known;
     use crate::model::lifecycle::Mode;
     use crate::model::mdm::MdmTask;
     use crate::model::order::{OrderId, Task};
@@ -242,24 +241,14 @@ mod tests {
                 accepted: BTreeSet::new(),
             };
             let errand = Errand { id: OrderId::new("mdm.1"), task: Task::Mdm(task), at: at(0) };
-            let record = ClusterRecord {
-                form: 1,
-                system: SystemId::new("prod"),
-                release: "3.6-1.1".into(),
-                generation: Generation::V3_5,
-                seats: BTreeMap::new(),
-                formed_at: None,
-                given_up: BTreeMap::new(),
-                known: Known::default(),
-                prepared: BTreeSet::new(),
-                installed: BTreeMap::new(),
-                managers: Vec::new(),
-                gateway_knows: Vec::new(),
-                changed_at: at(0),
-                open: [(NodeName::new("n1"), errand)].into(),
-                failures: BTreeMap::new(),
-                words: BTreeMap::new(),
-            };
+            let mut record = ClusterRecord::chosen(
+                SystemId::new("prod"),
+                "3.6-1.1".into(),
+                Generation::V3_5,
+                BTreeMap::new(),
+                at(0),
+            );
+            record.open.insert(NodeName::new("n1"), errand);
             is_changing(&record, at(seconds))
         };
         assert!(changing(Change::Password, 1) && !changing(Change::Look, 1));
