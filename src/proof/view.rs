@@ -11,7 +11,7 @@ use crate::model::id::{ObjectId, SystemId};
 use crate::model::snapshot::{Keyed, Part, Snapshot, Table};
 use crate::model::state::{Connection, DeviceError, DomainState, Maintenance, Membership, SdsState, Seen};
 use crate::model::stats::{Columns, Stat, StatKind, StatTable, Statistics};
-use crate::model::unit::{Ratio, Timestamp};
+use crate::model::unit::{Bytes, Ratio, Timestamp};
 use crate::model::version::{Generation, ProductVersion};
 use crate::sim::world::{self, Id, World};
 
@@ -20,6 +20,9 @@ pub(super) fn id<T: From<ObjectId>>(id: Id) -> T {
 }
 
 static OF_DEVICE: LazyLock<Columns> = LazyLock::new(|| Columns::new([Stat::CapacityInUseInKb, Stat::MaxCapacityInKb]));
+
+/// A device of 2.0 says itself how large it is.
+static OF_DEVICE_2_0: LazyLock<Columns> = LazyLock::new(|| Columns::new([Stat::CapacityInUseInKb]));
 
 static OF_POOL: LazyLock<Columns> = LazyLock::new(|| Columns::new(POOL));
 
@@ -77,7 +80,7 @@ pub(super) fn snapshot(
     let alerts = || world.alerts().filter(|alert| alert.cleared.is_none());
     let same = |old: &Vec<MdmAlert>| old.iter().map(|alert| &*alert.id).eq(alerts().map(|alert| alert.uuid.as_str()));
     snapshot.alerts = part(at, before.and_then(|at| at.alerts.as_ref()), same, || alerts().map(alert).collect());
-    snapshot.statistics = part(at, None, |_| false, || statistics(world));
+    snapshot.statistics = part(at, None, |_| false, || statistics(world, generation));
     snapshot
 }
 
@@ -305,6 +308,7 @@ fn device(device: &world::Device) -> Device {
         pool: Some(id(device.pool)),
         state: Seen::read("Normal"),
         error: device_error(device),
+        size: Some(Bytes::from_kib(device.capacity_kb)),
         ..Device::unknown(id(device.id))
     }
 }
@@ -361,7 +365,7 @@ fn alert(alert: &world::Alert) -> MdmAlert {
     }
 }
 
-fn statistics(world: &World) -> Statistics {
+fn statistics(world: &World, generation: Generation) -> Statistics {
     let kib = |kb: u64| (kb * 1024) as f64;
     let mut pools = Vec::new();
     for pool in world.pools.values() {
@@ -389,11 +393,15 @@ fn statistics(world: &World) -> Statistics {
         ]);
     }
     let ids = |all: &mut dyn Iterator<Item = Id>| all.map(|id| ObjectId::from_number(id.0)).collect::<Vec<_>>();
-    let devices: Vec<f64> = world.devices.values().flat_map(|at| [kib(at.used_kb), kib(at.capacity_kb)]).collect();
+    let of_device = if generation == Generation::V2_0 { &*OF_DEVICE_2_0 } else { &*OF_DEVICE };
+    let figures = of_device.width();
+    let devices =
+        world.devices.values().flat_map(|at| [kib(at.used_kb), kib(at.capacity_kb)].into_iter().take(figures));
+    let devices: Vec<f64> = devices.collect();
     Statistics::new(
         [
             (StatKind::StoragePool, StatTable::new(OF_POOL.clone(), ids(&mut world.pools.keys().copied()), pools)),
-            (StatKind::Device, StatTable::new(OF_DEVICE.clone(), ids(&mut world.devices.keys().copied()), devices)),
+            (StatKind::Device, StatTable::new(of_device.clone(), ids(&mut world.devices.keys().copied()), devices)),
         ]
         .into(),
     )

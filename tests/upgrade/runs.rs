@@ -1,6 +1,7 @@
 //! An upgrade from its plan to its end: gates that hold and clear, a killed controller, a broken package, a cancel.
 
 use scaleio_framework::model::hold::ReasonKind;
+use scaleio_framework::sim::Release;
 use serde_json::json;
 
 use crate::site::{New, Site};
@@ -114,4 +115,39 @@ async fn a_cancel_in_the_middle_leaves_nothing_behind() {
     let (end, why) = site.ended().await;
     assert_eq!((end.as_str(), why.as_deref()), ("cancelled", Some("by ada")));
     assert!(site.is_clean());
+}
+
+/// From its plan to its end, by the interface of that release. What nobody was seen to do with it has to be accepted by name.
+async fn runs_through(release: Release) {
+    let site = Site::of_release(release).await;
+    assert!(!site.versions().contains(&site.to), "{:?}", site.versions());
+    let plan = site.plan_upgrade().await;
+    assert_eq!(plan.stages.iter().map(|stage| &*stage.name).collect::<Vec<_>>(), ["packages", "sds", "sdc"]);
+    let (status, text) = site.approve(&plan).await;
+    assert_eq!(status, 409, "{text}");
+    assert!(text.contains("--accept-unproven enter_maintenance --accept-unproven exit_maintenance"), "{text}");
+    let accept = ["enter_maintenance", "exit_maintenance"];
+    let (status, text) = site.ask(json!({"order": "approve", "by": "ada", "plan": plan.id, "accept": accept})).await;
+    assert_eq!(status, 200, "{text}");
+    assert_eq!(site.ended().await, ("done".to_owned(), None));
+    assert_eq!(site.versions(), vec![site.to.clone(); 4]);
+    assert_eq!(site.installed(), [2, 2, 2, 2], "an SDS and an SDC, each once");
+    assert!(site.is_clean());
+    let work = site.lifecycle().await;
+    assert_eq!((work.obligations, work.problems), (Vec::new(), Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_of_2_0_are_upgraded() {
+    runs_through(Release::V2_0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_of_2_6_are_upgraded() {
+    runs_through(Release::V2_6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_of_3_0_are_upgraded() {
+    runs_through(Release::V3_0).await;
 }

@@ -23,9 +23,18 @@ use crate::port::free_port;
 /// Long enough for a machine that does ten other things.
 const PATIENCE: Duration = Duration::from_secs(400);
 
-/// What is on the hosts at the start, and what they are brought to.
-const BEFORE: &str = "3.6-0.0";
+/// What most sites are brought to.
 pub(crate) const AFTER: &str = "3.6-0.200";
+
+/// The packages of what is on the hosts at the start, and of what they are brought to.
+const fn packaged(release: Release) -> [&'static str; 2] {
+    match release {
+        Release::V2_0 => ["2.0-13000.0", "2.0-14000.231"],
+        Release::V2_6 => ["2.6-11000.0", "2.6-11000.113"],
+        Release::V3_0 => ["3.0-200.0", "3.0-1200.101"],
+        Release::V3_6 | Release::V4_5 => ["3.6-0.0", AFTER],
+    }
+}
 
 /// What the new packages are like.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,6 +64,11 @@ impl Site {
     /// With these jobs, written as in the configuration; `DIR` is a folder of the site's.
     pub(crate) async fn with_jobs(mode: &str, jobs: &str) -> Self {
         Self::of(Release::V3_6, mode, New::Good, jobs, |_| {}).await
+    }
+
+    /// Of a release that is upgraded by us.
+    pub(crate) async fn of_release(release: Release) -> Self {
+        Self::of(release, "propose", New::Good, "", |_| {}).await
     }
 
     /// Of a release that others upgrade: nobody has the new one.
@@ -87,7 +101,7 @@ impl Site {
         let world = Arc::new(Simulation::start(options).await.unwrap());
         let to = match release {
             Release::V4_5 => format!("{}1", release.component()),
-            _ => String::from(as_reported(AFTER)),
+            _ => String::from(as_reported(packaged(release)[1])),
         };
         world.world(|world| {
             for (number, member) in (1..).zip(&mut world.mdm.members) {
@@ -105,7 +119,7 @@ impl Site {
         let hosts = Hosts::of(&world, &folder.path().join("hosts")).unwrap();
         change(&hosts);
         hosts.show();
-        packages(&folder.path().join("packages"), new);
+        packages(&folder.path().join("packages"), release, new);
         let agents = free_port();
         let config = config(folder.path(), &world, mode, agents, jobs);
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -253,12 +267,13 @@ impl Drop for Site {
 }
 
 /// The releases from before and after, as the controller serves them.
-fn packages(folder: &Path, new: New) {
+fn packages(folder: &Path, release: Release, new: New) {
     std::fs::create_dir(folder).unwrap();
+    let [_, after] = packaged(release);
     for component in [Component::Sds, Component::Sdc] {
-        for release in [BEFORE, AFTER] {
-            let (name, text) = package(component, release, Books::Rpm);
-            let fails = release == AFTER && new == New::Broken;
+        for version in packaged(release) {
+            let (name, text) = package(component, version, Books::Rpm);
+            let fails = version == after && new == New::Broken;
             std::fs::write(folder.join(name), if fails { text + "fails\n" } else { text }).unwrap();
         }
     }

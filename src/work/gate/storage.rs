@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::facts::{begun, fault_unit};
 use super::super::record::Duty;
 use super::{Ask, Holds};
-use crate::model::cluster::{Sdc, Sds, StoragePool};
+use crate::model::cluster::{Device, Sdc, Sds, StoragePool};
 use crate::model::hold::Reason;
 use crate::model::id::{SdsId, StoragePoolId};
 use crate::model::snapshot::Snapshot;
 use crate::model::state::{Connection, DeviceState, DomainState, Maintenance, Membership, SdsState, Seen};
-use crate::model::stats::{Stat, StatKind};
+use crate::model::stats::{Stat, StatKind, StatRow};
 use crate::model::step::{Action, Component, MaintenanceMode};
 use crate::model::unit::Bytes;
 use crate::model::version::Generation;
@@ -248,6 +248,11 @@ fn devices(snapshot: &Snapshot, own: &Sds, holds: &mut Holds) {
     }
 }
 
+/// What a device holds at most: of 2.0 the device itself says it, later ones among their statistics.
+fn size(device: &Device, row: Option<StatRow<'_>>) -> Option<Bytes> {
+    row.and_then(|row| row.bytes(Stat::MaxCapacityInKb)).or(device.size)
+}
+
 /// Enough fault units in the pool, and room for what lies on this one.
 fn spread(ask: &Ask<'_>, snapshot: &Snapshot, id: &StoragePoolId, own: &Sds, holds: &mut Holds) {
     let (Some(devices), Some(sds), Some(pools)) = (&snapshot.devices, &snapshot.sds, &snapshot.pools) else { return };
@@ -258,7 +263,7 @@ fn spread(ask: &Ask<'_>, snapshot: &Snapshot, id: &StoragePoolId, own: &Sds, hol
         let Some(server) = device.sds.as_ref().and_then(|id| sds.get(id)) else { continue };
         let row = snapshot.statistics.as_ref().and_then(|part| part.value.row(StatKind::Device, device.id.object()));
         let used = row.and_then(|row| row.bytes(Stat::CapacityInUseInKb));
-        let size = row.and_then(|row| row.bytes(Stat::MaxCapacityInKb));
+        let size = size(device, row);
         let (Some(used), Some(size)) = (used, size) else {
             holds.push(Reason::Unseen { what: format!("capacity of a device of pool {}", pool_name(pool)).into() });
             return;
@@ -297,7 +302,7 @@ fn room_without(ask: &Ask<'_>, snapshot: &Snapshot, id: &StoragePoolId, own: &Sd
         let Some(server) = device.sds.as_ref().and_then(|id| sds.get(id)) else { continue };
         let row = snapshot.statistics.as_ref().and_then(|part| part.value.row(StatKind::Device, device.id.object()));
         let bytes = |stat| row.and_then(|row| row.bytes(stat)).map(Bytes::get);
-        let (Some(in_use), Some(size)) = (bytes(Stat::CapacityInUseInKb), bytes(Stat::MaxCapacityInKb)) else {
+        let (Some(in_use), Some(size)) = (bytes(Stat::CapacityInUseInKb), size(device, row).map(Bytes::get)) else {
             return holds.push(unseen("capacity of a device"));
         };
         used += in_use;
