@@ -196,6 +196,8 @@ pub struct TimesShown {
     pub step: String,
     /// Of which component, where it is about one.
     pub component: Option<String>,
+    /// In which mode of maintenance, where it is the way in or out.
+    pub mode: Option<String>,
     /// The generation of the system then.
     pub generation: String,
     pub count: usize,

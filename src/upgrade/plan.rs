@@ -22,6 +22,7 @@ use crate::model::stats::{Stat, StatKind};
 use crate::model::step::{Action, Component, MaintenanceMode};
 use crate::model::unit::{Bytes, Timestamp};
 use crate::model::version::Generation;
+use crate::work::makes_mistake;
 use crate::work::seam::Packages;
 
 /// What a plan brings to another release. A gateway serves no data and keeps settings of the site's own: a person does that.
@@ -53,10 +54,10 @@ pub struct Habits {
 }
 
 impl Habits {
-    /// How long a step takes in all likelihood.
-    fn predicted(&self, step: &Step, generation: Generation) -> u32 {
-        let learned =
-            self.times.predict(&step.action, generation).map(|seconds| seconds.clamp(1, step.deadline_seconds));
+    /// How long a step among these takes in all likelihood.
+    fn predicted(&self, step: &Step, steps: &[Step], generation: Generation) -> u32 {
+        let learned = self.times.predict(&step.action, steps, generation);
+        let learned = learned.map(|seconds| seconds.clamp(1, step.deadline_seconds));
         learned.unwrap_or(step.predicted_seconds)
     }
 }
@@ -169,8 +170,11 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
         }
         Request::Rollout | Request::Expand { .. } | Request::RotateSecrets => Vec::new(),
     };
-    for step in stages.iter_mut().flat_map(|stage| &mut stage.tasks).flat_map(|task| &mut task.steps) {
-        step.predicted_seconds = habits.predicted(step, generation);
+    for task in stages.iter_mut().flat_map(|stage| &mut stage.tasks) {
+        let seconds: Vec<u32> = task.steps.iter().map(|step| habits.predicted(step, &task.steps, generation)).collect();
+        for (step, seconds) in task.steps.iter_mut().zip(seconds) {
+            step.predicted_seconds = seconds;
+        }
     }
     for (_, task) in stages.iter().flat_map(|stage| stage.tasks.iter().map(move |task| (stage, task))) {
         let seconds: u32 = task.steps.iter().map(|step| step.predicted_seconds).sum();
@@ -278,7 +282,7 @@ fn upgrade(
     for host in hosts {
         let verdict = if !only.is_empty() && !only.contains(host.name) {
             Verdict::NotAsked
-        } else if host.facts.carries.contains(&Carries::Controller) {
+        } else if host.facts.carries.contains(&Carries::Controller) && !makes_mistake("plan for the controller") {
             Verdict::Cannot("it carries this controller; move that to another host first".into())
         } else if host.facts.installed.values().any(|all| all.len() != 1) {
             Verdict::Cannot("a component is installed in more than one version; mend that first".into())
@@ -403,7 +407,7 @@ fn around(
 ) {
     let stops_all = work.iter().any(|step| matches!(step.action, Action::Reboot | Action::Handwork));
     let generation = fleet.snapshot.generation;
-    let seconds: u32 = work.iter().map(|step| habits.predicted(step, generation)).sum::<u32>() + 120;
+    let seconds: u32 = work.iter().map(|step| habits.predicted(step, &work, generation)).sum::<u32>() + 120;
     let mode = match mode {
         // Instant mode is made for less than half an hour.
         MaintenanceMode::Instant if seconds >= 1800 && fleet.snapshot.generation >= Generation::V3_5 => {
@@ -418,10 +422,11 @@ fn around(
     if drains {
         steps.push(step(Action::Drain, 1800, habits.drain, Risk::Low));
     }
-    // A third copy is made before it, and what changed is copied back after it.
+    // A third copy of all that lies there is made before it, and what changed is copied back after it.
     let (enter, exit) = if mode == MaintenanceMode::Instant { (300, 900) } else { (6 * 3600, 6 * 3600) };
-    if host.sds.is_some() {
-        steps.push(step(Action::EnterMaintenance { mode }, enter, 30, Risk::Medium));
+    if let Some(sds) = host.sds {
+        let seconds = if mode == MaintenanceMode::Instant { 30 } else { moving(sds, fleet).min(enter) };
+        steps.push(step(Action::EnterMaintenance { mode }, enter, seconds, Risk::Medium));
     }
     steps.extend(work);
     let (version, components) = match applied {

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::model::lifecycle::TimesShown;
-use crate::model::step::{Action, Component, StepKind};
+use crate::model::plan::Step;
+use crate::model::step::{Action, Component, MaintenanceMode, StepKind};
 use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
 use crate::work::book::{Book, Run, Standing};
@@ -24,6 +25,20 @@ struct Alike {
     /// The first of the components, where it is about some.
     component: Option<Component>,
     generation: Generation,
+    /// Of the way into maintenance and out of it: a third copy takes hours where an entry takes seconds.
+    #[serde(default)]
+    mode: Option<MaintenanceMode>,
+}
+
+/// In which maintenance a step of these is the way in or out.
+fn mode(steps: &[Step], action: &Action) -> Option<MaintenanceMode> {
+    if !matches!(action, Action::EnterMaintenance { .. } | Action::ExitMaintenance | Action::AwaitResync) {
+        return None;
+    }
+    steps.iter().find_map(|step| match step.action {
+        Action::EnterMaintenance { mode } => Some(mode),
+        _ => None,
+    })
 }
 
 /// What steps took, in seconds, the newest last.
@@ -55,7 +70,8 @@ impl Times {
             return false;
         }
         let component = component(&step.action).and_then(|all| all.first().copied());
-        let alike = Alike { step: step.action.kind(), component, generation };
+        let mode = mode(&planned.steps, &step.action);
+        let alike = Alike { step: step.action.kind(), component, generation, mode };
         let seconds = u32::try_from((now - state.since).num_seconds().max(0)).unwrap_or(u32::MAX);
         let index = match self.0.iter().position(|(known, _)| *known == alike) {
             Some(index) => index,
@@ -74,19 +90,20 @@ impl Times {
         true
     }
 
-    /// In how many seconds 95 of 100 such steps were over; none: too few were seen.
-    pub fn predict(&self, action: &Action, generation: Generation) -> Option<u32> {
+    /// In how many seconds 95 of 100 such steps, among these others of their task, were over; none: too few were seen.
+    pub fn predict(&self, action: &Action, steps: &[Step], generation: Generation) -> Option<u32> {
         if !is_measured(action) {
             return None;
         }
         let kind = action.kind();
+        let mode = mode(steps, action);
         let parts: Vec<Option<Component>> = match component(action) {
             Some(all) if !all.is_empty() => all.iter().copied().map(Some).collect(),
             _ => vec![None],
         };
         // Several components are done one after the other, and were kept under the first: the longest is what is known.
         let known = parts.iter().filter_map(|component| {
-            let alike = Alike { step: kind, component: *component, generation };
+            let alike = Alike { step: kind, component: *component, generation, mode };
             let (_, took) = self.0.iter().find(|(known, _)| *known == alike)?;
             (took.len() >= ENOUGH).then(|| percentile(took, 95))
         });
@@ -98,6 +115,7 @@ impl Times {
         let each = self.0.iter().map(|(alike, took)| TimesShown {
             step: alike.step.as_str().to_owned(),
             component: alike.component.map(|component| component.as_str().to_owned()),
+            mode: alike.mode.map(|mode| mode.as_str().to_owned()),
             generation: alike.generation.as_str().to_owned(),
             count: took.len(),
             p50: percentile(took, 50),
@@ -120,21 +138,39 @@ mod tests {
     use super::*;
 
     fn times(seconds: impl IntoIterator<Item = u32>) -> Times {
-        let alike = Alike { step: StepKind::Apply, component: Some(Component::Sds), generation: Generation::V3_5 };
+        let alike =
+            Alike { step: StepKind::Apply, component: Some(Component::Sds), generation: Generation::V3_5, mode: None };
         Times(vec![(alike, seconds.into_iter().collect())])
     }
 
     #[test]
     fn ninety_five_of_a_hundred_are_within_what_is_predicted_and_few_predict_nothing() {
         let apply = Action::Apply { version: "1".into(), components: vec![Component::Sds] };
-        assert_eq!(times(1..=100).predict(&apply, Generation::V3_5), Some(95));
-        assert_eq!(times([10, 20, 30, 40, 50]).predict(&apply, Generation::V3_5), Some(50));
-        assert_eq!(times([10, 20, 30, 40]).predict(&apply, Generation::V3_5), None);
-        assert_eq!(times(1..=100).predict(&apply, Generation::V3_0), None, "another generation is another product");
+        assert_eq!(times(1..=100).predict(&apply, &[], Generation::V3_5), Some(95));
+        assert_eq!(times([10, 20, 30, 40, 50]).predict(&apply, &[], Generation::V3_5), Some(50));
+        assert_eq!(times([10, 20, 30, 40]).predict(&apply, &[], Generation::V3_5), None);
+        assert_eq!(
+            times(1..=100).predict(&apply, &[], Generation::V3_0),
+            None,
+            "another generation is another product"
+        );
         let other = Action::Apply { version: "1".into(), components: vec![Component::Sdc] };
-        assert_eq!(times(1..=100).predict(&other, Generation::V3_5), None);
-        assert_eq!(times(1..=100).predict(&Action::Handwork, Generation::V3_5), None);
+        assert_eq!(times(1..=100).predict(&other, &[], Generation::V3_5), None);
+        assert_eq!(times(1..=100).predict(&Action::Handwork, &[], Generation::V3_5), None);
         assert_eq!(times(1..=100).shown()[0].p50, 50);
+    }
+
+    #[test]
+    fn the_two_modes_of_maintenance_are_learned_apart() {
+        let of = |mode| Alike { step: StepKind::EnterMaintenance, component: None, generation: Generation::V3_5, mode };
+        let (instant, protected) = (MaintenanceMode::Instant, MaintenanceMode::Protected);
+        let times = Times(vec![(of(Some(instant)), [9; 5].into()), (of(Some(protected)), [4000; 5].into())]);
+        let predict = |mode| {
+            let enter = Action::EnterMaintenance { mode };
+            let steps = [super::super::plan::step(enter.clone(), 60, 30, crate::model::plan::Risk::Medium)];
+            times.predict(&enter, &steps, Generation::V3_5)
+        };
+        assert_eq!((predict(instant), predict(protected)), (Some(9), Some(4000)));
     }
 
     #[test]
