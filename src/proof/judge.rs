@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 
 use super::controller::Controller;
 use super::host::Mesos;
-use super::site::{Deed, Site};
+use super::site::{Deed, Site, Was};
 use crate::model::id::{NodeName, RunId, SdsId};
 use crate::model::node::Carries;
 use crate::model::plan::Request;
@@ -47,7 +47,9 @@ pub struct Judge {
     foreign: BTreeMap<Id, Timestamp>,
     /// Hosts whose next kernel has no module.
     bare: BTreeMap<NodeName, Timestamp>,
+    /// Who owns the MDM cluster, and who did before, each with the moment of its beginning.
     owner: Option<(Id, Timestamp)>,
+    owner_before: Option<(Id, Timestamp)>,
 }
 
 impl Judge {
@@ -279,7 +281,7 @@ impl Judge {
             }
             Deed::Kept { .. } => self.count("effect: keep_sds"),
             Deed::Parted { .. } => self.count("effect: remove_sdc"),
-            Deed::Executed { node, action, epoch, ran, .. } => {
+            Deed::Executed { node, action, epoch, was, .. } => {
                 let seen = self.epochs.entry(node.clone()).or_default();
                 if *epoch < *seen {
                     let seen = *seen;
@@ -288,7 +290,7 @@ impl Judge {
                     *seen = *epoch;
                 }
                 self.count(format!("effect: {}", action.kind()));
-                self.executed(site, node, action, ran, now);
+                self.executed(site, node, action, was, now);
             }
             Deed::Refused { why, .. } => self.refused(why, &step, now),
             Deed::Ended { .. } => {}
@@ -318,7 +320,7 @@ impl Judge {
         }
     }
 
-    fn executed(&mut self, site: &Site, node: &NodeName, action: &Action, ran: &BTreeSet<Component>, now: Timestamp) {
+    fn executed(&mut self, site: &Site, node: &NodeName, action: &Action, was: &Was, now: Timestamp) {
         let Some(host) = site.hosts.get(node) else { return };
         if let Action::Uninstall { components } = action {
             if components.contains(&Component::Sds) && site.world.sds.contains_key(&host.sds) {
@@ -342,7 +344,7 @@ impl Judge {
             let kept = ours && site.world.sds.get(&host.sds).is_some_and(|sds| sds.maintenance == Maintenance::In);
             if !kept && self.ended.get(&host.sds).is_some_and(|at| now - *at <= GRACE) {
                 self.count("a race with who ended the maintenance");
-            } else if !kept && back && !ran.contains(&Component::Sds) {
+            } else if !kept && back && !was.ran.contains(&Component::Sds) {
                 self.count("put back while it is down");
             } else if !kept {
                 self.wrong("I5", now, format!("the SDS of {node} is stopped outside of our maintenance"));
@@ -351,8 +353,8 @@ impl Judge {
                 self.wrong("I2", now, format!("the SDS of {node} is stopped while data is not protected"));
             }
         }
-        if stops(Component::Mdm) && host.mdm.is_some() && (!back || ran.contains(&Component::Mdm)) {
-            self.mdm(site, node, now);
+        if stops(Component::Mdm) && host.mdm.is_some() && (!back || was.ran.contains(&Component::Mdm)) {
+            self.mdm(site, node, was.owned, now);
         }
         if (stops(Component::Sdc) && !back) && (host.mesos != Mesos::Drained || host.open_volumes > 0) {
             self.wrong("I5", now, format!("the SDC of {node} is stopped while something may use it"));
@@ -378,7 +380,7 @@ impl Judge {
         }
     }
 
-    fn mdm(&mut self, site: &Site, node: &NodeName, now: Timestamp) {
+    fn mdm(&mut self, site: &Site, node: &NodeName, owned: bool, now: Timestamp) {
         let own = site.hosts.get(node).and_then(|host| host.mdm.clone());
         let at = site.world.now();
         let others_well =
@@ -386,8 +388,10 @@ impl Judge {
         if !others_well && self.long("mdm", now) {
             self.wrong("I3", now, format!("the MDM of {node} is stopped while another one is away"));
         }
-        let owns = site.world.mdm.master().is_some_and(|mdm| Some(&mdm.name) == own.as_ref());
-        if owns && self.owner.is_some_and(|(_, since)| now - since > GRACE) {
+        // To stop it gave the cluster to another one.
+        let id = site.world.mdm.members.iter().find(|mdm| Some(&mdm.name) == own.as_ref()).map(|mdm| mdm.id);
+        let since = [self.owner, self.owner_before].into_iter().flatten().find(|(owner, _)| Some(*owner) == id);
+        if owned && since.is_some_and(|(_, since)| now - since > GRACE) {
             self.wrong("I4", now, format!("{node} owns the MDM cluster and its MDM is stopped"));
         }
         let beside = site.hosts.values().filter(|host| {
@@ -440,7 +444,7 @@ impl Judge {
         }
         let owner = world.mdm.master().map(|mdm| mdm.id);
         if self.owner.map(|(id, _)| id) != owner {
-            self.owner = owner.map(|id| (id, now));
+            self.owner_before = std::mem::replace(&mut self.owner, owner.map(|id| (id, now)));
         }
         self.foreign.retain(|id, _| {
             world.sds.get(id).is_some_and(|sds| sds.maintenance != Maintenance::None) && !site.ours.contains_key(id)

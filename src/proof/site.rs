@@ -29,6 +29,15 @@ pub(super) enum Parcel {
     Answer(StepId, Answer),
 }
 
+/// How a host was until it obeyed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Was {
+    /// What of it ran, by its host or by the MDM.
+    pub ran: BTreeSet<Component>,
+    /// Whether its MDM owned the cluster.
+    pub owned: bool,
+}
+
 /// What really was done, for the judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -59,8 +68,7 @@ pub enum Deed {
         node: NodeName,
         action: Action,
         epoch: u64,
-        /// What of it ran until then, by its host or by the MDM.
-        ran: BTreeSet<Component>,
+        was: Was,
     },
     Leaving {
         step: StepId,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::book::{Book, Misfit, Plans};
+use super::mutant;
 use super::record::Record;
 use crate::model::id::PlanId;
 use crate::model::plan::{Plan, hex};
@@ -151,6 +152,7 @@ impl Journal {
             }
             let entry = match serde_json::from_slice::<Entry>(line) {
                 Ok(Entry { form, .. }) if form > FORM => return Err(Broken::Newer { number, form }),
+                Ok(_) if lines.peek().is_none() && mutant::is("read all but the last") => break,
                 Ok(entry) => entry,
                 // Of an entry that cannot be read, its form at least may be.
                 Err(error) => match serde_json::from_slice::<Form>(line) {

@@ -59,7 +59,9 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
         }
     };
     match action {
-        Action::Stage { version, components } => host(&|host| has(&host.staged, components, version)),
+        Action::Stage { version, components } => {
+            host(&|host| has(&host.staged, components, version) || mutant::is("take for staged"))
+        }
         Action::Apply { version, components } | Action::Rollback { version, components } => {
             host(&|host| installed(host, components, version))
         }
@@ -131,6 +133,7 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
         | Action::AddDevice { .. } => Shown::NotSeen,
         Action::Evacuate => leaving(facts, task, since, &|sds| match sds {
             None => Leaving::Over,
+            Some(_) if mutant::is("leave unseen") => Leaving::Over,
             Some(sds) if sds.state.is(SdsState::RemovePending) => Leaving::UnderWay,
             Some(_) => Leaving::Not,
         }),
@@ -243,6 +246,9 @@ fn has(versions: &BTreeMap<Component, BTreeSet<Box<str>>>, components: &[Compone
 }
 
 fn installed(host: &NodeFacts, components: &[Component], version: &str) -> bool {
+    if mutant::is("take for installed") {
+        return true;
+    }
     components.iter().all(|component| {
         let only = host.installed.get(component).is_some_and(|all| all.len() == 1 && all.contains(version));
         only && host.running.contains(component)
@@ -258,6 +264,7 @@ fn verified(
     since: Timestamp,
 ) -> Shown {
     let (Some(host), Some(snapshot)) = (facts.nodes.get(&task.node), facts.snapshot()) else { return Shown::NotSeen };
+    let version = version.filter(|_| !mutant::is("take for installed"));
     let as_wanted =
         |seen: Option<&ProductVersion>| version.is_none_or(|wanted| seen.is_some_and(|seen| seen.as_str() == wanted));
     let mut seen_at = host.seen_at;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use rustix::time::{ClockId, clock_gettime};
 use scaleio_framework::model::plan::{Approval, Request};
 use scaleio_framework::proof::controller::Controller;
 use scaleio_framework::proof::site::Site;
@@ -18,12 +19,18 @@ use scaleio_framework::work::{check, command};
 
 use crate::scene::fleet;
 
+/// What this thread has used of a processor.
+fn used() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap(), time.tv_nsec.try_into().unwrap())
+}
+
 /// The best of some: others work on this machine too.
 fn best<T>(mut work: impl FnMut() -> T) -> (Duration, T) {
     let mut timed = || {
-        let begun = Instant::now();
+        let begun = used();
         let done = work();
-        (begun.elapsed(), done)
+        (used() - begun, done)
     };
     let mut best = timed();
     for _ in 0..6 {

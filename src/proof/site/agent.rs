@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::super::host::Mesos;
-use super::{Deed, Parcel, Site, refused};
+use super::{Deed, Parcel, Site, Was, refused};
 use crate::model::id::NodeName;
 use crate::model::permit::Permit;
 use crate::model::step::{Action, Answer, Component, StepId};
@@ -42,12 +42,13 @@ impl Site {
         if self.world.mdm.members.iter().any(|member| member.up && Some(&member.name) == mdm.as_ref()) {
             ran.insert(Component::Mdm);
         }
+        let owned = self.world.mdm.master().is_some_and(|master| Some(&master.name) == mdm.as_ref());
         self.deeds.push(Deed::Executed {
             step: step.clone(),
             node: permit.node.clone(),
             action: permit.action.clone(),
             epoch: permit.epoch,
-            ran,
+            was: Was { ran, owned },
         });
         let (node, action) = (permit.node.clone(), permit.action.clone());
         self.stop(&node, &action, now + TimeDelta::seconds(seconds));

@@ -21,7 +21,7 @@ impl Look<'_> {
     pub(super) fn not_ours(&self, ask: &Ask<'_>, state: &TaskState, step: &Step) -> Option<Duty> {
         let adrift = state.adrift.get(&StepKind::EnterMaintenance).is_some_and(|orders| *orders > 0);
         let at_hand = step.action.kind() == StepKind::EnterMaintenance && state.step == StepState::Pending;
-        if at_hand && !adrift { Self::maintenance(ask) } else { None }
+        if at_hand && !adrift && !mutant::is("take what others began") { Self::maintenance(ask) } else { None }
     }
 
     /// The duty to end a maintenance that somebody else ended: the server was seen in it, and is outside now. Of one that
