@@ -14,7 +14,7 @@ use super::site::{Deed, Site, Was};
 use crate::model::id::{NodeName, RunId, SdsId};
 use crate::model::node::Carries;
 use crate::model::plan::Request;
-use crate::model::step::{Action, Component, StepId, StepKind};
+use crate::model::step::{Action, Component, MaintenanceMode, StepId, StepKind};
 use crate::model::unit::Timestamp;
 use crate::model::window::Opening;
 use crate::sim::world::{Id, Maintenance};
@@ -102,6 +102,9 @@ impl Judge {
                 if *epoch < self.book.epoch {
                     self.wrong("I8", now, format!("{step} is intended under the old epoch {epoch}"));
                 }
+                if matches!(effect, Effect::Enter { mode: MaintenanceMode::Protected, .. }) {
+                    self.count("protected mode");
+                }
                 if *effect == Effect::Finalise {
                     self.finalised(site, step, now);
                 }
@@ -159,7 +162,11 @@ impl Judge {
             self.wrong("I13", now, format!("task {task} begins in a run that is stopped"));
         }
         let policy = controller.map(|controller| controller.policy.clone()).unwrap_or_default();
-        if !matches!(policy.calendar.at(now), Opening::Open { .. }) {
+        let opening = policy.calendar.at(now);
+        if matches!(opening, Opening::Open { until: Some(_) }) {
+            self.count("began in a window");
+        }
+        if !matches!(opening, Opening::Open { .. }) {
             self.wrong("I13", now, format!("task {task} begins while no window is open"));
         }
         let work = self.book.in_work().count();

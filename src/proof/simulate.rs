@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{NaiveTime, TimeDelta};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
@@ -17,8 +17,10 @@ use crate::model::id::RunId;
 use crate::model::lifecycle::in_words;
 use crate::model::node::Carries;
 use crate::model::plan::{Approval, Limits, Request, hex};
-use crate::model::step::StepKind;
+use crate::model::step::{MaintenanceMode, StepKind};
 use crate::model::unit::Timestamp;
+use crate::model::version::Generation;
+use crate::model::window::{Calendar, Day, Window, Zone};
 use crate::sim::Release;
 use crate::sim::world::Upgrade;
 use crate::upgrade::plan::{Fleet, Habits, plan};
@@ -145,7 +147,9 @@ impl Stage {
             site.world.upgrade = Upgrade::Running { from, commands_allowed: false };
         }
         let mut disk = Vec::new();
-        let (controller, _) = Controller::start(Plans::new(), &mut disk, 1, Policy::default(), site.now())?;
+        let calendar = if play.only.is_none() && play.seed % 8 == 5 { windows() } else { Calendar::default() };
+        let policy = Policy { calendar, ..Policy::default() };
+        let (controller, _) = Controller::start(Plans::new(), &mut disk, 1, policy, site.now())?;
         Ok(Self {
             play: play.clone(),
             site,
@@ -347,7 +351,9 @@ impl Stage {
             None if self.play.only.is_none() && dice.random_bool(0.2) => {
                 let all: Vec<_> = self.site.hosts.keys().cloned().collect();
                 let node = all[dice.random_range(0..all.len())].clone();
-                Request::Maintain { node, mode: None, minutes: dice.random_range(2..20), purpose: "a disk".into() }
+                let protected = dice.random_bool(0.3) && snapshot.generation >= Generation::V3_5;
+                let mode = protected.then_some(MaintenanceMode::Protected);
+                Request::Maintain { node, mode, minutes: dice.random_range(2..20), purpose: "a disk".into() }
             }
             None => Request::Upgrade { to: to.clone(), only: BTreeSet::new() },
         };
@@ -402,6 +408,7 @@ impl Stage {
     /// Nothing goes wrong any more: what is open must end, and nothing be left behind.
     fn ending(&mut self, dice: &mut ChaCha8Rng) {
         self.tell("from here on nothing goes wrong");
+        self.controller.policy.calendar = Calendar::default();
         let resumed = self.controller.journal.book().open_run().is_some_and(|run| run.paused.is_some());
         if resumed {
             self.person(Fault::Resume);
@@ -463,6 +470,17 @@ impl Stage {
             runs: self.judge.book.runs,
         }
     }
+}
+
+/// An hour and a half of work, again and again, as some sites allow it.
+fn windows() -> Calendar {
+    let window = |hour| Window {
+        days: [Day::Mon, Day::Tue, Day::Wed, Day::Thu, Day::Fri, Day::Sat, Day::Sun].into(),
+        from: NaiveTime::from_hms_opt(hour, 0, 0).unwrap_or_default(),
+        until: NaiveTime::from_hms_opt(hour + 1, 30, 0).unwrap_or_default(),
+        zone: Zone::UTC,
+    };
+    Calendar { windows: (0..24).step_by(2).map(window).collect(), blackouts: Vec::new() }
 }
 
 /// A record as a line of the story.

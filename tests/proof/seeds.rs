@@ -68,6 +68,8 @@ const RARE: &[&str] = &[
     "ended by others",
     "failed: the maintenance",
     "left out",
+    "protected mode",
+    "began in a window",
 ];
 
 fn asked(name: &str) -> Option<u64> {
