@@ -28,6 +28,8 @@ pub enum Request {
     Finalise { to: Box<str> },
     /// Keep a node out of work for so long, and let it back.
     Maintain { node: NodeName, mode: Option<MaintenanceMode>, minutes: u32, purpose: Box<str> },
+    /// End a maintenance that somebody else began and handed over. This is the mode it was begun in.
+    Adopt { node: NodeName, mode: MaintenanceMode, because: Box<str> },
     /// Restart a node, say for a kernel.
     Reboot { node: NodeName },
     /// Put another node into the place of one that is lost.
@@ -49,6 +51,7 @@ impl Request {
             Self::Fetch { .. } => "fetch",
             Self::Finalise { .. } => "finalise",
             Self::Maintain { .. } => "maintain",
+            Self::Adopt { .. } => "adopt",
             Self::Reboot { .. } => "reboot",
             Self::Replace { .. } => "replace",
             Self::Remove { .. } => "remove",

@@ -17,7 +17,7 @@ use crate::model::id::RunId;
 use crate::model::lifecycle::in_words;
 use crate::model::node::Carries;
 use crate::model::plan::{Approval, Limits, Request, hex};
-use crate::model::step::StepKind;
+use crate::model::step::{MaintenanceMode, StepKind};
 use crate::model::unit::Timestamp;
 use crate::sim::Release;
 use crate::sim::world::Upgrade;
@@ -102,6 +102,8 @@ struct Stage {
     /// How it dies at the next turn that decides something.
     death: Option<Death>,
     epoch: u64,
+    /// A person waits until no run is open, to hand a maintenance over.
+    hands_over: bool,
 }
 
 /// Longest time that everything may take to end once nothing goes wrong any more.
@@ -159,6 +161,7 @@ impl Stage {
             dead_until: None,
             death: None,
             epoch: 1,
+            hands_over: false,
         })
     }
 
@@ -180,6 +183,11 @@ impl Stage {
             None => {}
             Some(Fault::Crash) => self.death = Some(Death::ALL[dice.random_range(0..Death::ALL.len())]),
             Some(Fault::Pause | Fault::Resume | Fault::Cancel) => self.person(fault.unwrap_or(Fault::Pause)),
+            // One run at a time: whoever wants it taken over cancels the one that is open.
+            Some(Fault::Adopt) if self.dead_until.is_none() && self.site.of_others().is_some() => {
+                self.hands_over = true;
+                self.person(Fault::Cancel);
+            }
             Some(fault) if fault::happen(fault, &mut self.site, &mut self.controller) => {
                 self.judge.count(format!("fault: {fault:?}"));
                 self.tell(format_args!("-- {fault:?}"));
@@ -200,8 +208,12 @@ impl Stage {
             self.bad(format_args!("I19: {error}"));
         }
         self.controller.poll(&self.site);
-        if open && self.controller.journal.book().open_run().is_none() {
-            self.open(dice);
+        if self.controller.journal.book().open_run().is_none() {
+            if std::mem::take(&mut self.hands_over) {
+                self.adopt();
+            } else if open {
+                self.open(dice);
+            }
         }
         self.turns(dice);
         // Whoever died with it has told nobody what was seen.
@@ -299,6 +311,57 @@ impl Stage {
         }
     }
 
+    /// A person hands the maintenance of somebody else over.
+    fn adopt(&mut self) {
+        let now = self.site.now();
+        let (Some((node, sds)), facts) = (self.site.of_others(), self.controller.facts(now)) else { return };
+        let Some(snapshot) = facts.snapshot() else { return };
+        let addresses = self.site.addresses();
+        let fleet = Fleet {
+            snapshot,
+            nodes: facts.nodes,
+            agents: facts.agents,
+            addresses: &addresses,
+            packages: &BTreeMap::new(),
+        };
+        let request = Request::Adopt { node, mode: MaintenanceMode::Instant, because: "their shift is over".into() };
+        let asked = in_words(&request);
+        let plan = plan(request, &fleet, &self.habits(), None, now).plan;
+        let (run, plan_id) = (RunId::new(&format!("run-{}", self.runs + 1)), plan.id());
+        self.controller.journal.file(plan.clone());
+        self.judge.book.plans.clone_from(&self.controller.journal.book().plans);
+        let (book, facts) = (self.controller.journal.book(), self.controller.facts(now));
+        match command::adopt(book, &facts, run.clone(), &plan, "a person", BTreeSet::new()) {
+            Ok(records) => {
+                self.runs += 1;
+                self.site.handed_over(sds);
+                self.tell(format_args!("{run} begins: {asked}"));
+                if let Err(error) = self.controller.told(&records, &mut self.disk, now) {
+                    self.bad(format_args!("I19: {error}"));
+                }
+            }
+            Err(_) => {
+                self.judge.count("nothing is taken over");
+                self.controller.journal.drop_plan(&plan_id);
+                self.judge.book.plans.remove(&plan_id);
+            }
+        }
+    }
+
+    fn habits(&self) -> Habits {
+        Habits {
+            apply: 60,
+            reboot: 120,
+            resync: 60,
+            drain: 30,
+            soak: 60,
+            reboots: self.play.seed.is_multiple_of(2),
+            at_once: 1,
+            limits: Limits { failures: 1 + (self.play.seed % 2) as u32, ..Limits::default() },
+            times: Default::default(),
+        }
+    }
+
     /// The next upgrade, if the system looks as if one could be planned.
     fn open(&mut self, dice: &mut ChaCha8Rng) {
         // What could not be planned cannot be, as long as nothing more is known.
@@ -323,17 +386,7 @@ impl Stage {
             addresses: &addresses,
             packages: &BTreeMap::new(),
         };
-        let habits = Habits {
-            apply: 60,
-            reboot: 120,
-            resync: 60,
-            drain: 30,
-            soak: 60,
-            reboots: self.play.seed.is_multiple_of(2),
-            at_once: 1,
-            limits: Limits { failures: 1 + (self.play.seed % 2) as u32, ..Limits::default() },
-            times: Default::default(),
-        };
+        let habits = self.habits();
         let leaves = self.site.hosts.values().next_back().map(|host| host.name.clone());
         let removal = leaves.filter(|_| self.play.removes && self.controller.journal.book().retired.is_empty());
         let waits = matches!(self.site.world.upgrade, Upgrade::Running { .. });

@@ -304,6 +304,20 @@ impl Site {
         ended
     }
 
+    /// The node and the server of a maintenance that somebody else began, and that nobody could take for ours.
+    pub(super) fn of_others(&self) -> Option<(NodeName, Id)> {
+        let theirs = |id: &Id| !self.ours.contains_key(id) && !self.unknown.alike.contains_key(id);
+        let inside = |id: &Id| self.world.sds.get(id).is_some_and(|sds| sds.maintenance == Maintenance::In);
+        let host = self.hosts.values().find(|host| theirs(&host.sds) && inside(&host.sds))?;
+        Some((host.name.clone(), host.sds))
+    }
+
+    /// A person has handed the maintenance of a server over: it is ours from here on.
+    pub(super) fn handed_over(&mut self, id: Id) {
+        let now = self.now();
+        self.ours.insert(id, now);
+    }
+
     fn sds(&self, wanted: &SdsId) -> Option<Id> {
         self.world.sds.keys().copied().find(|at| id::<SdsId>(*at) == *wanted)
     }

@@ -144,6 +144,11 @@ fn each_request_leads_to_the_plan_that_was_kept() {
     for (mode, minutes) in [(None, 24), (None, 25), (None, 26), (Some(MaintenanceMode::Instant), 25)] {
         say("a maintenance", &known, maintain(mode, minutes));
     }
+    for mode in [MaintenanceMode::Instant, MaintenanceMode::Protected] {
+        let handed = |name: &str| Request::Adopt { node: node(name), mode, because: "a shift ends".into() };
+        say("a maintenance of others", &known, handed("node-5"));
+        say("a maintenance of nobody", &known, handed("node-9"));
+    }
     let old = Known::of(Release::V3_0);
     say("a maintenance in 3.0", &old, maintain(None, 25));
     // What takes half an hour is never instant, where there is something else.

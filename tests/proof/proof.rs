@@ -8,6 +8,7 @@
 // The tests know it by the product's name.
 extern crate engine as scaleio_framework;
 
+mod adopted;
 mod advance;
 mod cancels;
 mod check;

@@ -68,6 +68,7 @@ const RARE: &[&str] = &[
     "ended by others",
     "failed: the maintenance",
     "left out",
+    "taken over",
 ];
 
 fn asked(name: &str) -> Option<u64> {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod adopted;
 #[path = "../support/alertmanager.rs"]
 mod alertmanager;
 mod asked;

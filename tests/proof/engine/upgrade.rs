@@ -3,6 +3,8 @@
 #[path = "../../../src/upgrade/plan.rs"]
 pub mod plan;
 
+#[path = "../../../src/upgrade/removal.rs"]
+mod removal;
 #[path = "../../../src/upgrade/times.rs"]
 pub mod times;
 #[path = "../../../src/upgrade/vendor.rs"]
