@@ -43,6 +43,9 @@ pub(super) enum Planned {
         /// Only these nodes; may be given several times
         #[arg(long = "node")]
         nodes: Vec<String>,
+        /// Back to the release that these nodes had before, as long as the upgrade is not final
+        #[arg(long, requires = "nodes")]
+        back: bool,
         #[command(flatten)]
         whose: Whose,
     },
@@ -235,9 +238,9 @@ struct Asking {
 
 pub(super) async fn planned(what: Planned, asker: &mut Asker<'_>) -> u8 {
     let (request, whose) = match what {
-        Planned::Upgrade { to, nodes, whose } => {
-            let only = nodes.iter().map(|name| NodeName::new(name)).collect();
-            (Request::Upgrade { to: to.into(), only }, whose)
+        Planned::Upgrade { to, nodes, back, whose } => {
+            let (to, only) = (to.into(), nodes.iter().map(|name| NodeName::new(name)).collect());
+            (if back { Request::Back { to, only } } else { Request::Upgrade { to, only } }, whose)
         }
         Planned::Fetch { to, nodes, whose } => {
             let only = nodes.iter().map(|name| NodeName::new(name)).collect();

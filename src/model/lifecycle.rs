@@ -513,6 +513,7 @@ pub fn in_words(request: &Request) -> String {
         Request::Rollout => "make nodes what they shall be".to_owned(),
         Request::Upgrade { to, only } if only.is_empty() => format!("upgrade to {to}"),
         Request::Upgrade { to, only } => format!("upgrade {} to {to}", names(only)),
+        Request::Back { to, only } => format!("bring {} back to {to}", names(only)),
         Request::Fetch { to, only } if only.is_empty() => format!("have the packages of {to} on every node"),
         Request::Fetch { to, only } => format!("have the packages of {to} on {}", names(only)),
         Request::Finalise { to } => format!("make the upgrade to {to} final"),

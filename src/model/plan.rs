@@ -22,6 +22,8 @@ pub enum Request {
     Rollout,
     /// Bring all nodes, or only these, to a release.
     Upgrade { to: Box<str>, only: BTreeSet<NodeName> },
+    /// Bring these nodes back to the release that they had before, as long as the upgrade is not final.
+    Back { to: Box<str>, only: BTreeSet<NodeName> },
     /// Have the packages of a release on all nodes, or on these, and install none.
     Fetch { to: Box<str>, only: BTreeSet<NodeName> },
     /// End an upgrade for good.
@@ -48,6 +50,7 @@ impl Request {
         match self {
             Self::Rollout => "rollout",
             Self::Upgrade { .. } => "upgrade",
+            Self::Back { .. } => "back",
             Self::Fetch { .. } => "fetch",
             Self::Finalise { .. } => "finalise",
             Self::Maintain { .. } => "maintain",

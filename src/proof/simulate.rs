@@ -13,11 +13,11 @@ use super::controller::{Controller, Death};
 use super::fault::{self, Fault};
 use super::judge::Judge;
 use super::site::Site;
-use crate::model::id::RunId;
+use crate::model::id::{NodeName, RunId};
 use crate::model::lifecycle::in_words;
 use crate::model::node::Carries;
 use crate::model::plan::{Approval, Limits, Request, hex};
-use crate::model::step::{MaintenanceMode, StepKind};
+use crate::model::step::{Component, MaintenanceMode, StepKind};
 use crate::model::unit::Timestamp;
 use crate::sim::Release;
 use crate::sim::world::Upgrade;
@@ -41,6 +41,8 @@ pub struct Play {
     pub release: Release,
     /// The MDM waits for the end of an upgrade whose packages are all there; nothing else is asked for.
     pub finalises: bool,
+    /// The MDM shows an upgrade as soon as a server has the new release, and now and then nodes are sent back.
+    pub goes_back: bool,
     /// The last host is taken out for good, before anything else is asked for.
     pub removes: bool,
     /// At this turn that decides something a person cancels.
@@ -60,6 +62,7 @@ impl Play {
             die_at: BTreeMap::new(),
             release,
             finalises: false,
+            goes_back: false,
             removes: false,
             cancel_at: None,
         }
@@ -201,6 +204,9 @@ impl Stage {
                 return self.judged(false);
             }
             self.restart();
+        }
+        if self.play.goes_back {
+            self.site.shows_upgrade();
         }
         self.site.heard(&answers);
         let heard = self.controller.hear(answers, &mut self.disk, now);
@@ -348,6 +354,15 @@ impl Stage {
         }
     }
 
+    /// Nodes that have the new release, and had another one before by the journal.
+    fn newer(&self) -> Vec<NodeName> {
+        let before = &self.controller.journal.book().before;
+        let is_new = |name: &&NodeName| {
+            self.site.hosts.get(*name).is_some_and(|host| host.installed.get(&Component::Sds) == Some(&self.site.to))
+        };
+        before.keys().filter(is_new).cloned().collect()
+    }
+
     fn habits(&self) -> Habits {
         Habits {
             apply: 60,
@@ -393,11 +408,20 @@ impl Stage {
         if self.play.finalises && !waits {
             return;
         }
+        let back = if self.play.goes_back { self.newer() } else { Vec::new() };
+        // From the first new server on the MDM waits for this upgrade, and for no other one.
+        let must = self.site.hosts.values().all(done);
         let request = match removal {
             _ if self.play.finalises => Request::Finalise { to: self.site.from.clone() },
             Some(node) => Request::Remove { node },
-            // Now and then somebody wants to work on a host.
-            None if self.play.only.is_none() && dice.random_bool(0.2) => {
+            None if !back.is_empty() && (must || dice.random_bool(0.5)) => {
+                // One of them, or all.
+                let one = dice.random_bool(0.5).then(|| back[dice.random_range(0..back.len())].clone());
+                let only = one.map_or_else(|| back.into_iter().collect(), |one| [one].into());
+                Request::Back { to: self.site.from.clone(), only }
+            }
+            // Now and then somebody wants to work on a host; not before the end of an upgrade.
+            None if self.play.only.is_none() && !self.play.goes_back && dice.random_bool(0.2) => {
                 let all: Vec<_> = self.site.hosts.keys().cloned().collect();
                 let node = all[dice.random_range(0..all.len())].clone();
                 Request::Maintain { node, mode: None, minutes: dice.random_range(2..20), purpose: "a disk".into() }
@@ -406,7 +430,7 @@ impl Stage {
         };
         let asked = in_words(&request);
         let proposal = plan(request, &fleet, &habits, None, now);
-        let wanted = [StepKind::Apply, StepKind::Evacuate, StepKind::Finalise];
+        let wanted = [StepKind::Apply, StepKind::Rollback, StepKind::Evacuate, StepKind::Finalise];
         if !wanted.into_iter().any(|kind| proposal.plan.has(kind)) {
             self.nothing_at = self.controller.asked_at();
             return;

@@ -18,7 +18,7 @@ use crate::model::unit::Timestamp;
 use crate::sim::Release;
 use crate::sim::world::{
     ClusterCommand, Command, Id, Layout, Maintenance, MaintenanceCommand, Mode, Reply, Scope, SdcCommand, SdsCommand,
-    UpgradeCommand, World,
+    Upgrade, UpgradeCommand, World,
 };
 use crate::work::record::Effect;
 
@@ -316,6 +316,13 @@ impl Site {
     pub(super) fn handed_over(&mut self, id: Id) {
         let now = self.now();
         self.ours.insert(id, now);
+    }
+
+    /// The MDM shows an upgrade from the first new server on, until none has the new release.
+    pub(super) fn shows_upgrade(&mut self) {
+        let from = self.from.to_string();
+        let is_mixed = self.world.sds.values().any(|sds| sds.version != from);
+        self.world.upgrade = if is_mixed { Upgrade::Running { from, commands_allowed: true } } else { Upgrade::None };
     }
 
     fn sds(&self, wanted: &SdsId) -> Option<Id> {

@@ -136,6 +136,7 @@ fn make(request: &Request, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal>
 pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), Refusal> {
     match request {
         Request::Upgrade { .. }
+        | Request::Back { .. }
         | Request::Fetch { .. }
         | Request::Reboot { .. }
         | Request::Maintain { .. }
@@ -181,7 +182,8 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
         shown.nodes.insert(node, says);
     }
     shown.unproven = unproven(&proposal.plan, desk).iter().map(|step| step.as_str().to_owned()).collect();
-    shown.unsafe_because = check::check(&proposal.plan, &desk.facts).iter().map(ToString::to_string).collect();
+    let wrong = check::in_this_system(&proposal.plan, &desk.facts, &desk.book.before);
+    shown.unsafe_because = wrong.iter().map(ToString::to_string).collect();
     Ok((proposal.plan, shown))
 }
 
@@ -201,6 +203,7 @@ pub(super) fn fleet<'a>(desk: &Desk<'a>) -> Option<Fleet<'a>> {
 fn as_reported(request: &Request) -> Request {
     match request.clone() {
         Request::Upgrade { to, only } => Request::Upgrade { to: version::as_reported(&to), only },
+        Request::Back { to, only } => Request::Back { to: version::as_reported(&to), only },
         Request::Fetch { to, only } => Request::Fetch { to: version::as_reported(&to), only },
         Request::Finalise { to } => Request::Finalise { to: version::as_reported(&to) },
         other => other,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::times::Times;
-use super::{removal, vendor};
+use super::{back, removal, vendor};
 use crate::model::cluster::{MdmMember, MdmRole, Sds};
 use crate::model::id::{AgentId, NodeName, PlanId};
 use crate::model::node::{AgentFacts, Carries, NodeFacts};
@@ -138,7 +138,10 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
             vendor::watch(to, only, &hosts, fleet, habits, &mut report)
         }
         Request::Upgrade { to, only } => upgrade(to, only, &hosts, fleet, habits, &mut report),
-        Request::Fetch { .. } if generation >= Generation::V4 => vendor::fetches(&hosts, &mut report),
+        Request::Fetch { .. } | Request::Back { .. } if generation >= Generation::V4 => {
+            vendor::fetches(&hosts, &mut report)
+        }
+        Request::Back { to, only } => back::back(to, only, &hosts, fleet, habits, &mut report),
         Request::Fetch { to, only } => {
             let mut stages = upgrade(to, only, &hosts, fleet, habits, &mut report);
             stages.retain(|stage| &*stage.name == PACKAGES);
@@ -404,7 +407,7 @@ const fn exit_deadline(mode: MaintenanceMode) -> u32 {
 }
 
 /// Drained and in maintenance before the work, and back after it.
-fn around(
+pub(super) fn around(
     host: &Host<'_>,
     fleet: &Fleet<'_>,
     habits: &Habits,

@@ -1,8 +1,11 @@
 //! Is a plan safe to carry out at all? Judged from the plan and the system
 //! alone, by rules of its own: it knows neither the planner nor the gate.
 
+mod back;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::book::Before;
 use super::facts::Facts;
 use super::mutant;
 use super::skew::at_least;
@@ -65,6 +68,16 @@ pub enum Unsafe {
     Deadline { node: NodeName, step: StepKind },
     #[error("{node}: the request asks for no {step} there")]
     NotAsked { node: NodeName, step: StepKind },
+    #[error(
+        "the MDM shows no upgrade that is under way: it is final, or it was none of the MDM, and no node goes back"
+    )]
+    Final,
+    #[error("{node}: it is not written down that {component} had this release before the one that it has")]
+    NotBefore { node: NodeName, component: Component },
+    #[error("{node}: {component} does not go back: nothing may be newer than it")]
+    Foremost { node: NodeName, component: Component },
+    #[error("the client of {node} would be newer than a server; it goes back first")]
+    NewerClient { node: NodeName },
     #[error("{node} carries no SDS that is in maintenance: there is nothing to take over")]
     NotInside { node: NodeName },
     #[error("{node} carries a part of the MDM cluster; give its seat to another host first")]
@@ -83,7 +96,14 @@ pub enum Unsafe {
     NotCovered(Box<str>),
 }
 
-/// Everything that is wrong with a plan.
+/// Everything that is wrong with a plan for a system of which this is written down: what nodes had before.
+pub fn in_this_system(plan: &Plan, facts: &Facts<'_>, before: &Before) -> BTreeSet<Unsafe> {
+    let mut wrong = check(plan, facts);
+    back::judge(plan, facts, before, &mut wrong);
+    wrong
+}
+
+/// Everything that is wrong with a plan, whatever is written down.
 pub fn check(plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
     let mut wrong = BTreeSet::new();
     if plan.form > FORM {
@@ -146,7 +166,7 @@ fn harmless(task: &Task) -> bool {
 
 fn touches(action: &Action, component: Component) -> bool {
     match action {
-        Action::Apply { components, .. } => components.contains(&component),
+        Action::Apply { components, .. } | Action::Rollback { components, .. } => components.contains(&component),
         Action::Reboot | Action::Handwork => component != Component::Lia,
         _ => false,
     }
@@ -175,7 +195,7 @@ fn steps(task: &Task, is_taken_over: bool, wrong: &mut BTreeSet<Unsafe>) {
             }
             Action::Drain => need(at, &[], &[StepKind::Reactivate]),
             Action::Reactivate => need(at, &[StepKind::Drain], &[]),
-            Action::Apply { .. } => need(at, &[StepKind::Stage], &[StepKind::Verify]),
+            Action::Apply { .. } | Action::Rollback { .. } => need(at, &[StepKind::Stage], &[StepKind::Verify]),
             Action::Reboot => need(at, &[], &[StepKind::Verify, StepKind::Soak]),
             Action::Uninstall { components } => {
                 if task.sds.is_some() && components.contains(&Component::Sds) {
@@ -406,6 +426,7 @@ pub fn covers(approval: &Approval, plan: &Plan, facts: &Facts<'_>) -> BTreeSet<U
                 Request::Rollout
                 | Request::Finalise { .. }
                 | Request::Adopt { .. }
+                | Request::Back { .. }
                 | Request::Replace { .. }
                 | Request::Remove { .. }
                 | Request::Expand { .. }

@@ -10,6 +10,7 @@ extern crate engine as scaleio_framework;
 
 mod adopted;
 mod advance;
+mod back;
 mod cancels;
 mod check;
 mod crashes;

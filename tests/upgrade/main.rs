@@ -6,6 +6,7 @@ mod adopted;
 #[path = "../support/alertmanager.rs"]
 mod alertmanager;
 mod asked;
+mod back;
 mod history;
 mod jobs;
 mod killed;

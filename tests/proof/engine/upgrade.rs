@@ -1,5 +1,7 @@
 //! The planner.
 
+#[path = "../../../src/upgrade/back.rs"]
+mod back;
 #[path = "../../../src/upgrade/plan.rs"]
 pub mod plan;
 
