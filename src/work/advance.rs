@@ -431,6 +431,7 @@ impl<'a> Look<'a> {
             mode,
             since: now,
             deadline: now + TimeDelta::seconds(seconds),
+            handed: None,
         }
     }
 

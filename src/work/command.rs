@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::book::{Book, Standing};
 use super::check::{self, Unsafe};
 use super::facts::{AlertName, Facts};
-use super::record::{Duty, Obligation, Record};
+use super::record::{Duty, Handed, Obligation, Record};
 use crate::model::hold::{Hardness, Override};
 use crate::model::id::{NodeName, PlanId, RunId};
 use crate::model::plan::{Approval, Plan, Request};
@@ -82,7 +82,7 @@ pub fn adopt(
     by: &str,
     baseline: BTreeSet<AlertName>,
 ) -> Result<Vec<Record>, No> {
-    let Request::Adopt { mode, .. } = &plan.request else { return Err(No::NoPlan(plan.id())) };
+    let Request::Adopt { mode, because, .. } = &plan.request else { return Err(No::NoPlan(plan.id())) };
     let approval = Approval::Hash { plan: plan.id(), by: by.into(), at: facts.now };
     let mut duties = Vec::new();
     for (task, (_, _, planned)) in (0..).zip(plan.tasks()) {
@@ -101,6 +101,7 @@ pub fn adopt(
                 mode: Some(*mode),
                 since: facts.now,
                 deadline: facts.now + chrono::TimeDelta::seconds(seconds),
+                handed: Some(Handed { by: by.into(), because: because.clone() }),
             },
         });
     }

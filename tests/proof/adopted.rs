@@ -121,6 +121,7 @@ fn who_hands_it_over_and_why_is_written_down_with_the_duty_and_its_end() {
     };
     assert_eq!((&**by, &obligation.node, obligation.mode), ("ada", &case.node, Some(MaintenanceMode::Instant)));
     assert!(matches!(obligation.duty, Duty::Maintenance { .. }));
+    assert_eq!(obligation.handed.as_ref().unwrap().to_string(), "handed over by ada: a shift ends");
     assert_eq!((obligation.deadline - obligation.since).num_minutes(), 30);
     // To leave protected mode moves data, and may take as long as the step that does it.
     let mode = MaintenanceMode::Protected;

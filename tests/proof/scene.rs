@@ -266,7 +266,8 @@ impl Scene {
     fn took(&mut self, duty: Duty) {
         let node = self.task().node;
         let (since, deadline) = (self.now, self.now + TimeDelta::minutes(30));
-        let obligation = Obligation { duty, run: run_id(), task: self.number, node, mode: None, since, deadline };
+        let obligation =
+            Obligation { duty, run: run_id(), task: self.number, node, mode: None, since, deadline, handed: None };
         self.write(Record::Took { obligation });
     }
 

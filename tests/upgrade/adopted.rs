@@ -74,6 +74,7 @@ async fn a_maintenance_of_others_is_ended_once_it_is_handed_over_and_the_history
     assert!(site.is_clean() && work.obligations.is_empty());
     let exits = site.world.world(|world| world.sds.values().filter(|sds| sds.maintenance != Maintenance::None).count());
     assert_eq!(exits, 0);
-    let history = site.get("/api/v1/systems/prod/history").await;
-    assert!(history.contains("was approved by ada") && history.contains("must be undone by"), "{history}");
+    let (code, said) = site.sio(&["history"]);
+    let handed = said.lines().find(|line| line.contains("must be undone by")).unwrap_or_default();
+    assert!(code == Some(0) && handed.contains("handed over by ada: a shift ends"), "{code:?} {said}");
 }
