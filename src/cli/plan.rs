@@ -26,6 +26,10 @@ pub(super) enum Plan {
 pub(super) async fn plan(what: Plan, asker: &mut Asker<'_>) -> u8 {
     let (system, json, whom) = match what {
         Plan::Rollout { system, json, whom } => (system, json, whom),
+        Plan::Work(what) if what.is_order() => {
+            let text = "to take a maintenance over is an order, and no plan; leave the word plan out";
+            return super::fail(&anyhow::anyhow!(text));
+        }
         Plan::Work(what) => return super::work::planned(what, asker).await,
     };
     asker.json = json;

@@ -1,5 +1,6 @@
 //! `sio plan upgrade`, `sio approve` and whatever else is asked of the work on a system.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -42,6 +43,9 @@ pub(super) enum Planned {
         /// Only these nodes; may be given several times
         #[arg(long = "node")]
         nodes: Vec<String>,
+        /// Back to the release that these nodes had before, as long as the upgrade is not final
+        #[arg(long, requires = "nodes")]
+        back: bool,
         #[command(flatten)]
         whose: Whose,
     },
@@ -88,22 +92,33 @@ pub(super) enum Planned {
         #[command(flatten)]
         whose: Whose,
     },
-    /// Makes a plan that keeps a node in maintenance while somebody works on it
+    /// Makes a plan that keeps a node in maintenance while somebody works on it; or takes one over that others began
+    #[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
     Maintenance {
         /// The node
-        node: String,
+        #[arg(required = true)]
+        node: Option<String>,
         /// For how long
-        #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
-        time: Duration,
+        #[arg(long = "for", value_name = "TIME", required = true, value_parser = humantime::parse_duration)]
+        time: Option<Duration>,
         /// `instant` or `protected` [default: by the time it takes]
         #[arg(long)]
         mode: Option<String>,
         /// What for
-        #[arg(long)]
-        why: String,
+        #[arg(long, required = true)]
+        why: Option<String>,
         #[command(flatten)]
         whose: Whose,
+        #[command(subcommand)]
+        handed: Option<Box<Handed>>,
     },
+}
+
+impl Planned {
+    /// Whether it is done at once, and no plan is made.
+    pub(super) const fn is_order(&self) -> bool {
+        matches!(self, Self::Maintenance { handed: Some(_), .. })
+    }
 }
 
 /// What can be asked of runs.
@@ -193,6 +208,27 @@ pub(super) enum Told {
     },
 }
 
+/// What can be done about maintenance that others began.
+#[derive(Debug, Subcommand)]
+pub(super) enum Handed {
+    /// Takes over the maintenance of a node, and ends it as soon as that is safe
+    Adopt {
+        /// The node
+        node: String,
+        /// Why it is handed over, and by whom
+        #[arg(long)]
+        because: String,
+        /// `instant` or `protected`, where the MDM does not say how it was begun
+        #[arg(long)]
+        mode: Option<String>,
+        /// A step that was only concluded, and never seen in use, is done all the same; may be given several times
+        #[arg(long = "accept-unproven", value_name = "STEP")]
+        accept: Vec<String>,
+        #[command(flatten)]
+        whose: Whose,
+    },
+}
+
 #[derive(Serialize)]
 struct Asking {
     #[serde(flatten)]
@@ -202,9 +238,9 @@ struct Asking {
 
 pub(super) async fn planned(what: Planned, asker: &mut Asker<'_>) -> u8 {
     let (request, whose) = match what {
-        Planned::Upgrade { to, nodes, whose } => {
-            let only = nodes.iter().map(|name| NodeName::new(name)).collect();
-            (Request::Upgrade { to: to.into(), only }, whose)
+        Planned::Upgrade { to, nodes, back, whose } => {
+            let (to, only) = (to.into(), nodes.iter().map(|name| NodeName::new(name)).collect());
+            (if back { Request::Back { to, only } } else { Request::Upgrade { to, only } }, whose)
         }
         Planned::Fetch { to, nodes, whose } => {
             let only = nodes.iter().map(|name| NodeName::new(name)).collect();
@@ -216,20 +252,28 @@ pub(super) async fn planned(what: Planned, asker: &mut Asker<'_>) -> u8 {
         Planned::Replace { node, with, whose } => {
             (Request::Replace { node: NodeName::new(&node), by: NodeName::new(&with) }, whose)
         }
-        Planned::Maintenance { node, time, mode, why, whose } => {
-            let mode = match mode.as_deref() {
-                None => None,
-                Some("instant") => Some(MaintenanceMode::Instant),
-                Some("protected") => Some(MaintenanceMode::Protected),
-                Some(other) => {
-                    return super::fail(&anyhow::anyhow!("{other:?} is no mode; write instant or protected"));
-                }
+        Planned::Maintenance { handed: Some(handed), .. } => return handed_over(*handed, asker).await,
+        Planned::Maintenance { node, time, mode, why, whose, handed: None } => {
+            let mode = match mode_of(mode.as_deref()) {
+                Ok(mode) => mode,
+                Err(error) => return super::fail(&error),
             };
+            // Without any of them the command line was refused.
+            let (Some(node), Some(time), Some(why)) = (node, time, why) else { return super::MISUSED };
             let minutes = u32::try_from(time.as_secs().div_ceil(60)).unwrap_or(u32::MAX);
             (Request::Maintain { node: NodeName::new(&node), mode, minutes, purpose: why.into() }, whose)
         }
     };
     ask(Order::Plan { request }, whose, asker).await
+}
+
+async fn handed_over(Handed::Adopt { node, because, mode, accept, whose }: Handed, asker: &mut Asker<'_>) -> u8 {
+    match mode_of(mode.as_deref()).and_then(|mode| Ok((mode, accepted(&accept)?))) {
+        Ok((mode, accept)) => {
+            ask(Order::Adopt { node: NodeName::new(&node), mode, because, accept }, whose, asker).await
+        }
+        Err(error) => super::fail(&error),
+    }
 }
 
 pub(super) async fn told(what: Told, asker: &mut Asker<'_>) -> u8 {
@@ -245,14 +289,10 @@ pub(super) async fn told(what: Told, asker: &mut Asker<'_>) -> u8 {
             let question = Question::get("/api/v1/runs");
             return asker.show(&whose.whom, &question, |all: Vec<Lifecycle>| jobs(&all)).await;
         }
-        Told::Approve { plan, accept, whose } => {
-            let read =
-                |word: &String| StepKind::ALL.into_iter().find(|step| step.as_str() == *word).ok_or(word.clone());
-            match accept.iter().map(read).collect::<Result<_, _>>() {
-                Ok(accept) => (Order::Approve { plan, accept }, whose),
-                Err(word) => return super::fail(&anyhow::anyhow!("{word:?} is no step; `sio plan` names them")),
-            }
-        }
+        Told::Approve { plan, accept, whose } => match accepted(&accept) {
+            Ok(accept) => (Order::Approve { plan, accept }, whose),
+            Err(error) => return super::fail(&error),
+        },
         Told::Pause { whose } => (Order::Pause, whose),
         Told::Resume { whose } => (Order::Resume, whose),
         Told::Cancel { whose } => (Order::Cancel, whose),
@@ -272,6 +312,24 @@ pub(super) async fn told(what: Told, asker: &mut Asker<'_>) -> u8 {
         Told::Free { version, whose } => (Order::Free { version: version.into() }, whose),
     };
     ask(order, whose, asker).await
+}
+
+fn mode_of(word: Option<&str>) -> anyhow::Result<Option<MaintenanceMode>> {
+    match word {
+        None => Ok(None),
+        Some("instant") => Ok(Some(MaintenanceMode::Instant)),
+        Some("protected") => Ok(Some(MaintenanceMode::Protected)),
+        Some(other) => anyhow::bail!("{other:?} is no mode; write instant or protected"),
+    }
+}
+
+/// Steps by their names.
+fn accepted(words: &[String]) -> anyhow::Result<BTreeSet<StepKind>> {
+    let read = |word: &String| {
+        let step = StepKind::ALL.into_iter().find(|step| step.as_str() == *word);
+        step.ok_or_else(|| anyhow::anyhow!("{word:?} is no step; `sio plan` names them"))
+    };
+    words.iter().map(read).collect()
 }
 
 async fn ask(order: Order, whose: Whose, asker: &mut Asker<'_>) -> u8 {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::hold::{Hardness, ReasonKind};
 use super::id::{NodeName, PlanId, RunId, SystemId};
 use super::plan::{Request, Risk};
-use super::step::StepKind;
+use super::step::{MaintenanceMode, StepKind};
 use super::unit::Timestamp;
 
 /// What may be done without asking again.
@@ -57,6 +57,17 @@ pub enum Order {
     Cancel,
     /// Leave a node out that was not begun.
     Skip { node: NodeName },
+    /// Take over the maintenance that somebody else began on a node, and end it.
+    Adopt {
+        node: NodeName,
+        /// How it was begun, where the MDM does not tell.
+        #[serde(default)]
+        mode: Option<MaintenanceMode>,
+        because: String,
+        /// Steps that were only concluded and shall be done all the same.
+        #[serde(default)]
+        accept: BTreeSet<StepKind>,
+    },
     /// Leave a node alone, until then.
     Hold { node: NodeName, until: Option<Timestamp> },
     /// End that.
@@ -502,11 +513,15 @@ pub fn in_words(request: &Request) -> String {
         Request::Rollout => "make nodes what they shall be".to_owned(),
         Request::Upgrade { to, only } if only.is_empty() => format!("upgrade to {to}"),
         Request::Upgrade { to, only } => format!("upgrade {} to {to}", names(only)),
+        Request::Back { to, only } => format!("bring {} back to {to}", names(only)),
         Request::Fetch { to, only } if only.is_empty() => format!("have the packages of {to} on every node"),
         Request::Fetch { to, only } => format!("have the packages of {to} on {}", names(only)),
         Request::Finalise { to } => format!("make the upgrade to {to} final"),
         Request::Maintain { node, minutes, purpose, .. } => {
             format!("keep {node} in maintenance for {minutes} min: {purpose}")
+        }
+        Request::Adopt { node, because, .. } => {
+            format!("end the maintenance of {node} that was handed over: {because}")
         }
         Request::Reboot { node } => format!("restart {node}"),
         Request::Replace { node, by } => format!("replace {node} by {by}"),

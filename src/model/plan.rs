@@ -22,12 +22,16 @@ pub enum Request {
     Rollout,
     /// Bring all nodes, or only these, to a release.
     Upgrade { to: Box<str>, only: BTreeSet<NodeName> },
+    /// Bring these nodes back to the release that they had before, as long as the upgrade is not final.
+    Back { to: Box<str>, only: BTreeSet<NodeName> },
     /// Have the packages of a release on all nodes, or on these, and install none.
     Fetch { to: Box<str>, only: BTreeSet<NodeName> },
     /// End an upgrade for good.
     Finalise { to: Box<str> },
     /// Keep a node out of work for so long, and let it back.
     Maintain { node: NodeName, mode: Option<MaintenanceMode>, minutes: u32, purpose: Box<str> },
+    /// End a maintenance that somebody else began and handed over. This is the mode it was begun in.
+    Adopt { node: NodeName, mode: MaintenanceMode, because: Box<str> },
     /// Restart a node, say for a kernel.
     Reboot { node: NodeName },
     /// Put another node into the place of one that is lost.
@@ -46,9 +50,11 @@ impl Request {
         match self {
             Self::Rollout => "rollout",
             Self::Upgrade { .. } => "upgrade",
+            Self::Back { .. } => "back",
             Self::Fetch { .. } => "fetch",
             Self::Finalise { .. } => "finalise",
             Self::Maintain { .. } => "maintain",
+            Self::Adopt { .. } => "adopt",
             Self::Reboot { .. } => "reboot",
             Self::Replace { .. } => "replace",
             Self::Remove { .. } => "remove",

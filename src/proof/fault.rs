@@ -46,6 +46,8 @@ pub enum Fault {
     Pause,
     Resume,
     Cancel,
+    /// A person hands the maintenance of somebody else over to us.
+    Adopt,
     RestoreServices,
     PowerOff,
 }
@@ -83,6 +85,7 @@ impl Fault {
         (Self::Pause, 2),
         (Self::Resume, 14),
         (Self::Cancel, 1),
+        (Self::Adopt, 4),
         (Self::RestoreServices, 8),
         (Self::PowerOff, 20),
     ];
@@ -111,7 +114,7 @@ pub fn happen(fault: Fault, site: &mut Site, controller: &mut Controller) -> boo
     let mut rng = site.rng.clone();
     let seconds = TimeDelta::seconds(rng.random_range(20..400));
     let happened = match fault {
-        Fault::Crash | Fault::Pause | Fault::Resume | Fault::Cancel => false,
+        Fault::Crash | Fault::Pause | Fault::Resume | Fault::Cancel | Fault::Adopt => false,
         Fault::GatewayDeaf => {
             site.deaf_until = now + seconds;
             true

@@ -17,7 +17,7 @@ use crate::model::plan::Request;
 use crate::model::step::{Action, Component, MaintenanceMode, StepId, StepKind};
 use crate::model::unit::Timestamp;
 use crate::model::window::Opening;
-use crate::sim::world::{Id, Maintenance};
+use crate::sim::world::{Id, Maintenance, Upgrade};
 use crate::work::advance;
 use crate::work::book::Book;
 use crate::work::facts::Policy;
@@ -161,6 +161,10 @@ impl Judge {
         if at.paused.is_some() || at.cancelled.is_some() || at.halted.is_some() || at.end.is_some() {
             self.wrong("I13", now, format!("task {task} begins in a run that is stopped"));
         }
+        // What a person hands over is begun already: to take it disturbs nothing, and no window is for that.
+        if matches!(at.plan.request, Request::Adopt { .. }) {
+            return self.count("taken over");
+        }
         let policy = controller.map(|controller| controller.policy.clone()).unwrap_or_default();
         let opening = policy.calendar.at(now);
         if matches!(opening, Opening::Open { until: Some(_) }) {
@@ -297,7 +301,9 @@ impl Judge {
                     *seen = *epoch;
                 }
                 self.count(format!("effect: {}", action.kind()));
-                self.executed(site, node, action, was, now);
+                let asked = self.book.runs.get(&step.run).map(|run| &run.plan.request);
+                let is_way_back = !matches!(asked, Some(Request::Back { .. }));
+                self.executed(site, node, action, was, is_way_back, now);
             }
             Deed::Refused { why, .. } => self.refused(why, &step, now),
             Deed::Ended { .. } => {}
@@ -327,7 +333,16 @@ impl Judge {
         }
     }
 
-    fn executed(&mut self, site: &Site, node: &NodeName, action: &Action, was: &Was, now: Timestamp) {
+    /// An agent does it; what is put back on the way back of a task that was given up is asked less.
+    fn executed(
+        &mut self,
+        site: &Site,
+        node: &NodeName,
+        action: &Action,
+        was: &Was,
+        is_way_back: bool,
+        now: Timestamp,
+    ) {
         let Some(host) = site.hosts.get(node) else { return };
         if let Action::Uninstall { components } = action {
             if components.contains(&Component::Sds) && site.world.sds.contains_key(&host.sds) {
@@ -339,7 +354,7 @@ impl Judge {
         }
         let (components, back): (Vec<Component>, bool) = match action {
             Action::Apply { components, .. } => (components.clone(), false),
-            Action::Rollback { components, .. } => (components.clone(), true),
+            Action::Rollback { components, .. } => (components.clone(), is_way_back),
             Action::Reboot => (host.installed.keys().copied().collect(), false),
             _ => return,
         };
@@ -368,6 +383,18 @@ impl Judge {
         }
         if *action == Action::Reboot && self.bare.get(node).is_some_and(|since| now - *since > GRACE) {
             self.wrong("I5", now, format!("{node} restarts into a kernel without a module"));
+        }
+        if let Action::Rollback { version, components } = action
+            && !back
+        {
+            self.count("effect: back");
+            let newer = |host: &super::host::Host| host.installed.get(&Component::Sdc).is_some_and(|sdc| sdc > version);
+            if components.contains(&Component::Sds) && site.hosts.values().any(newer) {
+                self.wrong("I14", now, format!("the SDS of {node} goes back, and a client would be newer"));
+            }
+            if !matches!(site.world.upgrade, Upgrade::Running { .. }) && self.long("final", now) {
+                self.wrong("I14", now, format!("{node} goes back, and the upgrade is final"));
+            }
         }
         if let Action::Apply { version, components } = action {
             for component in components {
@@ -433,6 +460,7 @@ impl Judge {
             ("rebuild off", world.pools.values().any(|pool| !pool.rebuild_enabled)),
             ("foreign", foreign),
             ("away", healthy < 3),
+            ("final", !matches!(world.upgrade, Upgrade::Running { .. })),
             ("mdm", !world.mdm.normal(world.now())),
         ];
         for (what, is) in states {

@@ -13,11 +13,11 @@ use super::controller::{Controller, Death};
 use super::fault::{self, Fault};
 use super::judge::Judge;
 use super::site::Site;
-use crate::model::id::RunId;
+use crate::model::id::{NodeName, RunId};
 use crate::model::lifecycle::in_words;
 use crate::model::node::Carries;
 use crate::model::plan::{Approval, Limits, Request, hex};
-use crate::model::step::{MaintenanceMode, StepKind};
+use crate::model::step::{Component, MaintenanceMode, StepKind};
 use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
 use crate::model::window::{Calendar, Day, Window, Zone};
@@ -43,6 +43,8 @@ pub struct Play {
     pub release: Release,
     /// The MDM waits for the end of an upgrade whose packages are all there; nothing else is asked for.
     pub finalises: bool,
+    /// The MDM shows an upgrade as soon as a server has the new release, and now and then nodes are sent back.
+    pub goes_back: bool,
     /// The last host is taken out for good, before anything else is asked for.
     pub removes: bool,
     /// At this turn that decides something a person cancels.
@@ -62,6 +64,7 @@ impl Play {
             die_at: BTreeMap::new(),
             release,
             finalises: false,
+            goes_back: false,
             removes: false,
             cancel_at: None,
         }
@@ -104,6 +107,8 @@ struct Stage {
     /// How it dies at the next turn that decides something.
     death: Option<Death>,
     epoch: u64,
+    /// A person waits until no run is open, to hand a maintenance over.
+    hands_over: bool,
 }
 
 /// Longest time that everything may take to end once nothing goes wrong any more.
@@ -163,6 +168,7 @@ impl Stage {
             dead_until: None,
             death: None,
             epoch: 1,
+            hands_over: false,
         })
     }
 
@@ -184,6 +190,11 @@ impl Stage {
             None => {}
             Some(Fault::Crash) => self.death = Some(Death::ALL[dice.random_range(0..Death::ALL.len())]),
             Some(Fault::Pause | Fault::Resume | Fault::Cancel) => self.person(fault.unwrap_or(Fault::Pause)),
+            // One run at a time: whoever wants it taken over cancels the one that is open.
+            Some(Fault::Adopt) if self.dead_until.is_none() && self.site.of_others().is_some() => {
+                self.hands_over = true;
+                self.person(Fault::Cancel);
+            }
             Some(fault) if fault::happen(fault, &mut self.site, &mut self.controller) => {
                 self.judge.count(format!("fault: {fault:?}"));
                 self.tell(format_args!("-- {fault:?}"));
@@ -198,14 +209,21 @@ impl Stage {
             }
             self.restart();
         }
+        if self.play.goes_back {
+            self.site.shows_upgrade();
+        }
         self.site.heard(&answers);
         let heard = self.controller.hear(answers, &mut self.disk, now);
         if let Err(error) = heard {
             self.bad(format_args!("I19: {error}"));
         }
         self.controller.poll(&self.site);
-        if open && self.controller.journal.book().open_run().is_none() {
-            self.open(dice);
+        if self.controller.journal.book().open_run().is_none() {
+            if std::mem::take(&mut self.hands_over) {
+                self.adopt();
+            } else if open {
+                self.open(dice);
+            }
         }
         self.turns(dice);
         // Whoever died with it has told nobody what was seen.
@@ -303,6 +321,66 @@ impl Stage {
         }
     }
 
+    /// A person hands the maintenance of somebody else over.
+    fn adopt(&mut self) {
+        let now = self.site.now();
+        let (Some((node, sds)), facts) = (self.site.of_others(), self.controller.facts(now)) else { return };
+        let Some(snapshot) = facts.snapshot() else { return };
+        let addresses = self.site.addresses();
+        let fleet = Fleet {
+            snapshot,
+            nodes: facts.nodes,
+            agents: facts.agents,
+            addresses: &addresses,
+            packages: &BTreeMap::new(),
+        };
+        let request = Request::Adopt { node, mode: MaintenanceMode::Instant, because: "their shift is over".into() };
+        let asked = in_words(&request);
+        let plan = plan(request, &fleet, &self.habits(), None, now).plan;
+        let (run, plan_id) = (RunId::new(&format!("run-{}", self.runs + 1)), plan.id());
+        self.controller.journal.file(plan.clone());
+        self.judge.book.plans.clone_from(&self.controller.journal.book().plans);
+        let (book, facts) = (self.controller.journal.book(), self.controller.facts(now));
+        match command::adopt(book, &facts, run.clone(), &plan, "a person", BTreeSet::new()) {
+            Ok(records) => {
+                self.runs += 1;
+                self.site.handed_over(sds);
+                self.tell(format_args!("{run} begins: {asked}"));
+                if let Err(error) = self.controller.told(&records, &mut self.disk, now) {
+                    self.bad(format_args!("I19: {error}"));
+                }
+            }
+            Err(_) => {
+                self.judge.count("nothing is taken over");
+                self.controller.journal.drop_plan(&plan_id);
+                self.judge.book.plans.remove(&plan_id);
+            }
+        }
+    }
+
+    /// Nodes that have the new release, and had another one before by the journal.
+    fn newer(&self) -> Vec<NodeName> {
+        let before = &self.controller.journal.book().before;
+        let is_new = |name: &&NodeName| {
+            self.site.hosts.get(*name).is_some_and(|host| host.installed.get(&Component::Sds) == Some(&self.site.to))
+        };
+        before.keys().filter(is_new).cloned().collect()
+    }
+
+    fn habits(&self) -> Habits {
+        Habits {
+            apply: 60,
+            reboot: 120,
+            resync: 60,
+            drain: 30,
+            soak: 60,
+            reboots: self.play.seed.is_multiple_of(2),
+            at_once: 1,
+            limits: Limits { failures: 1 + (self.play.seed % 2) as u32, ..Limits::default() },
+            times: Default::default(),
+        }
+    }
+
     /// The next upgrade, if the system looks as if one could be planned.
     fn open(&mut self, dice: &mut ChaCha8Rng) {
         // What could not be planned cannot be, as long as nothing more is known.
@@ -327,28 +405,27 @@ impl Stage {
             addresses: &addresses,
             packages: &BTreeMap::new(),
         };
-        let habits = Habits {
-            apply: 60,
-            reboot: 120,
-            resync: 60,
-            drain: 30,
-            soak: 60,
-            reboots: self.play.seed.is_multiple_of(2),
-            at_once: 1,
-            limits: Limits { failures: 1 + (self.play.seed % 2) as u32, ..Limits::default() },
-            times: Default::default(),
-        };
+        let habits = self.habits();
         let leaves = self.site.hosts.values().next_back().map(|host| host.name.clone());
         let removal = leaves.filter(|_| self.play.removes && self.controller.journal.book().retired.is_empty());
         let waits = matches!(self.site.world.upgrade, Upgrade::Running { .. });
         if self.play.finalises && !waits {
             return;
         }
+        let back = if self.play.goes_back { self.newer() } else { Vec::new() };
+        // From the first new server on the MDM waits for this upgrade, and for no other one.
+        let must = self.site.hosts.values().all(done);
         let request = match removal {
             _ if self.play.finalises => Request::Finalise { to: self.site.from.clone() },
             Some(node) => Request::Remove { node },
-            // Now and then somebody wants to work on a host.
-            None if self.play.only.is_none() && dice.random_bool(0.2) => {
+            None if !back.is_empty() && (must || dice.random_bool(0.5)) => {
+                // One of them, or all.
+                let one = dice.random_bool(0.5).then(|| back[dice.random_range(0..back.len())].clone());
+                let only = one.map_or_else(|| back.into_iter().collect(), |one| [one].into());
+                Request::Back { to: self.site.from.clone(), only }
+            }
+            // Now and then somebody wants to work on a host; not before the end of an upgrade.
+            None if self.play.only.is_none() && !self.play.goes_back && dice.random_bool(0.2) => {
                 let all: Vec<_> = self.site.hosts.keys().cloned().collect();
                 let node = all[dice.random_range(0..all.len())].clone();
                 let protected = dice.random_bool(0.3) && snapshot.generation >= Generation::V3_5;
@@ -359,7 +436,7 @@ impl Stage {
         };
         let asked = in_words(&request);
         let proposal = plan(request, &fleet, &habits, None, now);
-        let wanted = [StepKind::Apply, StepKind::Evacuate, StepKind::Finalise];
+        let wanted = [StepKind::Apply, StepKind::Rollback, StepKind::Evacuate, StepKind::Finalise];
         if !wanted.into_iter().any(|kind| proposal.plan.has(kind)) {
             self.nothing_at = self.controller.asked_at();
             return;

@@ -18,7 +18,7 @@ use crate::model::unit::Timestamp;
 use crate::sim::Release;
 use crate::sim::world::{
     ClusterCommand, Command, Id, Layout, Maintenance, MaintenanceCommand, Mode, Reply, Scope, SdcCommand, SdsCommand,
-    UpgradeCommand, World,
+    Upgrade, UpgradeCommand, World,
 };
 use crate::work::record::Effect;
 
@@ -302,6 +302,27 @@ impl Site {
             self.deeds.push(Deed::Ended { sds: id });
         }
         ended
+    }
+
+    /// The node and the server of a maintenance that somebody else began, and that nobody could take for ours.
+    pub(super) fn of_others(&self) -> Option<(NodeName, Id)> {
+        let theirs = |id: &Id| !self.ours.contains_key(id) && !self.unknown.alike.contains_key(id);
+        let inside = |id: &Id| self.world.sds.get(id).is_some_and(|sds| sds.maintenance == Maintenance::In);
+        let host = self.hosts.values().find(|host| theirs(&host.sds) && inside(&host.sds))?;
+        Some((host.name.clone(), host.sds))
+    }
+
+    /// A person has handed the maintenance of a server over: it is ours from here on.
+    pub(super) fn handed_over(&mut self, id: Id) {
+        let now = self.now();
+        self.ours.insert(id, now);
+    }
+
+    /// The MDM shows an upgrade from the first new server on, until none has the new release.
+    pub(super) fn shows_upgrade(&mut self) {
+        let from = self.from.to_string();
+        let is_mixed = self.world.sds.values().any(|sds| sds.version != from);
+        self.world.upgrade = if is_mixed { Upgrade::Running { from, commands_allowed: true } } else { Upgrade::None };
     }
 
     fn sds(&self, wanted: &SdsId) -> Option<Id> {

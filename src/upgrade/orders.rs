@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 
 use super::plan::{Fleet, Habits, Verdict, plan};
-use super::show;
+use super::{adopt, show};
 use crate::model::command as evidence;
 use crate::model::hold::Override;
 use crate::model::id::{NodeName, PlanId, RunId};
@@ -76,6 +76,7 @@ pub fn obey(order: &Order, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer)
     match order {
         Order::Plan { request } => make(request, desk),
         Order::Approve { plan, accept } => approve(plan, accept, by, desk),
+        Order::Adopt { node, mode, because, accept } => adopt::adopt(node, *mode, because, accept, by, desk),
         Order::Pause => written(command::pause(book, &run()?, by)),
         Order::Resume => written(command::resume(book, &run()?, by)),
         Order::Cancel => written(command::cancel(book, &run()?, by)),
@@ -108,7 +109,7 @@ pub fn obey(order: &Order, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer)
     }
 }
 
-fn no(no: &No) -> Refusal {
+pub(super) fn no(no: &No) -> Refusal {
     let text = no.to_string();
     match no {
         No::NoRun(_) | No::NoPlan(_) | No::NothingToSkip(_) => Refusal::Missing(text),
@@ -135,12 +136,18 @@ fn make(request: &Request, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal>
 pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), Refusal> {
     match request {
         Request::Upgrade { .. }
+        | Request::Back { .. }
         | Request::Fetch { .. }
         | Request::Reboot { .. }
         | Request::Maintain { .. }
         | Request::Replace { .. }
         | Request::Remove { .. }
         | Request::Finalise { .. } => {}
+        Request::Adopt { node, .. } => {
+            return Err(Refusal::Wrong(format!(
+                "a maintenance is handed over by an order of its own: sio maintenance adopt {node} --because TEXT"
+            )));
+        }
         Request::RotateSecrets => {
             return Err(Refusal::Wrong(
                 "secrets are changed by hand, each in the order that docs/operations.md has under \"Change secrets\": the new one \
@@ -175,7 +182,8 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
         shown.nodes.insert(node, says);
     }
     shown.unproven = unproven(&proposal.plan, desk).iter().map(|step| step.as_str().to_owned()).collect();
-    shown.unsafe_because = check::check(&proposal.plan, &desk.facts).iter().map(ToString::to_string).collect();
+    let wrong = check::in_this_system(&proposal.plan, &desk.facts, &desk.book.before);
+    shown.unsafe_because = wrong.iter().map(ToString::to_string).collect();
     Ok((proposal.plan, shown))
 }
 
@@ -195,6 +203,7 @@ pub(super) fn fleet<'a>(desk: &Desk<'a>) -> Option<Fleet<'a>> {
 fn as_reported(request: &Request) -> Request {
     match request.clone() {
         Request::Upgrade { to, only } => Request::Upgrade { to: version::as_reported(&to), only },
+        Request::Back { to, only } => Request::Back { to: version::as_reported(&to), only },
         Request::Fetch { to, only } => Request::Fetch { to: version::as_reported(&to), only },
         Request::Finalise { to } => Request::Finalise { to: version::as_reported(&to) },
         other => other,
@@ -216,20 +225,45 @@ fn lacking(lacking: &BTreeMap<Box<str>, BTreeSet<NodeName>>) -> String {
 }
 
 /// Steps that were only concluded, for the generation of the system.
-fn unproven(plan: &Plan, desk: &Desk<'_>) -> BTreeSet<StepKind> {
+pub(super) fn unproven(plan: &Plan, desk: &Desk<'_>) -> BTreeSet<StepKind> {
     let Some(generation) = desk.facts.snapshot().map(|snapshot| snapshot.generation) else { return BTreeSet::new() };
     let steps = plan.tasks().flat_map(|(_, _, task)| task.steps.iter().map(|step| step.action.kind()));
     steps.filter(|step| evidence::of_step(*step, generation).is_unproven()).collect()
 }
 
-fn approve(name: &str, accept: &BTreeSet<StepKind>, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal> {
-    if desk.mode == Mode::Observe {
-        let text = "lifecycle.mode is \"observe\", so nothing is ever done; set it to \"propose\" to have approved plans carried out";
-        return Err(Refusal::Conflict(text.to_owned()));
+/// Refuses whatever would be done where nothing is ever done.
+pub(super) fn may_act(desk: &Desk<'_>) -> Result<(), Refusal> {
+    if desk.mode != Mode::Observe {
+        return Ok(());
     }
+    let text = "lifecycle.mode is \"observe\", so nothing is ever done; set it to \"propose\" to have approved plans carried out";
+    Err(Refusal::Conflict(text.to_owned()))
+}
+
+fn approve(name: &str, accept: &BTreeSet<StepKind>, by: &str, desk: &Desk<'_>) -> Result<(Obeyed, Answer), Refusal> {
+    may_act(desk)?;
     let id = find(name, desk.book)?;
     let approval = Approval::Hash { plan: id.clone(), by: by.into(), at: desk.facts.now };
     begin(&id, approval, accept, desk)
+}
+
+/// Refuses steps that were only concluded and that nobody accepted.
+pub(super) fn are_accepted(unproven: &BTreeSet<StepKind>, accept: &BTreeSet<StepKind>) -> Result<(), Refusal> {
+    let missing: Vec<&str> = unproven.difference(accept).map(|step| step.as_str()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let each: Vec<String> = missing.iter().map(|step| format!("--accept-unproven {step}")).collect();
+    Err(Refusal::Conflict(format!(
+        "in this generation some steps were only concluded, and never seen in use: {}; who accepts them says so: {}",
+        missing.join(", "),
+        each.join(" ")
+    )))
+}
+
+/// The name of the next run.
+pub(super) fn next_run(book: &Book) -> RunId {
+    RunId::new(&format!("run-{:04}", book.runs_ever() + 1))
 }
 
 /// A run of a plan that is on file.
@@ -248,19 +282,11 @@ pub fn begin(
         }
     }
     let unproven = book.plans.get(id).map(|plan| unproven(plan, desk)).unwrap_or_default();
-    let missing: Vec<&str> = unproven.difference(accept).map(|step| step.as_str()).collect();
-    if !missing.is_empty() {
-        let each: Vec<String> = missing.iter().map(|step| format!("--accept-unproven {step}")).collect();
-        return Err(Refusal::Conflict(format!(
-            "in this generation some steps were only concluded, and never seen in use: {}; who accepts them says so: {}",
-            missing.join(", "),
-            each.join(" ")
-        )));
-    }
+    are_accepted(&unproven, accept)?;
     let by: Box<str> = match &approval {
         Approval::Hash { by, .. } | Approval::Policy { by, .. } => by.clone(),
     };
-    let run = RunId::new(&format!("run-{:04}", book.runs_ever() + 1));
+    let run = next_run(book);
     let opened = command::open(book, facts, run.clone(), id, approval, baseline(facts));
     let mut records = opened.map_err(|error| no(&error))?;
     if !unproven.is_empty() {

@@ -8,19 +8,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-
 use super::times::Times;
-use super::vendor;
-use crate::model::cluster::{MdmMember, MdmRole, Sdc, Sds};
+use super::{back, removal, vendor};
+use crate::model::cluster::{MdmMember, MdmRole, Sds};
 use crate::model::id::{AgentId, NodeName, PlanId};
 use crate::model::node::{AgentFacts, Carries, NodeFacts};
 use crate::model::plan::{Basis, FORM, Limits, Parallel, Plan, Request, Risk, Stage, Step, Task};
 use crate::model::snapshot::Snapshot;
-use crate::model::state::{Connection, Membership};
-use crate::model::stats::{Stat, StatKind};
 use crate::model::step::{Action, Component, MaintenanceMode};
-use crate::model::unit::{Bytes, Timestamp};
+use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
 use crate::work::makes_mistake;
 use crate::work::seam::Packages;
@@ -28,6 +24,9 @@ use crate::work::seam::Packages;
 /// What a plan brings to another release. A gateway serves no data and keeps settings of the site's own: a person does that.
 const DRIVEN: [Component; 6] =
     [Component::Lia, Component::Mdm, Component::Sds, Component::Sdr, Component::Sdt, Component::Sdc];
+
+/// Data that is copied takes at most so long: a third copy before protected maintenance, and what changed after any.
+const LONGEST: u32 = 6 * 3600;
 
 /// The stage that has the packages on the nodes.
 const PACKAGES: &str = "packages";
@@ -122,8 +121,8 @@ pub struct Proposal {
 /// A host with all that lies on it.
 pub(super) struct Host<'a> {
     pub(super) name: &'a NodeName,
-    facts: &'a NodeFacts,
-    agent: Option<AgentId>,
+    pub(super) facts: &'a NodeFacts,
+    pub(super) agent: Option<AgentId>,
     pub(super) sds: Option<&'a Sds>,
     pub(super) mdm: Option<&'a MdmMember>,
 }
@@ -139,7 +138,10 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
             vendor::watch(to, only, &hosts, fleet, habits, &mut report)
         }
         Request::Upgrade { to, only } => upgrade(to, only, &hosts, fleet, habits, &mut report),
-        Request::Fetch { .. } if generation >= Generation::V4 => vendor::fetches(&hosts, &mut report),
+        Request::Fetch { .. } | Request::Back { .. } if generation >= Generation::V4 => {
+            vendor::fetches(&hosts, &mut report)
+        }
+        Request::Back { to, only } => back::back(to, only, &hosts, fleet, habits, &mut report),
         Request::Fetch { to, only } => {
             let mut stages = upgrade(to, only, &hosts, fleet, habits, &mut report);
             stages.retain(|stage| &*stage.name == PACKAGES);
@@ -159,8 +161,13 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
             around(host, fleet, habits, mode, vec![work], None, &mut steps);
             steps
         }),
-        Request::Remove { node } => removal(&hosts, node, None, fleet, habits, now, &mut report),
-        Request::Replace { node, by } => removal(&hosts, node, Some(by), fleet, habits, now, &mut report),
+        Request::Adopt { node, mode, .. } => one(&hosts, node, &mut report, |host| {
+            let mut steps = vec![];
+            leave(host, exit_deadline(*mode), habits, &mut steps);
+            steps
+        }),
+        Request::Remove { node } => removal::removal(&hosts, node, None, fleet, habits, now, &mut report),
+        Request::Replace { node, by } => removal::removal(&hosts, node, Some(by), fleet, habits, now, &mut report),
         Request::Finalise { .. } => {
             let owner = hosts.iter().find(|host| host.mdm.is_some_and(|mdm| mdm.role == MdmRole::Primary));
             let steps = vec![step(Action::Finalise, 3600, 60, Risk::Irreversible)];
@@ -395,8 +402,12 @@ fn upgrade(
     stages
 }
 
+const fn exit_deadline(mode: MaintenanceMode) -> u32 {
+    if matches!(mode, MaintenanceMode::Instant) { 900 } else { LONGEST }
+}
+
 /// Drained and in maintenance before the work, and back after it.
-fn around(
+pub(super) fn around(
     host: &Host<'_>,
     fleet: &Fleet<'_>,
     habits: &Habits,
@@ -423,9 +434,9 @@ fn around(
         steps.push(step(Action::Drain, 1800, habits.drain, Risk::Low));
     }
     // A third copy of all that lies there is made before it, and what changed is copied back after it.
-    let (enter, exit) = if mode == MaintenanceMode::Instant { (300, 900) } else { (6 * 3600, 6 * 3600) };
+    let (enter, exit) = (if mode == MaintenanceMode::Instant { 300 } else { LONGEST }, exit_deadline(mode));
     if let Some(sds) = host.sds {
-        let seconds = if mode == MaintenanceMode::Instant { 30 } else { moving(sds, fleet).min(enter) };
+        let seconds = if mode == MaintenanceMode::Instant { 30 } else { removal::moving(sds, fleet).min(enter) };
         steps.push(step(Action::EnterMaintenance { mode }, enter, seconds, Risk::Medium));
     }
     steps.extend(work);
@@ -434,14 +445,19 @@ fn around(
         None => (None, host.facts.installed.keys().copied().collect()),
     };
     steps.push(step(Action::Verify { version, components }, 900, 30, Risk::None));
-    if host.sds.is_some() {
-        steps.push(step(Action::ExitMaintenance, exit, 30, Risk::Low));
-        steps.push(step(Action::AwaitResync, 6 * 3600, habits.resync, Risk::None));
-    }
+    leave(host, exit, habits, steps);
     if drains {
         steps.push(step(Action::Reactivate, 600, 10, Risk::None));
     }
     steps.push(soak(habits));
+}
+
+/// Out of maintenance, and all data where it belongs.
+fn leave(host: &Host<'_>, exit: u32, habits: &Habits, steps: &mut Vec<Step>) {
+    if host.sds.is_some() {
+        steps.push(step(Action::ExitMaintenance, exit, 30, Risk::Low));
+        steps.push(step(Action::AwaitResync, LONGEST, habits.resync, Risk::None));
+    }
 }
 
 fn one(
@@ -455,101 +471,6 @@ fn one(
         return Vec::new();
     };
     vec![stage("work", Parallel::One, 1, false, vec![task(host, steps(host))])]
-}
-
-/// An agent that says nothing for so long is not about to: words come every few seconds, and restarts take minutes.
-const SILENT: TimeDelta = TimeDelta::minutes(10);
-
-/// A node leaves for good: its data first, then what serves, then what is installed. Who takes its place serves already.
-fn removal(
-    hosts: &[Host<'_>],
-    node: &NodeName,
-    by: Option<&NodeName>,
-    fleet: &Fleet<'_>,
-    habits: &Habits,
-    now: Timestamp,
-    report: &mut BTreeMap<NodeName, Verdict>,
-) -> Vec<Stage> {
-    let mut cannot = |node: &NodeName, why: &str| {
-        report.insert(node.clone(), Verdict::Cannot(why.into()));
-        Vec::new()
-    };
-    let Some(host) = hosts.iter().find(|host| host.name == node) else {
-        return cannot(node, "there is no node of that name");
-    };
-    if let Some(by) = by {
-        let serves = |host: &&Host<'_>| {
-            host.name == by
-                && host.sds.is_some_and(|sds| {
-                    sds.connection.is(Connection::Connected) && sds.membership.is(Membership::Joined)
-                })
-        };
-        let Some(other) = hosts.iter().find(serves) else {
-            return cannot(by, "it does not serve yet; the rollout must have made it ready first, see `sio nodes`");
-        };
-        if by == node || other.sds.and_then(|sds| sds.domain.clone()) != host.sds.and_then(|sds| sds.domain.clone()) {
-            return cannot(by, "it is no other node of the same protection domain");
-        }
-    }
-    if host.facts.carries.contains(&Carries::Controller) {
-        return cannot(node, "it carries this controller; move that to another host first");
-    }
-    if !host.facts.carries.is_empty() {
-        return cannot(node, "it carries a gateway, a Mesos master or a server of ZooKeeper; move that first");
-    }
-    if host.mdm.is_some() || host.facts.installed.contains_key(&Component::Mdm) {
-        return cannot(node, "it carries an MDM; give its seat to another host first (docs/rollout.md)");
-    }
-    if host.facts.installed.contains_key(&Component::Sds) && host.sds.is_none() {
-        return cannot(node, "an SDS is installed, and no SDS of the system has an address that we know of this node");
-    }
-    if now - host.facts.seen_at > SILENT {
-        let seen_at = host.facts.seen_at.format("%Y-%m-%d %H:%M:%SZ");
-        let why = format!(
-            "its agent was last heard at {seen_at}, and only it can take away what is installed there: bring the host back, \
-             or, when it is gone for good, take its server out by hand (docs/operations.md, \"A host that is gone for good\")"
-        );
-        return cannot(node, &why);
-    }
-    let mut steps = Vec::new();
-    if host.agent.is_some() {
-        steps.push(step(Action::Drain, 1800, habits.drain, Risk::Low));
-    }
-    if let Some(sds) = host.sds {
-        steps.push(step(Action::Evacuate, 86_400, moving(sds, fleet), Risk::Irreversible));
-    }
-    let removable = [Component::Sdr, Component::Sdt, Component::Sds, Component::Sdc, Component::Lia];
-    let components: Vec<Component> =
-        removable.into_iter().filter(|component| host.facts.installed.contains_key(component)).collect();
-    if !components.is_empty() {
-        steps.push(step(Action::Uninstall { components }, 1800, habits.apply, Risk::Irreversible));
-    }
-    let own = fleet.addresses.get(node);
-    let clients = fleet.snapshot.sdcs.iter().flat_map(|part| part.iter());
-    let here = |sdc: &&Sdc| {
-        let ips = host.sds.iter().flat_map(|sds| sds.addresses.iter().map(|at| &*at.ip));
-        let known: BTreeSet<&str> = own.into_iter().flatten().map(|ip| &**ip).chain(ips).collect();
-        sdc.addresses.iter().any(|ip| known.contains(&**ip))
-    };
-    if let Some(sdc) = clients.into_iter().find(here) {
-        steps.push(step(Action::RemoveSdc { sdc: sdc.id.clone() }, 1800, 120, Risk::Irreversible));
-    }
-    if host.agent.is_some() {
-        steps.push(step(Action::Reactivate, 600, 10, Risk::None));
-    }
-    vec![stage("remove", Parallel::One, 1, false, vec![task(host, steps)])]
-}
-
-/// Seconds for what lies on a server to move away: a first guess, at the pace of one disk.
-fn moving(sds: &Sds, fleet: &Fleet<'_>) -> u32 {
-    const PACE: u64 = 100 << 20;
-    let devices = fleet.snapshot.devices.iter().flat_map(|part| part.iter());
-    let used = devices.filter(|device| device.sds.as_ref() == Some(&sds.id)).filter_map(|device| {
-        let row = fleet.snapshot.statistics.as_ref()?.row(StatKind::Device, device.id.object())?;
-        row.bytes(Stat::CapacityInUseInKb)
-    });
-    let seconds = used.map(Bytes::get).sum::<u64>() / PACE;
-    u32::try_from(seconds).unwrap_or(u32::MAX).clamp(60, 80_000)
 }
 
 /// Whoever owns the MDM cluster by then hands over; for others there is nothing to do.

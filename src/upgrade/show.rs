@@ -128,7 +128,10 @@ pub fn lifecycle(
             .iter()
             .map(|open| ObligationShown {
                 what: match &open.duty {
-                    Duty::Maintenance { sds } => format!("SDS {sds} leaves maintenance"),
+                    Duty::Maintenance { sds } => {
+                        let handed = open.handed.as_ref().map(|handed| format!(", {handed}")).unwrap_or_default();
+                        format!("SDS {sds} leaves maintenance{handed}")
+                    }
                     Duty::Deactivated { agent } => format!("Mesos agent {agent} takes tasks again"),
                 },
                 duty: match &open.duty {
@@ -481,8 +484,16 @@ mod tests {
             Duty::Deactivated { agent: crate::model::id::AgentId::new("x") },
         ] {
             let node = NodeName::new("a");
-            let obligation =
-                Obligation { duty, run: run.clone(), task: 0, node, mode: None, since: at(13), deadline: at(14) };
+            let obligation = Obligation {
+                duty,
+                run: run.clone(),
+                task: 0,
+                node,
+                mode: None,
+                since: at(13),
+                deadline: at(14),
+                handed: None,
+            };
             book.apply(&Record::Took { obligation }, at(13)).unwrap();
         }
         let why = "exit_maintenance took longer than 900 s".into();

@@ -44,7 +44,8 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// What is sent along; each order has more of its own.
 fn asking() -> Value {
-    let orders = ["plan", "approve", "pause", "resume", "cancel", "skip", "hold", "release", "override", "free"];
+    let orders =
+        ["plan", "approve", "adopt", "pause", "resume", "cancel", "skip", "hold", "release", "override", "free"];
     json!({
         "type": "object",
         "required": ["order"],

@@ -401,7 +401,8 @@ impl<'a> Look<'a> {
 
     /// The reason for which a server in our maintenance is needed back at once, while nothing was installed on its host.
     fn danger(&self, ask: &Ask<'_>, state: &TaskState, holds: &[Hold]) -> Option<String> {
-        let untouched = state.standing == Standing::Working && !state.touched.contains_key(&StepKind::Apply);
+        let touched = [StepKind::Apply, StepKind::Rollback].iter().any(|kind| state.touched.contains_key(kind));
+        let untouched = state.standing == Standing::Working && !touched;
         let danger = holds.iter().find(|hold| is_danger(hold.reason.kind()))?;
         (untouched && Self::maintenance(ask).is_some()).then(|| danger.reason.to_string())
     }
@@ -430,6 +431,7 @@ impl<'a> Look<'a> {
             mode,
             since: now,
             deadline: now + TimeDelta::seconds(seconds),
+            handed: None,
         }
     }
 

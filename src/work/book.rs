@@ -1,5 +1,6 @@
 //! All that is known of runs, tasks and obligations: the sum of the records.
 
+mod before;
 mod bounds;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use crate::model::plan::{Approval, Plan, Request, Step, Task};
 use crate::model::step::{Action, Answer, MaintenanceMode, StepId, StepKind, StepState};
 use crate::model::unit::Timestamp;
 
+pub use before::{Before, WayBack};
 pub use bounds::PAST;
 
 /// How long after an order it may still arrive: our requests give up after
@@ -159,6 +161,9 @@ pub struct Book {
     #[serde(default)]
     pub retired: BTreeSet<NodeName>,
     pub quarantined: BTreeMap<Box<str>, Box<str>>,
+    /// What components of nodes were before the release that we gave them, until the upgrade is final.
+    #[serde(default)]
+    pub before: Before,
     /// When the last order may have changed something: what was seen before says nothing of now.
     pub changed_at: Option<Timestamp>,
     /// The highest epoch that had an effect written down.
@@ -361,7 +366,7 @@ impl Book {
             Record::Confirmed { run, task, place } => {
                 let action = self.action_at_hand(run, *task);
                 let (planned, state) = self.at_place(run, *task, *place, "a confirmation")?;
-                match action {
+                match &action {
                     // In instant maintenance what lies on the node is frozen, until it was copied back.
                     Some(Action::EnterMaintenance { mode: MaintenanceMode::Instant }) => {
                         // The order may have been obeyed as soon as it was given.
@@ -375,6 +380,9 @@ impl Book {
                     _ => {}
                 }
                 state.go_on(planned, at);
+                if let Some(action) = action {
+                    self.changed(run, *task, action);
+                }
             }
             Record::Lost { step } => {
                 let kind = self.kind_at_hand(&step.run, step.task);

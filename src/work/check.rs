@@ -1,8 +1,11 @@
 //! Is a plan safe to carry out at all? Judged from the plan and the system
 //! alone, by rules of its own: it knows neither the planner nor the gate.
 
+mod back;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::book::Before;
 use super::facts::Facts;
 use super::mutant;
 use super::skew::at_least;
@@ -10,6 +13,7 @@ use crate::model::cluster::MdmRole;
 use crate::model::id::NodeName;
 use crate::model::node::Carries;
 use crate::model::plan::{Approval, FORM, Parallel, Plan, Request, Risk, Task};
+use crate::model::state::Maintenance;
 use crate::model::step::{Action, Component, MaintenanceMode, StepKind};
 use crate::model::version::Generation;
 
@@ -64,6 +68,18 @@ pub enum Unsafe {
     Deadline { node: NodeName, step: StepKind },
     #[error("{node}: the request asks for no {step} there")]
     NotAsked { node: NodeName, step: StepKind },
+    #[error(
+        "the MDM shows no upgrade that is under way: it is final, or it was none of the MDM, and no node goes back"
+    )]
+    Final,
+    #[error("{node}: it is not written down that {component} had this release before the one that it has")]
+    NotBefore { node: NodeName, component: Component },
+    #[error("{node}: {component} does not go back: nothing may be newer than it")]
+    Foremost { node: NodeName, component: Component },
+    #[error("the client of {node} would be newer than a server; it goes back first")]
+    NewerClient { node: NodeName },
+    #[error("{node} carries no SDS that is in maintenance: there is nothing to take over")]
+    NotInside { node: NodeName },
     #[error("{node} carries a part of the MDM cluster; give its seat to another host first")]
     SeatLost { node: NodeName },
     #[error("finalising needs a plan of its own")]
@@ -80,7 +96,14 @@ pub enum Unsafe {
     NotCovered(Box<str>),
 }
 
-/// Everything that is wrong with a plan.
+/// Everything that is wrong with a plan for a system of which this is written down: what nodes had before.
+pub fn in_this_system(plan: &Plan, facts: &Facts<'_>, before: &Before) -> BTreeSet<Unsafe> {
+    let mut wrong = check(plan, facts);
+    back::judge(plan, facts, before, &mut wrong);
+    wrong
+}
+
+/// Everything that is wrong with a plan, whatever is written down.
 pub fn check(plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
     let mut wrong = BTreeSet::new();
     if plan.form > FORM {
@@ -120,10 +143,11 @@ pub fn check(plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
         }
     }
     for (_, _, task) in plan.tasks() {
-        steps(task, &mut wrong);
+        steps(task, matches!(plan.request, Request::Adopt { .. }), &mut wrong);
         place(task, facts, &mut wrong);
         versions(plan, task, facts, &mut wrong);
         removal(plan, task, &mut wrong);
+        adoption(plan, task, facts, &mut wrong);
         mode(task, facts, &mut wrong);
     }
     places(plan, &mut wrong);
@@ -142,14 +166,14 @@ fn harmless(task: &Task) -> bool {
 
 fn touches(action: &Action, component: Component) -> bool {
     match action {
-        Action::Apply { components, .. } => components.contains(&component),
+        Action::Apply { components, .. } | Action::Rollback { components, .. } => components.contains(&component),
         Action::Reboot | Action::Handwork => component != Component::Lia,
         _ => false,
     }
 }
 
-/// What must come before and after what.
-fn steps(task: &Task, wrong: &mut BTreeSet<Unsafe>) {
+/// What must come before and after what. What is taken over was begun by somebody else.
+fn steps(task: &Task, is_taken_over: bool, wrong: &mut BTreeSet<Unsafe>) {
     let kinds: Vec<StepKind> = task.steps.iter().map(|step| step.action.kind()).collect();
     let before = |at: usize, kind: StepKind| kinds.iter().take(at).any(|other| *other == kind);
     let after = |at: usize, kind: StepKind| kinds.iter().skip(at + 1).any(|other| *other == kind);
@@ -165,12 +189,13 @@ fn steps(task: &Task, wrong: &mut BTreeSet<Unsafe>) {
     for (at, step) in task.steps.iter().enumerate() {
         match &step.action {
             Action::EnterMaintenance { .. } => need(at, &[], &[StepKind::ExitMaintenance, StepKind::Soak]),
+            Action::ExitMaintenance if is_taken_over => need(at, &[], &[StepKind::AwaitResync]),
             Action::ExitMaintenance => {
                 need(at, &[StepKind::EnterMaintenance, StepKind::Verify], &[StepKind::AwaitResync]);
             }
             Action::Drain => need(at, &[], &[StepKind::Reactivate]),
             Action::Reactivate => need(at, &[StepKind::Drain], &[]),
-            Action::Apply { .. } => need(at, &[StepKind::Stage], &[StepKind::Verify]),
+            Action::Apply { .. } | Action::Rollback { .. } => need(at, &[StepKind::Stage], &[StepKind::Verify]),
             Action::Reboot => need(at, &[], &[StepKind::Verify, StepKind::Soak]),
             Action::Uninstall { components } => {
                 if task.sds.is_some() && components.contains(&Component::Sds) {
@@ -290,6 +315,19 @@ fn removal(plan: &Plan, task: &Task, wrong: &mut BTreeSet<Unsafe>) {
     }
 }
 
+/// A maintenance of somebody else is there, and nothing is done but to end it.
+fn adoption(plan: &Plan, task: &Task, facts: &Facts<'_>, wrong: &mut BTreeSet<Unsafe>) {
+    let Request::Adopt { node, .. } = &plan.request else { return };
+    let ends = |kind: StepKind| matches!(kind, StepKind::ExitMaintenance | StepKind::AwaitResync);
+    for step in task.steps.iter().map(|step| step.action.kind()).filter(|kind| !ends(*kind) || task.node != *node) {
+        wrong.insert(Unsafe::NotAsked { node: task.node.clone(), step });
+    }
+    let sds = task.sds.as_ref().and_then(|id| facts.sds(id));
+    if sds.is_none_or(|(sds, _)| !sds.maintenance.is(Maintenance::In)) {
+        wrong.insert(Unsafe::NotInside { node: task.node.clone() });
+    }
+}
+
 fn mode(task: &Task, facts: &Facts<'_>, wrong: &mut BTreeSet<Unsafe>) {
     let generation = facts.snapshot().map(|snapshot| snapshot.generation);
     let entered = task.steps.iter().position(|step| step.action.kind() == StepKind::EnterMaintenance);
@@ -387,6 +425,8 @@ pub fn covers(approval: &Approval, plan: &Plan, facts: &Facts<'_>) -> BTreeSet<U
                 Request::Reboot { .. } | Request::Maintain { .. } => to.is_empty() && !selection.is_empty(),
                 Request::Rollout
                 | Request::Finalise { .. }
+                | Request::Adopt { .. }
+                | Request::Back { .. }
                 | Request::Replace { .. }
                 | Request::Remove { .. }
                 | Request::Expand { .. }

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use super::book::{Book, Standing};
 use super::check::{self, Unsafe};
 use super::facts::{AlertName, Facts};
-use super::record::Record;
+use super::record::{Duty, Handed, Obligation, Record};
 use crate::model::hold::{Hardness, Override};
 use crate::model::id::{NodeName, PlanId, RunId};
-use crate::model::plan::Approval;
+use crate::model::plan::{Approval, Plan, Request};
+use crate::model::step::{Action, MaintenanceMode};
 
 /// Why a command is not obeyed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,16 +46,68 @@ pub fn open(
     approval: Approval,
     baseline: BTreeSet<AlertName>,
 ) -> Result<Vec<Record>, No> {
+    let filed = book.plans.get(plan).ok_or_else(|| No::NoPlan(plan.clone()))?;
+    // Without its duty nothing of it is ours to end.
+    if let Request::Adopt { .. } = filed.request {
+        return Err(No::NoPlan(plan.clone()));
+    }
+    opened(book, facts, run, filed, approval, baseline)
+}
+
+fn opened(
+    book: &Book,
+    facts: &Facts<'_>,
+    run: RunId,
+    plan: &Plan,
+    approval: Approval,
+    baseline: BTreeSet<AlertName>,
+) -> Result<Vec<Record>, No> {
     if let Some(open) = book.open_run() {
         return Err(No::Busy(open.id.clone()));
     }
-    let filed = book.plans.get(plan).ok_or_else(|| No::NoPlan(plan.clone()))?;
-    let mut wrong = check::check(filed, facts);
-    wrong.extend(check::covers(&approval, filed, facts));
+    let mut wrong = check::in_this_system(plan, facts, &book.before);
+    wrong.extend(check::covers(&approval, plan, facts));
     if !wrong.is_empty() {
         return Err(No::Unsafe(wrong));
     }
-    Ok(vec![Record::Opened { run, plan: plan.clone(), approval, baseline }])
+    Ok(vec![Record::Opened { run, plan: plan.id(), approval, baseline }])
+}
+
+/// A maintenance of somebody else is handed over: it is our duty to end it from here on, and the run of this plan does.
+pub fn adopt(
+    book: &Book,
+    facts: &Facts<'_>,
+    run: RunId,
+    plan: &Plan,
+    by: &str,
+    baseline: BTreeSet<AlertName>,
+) -> Result<Vec<Record>, No> {
+    let Request::Adopt { mode, because, .. } = &plan.request else { return Err(No::NoPlan(plan.id())) };
+    let approval = Approval::Hash { plan: plan.id(), by: by.into(), at: facts.now };
+    let mut duties = Vec::new();
+    for (task, (_, _, planned)) in (0..).zip(plan.tasks()) {
+        let Some(sds) = planned.sds.clone() else { continue };
+        let exit = planned.steps.iter().find(|step| step.action == Action::ExitMaintenance);
+        // To leave protected mode moves data, and takes what it takes.
+        let moves = exit.filter(|_| *mode == MaintenanceMode::Protected).map_or(0, |step| step.deadline_seconds);
+        let seconds = i64::from(plan.limits.maintenance_seconds) + i64::from(moves);
+        duties.push(Record::Began { run: run.clone(), task });
+        duties.push(Record::Took {
+            obligation: Obligation {
+                duty: Duty::Maintenance { sds },
+                run: run.clone(),
+                task,
+                node: planned.node.clone(),
+                mode: Some(*mode),
+                since: facts.now,
+                deadline: facts.now + chrono::TimeDelta::seconds(seconds),
+                handed: Some(Handed { by: by.into(), because: because.clone() }),
+            },
+        });
+    }
+    let mut records = opened(book, facts, run, plan, approval, baseline)?;
+    records.extend(duties);
+    Ok(records)
 }
 
 fn of<'a>(book: &'a Book, run: &RunId) -> Result<&'a super::book::Run, No> {

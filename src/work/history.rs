@@ -106,11 +106,12 @@ pub fn in_words(entry: &Entry) -> String {
         }
         Record::Began { run, task } => format!("{run}: task {task} was begun"),
         Record::Took { obligation } => format!(
-            "{}: {} of {} must be undone by {}",
+            "{}: {} of {} must be undone by {}{}",
             obligation.run,
             duty(&obligation.duty),
             obligation.node,
-            obligation.deadline
+            obligation.deadline,
+            obligation.handed.as_ref().map(|handed| format!(", {handed}")).unwrap_or_default()
         ),
         Record::Settled { duty: of } => format!("{} is undone", duty(of)),
         Record::Intended { step, effect, epoch, .. } => {

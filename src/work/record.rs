@@ -2,6 +2,7 @@
 //! seen, and the book is their sum.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +84,23 @@ pub struct Obligation {
     pub since: Timestamp,
     /// From then on an alert fires.
     pub deadline: Timestamp,
+    /// Who handed it over to us, of what somebody else began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed: Option<Handed>,
+}
+
+/// A person made something our duty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Handed {
+    pub by: Box<str>,
+    pub because: Box<str>,
+}
+
+impl fmt::Display for Handed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "handed over by {}: {}", self.by, self.because)
+    }
 }
 
 /// How a run ended.

@@ -135,6 +135,19 @@ fn each_request_leads_to_the_plan_that_was_kept() {
     let maintain = |mode, minutes| Request::Maintain { node: node("node-5"), mode, minutes, purpose: "a disk".into() };
     say("all hosts", &known, upgrade(&[]));
     say("some hosts, and one that is not there", &known, upgrade(&["node-5", "node-9"]));
+    let from = known.site.from.clone();
+    let back = |only: &[&str]| Request::Back { to: from.clone(), only: only.iter().map(|name| node(name)).collect() };
+    say("back where nothing is newer", &known, back(&["node-1", "node-9"]));
+    let mut newer = Known::of(Release::V3_6);
+    for name in ["node-1", "node-4", "node-5"] {
+        newer.node(name).installed.values_mut().for_each(|all| *all = [to.clone()].into());
+    }
+    newer.node("node-4").carries.insert(Carries::Controller);
+    say(
+        "back, a member of the MDM cluster and the host of the controller among them",
+        &newer,
+        back(&["node-1", "node-4", "node-5"]),
+    );
     say("packages only", &known, Request::Fetch { to: to.clone(), only: [].into() });
     say("its end", &known, Request::Finalise { to: to.clone() });
     say("a restart", &known, reboot("node-1"));
@@ -143,6 +156,11 @@ fn each_request_leads_to_the_plan_that_was_kept() {
     // Below 25 minutes instant, from then on protected, unless somebody says otherwise or the generation has no other.
     for (mode, minutes) in [(None, 24), (None, 25), (None, 26), (Some(MaintenanceMode::Instant), 25)] {
         say("a maintenance", &known, maintain(mode, minutes));
+    }
+    for mode in [MaintenanceMode::Instant, MaintenanceMode::Protected] {
+        let handed = |name: &str| Request::Adopt { node: node(name), mode, because: "a shift ends".into() };
+        say("a maintenance of others", &known, handed("node-5"));
+        say("a maintenance of nobody", &known, handed("node-9"));
     }
     let old = Known::of(Release::V3_0);
     say("a maintenance in 3.0", &old, maintain(None, 25));

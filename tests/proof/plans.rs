@@ -167,8 +167,16 @@ impl Case {
 
     fn took(&mut self, number: u32, task: &Task, duty: Duty) {
         let (since, deadline) = (self.site.now(), self.site.now() + TimeDelta::minutes(30));
-        let obligation =
-            Obligation { duty, run: run(), task: number, node: task.node.clone(), mode: None, since, deadline };
+        let obligation = Obligation {
+            duty,
+            run: run(),
+            task: number,
+            node: task.node.clone(),
+            mode: None,
+            since,
+            deadline,
+            handed: None,
+        };
         self.write(&Record::Took { obligation });
     }
 

@@ -8,7 +8,9 @@
 // The tests know it by the product's name.
 extern crate engine as scaleio_framework;
 
+mod adopted;
 mod advance;
+mod back;
 mod cancels;
 mod check;
 mod crashes;

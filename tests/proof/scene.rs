@@ -98,6 +98,23 @@ impl Scene {
         Self::of(&site, Request::Finalise { to })
     }
 
+    /// A system in which all hosts have the new release, their clients aside, with a plan that sends a server back.
+    pub(crate) fn going_back() -> Self {
+        let mut site = Site::new(5, Release::V3_6, ChaCha8Rng::seed_from_u64(1), 1);
+        let (from, to) = (site.from.clone(), site.to.clone());
+        for host in site.hosts.values_mut() {
+            for (_, version) in host.installed.iter_mut().filter(|(component, _)| **component != Component::Sdc) {
+                version.clone_from(&to);
+            }
+            host.staged = [(Component::Sds, [from.clone()].into())].into();
+        }
+        site.world.sds.values_mut().for_each(|sds| sds.version = to.to_string());
+        site.world.mdm.members.iter_mut().for_each(|member| member.version = to.to_string());
+        site.world.upgrade = Upgrade::Running { from: from.to_string(), commands_allowed: true };
+        let node = site.hosts.values().find(|host| host.mdm.is_none()).unwrap().name.clone();
+        Self::of(&site, Request::Back { to: from, only: [node].into() })
+    }
+
     /// A healthy system with a plan that restarts a host.
     pub(crate) fn restarting() -> Self {
         let site = Site::new(5, Release::V3_6, ChaCha8Rng::seed_from_u64(1), 1);
@@ -249,7 +266,8 @@ impl Scene {
     fn took(&mut self, duty: Duty) {
         let node = self.task().node;
         let (since, deadline) = (self.now, self.now + TimeDelta::minutes(30));
-        let obligation = Obligation { duty, run: run_id(), task: self.number, node, mode: None, since, deadline };
+        let obligation =
+            Obligation { duty, run: run_id(), task: self.number, node, mode: None, since, deadline, handed: None };
         self.write(Record::Took { obligation });
     }
 
@@ -395,7 +413,7 @@ fn action(task: &Task, kind: StepKind) -> Action {
         StepKind::KeepSds => Action::KeepSds,
         StepKind::Uninstall => Action::Uninstall { components: vec![Component::Sds, Component::Sdc] },
         StepKind::RemoveSdc => task.steps.iter().find(|step| step.action.kind() == kind).unwrap().action.clone(),
-        StepKind::Rollback => {
+        StepKind::Rollback if task.from.is_some() => {
             Action::Rollback { version: task.from.clone().unwrap(), components: vec![Component::Sds] }
         }
         kind => task.steps.iter().find(|step| step.action.kind() == kind).unwrap().action.clone(),

@@ -70,6 +70,7 @@ const RARE: &[&str] = &[
     "left out",
     "protected mode",
     "began in a window",
+    "taken over",
 ];
 
 fn asked(name: &str) -> Option<u64> {

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod adopted;
 #[path = "../support/alertmanager.rs"]
 mod alertmanager;
 mod asked;
+mod back;
 mod history;
 mod jobs;
 mod killed;

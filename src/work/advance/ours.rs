@@ -28,8 +28,11 @@ impl Look<'_> {
     /// we ordered to leave the step at hand tells.
     pub(super) fn ended_by_others(&self, ask: &Ask<'_>, state: &TaskState, step: &Step) -> Option<Duty> {
         let kind = step.action.kind();
-        let entered = ask.task.steps.iter().position(|step| step.action.kind() == StepKind::EnterMaintenance)?;
-        if state.place as usize <= entered || kind == StepKind::ExitMaintenance || mutant::is("keep what others ended")
+        // One that was taken over was seen in it before the first step.
+        let entered = ask.task.steps.iter().position(|step| step.action.kind() == StepKind::EnterMaintenance);
+        if entered.is_some_and(|entered| state.place as usize <= entered)
+            || kind == StepKind::ExitMaintenance
+            || mutant::is("keep what others ended")
         {
             return None;
         }

@@ -17,6 +17,15 @@ const UNDER_WAY: [UpgradeState; 2] = [UpgradeState::MdmUpgradeInProgress, Upgrad
 
 /// All members and replicas are good, and no upgrade is under way but our own.
 pub(super) fn is_well(ask: &Ask<'_>, holds: &mut Holds) {
+    // The way back is closed once the upgrade is final, and where nobody tells whether it is.
+    if let Request::Back { .. } = ask.run.plan.request {
+        is_well_in(ask, holds, |state| UNDER_WAY.contains(&state));
+        let array = ask.facts.snapshot().and_then(|snapshot| snapshot.array.as_ref());
+        if array.is_some_and(|array| array.upgrade_state.is_none()) {
+            holds.push(Reason::Unseen { what: "whether the upgrade is final".into() });
+        }
+        return;
+    }
     is_well_in(ask, holds, |state| AT_REST.contains(&state) || (UNDER_WAY.contains(&state) && upgrades_itself(ask)));
 }
 
@@ -27,7 +36,8 @@ fn upgrades_itself(ask: &Ask<'_>) -> bool {
         matches!(&run.plan.request, Request::Upgrade { to: other, .. } if other == to)
             && run.tasks.iter().any(|task| task.touched.contains_key(&StepKind::Apply))
     };
-    ask.book.runs.values().any(|run| installs(run))
+    let gave = ask.book.before.values().flat_map(|all| all.values()).any(|way| way.to == *to);
+    gave || ask.book.runs.values().any(|run| installs(run))
 }
 
 /// All members and replicas are good, all of an upgrade is there, and only its end is not.

@@ -27,7 +27,7 @@ use super::book::{Book, Run};
 use super::facts::{Facts, Policy};
 use super::mutant;
 use crate::model::hold::{Gate, Hold, Reason};
-use crate::model::plan::{Task, hex};
+use crate::model::plan::{Request, Task, hex};
 use crate::model::step::{Action, Component};
 use crate::model::unit::Timestamp;
 
@@ -181,6 +181,13 @@ impl Ask<'_> {
                 self.may_stop(&all, &mut holds);
                 node::has_module(self, &mut holds);
             }
+            // Of a node that goes back all is asked that is asked of one that is upgraded.
+            Action::Rollback { version, components } if self.goes_back() => {
+                self.may_stop(components, &mut holds);
+                mdm::is_well(self, &mut holds);
+                node::is_staged(self, version, components, &mut holds);
+                node::clients_are_back(self, version, components, &mut holds);
+            }
             // What was broken is put back also when other things are broken, but no SDS that serves is stopped outside of
             // maintenance, and no MDM that the cluster needs.
             Action::Rollback { components, .. } => {
@@ -255,6 +262,10 @@ impl Ask<'_> {
         let mut holds = Holds::new();
         storage::is_resynced(self, &mut holds);
         holds.gate(self)
+    }
+
+    fn goes_back(&self) -> bool {
+        matches!(self.run.plan.request, Request::Back { .. })
     }
 
     fn may_stop(&self, components: &[Component], holds: &mut Holds) {

@@ -132,6 +132,17 @@ pub(super) fn order_of_components(ask: &Ask<'_>, version: &str, components: &[Co
     }
 }
 
+/// No server becomes older than a client of our hosts.
+pub(super) fn clients_are_back(ask: &Ask<'_>, version: &str, components: &[Component], holds: &mut Holds) {
+    let newer = |host: &NodeFacts| {
+        let sdc = host.installed.get(&Component::Sdc);
+        sdc.is_some_and(|all| all.iter().any(|sdc| !at_least(version, sdc)))
+    };
+    if components.contains(&Component::Sds) && ask.facts.nodes.values().any(newer) {
+        holds.push(Reason::OrderOfComponents { component: Component::Sdc, newer_than: Component::Sds });
+    }
+}
+
 /// The SDC will find its module after a start.
 pub(super) fn has_module(ask: &Ask<'_>, holds: &mut Holds) {
     let Some(host) = ask.host() else { return };

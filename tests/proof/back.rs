@@ -1,0 +1,267 @@
+//! Do nodes get back to the release that they had, and only as long as there is a way back?
+
+use std::collections::BTreeSet;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use scaleio_framework::model::hold::ReasonKind;
+use scaleio_framework::model::id::NodeName;
+use scaleio_framework::model::plan::{Approval, Plan, Request, Risk};
+use scaleio_framework::model::state::Seen;
+use scaleio_framework::model::step::{Action, Component, MaintenanceMode, StepKind};
+use scaleio_framework::proof::controller::Controller;
+use scaleio_framework::proof::simulate::{Outcome, Play};
+use scaleio_framework::proof::site::Site;
+use scaleio_framework::sim::Release;
+use scaleio_framework::sim::world::Upgrade;
+use scaleio_framework::upgrade::plan::{Habits, plan};
+use scaleio_framework::work::book::{Before, Plans, WayBack};
+use scaleio_framework::work::check::{Unsafe, covers, in_this_system};
+use scaleio_framework::work::facts::Policy;
+
+use crate::scene::{Asked, Scene, fleet};
+use crate::seeds::kept;
+
+/// Plays it for some seeds; gives how often nodes were sent back.
+fn sent_back(seeds: std::ops::Range<u64>, events: u32, play: impl Fn(Play) -> Play) -> u64 {
+    let story = |seed| {
+        let outcome: Outcome = play(Play { goes_back: true, ..Play::of(seed, 5, events) }).run();
+        kept(&outcome, &format!("seed {seed}"));
+        outcome.counts.get("effect: back").copied().unwrap_or_default()
+    };
+    seeds.map(story).sum()
+}
+
+#[test]
+fn nodes_are_sent_back_and_upgraded_again_while_nothing_goes_wrong() {
+    let often = sent_back(0..8, 2500, |play| Play { only: Some(Vec::new()), ..play });
+    assert!(often > 8, "{often}");
+}
+
+#[test]
+fn whatever_goes_wrong_while_nodes_are_sent_back_no_promise_is_broken() {
+    let often = sent_back(0..300, 2500, |play| play);
+    assert!(often > 20, "{often}");
+}
+
+/// A system in which all hosts have the new release, and how it looks from outside.
+struct Case {
+    site: Site,
+    plan: Plan,
+    before: Before,
+}
+
+const BOTH: [Component; 2] = [Component::Sds, Component::Sdc];
+
+impl Case {
+    fn new() -> Self {
+        let mut site = Site::new(5, Release::V3_6, ChaCha8Rng::seed_from_u64(1), 1);
+        let (from, to) = (site.from.clone(), site.to.clone());
+        for host in site.hosts.values_mut() {
+            host.installed.values_mut().for_each(|version| version.clone_from(&to));
+        }
+        site.world.sds.values_mut().for_each(|sds| sds.version = to.to_string());
+        site.world.sdcs.values_mut().for_each(|sdc| sdc.version = to.to_string());
+        site.world.mdm.members.iter_mut().for_each(|member| member.version = to.to_string());
+        site.world.upgrade = Upgrade::Running { from: from.to_string(), commands_allowed: true };
+        let way = WayBack { from, to };
+        let ways = || BOTH.into_iter().map(|component| (component, way.clone())).collect();
+        let before = site.hosts.keys().map(|name| (name.clone(), ways())).collect();
+        let all: Vec<NodeName> = site.hosts.keys().cloned().collect();
+        Self { plan: plan_of(&site, &all), site, before }
+    }
+
+    fn wrong(&self) -> BTreeSet<Unsafe> {
+        let controller = shown(&self.site);
+        in_this_system(&self.plan, &controller.facts(self.site.now()), &self.before)
+    }
+}
+
+fn shown(site: &Site) -> Controller {
+    let now = site.now();
+    let (mut controller, _) = Controller::start(Plans::new(), &mut Vec::new(), 1, Policy::default(), now).unwrap();
+    controller.poll(site);
+    controller
+}
+
+fn plan_of(site: &Site, only: &[NodeName]) -> Plan {
+    let (controller, addresses, now) = (shown(site), site.addresses(), site.now());
+    let facts = controller.facts(now);
+    let request = Request::Back { to: site.from.clone(), only: only.iter().cloned().collect() };
+    plan(request, &fleet(&facts, &addresses), &Habits::default(), None, now).plan
+}
+
+#[test]
+fn clients_go_back_before_servers_and_what_nothing_may_be_newer_than_stays() {
+    let case = Case::new();
+    assert_eq!(case.wrong(), [].into());
+    let stages: Vec<(&str, usize)> = case.plan.stages.iter().map(|stage| (&*stage.name, stage.tasks.len())).collect();
+    assert_eq!(stages, [("sdc", 5), ("sds", 5)]);
+    let back = case.plan.tasks().flat_map(|(_, _, task)| &task.steps).filter_map(|step| match &step.action {
+        Action::Rollback { components, version } => Some((components.clone(), version.clone())),
+        _ => None,
+    });
+    assert!(back.into_iter().all(|(components, to)| to == case.site.from && BOTH.contains(&components[0])));
+}
+
+/// What is found after something was spoiled; it names the first node.
+fn found(spoil: impl FnOnce(&mut Case), wanted: impl FnOnce(NodeName) -> Unsafe) {
+    let mut case = Case::new();
+    let node = case.plan.stages[0].tasks[0].node.clone();
+    spoil(&mut case);
+    let (wanted, wrong) = (wanted(node), case.wrong());
+    assert!(wrong.contains(&wanted), "{wanted:?} is not found, but {wrong:?}");
+}
+
+#[test]
+fn a_way_back_that_is_closed_or_not_known_is_refused() {
+    // The point of no return, in all its forms.
+    found(|at| at.site.world.upgrade = Upgrade::Finished, |_| Unsafe::Final);
+    found(|at| at.site.world.upgrade = Upgrade::None, |_| Unsafe::Final);
+    let until = std::time::Duration::from_secs(9999);
+    found(|at| at.site.world.upgrade = Upgrade::PostProcessing { until }, |_| Unsafe::Final);
+    // The MDM is at work on another upgrade than ours.
+    found(|at| at.site.world.mdm.members[0].version = "R9_9.0.1".into(), |_| Unsafe::Final);
+
+    let sdc = Component::Sdc;
+    let not_before = |node| Unsafe::NotBefore { node, component: sdc };
+    found(|at| at.before.clear(), not_before);
+    found(
+        |at| {
+            let way = at.before.values_mut().next().unwrap().get_mut(&sdc).unwrap();
+            way.from = "R3_5.0.0".into();
+        },
+        not_before,
+    );
+    // Somebody installed something else since.
+    found(
+        |at| {
+            let host = at.site.hosts.values_mut().next().unwrap();
+            host.installed.insert(sdc, "R3_6.0.999".into());
+        },
+        not_before,
+    );
+}
+
+#[test]
+fn only_what_was_asked_for_goes_back_and_nothing_else_is_done() {
+    let spoil = |action: Action| {
+        move |at: &mut Case| {
+            let steps = &mut at.plan.stages[0].tasks[0].steps;
+            let place = steps.iter().position(|step| step.action.kind() == StepKind::Rollback).unwrap();
+            steps[place].action = action;
+        }
+    };
+    let put = |version: &str, component| Action::Rollback { version: version.into(), components: vec![component] };
+    found(spoil(put("R3_5.0.0", Component::Sdc)), |node| Unsafe::Version { node });
+    for component in [Component::Mdm, Component::Lia] {
+        found(spoil(put("R3_6.0.0", component)), |node| Unsafe::Foremost { node, component });
+    }
+    for (action, step) in [(Action::Reboot, StepKind::Reboot), (Action::Finalise, StepKind::Finalise)] {
+        found(spoil(action), |node| Unsafe::NotAsked { node, step });
+    }
+    let step = StepKind::Rollback;
+    found(
+        |at| {
+            let Request::Back { only, .. } = &mut at.plan.request else { panic!("another request") };
+            only.pop_first();
+        },
+        |node| Unsafe::NotAsked { node, step },
+    );
+    // No other plan puts anything back.
+    found(
+        |at| at.plan.request = Request::Upgrade { to: at.site.from.clone(), only: [].into() },
+        |node| Unsafe::NotAsked { node, step },
+    );
+    // A server is put back in maintenance, and a client on a drained host, as everywhere.
+    found(
+        |at| at.plan.stages[0].tasks[0].steps.retain(|step| step.action != Action::Drain),
+        |node| Unsafe::Before { node, step, needs: StepKind::Drain },
+    );
+    found(
+        |at| {
+            let steps = &mut at.plan.stages[1].tasks[0].steps;
+            steps.retain(|step| step.action.kind() != StepKind::EnterMaintenance);
+        },
+        |node| Unsafe::Before { node, step, needs: StepKind::EnterMaintenance },
+    );
+    found(
+        |at| at.plan.stages.iter_mut().flat_map(|at| &mut at.tasks).for_each(|task| drop(task.steps.remove(0))),
+        |node| Unsafe::Before { node, step, needs: StepKind::Stage },
+    );
+}
+
+#[test]
+fn no_server_becomes_older_than_a_client() {
+    let mut case = Case::new();
+    let all: Vec<NodeName> = case.site.hosts.keys().cloned().collect();
+    case.plan = plan_of(&case.site, &all[..1]);
+    let newer: BTreeSet<Unsafe> = all[1..].iter().map(|node| Unsafe::NewerClient { node: node.clone() }).collect();
+    assert_eq!(case.wrong(), newer);
+    // Servers first is the wrong order.
+    let mut case = Case::new();
+    case.plan.stages.swap(0, 1);
+    assert!(case.wrong().contains(&Unsafe::NewerClient { node: all[0].clone() }), "{:?}", case.wrong());
+}
+
+#[test]
+fn nobody_is_sent_back_under_a_standing_approval() {
+    let case = Case::new();
+    let (controller, now) = (shown(&case.site), case.site.now());
+    let standing = Approval::Policy {
+        job: "nightly".into(),
+        to: case.site.from.clone(),
+        selection: BTreeSet::new(),
+        modes: [MaintenanceMode::Instant].into(),
+        max_risk: Risk::Medium,
+        until: now + chrono::TimeDelta::days(1),
+        by: "ada".into(),
+    };
+    let wrong = covers(&standing, &case.plan, &controller.facts(now));
+    assert_eq!(wrong, [Unsafe::NotCovered("this request".into())].into());
+}
+
+#[test]
+fn a_server_that_goes_back_is_stopped_only_where_an_upgrade_would_stop_it() {
+    let scene = || {
+        let mut scene = Scene::going_back();
+        scene.begin_and_drain();
+        scene.enter();
+        scene
+    };
+    let asks = |spoil: &dyn Fn(&mut Scene)| {
+        let mut scene = scene();
+        spoil(&mut scene);
+        scene.kinds(&Asked::Step(StepKind::Rollback))
+    };
+    assert_eq!(asks(&|_| ()), [].into());
+    let upgrade = |word: Option<&'static str>| {
+        move |scene: &mut Scene| scene.array(|array| array.upgrade_state = word.map(Seen::read))
+    };
+    assert_eq!(asks(&upgrade(Some("NoUpgrade"))), [ReasonKind::UpgradeState].into());
+    assert_eq!(asks(&upgrade(None)), [ReasonKind::Unseen].into());
+    assert_eq!(asks(&|scene| scene.host().staged.clear()), [ReasonKind::NotStaged].into());
+    let newer = |scene: &mut Scene| {
+        let host = scene.nodes.values_mut().next_back().unwrap();
+        host.installed.insert(Component::Sdc, ["R9_9.0.1".into()].into());
+    };
+    assert_eq!(asks(&newer), [ReasonKind::OrderOfComponents].into());
+    let leaves = |scene: &mut Scene| {
+        let own = scene.task().sds;
+        scene.sds(|sds| {
+            if Some(&sds.id) == own.as_ref() {
+                sds.maintenance = Seen::read("NoMaintenance");
+            }
+        });
+    };
+    assert_eq!(asks(&leaves), [ReasonKind::NotInMaintenance].into());
+    let hurt = |scene: &mut Scene| {
+        let own = scene.task().sds;
+        scene.sds(|sds| {
+            if Some(&sds.id) != own.as_ref() {
+                sds.connection = Seen::read("Disconnected");
+            }
+        });
+    };
+    assert!(asks(&hurt).contains(&ReasonKind::SdsAway));
+}
