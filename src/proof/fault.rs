@@ -34,6 +34,7 @@ pub enum Fault {
     AgentSpeaks,
     BrokenPackage,
     SlowHost,
+    PackagesBusy,
     DrainStuck,
     DrainEnds,
     ModuleMissing,
@@ -73,6 +74,7 @@ impl Fault {
         (Self::AgentSpeaks, 14),
         (Self::BrokenPackage, 1),
         (Self::SlowHost, 2),
+        (Self::PackagesBusy, 3),
         (Self::DrainStuck, 1),
         (Self::DrainEnds, 10),
         (Self::ModuleMissing, 2),
@@ -179,6 +181,7 @@ pub fn happen(fault: Fault, site: &mut Site, controller: &mut Controller) -> boo
         | Fault::AgentSpeaks
         | Fault::BrokenPackage
         | Fault::SlowHost
+        | Fault::PackagesBusy
         | Fault::DrainStuck
         | Fault::DrainEnds
         | Fault::ModuleMissing
@@ -192,6 +195,7 @@ pub fn happen(fault: Fault, site: &mut Site, controller: &mut Controller) -> boo
                 Fault::BrokenPackage => host.broken = true,
                 Fault::OldKernel => host.boots_old = true,
                 Fault::SlowHost => host.slow_seconds = rng.random_range(100..1500),
+                Fault::PackagesBusy => host.busy_seconds = rng.random_range(5..60),
                 Fault::DrainStuck => host.drain_stuck = true,
                 Fault::DrainEnds => {
                     host.drain_stuck = false;
@@ -278,6 +282,7 @@ pub fn heal(site: &mut Site, controller: &mut Controller) {
         }
         host.drain_stuck = false;
         host.slow_seconds = 0;
+        host.busy_seconds = 0;
         let kernel = host.next_kernel.clone();
         host.modules.insert(kernel);
     };

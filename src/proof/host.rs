@@ -65,6 +65,10 @@ pub struct Inside {
     pub epoch: u64,
     pub ledger: BTreeMap<StepId, Answer>,
     pub working: Option<(StepId, Action, Timestamp)>,
+    /// Another program works on the packages until then; the step at hand stops nothing before.
+    pub stops_at: Option<Timestamp>,
+    /// What was installed and ran when the step at hand was begun. The agent looks again when that is over.
+    pub looked: Option<(BTreeMap<Component, Box<str>>, BTreeSet<Component>)>,
     /// A step that failed, of which the controller was not told yet. Until it is, the step counts as in work.
     pub unheard: Option<StepId>,
     pub carries: BTreeSet<Carries>,
@@ -79,6 +83,8 @@ pub struct Inside {
     pub boots_old: bool,
     /// The next restart takes that much longer.
     pub slow_seconds: i64,
+    /// The next step waits so long for another program.
+    pub busy_seconds: i64,
 }
 
 impl Host {
@@ -101,15 +107,11 @@ impl Host {
         };
         let worked = self.working.as_ref().map(|(_, _, until)| *until);
         let switched_on = self.is_off.then_some(self.up_at);
-        drained.into_iter().chain(worked).chain(switched_on).min()
+        drained.into_iter().chain(worked).chain(self.stops_at).chain(switched_on).min()
     }
 
     fn boot_id(&self) -> Box<str> {
         format!("boot-{}", self.boot).into()
-    }
-
-    fn installed(&self) -> BTreeMap<Component, BTreeSet<Box<str>>> {
-        self.installed.iter().map(|(at, version)| (*at, [version.clone()].into())).collect()
     }
 
     /// Whether its agent can say anything.
@@ -122,6 +124,8 @@ impl Host {
         if !self.is_heard(now) {
             return None;
         }
+        let (installed, running) =
+            self.looked.as_ref().map_or((&self.installed, &self.running), |(installed, running)| (installed, running));
         Some(NodeFacts {
             form: FORM,
             seen_at: now,
@@ -129,9 +133,9 @@ impl Host {
             kernel: self.kernel.clone(),
             next_kernel: self.next_kernel.clone(),
             modules: self.modules.clone(),
-            installed: self.installed(),
+            installed: installed.iter().map(|(at, version)| (*at, [version.clone()].into())).collect(),
             staged: self.staged.clone(),
-            running: self.running.clone(),
+            running: running.clone(),
             open_volumes: self.open_volumes,
             epoch: self.epoch,
             working: self.working.as_ref().map(|(step, _, _)| step.clone()).or_else(|| self.unheard.clone()),

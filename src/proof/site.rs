@@ -174,6 +174,8 @@ impl Site {
                     epoch: 0,
                     ledger: BTreeMap::new(),
                     working: None,
+                    stops_at: None,
+                    looked: None,
                     unheard: None,
                     carries: BTreeSet::new(),
                     mesos: Mesos::Active,
@@ -183,6 +185,7 @@ impl Site {
                     boots_old: false,
                     is_off: false,
                     slow_seconds: 0,
+                    busy_seconds: 0,
                 }),
             );
         }

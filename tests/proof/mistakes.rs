@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use scaleio_framework::proof::fault::Fault::{
     self, AgentSilent, AlertFires, BrokenPackage, Cancel, Crash, DrainEnds, DrainStuck, ForeignEnter, ForeignExit,
-    GatewayDeaf, Loss, MdmFailover, MdmFails, MdmReturns, ModuleMissing, OldKernel, Pause, RebuildOff, Resume,
-    SdsFails, SdsReturns, SlowHost,
+    GatewayDeaf, Loss, MdmFailover, MdmFails, MdmReturns, ModuleMissing, OldKernel, PackagesBusy, Pause, RebuildOff,
+    Resume, SdsFails, SdsReturns, SlowHost,
 };
 use scaleio_framework::proof::simulate::{Outcome, Play};
 use scaleio_framework::work::make_mistake;
@@ -76,6 +76,7 @@ const PROMISES: &[(&str, &str, &[Fault])] = &[
     ("I3", "put back blindly", &[Cancel, MdmFails, MdmReturns, MdmReturns]),
     ("I4", "hand over unseen", &[]),
     ("I5", "give up at once", &[SlowHost, Loss, Cancel]),
+    ("I5", "leave at once", &[PackagesBusy, Cancel, SdsFails, SdsReturns]),
     ("I6", "order again at once", &[Loss]),
     ("I7", "effect before commit", &[Crash]),
     ("I9", "no obligation", &[]),

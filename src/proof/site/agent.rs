@@ -32,10 +32,27 @@ impl Site {
             _ => 30 + host.slow_seconds,
         };
         host.slow_seconds = 0;
-        host.working = Some((step.clone(), permit.action.clone(), now + TimeDelta::seconds(seconds)));
+        // What was not begun when its permit ends is not begun any more.
+        let most = (permit.expires - now).num_seconds() - 1;
+        let stops = !matches!(permit.action, Action::Stage { .. });
+        let waits = if stops { std::mem::take(&mut host.busy_seconds).clamp(0, most.max(0)) } else { 0 };
+        host.working = Some((step.clone(), permit.action.clone(), now + TimeDelta::seconds(waits + seconds)));
+        host.stops_at = Some(now + TimeDelta::seconds(waits));
+        host.looked = Some((host.installed.clone(), host.running.clone()));
         // The ledger is written first: who asks again is told that it was begun.
         host.ledger.insert(step.clone(), Answer::Accepted);
-        let (sds, mdm, mut ran) = (host.sds, host.mdm.clone(), host.running.clone());
+        self.act(&permit.node, now);
+        Answer::Accepted
+    }
+
+    /// What the step at hand stops is stopped, when nothing keeps the agent from it any more.
+    fn act(&mut self, node: &NodeName, now: Timestamp) {
+        let Some(host) = self.hosts.get_mut(node).filter(|host| host.stops_at.is_some_and(|at| now >= at)) else {
+            return;
+        };
+        host.stops_at = None;
+        let Some((step, action, until)) = host.working.clone() else { return };
+        let (sds, mdm, epoch, mut ran) = (host.sds, host.mdm.clone(), host.epoch, host.running.clone());
         if self.world.sds.get(&sds).is_some_and(|sds| sds.connected()) {
             ran.insert(Component::Sds);
         }
@@ -43,16 +60,9 @@ impl Site {
             ran.insert(Component::Mdm);
         }
         let owned = self.world.mdm.master().is_some_and(|master| Some(&master.name) == mdm.as_ref());
-        self.deeds.push(Deed::Executed {
-            step: step.clone(),
-            node: permit.node.clone(),
-            action: permit.action.clone(),
-            epoch: permit.epoch,
-            was: Was { ran, owned },
-        });
-        let (node, action) = (permit.node.clone(), permit.action.clone());
-        self.stop(&node, &action, now + TimeDelta::seconds(seconds));
-        Answer::Accepted
+        let was = Was { ran, owned };
+        self.deeds.push(Deed::Executed { step, node: node.clone(), action: action.clone(), epoch, was });
+        self.stop(node, &action, until);
     }
 
     /// Whoever works on a host switches it off, and on again then. Tells whether it was on.
@@ -110,7 +120,10 @@ impl Site {
             let all: Vec<Component> = host.installed.keys().copied().collect();
             return self.start(node, &all);
         }
+        self.act(node, now);
+        let Some(host) = self.hosts.get_mut(node) else { return };
         let Some((step, action, _)) = host.working.take_if(|(_, _, until)| now >= *until) else { return };
+        host.looked = None;
         let mut started = Vec::new();
         match &action {
             Action::Stage { version, components } => {

@@ -200,8 +200,14 @@ impl Ask<'_> {
                 }
                 node::is_heard(self, &mut holds);
             }
-            Action::ExitMaintenance => storage::may_exit(self, &mut holds),
-            Action::Reactivate => node::may_reactivate(self, &mut holds),
+            Action::ExitMaintenance => {
+                node::has_ended(self, &mut holds);
+                storage::may_exit(self, &mut holds);
+            }
+            Action::Reactivate => {
+                node::has_ended(self, &mut holds);
+                node::may_reactivate(self, &mut holds);
+            }
             Action::Finalise => {
                 mdm::may_finalise(self, &mut holds);
                 storage::all_is_well(self, &mut holds);

@@ -1,13 +1,13 @@
 //! Is the host ready for the step, and does Mesos know?
 
-use super::super::observe;
 use super::super::record::Duty;
 use super::super::skew::at_least;
+use super::super::{mutant, observe};
 use super::{Ask, Holds};
 use crate::model::hold::Reason;
 use crate::model::node::{AgentFacts, AgentState, Carries, NodeFacts};
 use crate::model::state::Seen;
-use crate::model::step::{Action, Component};
+use crate::model::step::{Action, Component, StepKind};
 
 impl Ask<'_> {
     pub(super) fn host(&self) -> Option<&NodeFacts> {
@@ -204,6 +204,24 @@ pub(super) fn volumes_are_closed(ask: &Ask<'_>, holds: &mut Holds) {
     holds.seen(Some(host.seen_at));
     if host.open_volumes > 0 {
         holds.push(Reason::VolumesOpen { count: host.open_volumes });
+    }
+}
+
+/// So long after an order its agent may be at work on it: a permit is good for a minute, and what was begun by it is given up
+/// after 25.
+const AT_WORK: chrono::TimeDelta = chrono::TimeDelta::minutes(27);
+
+/// Nothing that was ordered of its agent may stop anything there any more: a step that was given up goes on to its end.
+pub(super) fn has_ended(ask: &Ask<'_>, holds: &mut Holds) {
+    let kinds = [StepKind::Apply, StepKind::Rollback, StepKind::Reboot, StepKind::Uninstall];
+    let state = ask.run.tasks.get(ask.number as usize);
+    let ordered = state.and_then(|state| kinds.iter().filter_map(|kind| state.touched.get(kind)).max().copied());
+    let Some(ordered) = ordered.filter(|ordered| ask.facts.now < *ordered + AT_WORK) else { return };
+    let host = ask.host().filter(|host| host.seen_at > ordered);
+    if host.is_none_or(|host| host.working.is_some()) && !mutant::is("leave at once") {
+        holds.seen(host.map(|host| host.seen_at));
+        let what = format!("the agent of {} at the end of what it was ordered", ask.task.node);
+        holds.push(Reason::WaitsForEffect { what: what.into() });
     }
 }
 
