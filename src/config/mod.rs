@@ -13,6 +13,7 @@ mod load;
 mod mail;
 mod mdm;
 mod mesos;
+mod networks;
 mod notify;
 mod problem;
 mod receiver;

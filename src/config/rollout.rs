@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lia::{self, WantedLia};
 pub use super::mdm::{Licence, VirtualIps, WantedMdm};
+use super::networks;
+pub use super::networks::{Networks, Roles};
 use super::section::{Complaint, Found, Section, complain};
 use crate::model::command::Command;
 use crate::model::id::NodeName;
@@ -28,6 +30,8 @@ pub struct Rollout {
     pub disks: DiskFilter,
     /// By which names disks are given to the MDM.
     pub device_names: DeviceNames,
+    /// Which addresses of hosts are for what; with none in it, the one by which a host is known is for all.
+    pub networks: Networks,
     /// The MDM cluster that is made; none: it is there already.
     pub mdm: Option<WantedMdm>,
     /// The gateway that is installed on a node of ours; none: it comes by another hand.
@@ -113,6 +117,8 @@ pub struct NodeRule {
     pub fault_set_attribute: Option<Box<str>>,
     /// Which of their disks are taken.
     pub disks: DiskFilter,
+    /// Which of their addresses are for what; none: as for other nodes.
+    pub networks: Option<Networks>,
 }
 
 /// Which disks may be taken. Only disks that a node found free are asked about.
@@ -166,6 +172,7 @@ impl Default for Rollout {
             pool: "default".into(),
             disks: DiskFilter::default(),
             device_names: DeviceNames::default(),
+            networks: Networks::default(),
             mdm: None,
             gateway: None,
             lia: None,
@@ -193,6 +200,7 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         "by_id" => Ok(DeviceNames::ById),
         other => Err(complain(format!("{other:?} are no names of disks"), "write \"kernel\" or \"by_id\"")),
     });
+    let networks = networks::read(section.section("networks"));
     let mdm = section.optional_section("mdm").map(super::mdm::read);
     let gateway = section.optional_section("gateway").and_then(gateway);
     let lia = section.optional_section("lia").and_then(lia::read);
@@ -239,6 +247,7 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         pool: pool.unwrap_or(default.pool),
         disks,
         device_names: device_names.unwrap_or_default(),
+        networks,
         mdm,
         gateway,
         lia,
@@ -330,6 +339,7 @@ fn rule(called: &str, mut section: Section<'_>, domains: &BTreeMap<Box<str>, Dec
         section.note("fault_set", complain("the fault set is given twice", "keep fault_set or fault_set_attribute"));
     }
     let disks = disks(section.section("disks"));
+    let networks = section.optional_section("networks").map(networks::read);
     section.finish();
     Some(NodeRule {
         name: called.into(),
@@ -340,6 +350,7 @@ fn rule(called: &str, mut section: Section<'_>, domains: &BTreeMap<Box<str>, Dec
         fault_set,
         fault_set_attribute,
         disks,
+        networks,
     })
 }
 

@@ -4,7 +4,8 @@
 //! to know; [`launch`] says what is launched; [`offer`] judges offers;
 //! [`attributes`] reads what agents say of themselves; `status` is what is
 //! published. [`desired`] lays the topology over the nodes, [`roles`] seats the
-//! MDM cluster and [`bootstrap`] says how the seats are taken, [`name`] what the system calls a node, [`diff`] says what is
+//! MDM cluster and [`bootstrap`] says how the seats are taken, [`name`] what the system calls a node,
+//! [`networks`] which of its addresses are for what, [`diff`] says what is
 //! missing of what is [`shown`], and [`preview`] tells people. [`enrolment`] gives certificates to executors that ask.
 
 pub mod attributes;
@@ -15,6 +16,7 @@ pub mod enrolment;
 pub mod filter;
 pub mod launch;
 pub mod name;
+pub mod networks;
 pub mod offer;
 pub mod preview;
 pub mod roles;

@@ -18,6 +18,7 @@ pub mod id;
 pub mod lifecycle;
 pub mod mdm;
 pub mod mesos;
+pub mod network;
 pub mod node;
 pub mod notice;
 pub mod observed;

@@ -135,6 +135,7 @@ impl Place {
         drop(ports);
         let (Some(ip), Some(mdm)) = (view.ips.first(), &view.mdm) else { return };
         let mut land = locked(&self.land);
+        land.is_also_at(ip, &view.ips);
         if mdm.runs {
             land.install(ip, view.is_manager);
         } else {

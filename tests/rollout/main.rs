@@ -15,6 +15,7 @@ mod joining;
 mod killed;
 mod lia;
 mod licence;
+mod networks;
 #[path = "../support/port.rs"]
 mod port;
 mod ready;

@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use crate::clock;
 use crate::config::rollout::{DiskMedia, Rollout, Topology};
-use crate::fleet::desired::{Desired, Domain, Server};
+use crate::fleet::desired::{Address, Desired, Domain, Server};
 use crate::fleet::diff::{Addition, difference};
 use crate::fleet::name;
 use crate::fleet::rollout::leave::Against;
@@ -20,6 +20,8 @@ use crate::model::id::{FaultSetId, NodeName, ProtectionDomainId, SdsId, StorageP
 use crate::model::snapshot::{Part, Snapshot, Table};
 use crate::model::state::{ClusterMode, ClusterState, Connection};
 use crate::model::version::Generation;
+
+const GONE: &str = "its SDS is not connected any more";
 
 /// What became of it, by node. A node that is not named was left out.
 pub type Results = BTreeMap<NodeName, Result<(), String>>;
@@ -73,7 +75,8 @@ pub async fn add(gateway: &Gateway, wish: &Wish, may: &MayAdd) -> Round {
     };
     let ids = Ids::of(&snapshot);
     let (wrong, left) = (BTreeMap::new(), BTreeSet::new());
-    let mut adder = Adder { gateway, wish, may, ids, snapshot: &snapshot, wrong, left, last: None };
+    let grown = BTreeSet::new();
+    let mut adder = Adder { gateway, wish, may, ids, snapshot: &snapshot, wrong, left, grown, last: None };
     for addition in in_turn(&difference.additions, wish.after.as_ref()) {
         adder.add(addition).await;
     }
@@ -173,6 +176,8 @@ struct Adder<'a> {
     wrong: BTreeMap<NodeName, String>,
     /// Nodes of which something got no leave.
     left: BTreeSet<NodeName>,
+    /// Nodes whose server got an address in this round.
+    grown: BTreeSet<NodeName>,
     last: Option<NodeName>,
 }
 
@@ -181,10 +186,16 @@ impl Adder<'_> {
         if addition.node().is_some_and(|node| self.wrong.contains_key(node) || self.left.contains(node)) {
             return;
         }
-        // It was added in this very round: its disks come when it is connected.
-        if let Addition::Device { node, .. } = addition
-            && self.connected(node).is_none()
-        {
+        let waits = match addition {
+            // It was added in this very round, or is away: the rest comes when it is connected.
+            Addition::Device { node, .. } | Addition::Address { node, .. } => self.connected(node).is_none(),
+            // Nobody has used the new address yet.
+            Addition::Role { node, .. } => self.connected(node).is_none() || self.grown.contains(node),
+            Addition::Domain { .. } | Addition::FaultSet { .. } | Addition::Pool { .. } | Addition::Server { .. } => {
+                false
+            }
+        };
+        if waits {
             return;
         }
         if let Err(why) = (self.may)(addition) {
@@ -209,6 +220,8 @@ impl Adder<'_> {
                     addresses.iter().map(|address| (&*address.ip, address.serves.as_str())).collect();
                 self.server(node, domain, fault_set.as_deref(), &addresses).await
             }
+            Addition::Address { node, address } => self.address(node, address).await,
+            Addition::Role { node, address, .. } => self.role(node, address).await,
             Addition::Device { node, path, pool } => self.device(node, path, pool).await,
         };
         match done {
@@ -232,7 +245,10 @@ impl Adder<'_> {
             Addition::Pool { domain, name } => {
                 server.domain == *domain && server.devices.values().any(|pool| pool == name)
             }
-            Addition::Server { node: of, .. } | Addition::Device { node: of, .. } => *node == of,
+            Addition::Server { node: of, .. }
+            | Addition::Address { node: of, .. }
+            | Addition::Role { node: of, .. }
+            | Addition::Device { node: of, .. } => *node == of,
         };
         servers.filter(needs).map(|(node, _)| node.clone()).collect()
     }
@@ -323,8 +339,22 @@ impl Adder<'_> {
         own.find(|sds| sds.connection.is(Connection::Connected)).map(|sds| sds.id.clone())
     }
 
+    async fn address(&mut self, node: &NodeName, address: &Address) -> Result<(), String> {
+        let sds = self.connected(node).ok_or(GONE)?;
+        let role = address.serves.as_str();
+        self.gateway.add_sds_ip(&sds, &address.ip, role).await.map_err(|error| error.with_words())?;
+        self.grown.insert(node.clone());
+        Ok(())
+    }
+
+    async fn role(&self, node: &NodeName, address: &Address) -> Result<(), String> {
+        let sds = self.connected(node).ok_or(GONE)?;
+        let role = address.serves.as_str();
+        self.gateway.set_sds_ip_role(&sds, &address.ip, role).await.map_err(|error| error.with_words())
+    }
+
     async fn device(&self, node: &NodeName, path: &str, pool: &str) -> Result<(), String> {
-        let sds = self.connected(node).ok_or("its SDS is not connected any more")?;
+        let sds = self.connected(node).ok_or(GONE)?;
         let server = self.wish.desired.servers.get(node).ok_or("the node gives no storage any more")?;
         let domain = self.domain_id(&server.domain)?;
         let pool =

@@ -69,11 +69,21 @@ fn left_out(refusal: &Refusal) -> Why {
     Why::LeftOut { because: refusal.to_string().into() }
 }
 
-/// Disks come when the server is there: they would be refused before.
+/// Disks come when the server is there: they would be refused before. Whom its addresses serve is changed once it has all
+/// of them.
 fn due<'a>(node: &NodeName, additions: Vec<&'a Addition>) -> Vec<&'a Addition> {
     let lacks_server =
         additions.iter().any(|addition| matches!(addition, Addition::Server { node: of, .. } if of == node));
-    let is_due = |addition: &&Addition| !lacks_server || !matches!(addition, Addition::Device { .. });
+    let lacks_address = additions.iter().any(|addition| matches!(addition, Addition::Address { .. }));
+    let is_due = |addition: &&Addition| match addition {
+        Addition::Device { .. } => !lacks_server,
+        Addition::Role { .. } => !lacks_address,
+        Addition::Domain { .. }
+        | Addition::FaultSet { .. }
+        | Addition::Pool { .. }
+        | Addition::Server { .. }
+        | Addition::Address { .. } => true,
+    };
     additions.into_iter().filter(is_due).collect()
 }
 
@@ -84,6 +94,8 @@ fn drift_of(drift: &Drift) -> Option<&NodeName> {
         | Drift::Pool { node, .. }
         | Drift::Device { node, .. }
         | Drift::Addresses { node, .. }
+        | Drift::Address { node, .. }
+        | Drift::Role { node, .. }
         | Drift::Twins { node, .. } => Some(node),
         Drift::FaultSetElsewhere { .. } => None,
     }
@@ -102,7 +114,8 @@ impl Rollout {
         let Some(part) = self.settings.parts.get(system) else { return Turned::default() };
         let records: Vec<&Record> = self.records.values().filter(|record| record.system == *system).collect();
         let shown = snapshot.map(Shown::of);
-        let shared = addresses::shared(members.values().map(|member| &**member));
+        let mut shared = addresses::shared(members.values().map(|member| &**member));
+        shared.extend(moving(part, snapshot));
         let at = |record: &Record| {
             let member = members.get(&record.node).map(|member| &**member);
             addresses::own(record.source.address.as_deref(), member, &shared)
@@ -111,11 +124,10 @@ impl Rollout {
             records.iter().map(|record| (record.node.clone(), at(record))).collect();
         let nowhere = BTreeSet::new();
         let at = |record: &Record| found_at.get(&record.node).unwrap_or(&nowhere);
-        let own = |record: &Record| shown.as_ref().map(|shown| disks::own(at(record), shown)).unwrap_or_default();
         let hosts: Vec<Host> = records
             .iter()
             .map(|record| {
-                view::host(record, &self.settings.systems, at(record), &own(record), part.rollout.device_names)
+                view::host(record, &self.settings.systems, at(record), shown.as_ref(), part.rollout.device_names)
             })
             .collect();
         let wished = desired(&part.rollout, &hosts);
@@ -132,7 +144,10 @@ impl Rollout {
         let nameless = self.nameless.iter().filter(|(_, (of, _))| of == system);
         turned.preview.refused.extend(nameless.map(|(node, (_, because))| (node.clone(), vec![because.clone()])));
         turned.preview.mdm = part.rollout.mdm.as_ref().zip(cluster).and_then(|(wanted, cluster)| {
-            let seats = preview::seats(cluster.choice.as_ref()?, wanted);
+            let mut seats = preview::seats(cluster.choice.as_ref()?, wanted);
+            for (node, at) in &cluster.found_at {
+                seats.seats.entry(node.clone()).and_modify(|seat| *seat = format!("{seat} {at}"));
+            }
             let warnings = seats.warnings.iter().chain(&cluster.notes).cloned().collect();
             Some(MdmPreview { waits: cluster.waits.clone(), warnings, ..seats })
         });
@@ -368,6 +383,14 @@ impl Rollout {
             Mode::Propose => self.approved.get(system).map(|given| format!("{}, {}", given.by, given.at.to_rfc3339())),
         }
     }
+}
+
+/// Addresses that move with the leadership of the MDM cluster: no host is known by them.
+pub(super) fn moving(part: &Part, snapshot: Option<&Snapshot>) -> BTreeSet<Box<str>> {
+    let wanted = part.rollout.mdm.as_ref().and_then(|mdm| mdm.virtual_ips.as_ref());
+    let wanted = wanted.into_iter().flat_map(|moving| &moving.ips).map(|ip| ip.to_string().into());
+    let cluster = snapshot.and_then(|snapshot| snapshot.array.as_ref()).and_then(|array| array.mdm.as_ref());
+    wanted.chain(cluster.into_iter().flat_map(|mdm| mdm.virtual_ips.iter().cloned())).collect()
 }
 
 /// What a node shall have, so that tasks of its Mesos agent get volumes.
