@@ -252,6 +252,7 @@ fn known_keys() -> BTreeSet<String> {
                 | "systems.prod.rollout.gateway"
                 | "systems.prod.rollout.lia"
                 | "systems.prod.rollout.networks"
+                | "systems.prod.rollout.preflight"
                 | "systems.prod.rollout.nodes.storage.networks"
                 | "systems.prod.rollout.nodes.storage.disks" => sections.push(full),
                 "web.users" => sections.push("web.users.anna".to_owned()),

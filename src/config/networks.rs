@@ -1,4 +1,5 @@
-//! How `[systems.NAME.rollout.networks]` is read: which address of a host is for what.
+//! How `[systems.NAME.rollout.networks]` and `[systems.NAME.rollout.preflight]` are read: which address of a host is for
+//! what, and how good the way between hosts must be.
 
 use super::section::{Complaint, Found, Section, complain};
 use crate::model::network::Network;
@@ -31,6 +32,24 @@ pub enum Roles {
     Widen,
     /// It serves those that it shall, and nobody else.
     Exact,
+}
+
+/// `[systems.NAME.rollout.preflight]`: what is asked of a node before it is touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PreflightLimits {
+    /// The smallest MTU of its links and of the way to others; none: that of every network, and the way is not tried.
+    pub mtu: Option<u32>,
+    /// The slowest of its links, in Mbit/s; none: any.
+    pub link_mbit: Option<u32>,
+    /// How many servers are tried by each network.
+    pub peers: u8,
+}
+
+impl Default for PreflightLimits {
+    fn default() -> Self {
+        // One may be sick just then.
+        Self { mtu: None, link_mbit: None, peers: 2 }
+    }
 }
 
 impl Networks {
@@ -96,6 +115,27 @@ pub(super) fn read(mut section: Section<'_>) -> Networks {
     }
     section.finish();
     Networks { roles: roles.unwrap_or_default(), ..networks }
+}
+
+pub(super) fn preflight(mut section: Section<'_>) -> PreflightLimits {
+    let limits = PreflightLimits {
+        mtu: section.take("mtu", |found| match found.number()? {
+            mtu @ 576..=65535 => Ok(mtu as u32),
+            other => Err(complain(format!("{other} is no MTU"), "write a number such as 1500 or 9000")),
+        }),
+        link_mbit: section.take("link_mbit", |found| match found.number()? {
+            mbit @ 1..=1_000_000 => Ok(mbit as u32),
+            other => Err(complain(format!("{other} Mbit/s is no speed of a link"), "write a number such as 10000")),
+        }),
+        peers: section
+            .take("peers", |found| match found.number()? {
+                peers @ 0..=5 => Ok(peers as u8),
+                other => Err(complain(format!("{other} servers are too many to try"), "write a number from 0 to 5")),
+            })
+            .unwrap_or(PreflightLimits::default().peers),
+    };
+    section.finish();
+    limits
 }
 
 fn list(found: &Found<'_>) -> Result<Vec<Network>, Complaint> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lia::{self, WantedLia};
 pub use super::mdm::{Licence, VirtualIps, WantedMdm};
 use super::networks;
-pub use super::networks::{Networks, Roles};
+pub use super::networks::{Networks, PreflightLimits, Roles};
 use super::section::{Complaint, Found, Section, complain};
 use crate::model::command::Command;
 use crate::model::id::NodeName;
@@ -32,6 +32,8 @@ pub struct Rollout {
     pub device_names: DeviceNames,
     /// Which addresses of hosts are for what; with none in it, the one by which a host is known is for all.
     pub networks: Networks,
+    /// What is asked of a node before it is touched.
+    pub preflight: PreflightLimits,
     /// The MDM cluster that is made; none: it is there already.
     pub mdm: Option<WantedMdm>,
     /// The gateway that is installed on a node of ours; none: it comes by another hand.
@@ -173,6 +175,7 @@ impl Default for Rollout {
             disks: DiskFilter::default(),
             device_names: DeviceNames::default(),
             networks: Networks::default(),
+            preflight: PreflightLimits::default(),
             mdm: None,
             gateway: None,
             lia: None,
@@ -201,6 +204,7 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         other => Err(complain(format!("{other:?} are no names of disks"), "write \"kernel\" or \"by_id\"")),
     });
     let networks = networks::read(section.section("networks"));
+    let preflight = networks::preflight(section.section("preflight"));
     let mdm = section.optional_section("mdm").map(super::mdm::read);
     let gateway = section.optional_section("gateway").and_then(gateway);
     let lia = section.optional_section("lia").and_then(lia::read);
@@ -248,6 +252,7 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         disks,
         device_names: device_names.unwrap_or_default(),
         networks,
+        preflight,
         mdm,
         gateway,
         lia,

@@ -192,6 +192,34 @@ pub struct Sds {
     pub oscillating: Vec<OscillatingCounter>,
 }
 
+#[cfg(test)]
+impl Sds {
+    /// One of which nothing is known but that it is there.
+    pub(crate) fn unknown(id: SdsId) -> Self {
+        let unknown = || Box::<str>::from("");
+        Self {
+            id,
+            name: None,
+            domain: None,
+            fault_set: None,
+            addresses: Vec::new(),
+            port: None,
+            state: Seen::Other(unknown()),
+            membership: Seen::Other(unknown()),
+            connection: Seen::Other(unknown()),
+            maintenance: Seen::Other(unknown()),
+            maintenance_type: None,
+            version: None,
+            drl_mode: None,
+            authentication_error: None,
+            restarts: None,
+            rmcache: None,
+            certificate_expires: None,
+            oscillating: Vec::new(),
+        }
+    }
+}
+
 /// An address of an SDS and whom it serves.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[allow(missing_docs)]

@@ -131,26 +131,8 @@ fn sds(
     fault_set: Option<FaultSetId>,
     addresses: &[Address],
 ) -> Sds {
-    Sds {
-        id,
-        name: Some(node.as_str().into()),
-        domain: Some(domain),
-        fault_set,
-        addresses: addresses.iter().map(told_as).collect(),
-        port: None,
-        state: Seen::Other("".into()),
-        membership: Seen::Other("".into()),
-        connection: Seen::Other("".into()),
-        maintenance: Seen::Other("".into()),
-        maintenance_type: None,
-        version: None,
-        drl_mode: None,
-        authentication_error: None,
-        restarts: None,
-        rmcache: None,
-        certificate_expires: None,
-        oscillating: Vec::new(),
-    }
+    let addresses = addresses.iter().map(told_as).collect();
+    Sds { name: Some(node.as_str().into()), domain: Some(domain), fault_set, addresses, ..Sds::unknown(id) }
 }
 
 fn told_as(address: &Address) -> SdsAddress {
@@ -334,9 +316,16 @@ fn an_address_serves_more_by_itself_and_fewer_only_when_a_person_says_so() {
     let (additions, drift) = by_networks(&is, &wanted, Roles::Widen);
     assert_eq!(additions, [wider]);
     assert_eq!(drift.len(), 1);
-    assert!(drift[0].contains("10.1.0.1 of the SDS of n1 serves all, not servers alone; with networks.roles"), "{drift:?}");
+    assert!(
+        drift[0].contains("10.1.0.1 of the SDS of n1 serves all, not servers alone; with networks.roles"),
+        "{drift:?}"
+    );
     let (additions, drift) = by_networks(&is, &wanted, Roles::Exact);
-    assert_eq!(additions, [wider, "let 10.1.0.1 of the SDS of n1 serve servers alone"], "who is served by none would be last");
+    assert_eq!(
+        additions,
+        [wider, "let 10.1.0.1 of the SDS of n1 serve servers alone"],
+        "who is served by none would be last"
+    );
     assert!(drift.is_empty(), "{drift:?}");
     // A role of another release is left alone.
     let (additions, drift) = by_networks(&[("10.1.0.1", "sdsSdsOnly")], &[("10.1.0.1", Serves::All)], Roles::Exact);

@@ -2,6 +2,7 @@
 //! each node, writes down, and only then gives orders and adds.
 
 mod adding;
+mod asked;
 mod cluster;
 mod restart;
 mod turn;

@@ -2,8 +2,8 @@
 //!
 //! Gathers what [`decide`] reads, and keeps of its answer what people see.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::super::add::unfit;
@@ -14,26 +14,25 @@ use super::super::disks;
 use super::super::record::{Flags, Record};
 use super::super::steps::{self, Goal, Lia, StepName, Wanted};
 use super::super::view::{self, Missing};
+use super::asked::asked;
 use super::{Part, Rollout};
 use crate::config::Mode;
 use crate::config::lia::LiaNodes;
-use crate::config::rollout::VirtualIps;
+use crate::config::rollout::Networks;
 use crate::enrol::crew::{Member, Members, addresses};
 use crate::fleet::desired::{Desired, Host, Refusal, desired};
 use crate::fleet::diff::{Addition, Difference, Drift, Unseen, between};
-use crate::fleet::name;
+use crate::fleet::networks;
 use crate::fleet::preview;
 use crate::fleet::shown::Shown;
 use crate::fleet::volumes::{self, Programs};
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, RunId, SystemId};
 use crate::model::node::Role;
-use crate::model::order::{Component, Preflight};
-use crate::model::preflight::VirtualIp;
+use crate::model::order::Component;
 use crate::model::rollout::{MdmPreview, NodeRollout, Preview, Why};
 use crate::model::snapshot::{Part as SnapshotPart, Snapshot};
 use crate::model::unit::Timestamp;
-use crate::model::version::Generation;
 use crate::model::workload::{RegisteredAgent, Workloads};
 
 /// What a turn made of one system.
@@ -130,6 +129,8 @@ impl Rollout {
                 view::host(record, &self.settings.systems, at(record), shown.as_ref(), part.rollout.device_names)
             })
             .collect();
+        let networks_of: BTreeMap<&NodeName, Cow<'_, Networks>> =
+            hosts.iter().map(|host| (&host.name, networks::of(&part.rollout, host))).collect();
         let wished = desired(&part.rollout, &hosts);
         let difference = shown.as_ref().map(|shown| between(&wished, shown));
         let missing = match &difference {
@@ -171,7 +172,8 @@ impl Rollout {
             now,
         };
         for record in records {
-            let mut view = self.view(record, at(record), &look);
+            let networks = networks_of.get(&record.node).map_or(&part.rollout.networks, |networks| networks);
+            let mut view = self.view(record, at(record), networks, &look);
             let seen = census.as_ref().and_then(|census| at_mesos(record, census));
             let mesos = seen.and_then(|seen| seen.version.as_deref());
             view.volumes = volumes_of(record, part, &programs, snapshot, mesos, &flags);
@@ -236,7 +238,7 @@ impl Rollout {
         turned
     }
 
-    fn view<'a>(&self, record: &Record, at: &BTreeSet<Box<str>>, look: &Look<'a>) -> View<'a> {
+    fn view<'a>(&self, record: &Record, at: &BTreeSet<Box<str>>, networks: &Networks, look: &Look<'a>) -> View<'a> {
         let Look { part, members, framework, shown, wished, difference, missing, now } = *look;
         let snapshot = shown.map(|shown| shown.snapshot);
         let node = &record.node;
@@ -291,7 +293,7 @@ impl Rollout {
             is_laying: self.laying.contains(node),
             own: shown.map(|shown| disks::own(at, shown)).unwrap_or_default(),
             held: None,
-            asked: asked(record, at, part, wished, shown, self.clusters.contains_key(system)),
+            asked: asked(record, at, part, networks, wished, shown, self.clusters.contains_key(system)),
             is_adding: self.is_adding(system, node),
             is_retired: self.is_retired(node),
             left_out,
@@ -438,18 +440,8 @@ fn no_cluster(cluster: &ClusterDecision) -> Why {
     Why::NoCluster { because: because.into() }
 }
 
-/// The virtual addresses that a node shall be able to carry as a manager of the cluster that is made.
-fn virtual_ips(record: &Record, part: &Part, unused: bool) -> Vec<VirtualIp> {
-    let moving = part.rollout.mdm.as_ref().and_then(|mdm| mdm.virtual_ips.as_ref());
-    let one = |moving: &VirtualIps| {
-        let pairs = moving.ips.iter().zip(moving.on(&record.node));
-        pairs.map(|(ip, interface)| VirtualIp { ip: *ip, interface: interface.clone(), unused }).collect()
-    };
-    moving.map(one).unwrap_or_default()
-}
-
 /// Whether a node shall have LIA.
-fn wants_lia(at: &BTreeSet<Box<str>>, part: &Part, snapshot: &Snapshot) -> bool {
+pub(super) fn wants_lia(at: &BTreeSet<Box<str>>, part: &Part, snapshot: &Snapshot) -> bool {
     let Some(wanted) = &part.rollout.lia else { return false };
     if steps::no_lia(snapshot.generation).is_some() {
         return false;
@@ -462,55 +454,6 @@ fn wants_lia(at: &BTreeSet<Box<str>>, part: &Part, snapshot: &Snapshot) -> bool 
             members.any(|member| member.ips.iter().any(|ip| at.contains(ip)))
         }
     }
-}
-
-/// What a node is to be good for. What the system would have to say is left out until it answers, and then asked once.
-fn asked(
-    record: &Record,
-    at: &BTreeSet<Box<str>>,
-    part: &Part,
-    wished: &Desired,
-    shown: Option<&Shown<'_>>,
-    has_seats: bool,
-) -> Option<Preflight> {
-    let snapshot = shown.map(|shown| shown.snapshot);
-    let array = snapshot.and_then(|snapshot| snapshot.array.as_ref());
-    let mut components = Vec::new();
-    if part.rollout.mdm.is_some() {
-        components.push(Component::Mdm);
-    }
-    // Until its disks were looked at nobody knows whether it gives some.
-    if record.judged.is_none() || wished.servers.contains_key(&record.node) {
-        components.push(Component::Sds);
-    }
-    components.push(Component::Sdc);
-    // Who will have a seat of the MDM cluster is not known before there is one.
-    if part.rollout.lia.is_some() && snapshot.is_some_and(|snapshot| wants_lia(at, part, snapshot)) {
-        components.push(Component::Lia);
-    }
-    let generation = snapshot.map(|snapshot| snapshot.generation);
-    // Where clients find the MDM changed with 4.x.
-    let port = if generation.is_some_and(|generation| generation >= Generation::V4) { 8611 } else { 6611 };
-    let managers = array.and_then(|array| array.mdm.as_ref()).map(steps::living).unwrap_or_default();
-    let managers_are_none = managers.is_empty();
-    let name = name::in_system(&record.node);
-    let named = shown.and_then(|shown| shown.server_named(&name));
-    let another = named.filter(|sds| !sds.addresses.iter().any(|address| at.contains(&address.ip)));
-    let taken = another.and_then(|sds| sds.addresses.first()?.ip.parse::<IpAddr>().ok());
-    let asked = Preflight {
-        components,
-        generation,
-        reach: managers.into_iter().map(|ip| SocketAddr::new(ip, port).to_string()).collect(),
-        volumes: part.system.volumes.is_some() && record.source.agent.is_some(),
-        // Who leads has them from the beginning of a cluster.
-        virtual_ips: virtual_ips(record, part, !has_seats && managers_are_none),
-        taken: taken.map(|ip| (name.clone(), ip)).into_iter().collect(),
-        name: Some(name),
-        ..Preflight::default()
-    };
-    // While the system is silent, a better question was asked before.
-    let knew_more = record.preflight.as_ref().is_some_and(|checked| *checked.about != *steps::about(&asked));
-    (array.is_some() || !knew_more).then_some(asked)
 }
 
 fn told_of(record: &Record, is_server: bool, why: Vec<Why>) -> NodeRollout {
