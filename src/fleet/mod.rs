@@ -6,7 +6,8 @@
 //! published. [`desired`] lays the topology over the nodes, [`roles`] seats the
 //! MDM cluster and [`bootstrap`] says how the seats are taken, [`name`] what the system calls a node,
 //! [`networks`] which of its addresses are for what, [`diff`] says what is
-//! missing of what is [`shown`], and [`preview`] tells people. [`enrolment`] gives certificates to executors that ask.
+//! missing of what is [`shown`], and [`preview`] tells people. [`enrolment`] gives certificates to executors that ask. [`vote`] says whether
+//! an operator of Mesos may take a machine away.
 
 pub mod attributes;
 pub mod bootstrap;
@@ -25,4 +26,5 @@ pub mod run;
 pub mod shown;
 mod status;
 pub mod volumes;
+pub mod vote;
 pub mod workloads;

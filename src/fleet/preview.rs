@@ -150,6 +150,7 @@ mod tests {
             verdict: Verdict::Accept,
             because: None,
             wanted_from: None,
+            vote: None,
         };
         (id, Arc::new(seen))
     }

@@ -188,10 +188,9 @@ impl<'a> Missing<'a> {
             Addition::Pool { domain, name } => {
                 *domain == server.domain && server.devices.values().any(|pool| pool == name)
             }
-            Addition::Server { .. }
-            | Addition::Address { .. }
-            | Addition::Role { .. }
-            | Addition::Device { .. } => false,
+            Addition::Server { .. } | Addition::Address { .. } | Addition::Role { .. } | Addition::Device { .. } => {
+                false
+            }
         };
         let own = self.own.get(node).into_iter().flatten();
         self.common.iter().filter(stands_on).chain(own).copied().collect()
@@ -222,6 +221,7 @@ mod tests {
             verdict: Verdict::Decline { reason: Refusal::NothingWanted },
             because: None,
             wanted_from: None,
+            vote: None,
         })
     }
 
