@@ -15,6 +15,7 @@ mod mdm;
 mod mesos;
 mod networks;
 mod notify;
+mod pool;
 mod problem;
 mod receiver;
 pub mod rollout;

@@ -6,9 +6,11 @@ use super::lia::{self, WantedLia};
 pub use super::mdm::{Licence, VirtualIps, WantedMdm};
 use super::networks;
 pub use super::networks::{Networks, PreflightLimits, Roles};
+use super::pool;
 use super::section::{Complaint, Found, Section, complain};
 use crate::model::command::Command;
 use crate::model::id::NodeName;
+use crate::model::pool::{Scan, Share};
 use crate::model::unit::Bytes;
 
 /// Smaller devices are refused by the MDM.
@@ -86,8 +88,7 @@ pub struct DeclaredDomain {
     pub pools: BTreeMap<Box<str>, DeclaredPool>,
 }
 
-/// `[systems.NAME.rollout.domains.NAME.pools.NAME]`: what a new pool is made with. A pool that is
-/// there already is left as it is; the difference is shown.
+/// `[systems.NAME.rollout.domains.NAME.pools.NAME]`: what a new pool is made with, and what is set of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeclaredPool {
     /// Its media; needed from 3.0 on.
@@ -98,6 +99,20 @@ pub struct DeclaredPool {
     pub zero_padding: Option<bool>,
     /// Checksums of data in flight and at rest.
     pub checksum: Option<bool>,
+    /// How much of each device goes to rebuild. This and the rest are set of a pool that is there too.
+    pub rebuild: Option<Share>,
+    /// How much of each device goes to rebalance.
+    pub rebalance: Option<Share>,
+    /// Jobs of both at once, of one device.
+    pub parallel_jobs: Option<u8>,
+    /// Whether reads are kept in memory of the servers.
+    pub rmcache: Option<bool>,
+    /// Whether writes are kept there too.
+    pub rmcache_writes: Option<bool>,
+    /// Whether devices are read through for errors; the inner one: how.
+    pub scanner: Option<Option<Scan>>,
+    /// Percent of the capacity from which the MDM warns, and cries.
+    pub alerts: Option<(u8, u8)>,
 }
 
 /// `[systems.NAME.rollout.nodes.NAME]`: which nodes give their disks to which pool.
@@ -288,25 +303,11 @@ fn declared_domain((called, mut section): (String, Section<'_>)) -> Option<(Box<
         .section("pools")
         .named_sections()
         .into_iter()
-        .filter_map(|(called, section)| Some((named(&called, &section)?, declared_pool(section))))
+        .filter_map(|(called, section)| Some((named(&called, &section)?, pool::read(section))))
         .collect();
     let called = named(&called, &section);
     section.finish();
     Some((called?, DeclaredDomain { pools }))
-}
-
-fn declared_pool(mut section: Section<'_>) -> DeclaredPool {
-    let pool = DeclaredPool {
-        media: section.take("media", media).unwrap_or_default(),
-        spare_percent: section.take("spare_percent", |found| match found.number()? {
-            percent @ 0..=100 => Ok(percent as u8),
-            other => Err(complain(format!("{other} is no percentage"), "write a number from 0 to 100")),
-        }),
-        zero_padding: section.take("zero_padding", |found| found.flag()),
-        checksum: section.take("checksum", |found| found.flag()),
-    };
-    section.finish();
-    pool
 }
 
 fn rule(called: &str, mut section: Section<'_>, domains: &BTreeMap<Box<str>, DeclaredDomain>) -> Option<NodeRule> {
@@ -385,7 +386,7 @@ fn patterns(found: &Found<'_>) -> Result<Vec<Box<str>>, Complaint> {
     Ok(patterns.into_iter().map(Into::into).collect())
 }
 
-fn media(found: &Found<'_>) -> Result<DiskMedia, Complaint> {
+pub(super) fn media(found: &Found<'_>) -> Result<DiskMedia, Complaint> {
     match found.text()? {
         "any" => Ok(DiskMedia::Any),
         "hdd" => Ok(DiskMedia::Hdd),

@@ -6,7 +6,8 @@
 //! published. [`desired`] lays the topology over the nodes, [`roles`] seats the
 //! MDM cluster and [`bootstrap`] says how the seats are taken, [`name`] what the system calls a node,
 //! [`networks`] which of its addresses are for what, [`diff`] says what is
-//! missing of what is [`shown`], and [`preview`] tells people. [`enrolment`] gives certificates to executors that ask. [`vote`] says whether
+//! missing of what is [`shown`], and [`preview`] tells people. [`enrolment`] gives certificates to executors that ask. [`pools`] says which settings of
+//! pools are not as declared. [`vote`] says whether
 //! an operator of Mesos may take a machine away.
 
 pub mod attributes;
@@ -19,6 +20,7 @@ pub mod launch;
 pub mod name;
 pub mod networks;
 pub mod offer;
+pub mod pools;
 pub mod preview;
 pub mod roles;
 pub mod rollout;

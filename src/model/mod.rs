@@ -31,6 +31,7 @@ pub mod person;
 pub mod picture;
 pub mod places;
 pub mod plan;
+pub mod pool;
 pub mod preflight;
 pub mod rollout;
 pub mod schedule;

@@ -85,7 +85,15 @@ fn wish(servers: &[(NodeName, Server)]) -> Wish {
     let domains = [("bare".into(), Domain::default())].into();
     let desired = Desired { domains, servers, ..Desired::default() };
     let rollout = Rollout::default();
-    Wish { system: SystemId::new("prod"), rollout, desired, nodes, rotational: BTreeSet::new(), after: None }
+    Wish {
+        system: SystemId::new("prod"),
+        rollout,
+        desired,
+        nodes,
+        rotational: BTreeSet::new(),
+        after: None,
+        sets: false,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

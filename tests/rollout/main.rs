@@ -16,6 +16,7 @@ mod killed;
 mod lia;
 mod licence;
 mod networks;
+mod pools;
 #[path = "../support/port.rs"]
 mod port;
 mod ready;

@@ -11,6 +11,7 @@ use std::fmt;
 use crate::config::rollout::Roles;
 use crate::model::cluster::Sds;
 use crate::model::id::{FaultSetId, NodeName, ProtectionDomainId, StoragePoolId};
+use crate::model::pool::PoolSetting;
 use crate::model::snapshot::{Collector, Snapshot};
 
 use super::desired::{Address, Desired, Server, Serves};
@@ -53,6 +54,12 @@ pub enum Addition {
         path: Box<str>,
         pool: Box<str>,
     },
+    /// A setting of a pool that is there. No node waits for it.
+    Setting {
+        domain: Box<str>,
+        pool: Box<str>,
+        setting: PoolSetting,
+    },
 }
 
 impl Addition {
@@ -65,7 +72,8 @@ impl Addition {
             | Self::Pool { .. }
             | Self::Server { .. }
             | Self::Address { .. }
-            | Self::Role { .. } => None,
+            | Self::Role { .. }
+            | Self::Setting { .. } => None,
         }
     }
 
@@ -79,6 +87,7 @@ impl Addition {
             Self::Address { .. } => "add_sds_ip",
             Self::Role { .. } => "set_sds_ip_role",
             Self::Device { .. } => "add_device",
+            Self::Setting { .. } => "set_pool",
         }
     }
 
@@ -89,7 +98,7 @@ impl Addition {
             | Self::Address { node, .. }
             | Self::Role { node, .. }
             | Self::Device { node, .. } => Some(node),
-            Self::Domain { .. } | Self::FaultSet { .. } | Self::Pool { .. } => None,
+            Self::Domain { .. } | Self::FaultSet { .. } | Self::Pool { .. } | Self::Setting { .. } => None,
         }
     }
 }
@@ -357,6 +366,7 @@ impl fmt::Display for Addition {
                 write!(f, "let {} of the SDS of {node} serve {}", address.ip, address.serves)
             }
             Self::Device { node, path, pool } => write!(f, "add {path} of {node} to pool {pool}"),
+            Self::Setting { domain, pool, setting } => write!(f, "set of pool {pool} in domain {domain}: {setting}"),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::*;
 use std::sync::Arc;
 
 use crate::fleet::desired::{Domain, Serves};
-use crate::model::cluster::{Device, FaultSet, ProtectionDomain, SdsAddress, StoragePool};
+use crate::model::cluster::{Device, FaultSet, PoolPolicies, ProtectionDomain, SdsAddress, StoragePool};
 use crate::model::id::{ObjectId, SystemId};
 use crate::model::snapshot::{Keyed, Part, Slot, Table};
 use crate::model::state::Seen;
@@ -77,6 +77,8 @@ impl Mdm {
                 let own = all.find(|own| own.ip == address.ip);
                 *own.ok_or_else(|| format!("too early: {addition}"))? = told_as(address);
             }
+            // Another part of the plan tells of it.
+            Addition::Setting { .. } => {}
             Addition::Device { node, path, pool } => {
                 let server = self.sds.iter().find(|one| one.name.as_deref() == Some(node.as_str()));
                 let server = server.ok_or_else(|| format!("too early: {addition}"))?;
@@ -121,6 +123,7 @@ fn pool(id: StoragePoolId, name: &str, domain: ProtectionDomainId) -> StoragePoo
         usage: None,
         capacity_alert_high: None,
         capacity_alert_critical: None,
+        policies: PoolPolicies::default(),
     }
 }
 

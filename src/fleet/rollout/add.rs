@@ -14,9 +14,11 @@ use crate::config::rollout::{DiskMedia, Rollout, Topology};
 use crate::fleet::desired::{Address, Desired, Domain, Server};
 use crate::fleet::diff::{Addition, difference};
 use crate::fleet::name;
+use crate::fleet::pools;
 use crate::fleet::rollout::leave::Against;
 use crate::gateway::{Answer, Gateway, GatewayError, NewPool};
 use crate::model::id::{FaultSetId, NodeName, ProtectionDomainId, SdsId, StoragePoolId, SystemId};
+use crate::model::pool::PoolSetting;
 use crate::model::snapshot::{Part, Snapshot, Table};
 use crate::model::state::{ClusterMode, ClusterState, Connection};
 use crate::model::version::Generation;
@@ -36,6 +38,8 @@ pub struct Round {
     pub results: Results,
     /// The node for which something was asked last.
     pub last: Option<NodeName>,
+    /// Settings of pools that were refused, each with the reason.
+    pub refused: Vec<String>,
 }
 
 /// What is to be added, and for whom.
@@ -53,13 +57,15 @@ pub struct Wish {
     pub rotational: BTreeSet<(NodeName, Box<str>)>,
     /// The node with which the last round ended: the next one begins with the one after it.
     pub after: Option<NodeName>,
+    /// Whether settings of pools are set too.
+    pub sets: bool,
 }
 
 /// Adds what the MDM lacks of some nodes, as far as it may.
 pub async fn add(gateway: &Gateway, wish: &Wish, may: &MayAdd) -> Round {
     let all = |why: String| Round {
         results: wish.nodes.iter().map(|node| (node.clone(), Err(why.clone()))).collect(),
-        last: None,
+        ..Round::default()
     };
     let snapshot = match look(gateway, &wish.system).await {
         Ok(snapshot) => snapshot,
@@ -75,16 +81,20 @@ pub async fn add(gateway: &Gateway, wish: &Wish, may: &MayAdd) -> Round {
     };
     let ids = Ids::of(&snapshot);
     let (wrong, left) = (BTreeMap::new(), BTreeSet::new());
-    let grown = BTreeSet::new();
-    let mut adder = Adder { gateway, wish, may, ids, snapshot: &snapshot, wrong, left, grown, last: None };
+    let (grown, refused) = (BTreeSet::new(), Vec::new());
+    let mut adder = Adder { gateway, wish, may, ids, snapshot: &snapshot, wrong, left, grown, refused, last: None };
     for addition in in_turn(&difference.additions, wish.after.as_ref()) {
         adder.add(addition).await;
     }
-    let Adder { mut wrong, left, last, .. } = adder;
+    let settings = if wish.sets { pools::due(&wish.rollout, &snapshot) } else { Vec::new() };
+    for setting in &settings {
+        adder.add(setting).await;
+    }
+    let Adder { mut wrong, left, last, refused, .. } = adder;
     let all = wish.nodes.iter().filter(|node| wrong.contains_key(*node) || !left.contains(*node));
     let all: Vec<NodeName> = all.cloned().collect();
     let results = all.into_iter().map(|node| (node.clone(), wrong.remove(&node).map_or(Ok(()), Err)));
-    Round { results: results.collect(), last }
+    Round { results: results.collect(), last, refused }
 }
 
 /// What nodes stand on comes first, then all of one node before the next: of one that is slow, the others have their turn in
@@ -178,6 +188,8 @@ struct Adder<'a> {
     left: BTreeSet<NodeName>,
     /// Nodes whose server got an address in this round.
     grown: BTreeSet<NodeName>,
+    /// Settings that were refused.
+    refused: Vec<String>,
     last: Option<NodeName>,
 }
 
@@ -191,9 +203,11 @@ impl Adder<'_> {
             Addition::Device { node, .. } | Addition::Address { node, .. } => self.connected(node).is_none(),
             // Nobody has used the new address yet.
             Addition::Role { node, .. } => self.connected(node).is_none() || self.grown.contains(node),
-            Addition::Domain { .. } | Addition::FaultSet { .. } | Addition::Pool { .. } | Addition::Server { .. } => {
-                false
-            }
+            Addition::Domain { .. }
+            | Addition::FaultSet { .. }
+            | Addition::Pool { .. }
+            | Addition::Server { .. }
+            | Addition::Setting { .. } => false,
         };
         if waits {
             return;
@@ -223,12 +237,16 @@ impl Adder<'_> {
             Addition::Address { node, address } => self.address(node, address).await,
             Addition::Role { node, address, .. } => self.role(node, address).await,
             Addition::Device { node, path, pool } => self.device(node, path, pool).await,
+            Addition::Setting { domain, pool, setting } => self.setting(domain, pool, setting).await,
         };
         match done {
             Ok(()) => info!(system = %self.wish.system, effect = addition.effect(), %addition, "added"),
             Err(why) => {
                 warn!(system = %self.wish.system, %addition, why, "an addition is refused");
                 let told = format!("{addition}: {why}");
+                if matches!(addition, Addition::Setting { .. }) {
+                    self.refused.push(told.clone());
+                }
                 for node in self.needing(addition) {
                     self.wrong.entry(node).or_insert_with(|| told.clone());
                 }
@@ -245,6 +263,7 @@ impl Adder<'_> {
             Addition::Pool { domain, name } => {
                 server.domain == *domain && server.devices.values().any(|pool| pool == name)
             }
+            Addition::Setting { .. } => false,
             Addition::Server { node: of, .. }
             | Addition::Address { node: of, .. }
             | Addition::Role { node: of, .. }
@@ -337,6 +356,13 @@ impl Adder<'_> {
         let all = self.snapshot.sds.iter().flat_map(|sds| sds.iter());
         let mut own = all.filter(|sds| sds.addresses.iter().any(|address| ours.contains(&address.ip)));
         own.find(|sds| sds.connection.is(Connection::Connected)).map(|sds| sds.id.clone())
+    }
+
+    async fn setting(&self, domain: &str, pool: &str, setting: &PoolSetting) -> Result<(), String> {
+        let domain = self.domain_id(domain)?;
+        let pool =
+            self.ids.pools.get(&(domain, pool.into())).ok_or_else(|| format!("storage pool {pool} is not there"))?;
+        self.gateway.set_pool(pool, setting).await.map_err(|error| error.with_words())
     }
 
     async fn address(&mut self, node: &NodeName, address: &Address) -> Result<(), String> {

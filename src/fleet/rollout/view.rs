@@ -169,6 +169,8 @@ impl<'a> Missing<'a> {
                 Addition::Domain { .. } | Addition::FaultSet { .. } | Addition::Pool { .. } => {
                     missing.common.push(addition);
                 }
+                // No node stands on it.
+                Addition::Setting { .. } => {}
                 Addition::Server { node, .. }
                 | Addition::Address { node, .. }
                 | Addition::Role { node, .. }
@@ -188,9 +190,11 @@ impl<'a> Missing<'a> {
             Addition::Pool { domain, name } => {
                 *domain == server.domain && server.devices.values().any(|pool| pool == name)
             }
-            Addition::Server { .. } | Addition::Address { .. } | Addition::Role { .. } | Addition::Device { .. } => {
-                false
-            }
+            Addition::Server { .. }
+            | Addition::Address { .. }
+            | Addition::Role { .. }
+            | Addition::Setting { .. }
+            | Addition::Device { .. } => false,
         };
         let own = self.own.get(node).into_iter().flatten();
         self.common.iter().filter(stands_on).chain(own).copied().collect()

@@ -14,6 +14,7 @@ use crate::fleet::shown::Shown;
 use crate::model::cluster::Sds;
 use crate::model::order::{Component, Preflight};
 use crate::model::preflight::{Servers, VirtualIp};
+use crate::model::snapshot::Snapshot;
 use crate::model::state::Connection;
 use crate::model::version::Generation;
 
@@ -35,11 +36,12 @@ pub(super) fn asked(
     record: &Record,
     at: &BTreeSet<Box<str>>,
     part: &Part,
-    networks: &Networks,
+    way: Way<'_>,
     wished: &Desired,
     shown: Option<&Shown<'_>>,
     has_seats: bool,
 ) -> Option<Preflight> {
+    let Way { networks, others } = way;
     let snapshot = shown.map(|shown| shown.snapshot);
     let array = snapshot.and_then(|snapshot| snapshot.array.as_ref());
     let mut components = Vec::new();
@@ -72,7 +74,7 @@ pub(super) fn asked(
         reach: managers.into_iter().map(|ip| SocketAddr::new(ip, port).to_string()).collect(),
         mtu,
         link_mbit,
-        servers: shown.map(|shown| servers(&name, at, serves, networks, shown, peers.into())).unwrap_or_default(),
+        servers: others.map(|all| servers(&name, at, serves, networks, all, peers.into())).unwrap_or_default(),
         volumes: part.system.volumes.is_some() && record.source.agent.is_some(),
         // Who leads has them from the beginning of a cluster.
         virtual_ips: virtual_ips(record, part, !has_seats && managers_are_none),
@@ -85,25 +87,46 @@ pub(super) fn asked(
     (array.is_some() || !knew_more).then_some(asked)
 }
 
+/// By which networks a node comes to others, and to whom.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    pub(super) networks: &'a Networks,
+    pub(super) others: Option<&'a Peers<'a>>,
+}
+
+/// Servers that are there and heard, in the order of their names: looked through once, and then asked for each node.
+pub(super) struct Peers<'a>(Vec<&'a Sds>);
+
+impl<'a> Peers<'a> {
+    /// Of a system. One that is away tells nothing of the way.
+    pub(super) fn of(snapshot: &'a Snapshot) -> Self {
+        let all = snapshot.sds.iter().flat_map(|sds| sds.iter());
+        let mut heard: Vec<&Sds> = all.filter(|sds| sds.connection.is(Connection::Connected)).collect();
+        heard.sort_by_key(|sds| (sds.name.as_deref(), &sds.id));
+        Self(heard)
+    }
+
+    /// Those after a name, then those before it.
+    fn after(&self, name: &str) -> impl Iterator<Item = &'a Sds> {
+        let first = self.0.partition_point(|sds| sds.name.as_deref().is_none_or(|other| other <= name));
+        let (before, after) = self.0.split_at(first);
+        after.iter().chain(before).copied()
+    }
+}
+
 /// Servers that a node must reach: a few after its own name, so that each is tried by some.
 fn servers(
     name: &str,
     at: &BTreeSet<Box<str>>,
     serves: bool,
     networks: &Networks,
-    shown: &Shown<'_>,
+    all: &Peers<'_>,
     peers: usize,
 ) -> Vec<Servers> {
-    let all = shown.snapshot.sds.iter().flat_map(|sds| sds.iter());
-    let mut others: Vec<&Sds> = all
-        // One that is away tells nothing of the way.
-        .filter(|sds| sds.connection.is(Connection::Connected))
-        .filter(|sds| !sds.addresses.iter().any(|address| at.contains(&address.ip)))
-        .collect();
-    others.sort_by_key(|sds| (sds.name.as_deref().is_some_and(|other| other <= name), sds.name.as_deref(), &sds.id));
+    let is_own = |sds: &&Sds| sds.addresses.iter().any(|address| at.contains(&address.ip));
     // Of each the addresses that this node may use, where they are in a network.
     let found = |is_in: &dyn Fn(&str) -> bool, by: String| {
-        let of = |sds: &&Sds| -> Vec<String> {
+        let of = |sds: &Sds| -> Vec<String> {
             let port = sds.port.unwrap_or(SDS_PORT);
             let fits = sds.addresses.iter().filter(|address| {
                 let role = address.role.as_deref().and_then(Serves::of).unwrap_or(Serves::All);
@@ -112,7 +135,8 @@ fn servers(
             let ips = fits.filter_map(|address| address.ip.parse().ok());
             ips.map(|ip| SocketAddr::new(ip, port).to_string()).collect()
         };
-        let at: Vec<String> = others.iter().map(of).filter(|at| !at.is_empty()).take(peers).flatten().collect();
+        let others = all.after(name).filter(|sds| !is_own(sds));
+        let at: Vec<String> = others.map(of).filter(|at| !at.is_empty()).take(peers).flatten().collect();
         Servers { by, at, must_answer: networks.place_servers() }
     };
     let groups = if !networks.place_servers() {
@@ -137,7 +161,7 @@ mod tests {
 
     use crate::model::cluster::SdsAddress;
     use crate::model::id::{ObjectId, SystemId};
-    use crate::model::snapshot::{Part as Slot, Snapshot, Table};
+    use crate::model::snapshot::{Part as Slot, Table};
     use crate::model::state::Seen;
     use crate::model::unit::Timestamp;
 
@@ -170,7 +194,7 @@ mod tests {
     fn told(name: &str, at: &[&str], serves: bool, networks: &Networks, peers: usize) -> Vec<String> {
         let snapshot = snapshot();
         let at = at.iter().map(|ip| (*ip).into()).collect();
-        let groups = servers(name, &at, serves, networks, &Shown::of(&snapshot), peers);
+        let groups = servers(name, &at, serves, networks, &Peers::of(&snapshot), peers);
         groups.iter().map(|group| format!("{} {}: {}", group.by, group.must_answer, group.at.join(" "))).collect()
     }
 

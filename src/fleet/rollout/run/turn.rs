@@ -14,7 +14,7 @@ use super::super::disks;
 use super::super::record::{Flags, Record};
 use super::super::steps::{self, Goal, Lia, StepName, Wanted};
 use super::super::view::{self, Missing};
-use super::asked::asked;
+use super::asked::{Peers, Way, asked};
 use super::{Part, Rollout};
 use crate::config::Mode;
 use crate::config::lia::LiaNodes;
@@ -23,6 +23,7 @@ use crate::enrol::crew::{Member, Members, addresses};
 use crate::fleet::desired::{Desired, Host, Refusal, desired};
 use crate::fleet::diff::{Addition, Difference, Drift, Unseen, between};
 use crate::fleet::networks;
+use crate::fleet::pools;
 use crate::fleet::preview;
 use crate::fleet::shown::Shown;
 use crate::fleet::volumes::{self, Programs};
@@ -42,6 +43,8 @@ pub(super) struct Turned {
     pub(super) nodes: BTreeMap<NodeName, NodeRollout>,
     pub(super) preview: Preview,
     pub(super) adds: BTreeSet<NodeName>,
+    /// Settings of pools that are to be set now.
+    pub(super) settings: Vec<Addition>,
     pub(super) wished: Desired,
     /// Whether something waits until the MDM shows it.
     pub(super) is_waiting: bool,
@@ -54,6 +57,7 @@ struct Look<'a> {
     members: &'a Members,
     framework: Option<&'a FrameworkStatus>,
     shown: Option<&'a Shown<'a>>,
+    others: Option<&'a Peers<'a>>,
     wished: &'a Desired,
     difference: Option<&'a Result<Difference, Unseen>>,
     missing: &'a Missing<'a>,
@@ -81,7 +85,8 @@ fn due<'a>(node: &NodeName, additions: Vec<&'a Addition>) -> Vec<&'a Addition> {
         | Addition::FaultSet { .. }
         | Addition::Pool { .. }
         | Addition::Server { .. }
-        | Addition::Address { .. } => true,
+        | Addition::Address { .. }
+        | Addition::Setting { .. } => true,
     };
     additions.into_iter().filter(is_due).collect()
 }
@@ -142,6 +147,13 @@ impl Rollout {
             ..Turned::default()
         };
         turned.preview.approved = self.approval(system);
+        let settings = snapshot.map(|snapshot| pools::due(&part.rollout, snapshot)).unwrap_or_default();
+        turned.preview.additions.extend(settings.iter().map(ToString::to_string));
+        turned.preview.drift.extend(self.refused(system, &settings));
+        let may_set = turned.preview.approved.is_some() && part.gateway.is_some() && self.run_of(system).is_none();
+        if may_set && snapshot.is_some_and(|snapshot| unfit(snapshot).is_none()) {
+            turned.settings = self.settings_due(system, settings, now);
+        }
         let nameless = self.nameless.iter().filter(|(_, (of, _))| of == system);
         turned.preview.refused.extend(nameless.map(|(node, (_, because))| (node.clone(), vec![because.clone()])));
         turned.preview.mdm = part.rollout.mdm.as_ref().zip(cluster).and_then(|(wanted, cluster)| {
@@ -161,11 +173,13 @@ impl Rollout {
             self.records.values().filter_map(|record| Some((record.node.clone(), record.flags.clone()?))).collect();
         let programs = (self.settings.programs)();
         let mut first = self.restarting(system, members, now);
+        let others = snapshot.map(Peers::of);
         let look = Look {
             part,
             members,
             framework,
             shown: shown.as_ref(),
+            others: others.as_ref(),
             wished: &wished,
             difference: difference.as_ref(),
             missing: &missing,
@@ -239,7 +253,7 @@ impl Rollout {
     }
 
     fn view<'a>(&self, record: &Record, at: &BTreeSet<Box<str>>, networks: &Networks, look: &Look<'a>) -> View<'a> {
-        let Look { part, members, framework, shown, wished, difference, missing, now } = *look;
+        let Look { part, members, framework, shown, others, wished, difference, missing, now } = *look;
         let snapshot = shown.map(|shown| shown.snapshot);
         let node = &record.node;
         let system = &record.system;
@@ -293,7 +307,7 @@ impl Rollout {
             is_laying: self.laying.contains(node),
             own: shown.map(|shown| disks::own(at, shown)).unwrap_or_default(),
             held: None,
-            asked: asked(record, at, part, networks, wished, shown, self.clusters.contains_key(system)),
+            asked: asked(record, at, part, Way { networks, others }, wished, shown, self.clusters.contains_key(system)),
             is_adding: self.is_adding(system, node),
             is_retired: self.is_retired(node),
             left_out,
