@@ -5,6 +5,7 @@ mod hosts;
 mod jobs;
 mod rollout;
 mod telling;
+mod votes;
 mod work;
 mod works;
 
@@ -203,6 +204,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     if let Some(hosts) = hosts {
         hosts.spawn(watched.framework.clone(), watched.rollout.clone(), watched.work.clone(), &mut tasks, &stop);
     }
+    let lifecycles = watched.work.clone();
     work.spawn(&mut tasks, &stop);
     lookers.spawn(&mut tasks, &stop);
     spawn(&mut tasks, "view of nodes, runs and jobs", works::publish(watched, works, stop.clone()));
@@ -231,11 +233,20 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         spawn(&mut tasks, "watcher of workloads", watcher.run(stop.clone()));
     }
     if let Some((framework, cluster, messages)) = framework {
+        let votes = votes::Ground {
+            framework: cluster.status.clone(),
+            orders: cluster.orders.clone(),
+            members: nodes.as_ref().map(|nodes| nodes.crew.members()),
+            works: lifecycles,
+            gallery: gallery.clone(),
+            systems: config.systems.keys().cloned().collect(),
+        };
         if let Some(nodes) = &nodes {
             let answers =
                 enrolment::run(nodes.authority.clone(), cluster.status, messages, cluster.orders, stop.clone());
             spawn(&mut tasks, "enrolment of nodes", answers);
         }
+        spawn(&mut tasks, "votes on maintenance of Mesos", votes.tell(stop.clone()));
         let task = framework.run(stop.clone());
         tasks.spawn(async move { ("framework at Mesos", task.await.map_err(anyhow::Error::from)) });
     }

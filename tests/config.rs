@@ -251,6 +251,9 @@ fn known_keys() -> BTreeSet<String> {
                 | "systems.prod.rollout.mdm"
                 | "systems.prod.rollout.gateway"
                 | "systems.prod.rollout.lia"
+                | "systems.prod.rollout.networks"
+                | "systems.prod.rollout.preflight"
+                | "systems.prod.rollout.nodes.storage.networks"
                 | "systems.prod.rollout.nodes.storage.disks" => sections.push(full),
                 "web.users" => sections.push("web.users.anna".to_owned()),
                 "web.tokens" => sections.push("web.tokens.prometheus".to_owned()),

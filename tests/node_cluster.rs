@@ -23,6 +23,7 @@ use scaleio_framework::enrol::desk::{self, Orderer};
 use scaleio_framework::enrol::endpoint::Endpoint;
 use scaleio_framework::enrol::token::Tokens;
 use scaleio_framework::fleet::bootstrap::{Known, NodeView, Step, What, Wish, next, task};
+use scaleio_framework::fleet::networks::OfMember;
 use scaleio_framework::fleet::roles::{Candidate, Seat, Warning, choose};
 use scaleio_framework::model::id::NodeName;
 use scaleio_framework::model::mdm::{Change, FOUND, Kind, MdmWord, Mode};
@@ -164,7 +165,8 @@ impl Site {
             cores: 8,
             memory: Bytes::from_gib(64),
             carries: BTreeSet::new(),
-            no_virtual_ip: None,
+            no_member: None,
+            no_manager: None,
             takes_packages: true,
         };
         let candidates: Vec<Candidate> = self.alive.iter().map(candidate).collect();
@@ -190,8 +192,8 @@ impl Site {
         let view = |name: &&str| {
             let node = NodeName::new(name);
             let view = NodeView {
-                ips: vec![ip(name).parse().unwrap()],
-                management_ips: Vec::new(),
+                at: Ok(OfMember { ips: vec![ip(name).parse().unwrap()], ..OfMember::default() }),
+                known_at: BTreeSet::new(),
                 interfaces: Vec::new(),
                 is_heard: true,
                 is_busy: false,

@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lia::{self, WantedLia};
 pub use super::mdm::{Licence, VirtualIps, WantedMdm};
+use super::networks;
+pub use super::networks::{Networks, PreflightLimits, Roles};
+use super::pool;
 use super::section::{Complaint, Found, Section, complain};
 use crate::model::command::Command;
 use crate::model::id::NodeName;
+use crate::model::pool::{Scan, Share};
 use crate::model::unit::Bytes;
 
 /// Smaller devices are refused by the MDM.
@@ -28,6 +32,10 @@ pub struct Rollout {
     pub disks: DiskFilter,
     /// By which names disks are given to the MDM.
     pub device_names: DeviceNames,
+    /// Which addresses of hosts are for what; with none in it, the one by which a host is known is for all.
+    pub networks: Networks,
+    /// What is asked of a node before it is touched.
+    pub preflight: PreflightLimits,
     /// The MDM cluster that is made; none: it is there already.
     pub mdm: Option<WantedMdm>,
     /// The gateway that is installed on a node of ours; none: it comes by another hand.
@@ -80,8 +88,7 @@ pub struct DeclaredDomain {
     pub pools: BTreeMap<Box<str>, DeclaredPool>,
 }
 
-/// `[systems.NAME.rollout.domains.NAME.pools.NAME]`: what a new pool is made with. A pool that is
-/// there already is left as it is; the difference is shown.
+/// `[systems.NAME.rollout.domains.NAME.pools.NAME]`: what a new pool is made with, and what is set of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeclaredPool {
     /// Its media; needed from 3.0 on.
@@ -92,6 +99,20 @@ pub struct DeclaredPool {
     pub zero_padding: Option<bool>,
     /// Checksums of data in flight and at rest.
     pub checksum: Option<bool>,
+    /// How much of each device goes to rebuild. This and the rest are set of a pool that is there too.
+    pub rebuild: Option<Share>,
+    /// How much of each device goes to rebalance.
+    pub rebalance: Option<Share>,
+    /// Jobs of both at once, of one device.
+    pub parallel_jobs: Option<u8>,
+    /// Whether reads are kept in memory of the servers.
+    pub rmcache: Option<bool>,
+    /// Whether writes are kept there too.
+    pub rmcache_writes: Option<bool>,
+    /// Whether devices are read through for errors; the inner one: how.
+    pub scanner: Option<Option<Scan>>,
+    /// Percent of the capacity from which the MDM warns, and cries.
+    pub alerts: Option<(u8, u8)>,
 }
 
 /// `[systems.NAME.rollout.nodes.NAME]`: which nodes give their disks to which pool.
@@ -113,6 +134,8 @@ pub struct NodeRule {
     pub fault_set_attribute: Option<Box<str>>,
     /// Which of their disks are taken.
     pub disks: DiskFilter,
+    /// Which of their addresses are for what; none: as for other nodes.
+    pub networks: Option<Networks>,
 }
 
 /// Which disks may be taken. Only disks that a node found free are asked about.
@@ -166,6 +189,8 @@ impl Default for Rollout {
             pool: "default".into(),
             disks: DiskFilter::default(),
             device_names: DeviceNames::default(),
+            networks: Networks::default(),
+            preflight: PreflightLimits::default(),
             mdm: None,
             gateway: None,
             lia: None,
@@ -193,6 +218,8 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         "by_id" => Ok(DeviceNames::ById),
         other => Err(complain(format!("{other:?} are no names of disks"), "write \"kernel\" or \"by_id\"")),
     });
+    let networks = networks::read(section.section("networks"));
+    let preflight = networks::preflight(section.section("preflight"));
     let mdm = section.optional_section("mdm").map(super::mdm::read);
     let gateway = section.optional_section("gateway").and_then(gateway);
     let lia = section.optional_section("lia").and_then(lia::read);
@@ -239,6 +266,8 @@ pub(super) fn read(mut section: Section<'_>) -> Rollout {
         pool: pool.unwrap_or(default.pool),
         disks,
         device_names: device_names.unwrap_or_default(),
+        networks,
+        preflight,
         mdm,
         gateway,
         lia,
@@ -274,25 +303,11 @@ fn declared_domain((called, mut section): (String, Section<'_>)) -> Option<(Box<
         .section("pools")
         .named_sections()
         .into_iter()
-        .filter_map(|(called, section)| Some((named(&called, &section)?, declared_pool(section))))
+        .filter_map(|(called, section)| Some((named(&called, &section)?, pool::read(section))))
         .collect();
     let called = named(&called, &section);
     section.finish();
     Some((called?, DeclaredDomain { pools }))
-}
-
-fn declared_pool(mut section: Section<'_>) -> DeclaredPool {
-    let pool = DeclaredPool {
-        media: section.take("media", media).unwrap_or_default(),
-        spare_percent: section.take("spare_percent", |found| match found.number()? {
-            percent @ 0..=100 => Ok(percent as u8),
-            other => Err(complain(format!("{other} is no percentage"), "write a number from 0 to 100")),
-        }),
-        zero_padding: section.take("zero_padding", |found| found.flag()),
-        checksum: section.take("checksum", |found| found.flag()),
-    };
-    section.finish();
-    pool
 }
 
 fn rule(called: &str, mut section: Section<'_>, domains: &BTreeMap<Box<str>, DeclaredDomain>) -> Option<NodeRule> {
@@ -330,6 +345,7 @@ fn rule(called: &str, mut section: Section<'_>, domains: &BTreeMap<Box<str>, Dec
         section.note("fault_set", complain("the fault set is given twice", "keep fault_set or fault_set_attribute"));
     }
     let disks = disks(section.section("disks"));
+    let networks = section.optional_section("networks").map(networks::read);
     section.finish();
     Some(NodeRule {
         name: called.into(),
@@ -340,6 +356,7 @@ fn rule(called: &str, mut section: Section<'_>, domains: &BTreeMap<Box<str>, Dec
         fault_set,
         fault_set_attribute,
         disks,
+        networks,
     })
 }
 
@@ -369,7 +386,7 @@ fn patterns(found: &Found<'_>) -> Result<Vec<Box<str>>, Complaint> {
     Ok(patterns.into_iter().map(Into::into).collect())
 }
 
-fn media(found: &Found<'_>) -> Result<DiskMedia, Complaint> {
+pub(super) fn media(found: &Found<'_>) -> Result<DiskMedia, Complaint> {
     match found.text()? {
         "any" => Ok(DiskMedia::Any),
         "hdd" => Ok(DiskMedia::Hdd),

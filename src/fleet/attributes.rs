@@ -1,5 +1,5 @@
 //! What does an agent say of itself? The attributes of the original framework,
-//! so that a cluster that has them needs no change, and two more:
+//! so that a cluster that has them needs no change, and a few more:
 //!
 //! | attribute | meaning |
 //! |---|---|
@@ -10,11 +10,16 @@
 //! | `scaleio-persona` | `primary`, `secondary`, `tiebreaker` or `data` |
 //! | `scaleio-fault-set` | the fault set of its server |
 //! | `scaleio-system` | which system, where there are several |
+//! | `scaleio-ip-all` | addresses or networks of its server for all who use it |
+//! | `scaleio-ip-sds-only`, `scaleio-ip-sdc-only` | for other servers, or for clients, alone |
+//! | `scaleio-ip-management` | where people and gateways find its manager |
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::rollout::Networks;
 use crate::model::id::SystemId;
 use crate::model::mesos::AttributeValue;
+use crate::model::network::Network;
 
 /// Pools and the devices of each.
 pub type Pools = BTreeMap<Box<str>, Vec<Box<str>>>;
@@ -32,6 +37,8 @@ pub struct Placement {
     pub fault_set: Option<Box<str>>,
     /// Its part in the MDM cluster.
     pub persona: Option<Persona>,
+    /// Which of its addresses are for what, where it says so itself.
+    pub networks: Networks,
 }
 
 /// A part in the MDM cluster.
@@ -57,6 +64,7 @@ pub fn read(attributes: &Attributes, systems: &BTreeSet<SystemId>) -> Result<Pla
         consumes: reader.consumes(),
         fault_set: reader.text("scaleio-fault-set").map(Into::into),
         persona: reader.persona(),
+        networks: reader.networks(),
     };
     reader.finish();
     if reader.problems.is_empty() { Ok(placement) } else { Err(reader.problems) }
@@ -118,6 +126,32 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn networks(&mut self) -> Networks {
+        let networks = Networks {
+            data: self.within("scaleio-ip-all"),
+            sds_only: self.within("scaleio-ip-sds-only"),
+            sdc_only: self.within("scaleio-ip-sdc-only"),
+            management: self.within("scaleio-ip-management"),
+            ..Networks::default()
+        };
+        if let Some((what, mend)) = networks.flaw() {
+            self.problems.push(format!("of attributes scaleio-ip-*: {what}; {mend}"));
+        }
+        networks
+    }
+
+    /// Addresses, or networks.
+    fn within(&mut self, name: &str) -> Vec<Network> {
+        let mut all = Vec::new();
+        for text in self.list(name) {
+            match text.parse() {
+                Ok(network) => all.push(network),
+                Err(error) => self.problems.push(format!("attribute {name} names {text:?}, which {error}")),
+            }
+        }
+        all
     }
 
     fn provides(&mut self) -> BTreeMap<Box<str>, Pools> {
@@ -213,12 +247,17 @@ mod tests {
             ("scaleio-persona", "tiebreaker"),
             ("scaleio-fault-set", "fs1"),
             ("scaleio-system", "prod"),
+            ("scaleio-ip-all", "10.1.0.0/24, 10.2.0.7"),
+            ("scaleio-ip-management", "192.168.0.0/16"),
         ])
         .unwrap();
         assert_eq!(placement.provides["d1"]["p1"], ["/dev/sdb".into(), "/dev/sdc".into()]);
         assert!(placement.provides["d1"]["p2"].is_empty());
         assert_eq!(placement.provides.keys().map(|domain| &**domain).collect::<Vec<_>>(), ["d1", "d2"]);
         assert!(placement.consumes["d9"].contains("p9"));
+        let texts = |networks: &[Network]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(texts(&placement.networks.data), ["10.1.0.0/24", "10.2.0.7"]);
+        assert_eq!(texts(&placement.networks.management), ["192.168.0.0/16"]);
         assert_eq!((placement.persona, placement.fault_set.as_deref()), (Some(Persona::TieBreaker), Some("fs1")));
         assert_eq!(of(&[("rack", "r1")]).unwrap(), Placement::default());
     }
@@ -257,6 +296,13 @@ mod tests {
             (
                 &[("scaleio-sds-domains", "d"), ("scaleio-sds-d", "p"), ("scaleio-sds-p", "sdb")][..],
                 "write a path such as /dev/sdb",
+            ),
+            (&[("scaleio-ip-all", "bond0")][..], "scaleio-ip-all names \"bond0\", which is no network; write it as"),
+            (&[("scaleio-ip-all", "10.1.0.5/24")][..], "write 10.1.0.0/24"),
+            (&[("scaleio-ip-sds-only", "10.1.0.5")][..], "no address of a server is for clients"),
+            (
+                &[("scaleio-ip-all", "10.1.0.0/24"), ("scaleio-ip-sdc-only", "10.1.0.5")][..],
+                "10.1.0.0/24 and 10.1.0.5 have addresses in common",
             ),
         ] {
             let problems = of(bad).unwrap_err().join("\n");

@@ -90,6 +90,7 @@ fn host(agent: &SeenAgent, systems: &BTreeSet<SystemId>) -> Host {
         addresses: agent.address.iter().map(|ip| Address { ip: ip.clone(), serves: Serves::All }).collect(),
         // Only the node's own agent can say which others it has.
         known_at: BTreeSet::new(),
+        used: BTreeSet::new(),
         // Only the node's own agent can say which disks are free.
         disks: None,
     }
@@ -106,7 +107,8 @@ fn candidate(host: &Host, agent: &SeenAgent, rack_attribute: Option<&str>) -> Ca
         memory: Bytes::new((agent.mem.max(0.0) * f64::from(1 << 20)) as u64),
         carries: BTreeSet::<Carries>::new(),
         // Only the node's own agent can say which interfaces it has.
-        no_virtual_ip: None,
+        no_member: None,
+        no_manager: None,
         // Only the node's own agent can say it.
         takes_packages: true,
     }
@@ -148,6 +150,7 @@ mod tests {
             verdict: Verdict::Accept,
             because: None,
             wanted_from: None,
+            vote: None,
         };
         (id, Arc::new(seen))
     }

@@ -21,6 +21,7 @@ use crate::mesos::scheduler::{Effect, End, Memory, Notice, Policy, Scheduler, Te
 use crate::mesos::wire::{Call, Event, FrameworkInfo};
 use crate::model::framework::{ExecutorMessage, FrameworkOrder, FrameworkStatus, Registration};
 use crate::model::id::{AgentId, FrameworkId, SystemId, TaskId};
+use crate::model::offer::{Stays, Vote};
 use crate::model::workload::Workloads;
 use crate::store::{Batch, Desk, Key, State, StoreError};
 
@@ -99,7 +100,7 @@ pub struct Framework {
     info: FrameworkInfo,
     wanted: Wanted,
     template: Template,
-    may_go: BTreeSet<AgentId>,
+    votes: BTreeMap<AgentId, Vote>,
     desk: Desk,
     board: Board,
     orders: mpsc::Receiver<FrameworkOrder>,
@@ -178,7 +179,7 @@ impl Framework {
             info,
             wanted,
             template,
-            may_go: BTreeSet::new(),
+            votes: BTreeMap::new(),
             desk,
             board,
             orders,
@@ -283,7 +284,7 @@ impl Framework {
                     self.perform(effects, None).await?;
                     return Ok(true);
                 }
-                Some(FrameworkOrder::MayGo(agents)) => self.may_go = agents,
+                Some(FrameworkOrder::Votes(votes)) => self.votes = votes,
                 // Nobody is there to take a message.
                 Some(
                     FrameworkOrder::Message { .. }
@@ -385,8 +386,8 @@ impl Framework {
             FrameworkOrder::Message { agent, executor, data } => {
                 vec![Effect::Call(Call::Message { agent, executor, data })]
             }
-            FrameworkOrder::MayGo(agents) => {
-                self.may_go = agents;
+            FrameworkOrder::Votes(votes) => {
+                self.votes = votes;
                 Vec::new()
             }
             FrameworkOrder::RegisterAnew => Vec::new(),
@@ -427,7 +428,9 @@ impl Framework {
             let known = crate::model::offer::Known { of_another_life: others.get(&offer.agent), ..known };
             offer::judge(offer, known, wanted, now)
         };
-        let policy = Policy { judge: &judge, template: &self.template, may_go: &self.may_go, random: rand::random() };
+        let may_go =
+            self.votes.iter().filter(|(_, vote)| **vote == Vote::MayGo).map(|(agent, _)| agent.clone()).collect();
+        let policy = Policy { judge: &judge, template: &self.template, may_go: &may_go, random: rand::random() };
         self.scheduler.on_event(event, now, &policy)
     }
 
@@ -496,6 +499,15 @@ impl Framework {
                 if self.messages.try_send(ExecutorMessage { agent, executor, data }).is_err() {
                     warn!("a message of an executor is dropped: nobody takes them");
                 }
+            }
+            Notice::Wanted { agent, unavailability, .. } => {
+                let vote = self.votes.get(&agent).cloned().unwrap_or(Vote::Stays { reason: Stays::NotLookedAt });
+                let (action, reason) = match &vote {
+                    Vote::MayGo => ("let_go", "wanted"),
+                    Vote::Stays { reason } => ("kept", reason.as_str()),
+                };
+                (self.on_seen)(&Seen::Offer { action, reason });
+                self.board.wanted(&agent, unavailability, vote);
             }
             other => self.board.note(other, clock::now()),
         }

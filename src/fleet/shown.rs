@@ -62,6 +62,14 @@ impl<'a> Shown<'a> {
         found
     }
 
+    /// Those of a host's addresses that its server, or its member of the MDM cluster, is found at.
+    pub fn used_of(&self, addresses: &BTreeSet<Box<str>>) -> BTreeSet<Box<str>> {
+        let mdm = self.snapshot.array.as_ref().and_then(|array| array.mdm.as_ref());
+        let members = || mdm.into_iter().flat_map(|mdm| &mdm.members).flat_map(|member| &member.ips);
+        let is_used = |ip: &str| self.servers.contains_key(ip) || members().any(|used| **used == *ip);
+        addresses.iter().filter(|ip| is_used(ip)).cloned().collect()
+    }
+
     /// The client at any of a host's addresses; one that is connected before one that was there once.
     pub fn client_of(&self, addresses: &BTreeSet<Box<str>>) -> Option<&'a Sdc> {
         let is_connected = |sdc: &&Sdc| sdc.connection.as_ref().is_some_and(|state| state.is(Connection::Connected));

@@ -12,8 +12,8 @@ use crate::clock;
 use crate::mesos::scheduler::{Notice, Scheduler};
 use crate::model::framework::{FrameworkStatus, Registration, SeenAgent};
 use crate::model::id::AgentId;
-use crate::model::mesos::{NodeTask, TaskFate};
-use crate::model::offer::{Refusal, Verdict};
+use crate::model::mesos::{NodeTask, TaskFate, Unavailability};
+use crate::model::offer::{Refusal, Verdict, Vote};
 use crate::model::unit::Timestamp;
 
 /// Agents are remembered up to this many; a cluster of Mesos has fewer.
@@ -96,6 +96,8 @@ impl Board {
                 if before.is_none() && self.agents.len() >= AGENTS {
                     return;
                 }
+                let wanted_from = offer.unavailability.map(|away| Timestamp::from_timestamp_nanos(away.start));
+                let vote = before.and_then(|seen| seen.vote.clone()).filter(|_| wanted_from.is_some());
                 let seen = SeenAgent {
                     agent: offer.agent.clone(),
                     hostname: offer.hostname,
@@ -113,20 +115,12 @@ impl Board {
                     offered_at: now,
                     verdict,
                     because,
-                    wanted_from: offer.unavailability.map(|away| Timestamp::from_timestamp_nanos(away.start)),
+                    wanted_from,
+                    vote,
                 };
                 self.agents.insert(offer.agent, Arc::new(seen));
             }
             Notice::Task(task) => tell_task(&task),
-            Notice::Wanted { agent, unavailability, voted } => {
-                let from = unavailability.map(|away| Timestamp::from_timestamp_nanos(away.start));
-                if let Some(seen) = self.agents.get_mut(&agent)
-                    && seen.wanted_from != from
-                {
-                    info!(node = %seen.hostname, %agent, ?from, may_go = voted, "an operator wants the machine");
-                    Arc::make_mut(seen).wanted_from = from;
-                }
-            }
             Notice::AgentLost { agent } => {
                 warn!(%agent, "Mesos has lost the agent");
                 self.agents.remove(&agent);
@@ -134,7 +128,22 @@ impl Board {
             Notice::ExecutorEnded { agent, executor, status } => {
                 info!(?agent, %executor, ?status, "an executor has ended");
             }
-            Notice::Rescinded { .. } | Notice::Over(_) | Notice::Message { .. } => {}
+            Notice::Rescinded { .. } | Notice::Wanted { .. } | Notice::Over(_) | Notice::Message { .. } => {}
+        }
+    }
+
+    /// An operator wants the machine of an agent, and was told this.
+    pub(super) fn wanted(&mut self, agent: &AgentId, unavailability: Option<Unavailability>, vote: Vote) {
+        let from = unavailability.map(|away| Timestamp::from_timestamp_nanos(away.start));
+        let vote = Some(vote);
+        if let Some(seen) = self.agents.get_mut(agent)
+            && (seen.wanted_from != from || seen.vote != vote)
+        {
+            let told = vote.as_ref().map(ToString::to_string).unwrap_or_default();
+            info!(node = %seen.hostname, %agent, ?from, told, "an operator wants the machine");
+            self.is_changed = true;
+            let seen = Arc::make_mut(seen);
+            (seen.wanted_from, seen.vote) = (from, vote);
         }
     }
 }

@@ -96,6 +96,27 @@ impl Gateway {
         Ok(SdsId::from(self.add("types/Sds", "Sds", &body).await?))
     }
 
+    /// Gives a server one more address, with its role.
+    ///
+    /// # Errors
+    /// The gateway or the MDM says no.
+    pub async fn add_sds_ip(&self, sds: &SdsId, ip: &str, role: &str) -> Result<(), GatewayError> {
+        self.change_sds(sds, "addSdsIp", &json!({ "ip": ip, "role": role })).await
+    }
+
+    /// An address of a server serves others from now on. Without force: the MDM refuses what would leave nobody served.
+    ///
+    /// # Errors
+    /// The gateway or the MDM says no.
+    pub async fn set_sds_ip_role(&self, sds: &SdsId, ip: &str, role: &str) -> Result<(), GatewayError> {
+        self.change_sds(sds, "setSdsIpRole", &json!({ "sdsIpToSet": ip, "newRole": role })).await
+    }
+
+    async fn change_sds(&self, sds: &SdsId, action: &'static str, body: &Value) -> Result<(), GatewayError> {
+        let path = format!("/api/instances/Sds::{sds}/action/{action}");
+        self.call(Call::change(action, path, body.to_string().into_bytes())).await.map(drop)
+    }
+
     /// Adds a device to a server and a pool. It is never taken over from another server by force.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ mod client;
 pub mod convert;
 mod error;
 mod ops;
+mod pools;
 mod request;
 mod session;
 pub mod statistics;

@@ -163,6 +163,32 @@ pub struct StoragePool {
     pub usage: Option<Seen<UsageState>>,
     pub capacity_alert_high: Option<Ratio>,
     pub capacity_alert_critical: Option<Ratio>,
+    pub policies: PoolPolicies,
+}
+
+/// How much a pool does beside serving, as the MDM tells; in its words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct PoolPolicies {
+    pub rebuild: IoPolicy,
+    pub rebalance: IoPolicy,
+    /// Jobs of both at once, of one device.
+    pub parallel_jobs: Option<u32>,
+    pub rmcache: Option<bool>,
+    pub rmcache_writes: Option<Box<str>>,
+    pub scanner: Option<Box<str>>,
+    /// Of one device.
+    pub scanner_kbps: Option<u32>,
+}
+
+/// How much of a device goes to rebuild or rebalance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct IoPolicy {
+    pub policy: Option<Box<str>>,
+    /// Operations at once.
+    pub ios: Option<u32>,
+    pub kbps: Option<u32>,
 }
 
 /// A storage data server.
@@ -190,6 +216,34 @@ pub struct Sds {
     pub rmcache: Option<Bytes>,
     pub certificate_expires: Option<Timestamp>,
     pub oscillating: Vec<OscillatingCounter>,
+}
+
+#[cfg(test)]
+impl Sds {
+    /// One of which nothing is known but that it is there.
+    pub(crate) fn unknown(id: SdsId) -> Self {
+        let unknown = || Box::<str>::from("");
+        Self {
+            id,
+            name: None,
+            domain: None,
+            fault_set: None,
+            addresses: Vec::new(),
+            port: None,
+            state: Seen::Other(unknown()),
+            membership: Seen::Other(unknown()),
+            connection: Seen::Other(unknown()),
+            maintenance: Seen::Other(unknown()),
+            maintenance_type: None,
+            version: None,
+            drl_mode: None,
+            authentication_error: None,
+            restarts: None,
+            rmcache: None,
+            certificate_expires: None,
+            oscillating: Vec::new(),
+        }
+    }
 }
 
 /// An address of an SDS and whom it serves.

@@ -1,13 +1,13 @@
 //! How our framework stands in a Mesos cluster, and what is asked of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::id::{AgentId, ExecutorId, FrameworkId};
 use super::mesos::NodeTask;
-use super::offer::Verdict;
+use super::offer::{Verdict, Vote};
 use super::unit::Timestamp;
 
 /// How it stands with the masters.
@@ -71,6 +71,8 @@ pub struct SeenAgent {
     pub because: Option<String>,
     /// An operator wants the machine from then on.
     pub wanted_from: Option<Timestamp>,
+    /// What the operator was told; none: nobody wants it.
+    pub vote: Option<Vote>,
 }
 
 /// All that is known of our standing in one cluster.
@@ -103,8 +105,8 @@ pub enum FrameworkOrder {
         /// What.
         data: Vec<u8>,
     },
-    /// Agents that an operator may take away now.
-    MayGo(BTreeSet<AgentId>),
+    /// What operators are told who want the machines of agents back.
+    Votes(BTreeMap<AgentId, Vote>),
     /// After a removal: register under a new id.
     RegisterAnew,
     /// Offers are held back at the masters, or asked for again.

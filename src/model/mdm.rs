@@ -271,6 +271,9 @@ pub struct MemberSeen {
     pub place: Place,
     /// Its addresses for the other members.
     pub ips: Vec<IpAddr>,
+    /// Its addresses for people and gateways; empty: not told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub management_ips: Vec<IpAddr>,
     /// `Normal`, or in the cluster's words what is wrong; none: not told, as of the one that leads.
     #[serde(default)]
     pub status: Option<String>,
@@ -337,6 +340,17 @@ impl Cluster {
     pub fn found_at(&self) -> Vec<IpAddr> {
         let virtual_ips = self.virtual_ips.as_ref().filter(|ips| !ips.is_empty());
         virtual_ips.cloned().unwrap_or_else(|| self.managers())
+    }
+
+    /// Where gateways find whoever leads, where they shall come by another network than clients. A manager that tells no
+    /// address there is found as by clients.
+    pub fn managed_at(&self) -> Vec<IpAddr> {
+        let managers = self.voters().filter(|member| member.place.kind() == Kind::Manager);
+        let at = |member: &MemberSeen| match &member.management_ips[..] {
+            [] => member.ips.clone(),
+            ips => ips.to_vec(),
+        };
+        managers.flat_map(at).collect()
     }
 
     /// Addresses of the managers that vote. Tie-breakers are not among them.

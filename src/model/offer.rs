@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::id::TaskId;
+use super::id::{SystemId, TaskId};
 use super::mesos::NodeTask;
 use super::unit::Timestamp;
 
@@ -85,6 +85,95 @@ pub enum Refusal {
         /// Which.
         role: Box<str>,
     },
+}
+
+/// What an operator is told who wants the machine of an agent back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "vote")]
+pub enum Vote {
+    /// It may be taken away now.
+    MayGo,
+    /// It is needed.
+    Stays {
+        /// Why.
+        #[serde(flatten)]
+        reason: Stays,
+    },
+}
+
+/// Why a machine is needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "reason")]
+pub enum Stays {
+    /// Nobody has looked yet.
+    NotLookedAt,
+    /// What a system has there is not known.
+    Unseen {
+        /// Which system.
+        system: SystemId,
+    },
+    /// A server there serves data.
+    Serves {
+        /// Of which system.
+        system: SystemId,
+        /// Its name.
+        sds: Box<str>,
+    },
+    /// A server there is in maintenance, and not by us: who ends that, and when, is not known.
+    ForeignMaintenance {
+        /// Of which system.
+        system: SystemId,
+        /// Its name.
+        sds: Box<str>,
+    },
+    /// A member of the MDM cluster that votes is there.
+    Votes {
+        /// Of which system.
+        system: SystemId,
+    },
+}
+
+impl Stays {
+    /// Its name in metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotLookedAt => "not_looked_at",
+            Self::Unseen { .. } => "unseen",
+            Self::Serves { .. } => "serves",
+            Self::ForeignMaintenance { .. } => "foreign_maintenance",
+            Self::Votes { .. } => "votes",
+        }
+    }
+}
+
+impl fmt::Display for Stays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotLookedAt => f.write_str("nobody has looked yet at what is on it"),
+            Self::Unseen { system } => {
+                write!(f, "system {system} was not seen lately, so what it has there is not known")
+            }
+            Self::Serves { system, sds } => write!(
+                f,
+                "SDS {sds} of {system} serves there; keep it in maintenance meanwhile (`sio maintenance`), or remove the node"
+            ),
+            Self::ForeignMaintenance { system, sds } => {
+                write!(f, "SDS {sds} of {system} is in a maintenance of somebody else, who may end it at any moment")
+            }
+            Self::Votes { system } => {
+                write!(f, "a member of the MDM cluster of {system} that votes is there; let another node take its seat")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Vote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MayGo => f.write_str("it may go"),
+            Self::Stays { reason } => write!(f, "{reason}"),
+        }
+    }
 }
 
 impl Refusal {

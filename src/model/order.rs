@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::preflight::VirtualIp;
+use super::preflight::{Servers, VirtualIp};
 use super::unit::Timestamp;
 use super::version::Generation;
 
@@ -355,6 +355,9 @@ pub struct Preflight {
     pub generation: Option<Generation>,
     /// Addresses it must reach, each with a port.
     pub reach: Vec<String>,
+    /// Servers that it must reach.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<Servers>,
     /// The smallest MTU on the way to them.
     pub mtu: Option<u32>,
     /// The slowest link it may have, in Mbit/s.

@@ -62,6 +62,18 @@ pub struct VirtualIp {
     pub unused: bool,
 }
 
+/// Servers that a node shall reach by one network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Servers {
+    /// By which, in words.
+    pub by: String,
+    /// Where they are, each with a port. One must answer: another one may be sick.
+    pub at: Vec<String>,
+    /// Whether the node cannot carry what it shall when none does.
+    #[serde(default)]
+    pub must_answer: bool,
+}
+
 /// How rows about virtual addresses begin.
 pub const VIRTUAL_IP: &str = "virtual address ";
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use crate::model::cluster::{
-    Device, Mapping, MdmAlert, MdmCluster, MdmMember, MdmRole, ProtectionDomain, Sdc, Sds, SdsAddress, StoragePool,
-    System, Volume,
+    Device, Mapping, MdmAlert, MdmCluster, MdmMember, MdmRole, PoolPolicies, ProtectionDomain, Sdc, Sds, SdsAddress,
+    StoragePool, System, Volume,
 };
 use crate::model::id::{ObjectId, SystemId};
 use crate::model::snapshot::{Keyed, Part, Snapshot, Table};
@@ -243,6 +243,7 @@ fn pool(pool: &world::Pool) -> StoragePool {
         usage: None,
         capacity_alert_high: None,
         capacity_alert_critical: None,
+        policies: PoolPolicies::default(),
     }
 }
 

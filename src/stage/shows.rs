@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::sim::Handle;
 use crate::sim::scli::{Ended, Landscape};
-use crate::sim::world::{Component, MdmRole, Refusal, Seated, World};
+use crate::sim::world::{Component, MdmRole, Refusal, Sds, Seated, World};
 
 /// Where managers are asked by clients, and by each other.
 const MANAGER_PORTS: [u16; 3] = [6611, 8611, 9011];
@@ -122,7 +122,13 @@ impl Place {
         let at: SocketAddr = address.parse().map_err(|error| format!("{address} is no address: {error}"))?;
         let ip = at.ip().to_string();
         let listens = locked(&self.ports).get(&ip).is_some_and(|open| open.contains(&at.port()))
-            || (MANAGER_PORTS.contains(&at.port()) && self.world.world(|world| is_manager_at(world, &ip)));
+            || self.world.world(|world| {
+                let is_server = |sds: &Sds| {
+                    sds.connected() && sds.port == at.port() && sds.ips.iter().any(|address| address.ip == ip)
+                };
+                // Servers that no machine stands for are reached too.
+                (MANAGER_PORTS.contains(&at.port()) && is_manager_at(world, &ip)) || world.sds.values().any(is_server)
+            });
         if listens { Ok(()) } else { Err("Connection refused".to_owned()) }
     }
 
@@ -135,6 +141,7 @@ impl Place {
         drop(ports);
         let (Some(ip), Some(mdm)) = (view.ips.first(), &view.mdm) else { return };
         let mut land = locked(&self.land);
+        land.is_also_at(ip, &view.ips);
         if mdm.runs {
             land.install(ip, view.is_manager);
         } else {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use scaleio_framework::model::framework::{FrameworkOrder, Registration};
+use scaleio_framework::model::id::SystemId;
+use scaleio_framework::model::offer::{Stays, Vote};
 use scaleio_framework::store::Disk;
 use serde_json::{Value, json};
 
@@ -135,9 +137,20 @@ async fn maintenance<S: Site>(cluster: &S, controller: &Controller, agent: &str)
         until(&format!("our vote to be {expected}"), look).await;
     };
     vote("DECLINE").await;
-    let may_go = controller.now().tasks.keys().filter(|id| id.as_str() == agent).cloned().collect();
-    controller.order(FrameworkOrder::MayGo(may_go)).await;
+    let told = || controller.now().agents.values().find_map(|seen| seen.vote.clone());
+    assert_eq!(told(), Some(Vote::Stays { reason: Stays::NotLookedAt }));
+    let votes = |vote: &Vote| {
+        let agents = controller.now().tasks.keys().filter(|id| id.as_str() == agent).cloned().collect::<Vec<_>>();
+        FrameworkOrder::Votes(agents.into_iter().map(|agent| (agent, vote.clone())).collect())
+    };
+    controller.order(votes(&Vote::MayGo)).await;
     vote("ACCEPT").await;
+    until("our vote to be shown", async || (told() == Some(Vote::MayGo)).then_some(())).await;
+    // What was a yes may become a no.
+    let serves = Vote::Stays { reason: Stays::Serves { system: SystemId::new("prod"), sds: "one".into() } };
+    controller.order(votes(&serves)).await;
+    vote("DECLINE").await;
+    until("our vote to be shown", async || (told().as_ref() == Some(&serves)).then_some(())).await;
     cluster.ask(schedule(json!([]))).await;
 }
 

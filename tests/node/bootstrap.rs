@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use scaleio_framework::config::rollout::WantedMdm;
 use scaleio_framework::fleet::bootstrap::{Known, Next, NodeView, Step, What, Wish, next, task};
+use scaleio_framework::fleet::networks::OfMember;
 use scaleio_framework::fleet::roles::{Candidate, Seat, Warning, choose};
 use scaleio_framework::model::id::NodeName;
 use scaleio_framework::model::mdm::{Change, FOUND, Kind, MdmWord, Mode};
@@ -78,8 +79,8 @@ impl Site {
     fn views(&self) -> BTreeMap<NodeName, NodeView> {
         let view = |(name, (host, _)): (&NodeName, &(SimHost, Place))| {
             let view = NodeView {
-                ips: vec![host.ip.parse().unwrap()],
-                management_ips: Vec::new(),
+                at: Ok(OfMember { ips: vec![host.ip.parse().unwrap()], ..OfMember::default() }),
+                known_at: BTreeSet::new(),
                 interfaces: Vec::new(),
                 is_heard: true,
                 is_busy: false,
@@ -101,7 +102,8 @@ impl Site {
             cores: 8,
             memory: Bytes::from_gib(64),
             carries: BTreeSet::new(),
-            no_virtual_ip: None,
+            no_member: None,
+            no_manager: None,
             takes_packages: true,
         };
         let candidates: Vec<Candidate> = self.hosts.keys().map(candidate).collect();

@@ -71,6 +71,7 @@ fn server(at: u8, fault_set: Option<&str>) -> (NodeName, Server) {
         domain: "bare".into(),
         fault_set: fault_set.map(Into::into),
         addresses: vec![Address { ip: format!("10.9.0.{at}").into(), serves: Serves::All }],
+        roles: None,
         known_at: BTreeSet::new(),
         devices: [("/dev/sdz".into(), "p".into())].into(),
         aliases: BTreeMap::new(),
@@ -84,7 +85,15 @@ fn wish(servers: &[(NodeName, Server)]) -> Wish {
     let domains = [("bare".into(), Domain::default())].into();
     let desired = Desired { domains, servers, ..Desired::default() };
     let rollout = Rollout::default();
-    Wish { system: SystemId::new("prod"), rollout, desired, nodes, rotational: BTreeSet::new(), after: None }
+    Wish {
+        system: SystemId::new("prod"),
+        rollout,
+        desired,
+        nodes,
+        rotational: BTreeSet::new(),
+        after: None,
+        sets: false,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

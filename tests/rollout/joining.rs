@@ -4,6 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use scaleio_framework::sim::world::Address;
+use serde_json::{Value, json};
+
 use crate::cluster::{Cluster, until};
 use crate::site::Site;
 
@@ -54,6 +57,42 @@ async fn a_mesos_agent_that_offers_becomes_a_node_without_a_hand() {
     .await;
     assert_eq!(again, task["task"].as_str().unwrap());
     assert_eq!(fs::read(folder.join("agent.pem")).unwrap(), before);
+
+    // An operator wants the machine: it may go, until a server of ours is on it.
+    let start = (chrono::Utc::now() + chrono::Duration::hours(1)).timestamp_nanos_opt().unwrap();
+    let windows = json!([{
+        "machine_ids": [{ "hostname": "agent1", "ip": "127.0.0.1" }],
+        "unavailability": { "start": { "nanoseconds": start } },
+    }]);
+    let schedule = json!({
+        "type": "UPDATE_MAINTENANCE_SCHEDULE",
+        "update_maintenance_schedule": { "schedule": { "windows": windows } },
+    });
+    ask(&cluster, schedule).await;
+    let vote = async |at_mesos: &str, told: &str| {
+        until(&format!("our vote to be {at_mesos}"), async || {
+            let status = ask(&cluster, json!({ "type": "GET_MAINTENANCE_STATUS" })).await;
+            let seen = site.get("/api/v1/offers").await[0]["vote"].to_string();
+            (status.contains(&format!("\"status\":\"{at_mesos}\"")) && seen.contains(told)).then_some(())
+        })
+        .await;
+    };
+    vote("ACCEPT", "may_go").await;
+    site.world.world(|world| {
+        let sds = world.sds.values_mut().next().unwrap();
+        sds.ips.push(Address { ip: "127.0.0.1".to_owned(), role: "all".to_owned() });
+    });
+    vote("DECLINE", "serves").await;
+    let text = site.text("/metrics").await;
+    assert!(text.contains("action=\"let_go\"") && text.contains("action=\"kept\",reason=\"serves\""), "{text}");
+}
+
+/// What the master answers an operator.
+async fn ask(cluster: &Cluster, call: Value) -> String {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let to = format!("{}/api/v1", cluster.master());
+    let asked = client.post(to).header("Content-Type", "application/json").header("Accept", "application/json");
+    asked.body(call.to_string()).send().await.unwrap().text().await.unwrap()
 }
 
 /// A process that ends with the value.

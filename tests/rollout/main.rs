@@ -15,6 +15,8 @@ mod joining;
 mod killed;
 mod lia;
 mod licence;
+mod networks;
+mod pools;
 #[path = "../support/port.rs"]
 mod port;
 mod ready;

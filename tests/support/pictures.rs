@@ -122,6 +122,7 @@ impl World {
             usage: Some(Seen::Is(UsageState::Normal)),
             capacity_alert_high: Some(Ratio::from_percent(80.0)),
             capacity_alert_critical: Some(Ratio::from_percent(90.0)),
+            policies: Default::default(),
         };
         let sds = |number: usize| Sds {
             id: id(4, number),

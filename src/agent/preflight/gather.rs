@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Driver, Link, Machine, Moving, Reached, proc};
+use super::{Driver, Link, Machine, Moving, Reached, Tried, proc};
 use crate::agent::host::{Call, Host};
 use crate::agent::recipes::bare;
 use crate::agent::recipes::component::facts;
@@ -37,8 +37,15 @@ pub fn gather(asked: &Preflight, host: &mut dyn Host, now: Option<Timestamp>) ->
     let listening = (!tables.is_empty()).then(|| tables.iter().flat_map(|table| proc::listening(table)).collect());
     let addresses = addresses(host);
     let moving = asked.virtual_ips.iter().map(|one| moving(one, &addresses, host)).collect();
+    let servers = asked.servers.iter().map(|group| Tried {
+        by: group.by.clone(),
+        must_answer: group.must_answer,
+        reached: group.at.iter().map(|address| reach(address, asked.mtu, host)).collect(),
+    });
+    let servers = servers.collect();
     Machine {
         moving,
+        servers,
         driver: driver_of(os.as_ref().ok(), &kernel, host),
         hostname: text(host, "/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
         running: running(&asked.components, host),
@@ -131,12 +138,10 @@ fn reach(address: &str, mtu: Option<u32>, host: &mut dyn Host) -> Reached {
         Some(IpAddr::V4(ip)) => text(host, "/proc/net/route").and_then(|routes| proc::way(&routes, ip)),
         _ => None,
     };
-    Reached {
-        address: address.to_owned(),
-        by,
-        taken: host.reach(address, CONNECT),
-        whole: ip.zip(mtu).and_then(|(ip, mtu)| whole(ip, mtu, host)),
-    }
+    let taken = host.reach(address, CONNECT);
+    // Who does not answer at all is not asked for large packets.
+    let whole = ip.zip(mtu).filter(|_| taken.is_ok()).and_then(|(ip, mtu)| whole(ip, mtu, host));
+    Reached { address: address.to_owned(), by, taken, whole }
 }
 
 fn moving(asked: &VirtualIp, own: &BTreeSet<IpAddr>, host: &mut dyn Host) -> Moving {

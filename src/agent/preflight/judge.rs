@@ -1,6 +1,6 @@
 //! Is what was found good enough? One row for each question, in the order in which people ask.
 
-use super::{Driver, Link, Machine, Moving, Reached, needs};
+use super::{Driver, Link, Machine, Moving, Reached, Tried, needs};
 use crate::agent::recipes::os::Family;
 use crate::agent::recipes::release::Release;
 use crate::agent::recipes::{component, driver};
@@ -31,6 +31,9 @@ pub fn judge(asked: &Preflight, machine: &Machine) -> Vec<Row> {
     let has_manager = machine.reached.iter().any(|reached| is_manager(reached) && reached.taken.is_ok());
     for reached in &machine.reached {
         rows.extend(reach(asked, reached, has_manager));
+    }
+    for tried in &machine.servers {
+        rows.extend(servers(asked, tried));
     }
     for moving in &machine.moving {
         rows.extend(virtual_ip(moving, machine));
@@ -177,7 +180,8 @@ fn owns(machine: &Machine, component: Component) -> bool {
 
 /// Only links that lead to an address that was asked for; without such, all with a carrier.
 fn links(asked: &Preflight, machine: &Machine) -> Vec<Row> {
-    let used: Vec<&str> = machine.reached.iter().filter_map(|reached| reached.by.as_deref()).collect();
+    let reached = machine.reached.iter().chain(machine.servers.iter().flat_map(|tried| &tried.reached));
+    let used: Vec<&str> = reached.filter_map(|reached| reached.by.as_deref()).collect();
     let counts = |link: &&Link| if used.is_empty() { link.is_up } else { used.contains(&link.name.as_str()) };
     let mut rows = Vec::new();
     for link in machine.links.iter().filter(counts) {
@@ -254,14 +258,51 @@ fn reach(asked: &Preflight, reached: &Reached, has_manager: bool) -> Vec<Row> {
             "look at routes and firewalls on the way, and whether it runs there",
         )],
     };
-    if let (Some(Err(why)), Some(mtu)) = (&reached.whole, asked.mtu) {
-        rows.push(row(
-            format!("packets to {}", reached.address),
+    rows.extend(whole(asked, reached));
+    rows
+}
+
+/// Whether large packets go whole to who answers.
+fn whole(asked: &Preflight, reached: &Reached) -> Option<Row> {
+    let mtu = asked.mtu?;
+    let (name, wanted) = (format!("packets to {}", reached.address), format!("{mtu} bytes go whole"));
+    Some(match reached.whole.as_ref()? {
+        Ok(()) => row(name, &wanted, &wanted, Verdict::Ok, ""),
+        Err(why) => row(
+            name,
             why,
-            format!("{mtu} bytes go whole"),
+            wanted,
             Verdict::Warn,
             "raise the MTU of every switch on the way, or allow ICMP so that it can be measured",
-        ));
+        ),
+    })
+}
+
+/// Of the servers that are tried by one network one must answer.
+fn servers(asked: &Preflight, tried: &Tried) -> Vec<Row> {
+    let some_answer = tried.reached.iter().any(|reached| reached.taken.is_ok());
+    let mut rows = Vec::new();
+    for reached in &tried.reached {
+        let who = port(reached).map_or("service", needs::service);
+        let name = format!("reach {} ({who}, by {})", reached.address, tried.by);
+        rows.push(match &reached.taken {
+            Ok(()) => row(name, "it answers", "it answers", Verdict::Ok, ""),
+            Err(why) if some_answer || !tried.must_answer => row(
+                name,
+                why,
+                "it answers, as others of that network",
+                Verdict::Warn,
+                "look at that server and at the way to it",
+            ),
+            Err(why) => row(
+                name,
+                why,
+                "one server of that network answers",
+                Verdict::Fail,
+                "look at cable, VLAN, routes and firewalls of that network",
+            ),
+        });
+        rows.extend(whole(asked, reached));
     }
     rows
 }

@@ -44,6 +44,8 @@ pub struct Machine {
     pub clock_ahead_s: Option<i64>,
     /// What became of a connection to each address that it must reach, and by which interface it goes.
     pub reached: Vec<Reached>,
+    /// The same of servers, by network.
+    pub servers: Vec<Tried>,
     /// Free MiB by folder; an error says why that could not be told.
     pub space: BTreeMap<String, Result<u64, String>>,
     /// Its memory in MiB.
@@ -89,6 +91,17 @@ pub struct Link {
     pub mbit: Option<u32>,
     /// Whether it has a carrier.
     pub is_up: bool,
+}
+
+/// Servers that were tried by one network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// By which, in words.
+    pub by: String,
+    /// Whether one of them must answer.
+    pub must_answer: bool,
+    /// What became of each.
+    pub reached: Vec<Reached>,
 }
 
 /// An address that was tried.

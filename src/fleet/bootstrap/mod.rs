@@ -28,6 +28,7 @@ use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
 
 use super::name;
+use super::networks::OfMember;
 use super::roles::Seat;
 pub use wait::Wait;
 
@@ -65,10 +66,10 @@ pub struct Known {
 /// What is known of a node.
 #[derive(Clone, Debug)]
 pub struct NodeView {
-    /// Its addresses for the other members.
-    pub ips: Vec<IpAddr>,
-    /// Its addresses for people and gateways.
-    pub management_ips: Vec<IpAddr>,
+    /// Where its member is found, or why that cannot be said.
+    pub at: Result<OfMember, Box<str>>,
+    /// All addresses of its host: a member that is there may be found at any.
+    pub known_at: BTreeSet<IpAddr>,
     /// Interfaces that carry the virtual addresses.
     pub interfaces: Vec<String>,
     /// Whether its agent was heard lately.
@@ -79,6 +80,18 @@ pub struct NodeView {
     pub installed: Option<Kind>,
     /// What was said by way of it of the cluster, and when.
     pub word: Option<(Timestamp, MdmWord)>,
+}
+
+impl NodeView {
+    /// Where its member is found by the others; empty: nowhere.
+    fn ips(&self) -> &[IpAddr] {
+        self.at.as_ref().map(|at| at.ips.as_slice()).unwrap_or_default()
+    }
+
+    /// Whether it is the host of who is found at these addresses.
+    fn is_at(&self, ips: &[IpAddr]) -> bool {
+        ips.iter().any(|ip| self.known_at.contains(ip) || self.ips().contains(ip))
+    }
 }
 
 /// An order that is due.
@@ -283,9 +296,11 @@ impl<'a> Turn<'a> {
                 }
                 None => Vec::new(),
                 // It does not lead, so those who may are asked by way of it.
-                Some(_) => {
-                    self.managers().filter_map(|name| self.nodes.get(name)).flat_map(|view| view.ips.clone()).collect()
-                }
+                Some(_) => self
+                    .managers()
+                    .filter_map(|name| self.nodes.get(name))
+                    .flat_map(|view| view.ips().to_vec())
+                    .collect(),
             };
             all_are_free = false;
             if view.is_busy {
@@ -308,10 +323,8 @@ impl<'a> Turn<'a> {
                 next.waits.push(Wait::NoInterface { node: name.clone() });
             }
             Some((name, view)) if !view.is_busy => {
-                let change = Change::Create {
-                    master: member(name, Kind::Manager, view),
-                    virtual_ips: self.wish.virtual_ips.clone(),
-                };
+                let Some(master) = member(name, Kind::Manager, view, next) else { return };
+                let change = Change::Create { master, virtual_ips: self.wish.virtual_ips.clone() };
                 next.steps.push(Step { node: name.clone(), what: What::Cluster { change, ask: Vec::new() } });
             }
             Some((name, _)) => next.waits.push(Wait::Busy { node: name.clone() }),
@@ -321,15 +334,14 @@ impl<'a> Turn<'a> {
 
     /// The member that a node is.
     fn member_of<'c>(&self, name: &NodeName, cluster: &'c Cluster) -> Option<&'c MemberSeen> {
-        let ips = self.nodes.get(name).map(|view| view.ips.as_slice()).unwrap_or_default();
-        cluster.members.iter().find(|member| member.ips.iter().any(|ip| ips.contains(ip)))
+        let view = self.nodes.get(name)?;
+        cluster.members.iter().find(|member| view.is_at(&member.ips))
     }
 
     /// Who gives the commands: the node of the one that leads, else of another manager that is heard.
     fn speaker(&self, cluster: &Cluster) -> Result<&'a NodeName, Wait> {
         let managers = cluster.voters().filter(|member| member.place.kind() == Kind::Manager);
-        let owners = managers
-            .filter_map(|member| self.nodes.iter().find(|(_, view)| view.ips.iter().any(|ip| member.ips.contains(ip))));
+        let owners = managers.filter_map(|member| self.nodes.iter().find(|(_, view)| view.is_at(&member.ips)));
         let owners: Vec<(&NodeName, &NodeView)> = owners.collect();
         if owners.is_empty() {
             return Err(Wait::Foreign { members: names(cluster) });
@@ -422,12 +434,12 @@ impl<'a> Turn<'a> {
                 Some(member) if self.word(name) == Some(&MdmWord::Free) && !member.is_well() => {
                     next.waits.push(Wait::Forgot { node: name.clone() });
                 }
-                Some(_) => {}
+                Some(member) => next.notes.extend(otherwise(name, kind(*seat), member, view)),
                 None if kind(*seat) == Kind::Manager && !moves.is_empty() && view.interfaces.is_empty() => {
                     next.waits.push(Wait::NoInterface { node: name.clone() });
                 }
                 None if self.is_ready(name) && due.is_none() => {
-                    let mut member = member(name, kind(*seat), view);
+                    let Some(mut member) = member(name, kind(*seat), view, next) else { continue };
                     member.interfaces.truncate(moves.len());
                     due = Some(Change::AddStandby { member });
                 }
@@ -480,12 +492,36 @@ impl<'a> Turn<'a> {
     }
 }
 
-fn member(name: &NodeName, kind: Kind, view: &NodeView) -> Member {
+/// The member that a node becomes. None: it is told why it cannot.
+fn member(name: &NodeName, kind: Kind, view: &NodeView, next: &mut Next) -> Option<Member> {
+    let at = match &view.at {
+        Ok(at) => at.clone(),
+        Err(because) => {
+            next.waits.push(Wait::NoAddress { node: name.clone(), because: because.clone() });
+            return None;
+        }
+    };
     let (management_ips, interfaces) = match kind {
-        Kind::Manager => (view.management_ips.clone(), view.interfaces.clone()),
+        Kind::Manager => (at.management_ips, view.interfaces.clone()),
         Kind::TieBreaker => (Vec::new(), Vec::new()),
     };
-    Member { name: name::in_system(name), kind, ips: view.ips.clone(), management_ips, interfaces }
+    Some(Member { name: name::in_system(name), kind, ips: at.ips, management_ips, interfaces })
+}
+
+/// What of a member's addresses is not as it was asked for. A cluster does not take others of who is in it already.
+fn otherwise(node: &NodeName, kind: Kind, is: &MemberSeen, view: &NodeView) -> Option<Wait> {
+    let at = view.at.as_ref().ok().filter(|at| at.by_networks)?;
+    let differ =
+        |is: &[IpAddr], wanted: &[IpAddr]| is.iter().collect::<BTreeSet<_>>() != wanted.iter().collect::<BTreeSet<_>>();
+    let is_managed = kind == Kind::Manager && !is.management_ips.is_empty() && !at.management_ips.is_empty();
+    let (is, wanted) = if differ(&is.ips, &at.ips) {
+        (is.ips.clone(), at.ips.clone())
+    } else if is_managed && differ(&is.management_ips, &at.management_ips) {
+        (is.management_ips.clone(), at.management_ips.clone())
+    } else {
+        return None;
+    };
+    Some(Wait::OtherAddresses { node: node.clone(), is, wanted })
 }
 
 fn names(cluster: &Cluster) -> Vec<String> {

@@ -14,8 +14,8 @@ fn ip(last: u8) -> IpAddr {
 /// Node `n1` has the address that ends with 1.
 fn view(last: u8, installed: Option<Kind>, word: Option<MdmWord>) -> NodeView {
     NodeView {
-        ips: vec![ip(last)],
-        management_ips: Vec::new(),
+        at: Ok(OfMember { ips: vec![ip(last)], ..OfMember::default() }),
+        known_at: BTreeSet::new(),
         interfaces: Vec::new(),
         is_heard: true,
         is_busy: false,
@@ -51,6 +51,7 @@ fn cluster(mode: Mode, state: &str, members: &[(&str, Place, u8, Option<&str>)])
         id: format!("0x{last}"),
         place: *place,
         ips: vec![ip(*last)],
+        management_ips: Vec::new(),
         status: status.map(str::to_owned),
         version: None,
     };
@@ -281,4 +282,40 @@ fn virtual_addresses_are_given_when_it_is_made_and_each_manager_gets_its_interfa
     let lacking = steps(&second(made(Some(moving), &alone), view(2, M, None)), &unasked, &MADE);
     let (_, waits) = told(&lacking);
     assert!(waits.iter().any(|wait| wait.contains("n2 shall be a manager")), "it could not lead: {waits:?}");
+}
+
+#[test]
+fn a_member_is_taken_in_with_the_addresses_of_its_networks_and_keeps_those_it_was_taken_in_with() {
+    let by_networks = |last: u8, data: u8, word: Option<MdmWord>| {
+        let data = IpAddr::from([10, 1, 0, data]);
+        let at = OfMember { ips: vec![data], management_ips: vec![ip(last)], by_networks: true };
+        NodeView { at: Ok(at), known_at: [ip(last), data].into(), ..view(last, M, word) }
+    };
+    let free = || Some(MdmWord::Free);
+    let ready =
+        nodes(vec![("n1", by_networks(1, 1, free())), ("n2", by_networks(2, 2, free())), ("n3", view(3, T, None))]);
+    let made = next(&wish(&THREE), &Known::default(), &ready, at(5));
+    let [Step { what: What::Cluster { change: Change::Create { master, .. }, .. }, .. }] = &made.steps[..] else {
+        panic!("{made:?}")
+    };
+    assert_eq!((&master.ips[..], &master.management_ips[..]), (&[IpAddr::from([10, 1, 0, 1])][..], &[ip(1)][..]));
+    // Nobody knows where it is found: nothing is made.
+    let mut without = ready;
+    without.get_mut(&NodeName::new("n1")).unwrap().at = Err("has no address in network 10.1.0.0/24".into());
+    let (steps, waits) = decide(&wish(&THREE), &Known::default(), &without);
+    assert!(
+        steps.is_empty() && waits[0].contains("n1 shall be a member of the cluster, and has no address"),
+        "{waits:?}"
+    );
+    // One that was taken in by another address of its host is that member, and is told of.
+    let there = cluster(Mode::One, "Normal", &[("n1", Place::Master, 1, None)]);
+    let known =
+        nodes(vec![("n1", by_networks(1, 1, Some(there))), ("n2", by_networks(2, 2, None)), ("n3", view(3, T, None))]);
+    let on = next(&wish(&THREE), &MADE, &known, at(5));
+    assert!(
+        matches!(&on.steps[..], [Step { what: What::Cluster { change: Change::AddStandby { member }, .. }, .. }] if member.name == "n2"),
+        "{on:?}"
+    );
+    let told_of = on.notes[0].to_string();
+    assert!(told_of.contains("member on n1 is found at 192.0.2.1, and 10.1.0.1 were asked for"), "{told_of}");
 }

@@ -39,6 +39,10 @@ pub enum Wait {
     NoSubstitute { lost: String },
     /// Nobody has said by which interface a manager carries the virtual addresses.
     NoInterface { node: NodeName },
+    /// It cannot be said where a node's member is found.
+    NoAddress { node: NodeName, because: Box<str> },
+    /// A member is found elsewhere than it shall be.
+    OtherAddresses { node: NodeName, is: Vec<IpAddr>, wanted: Vec<IpAddr> },
     /// The cluster has other virtual addresses than it shall have.
     OtherVirtualIps { is: Vec<IpAddr>, wanted: Vec<IpAddr> },
     /// The cluster itself says that it is not well.
@@ -96,6 +100,17 @@ impl fmt::Display for Wait {
                 f,
                 "{node} shall be a manager, and nobody says by which interface it carries the virtual addresses; name it in virtual_ip_interfaces_of"
             ),
+            Self::NoAddress { node, because } => write!(f, "{node} shall be a member of the cluster, and {because}"),
+            Self::OtherAddresses { node, is, wanted } => {
+                let list = |ips: &[IpAddr]| ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                write!(
+                    f,
+                    "the member on {node} is found at {}, and {} were asked for; a member keeps the addresses that it was \
+                     taken in with",
+                    list(is),
+                    list(wanted)
+                )
+            }
             Self::OtherVirtualIps { is, wanted } => {
                 let list = |ips: &[IpAddr]| match ips {
                     [] => "no virtual addresses".to_owned(),

@@ -16,12 +16,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::config::rollout::{DiskFilter, NodeRule, Rollout, Topology};
+use crate::config::rollout::{DiskFilter, NodeRule, Roles, Rollout, Topology};
 use crate::model::id::NodeName;
+use crate::model::network::Network;
 use crate::model::unit::Bytes;
 
 use super::attributes::Placement;
 use super::filter::{self, Filtered};
+use super::networks;
 
 /// A disk of a node that its agent found free.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,10 +64,12 @@ pub struct Host {
     pub attributes: BTreeMap<Box<str>, Box<str>>,
     /// What its attributes of ours say, or what is wrong with them.
     pub placement: Result<Placement, Vec<String>>,
-    /// Its addresses, each with whom it serves.
+    /// The address by which others know it.
     pub addresses: Vec<Address>,
-    /// Other addresses by which what is there of it may be known.
+    /// All of its addresses, by which what is there of it may be known.
     pub known_at: BTreeSet<Box<str>>,
+    /// Those that parts of the system on it are found at already.
+    pub used: BTreeSet<Box<str>>,
     /// Its free disks, and those that are devices of ours already. None: its agent has not said yet.
     pub disks: Option<Vec<Disk>>,
 }
@@ -98,6 +102,31 @@ impl Serves {
             Self::Servers => "sdsOnly",
             Self::Clients => "sdcOnly",
         }
+    }
+
+    /// What a word of the REST API means. None: a word of another release.
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::All, Self::Servers, Self::Clients].into_iter().find(|serves| serves.as_str() == word)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.ip)?;
+        match self.serves {
+            Serves::All => Ok(()),
+            Serves::Servers | Serves::Clients => write!(f, " for {}", self.serves),
+        }
+    }
+}
+
+impl fmt::Display for Serves {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::All => "all",
+            Self::Servers => "servers alone",
+            Self::Clients => "clients alone",
+        })
     }
 }
 
@@ -134,6 +163,9 @@ pub struct Server {
     pub fault_set: Option<Box<str>>,
     /// Its addresses.
     pub addresses: Vec<Address>,
+    /// What becomes of the addresses of one that is there already and lacks some of these. None: they stay, since whoever
+    /// made it may have chosen others of its host.
+    pub roles: Option<Roles>,
     /// Other addresses of its host: a server that is there already may have those.
     pub known_at: BTreeSet<Box<str>>,
     /// Its devices by path, with the pool of each.
@@ -183,6 +215,12 @@ pub enum Refusal {
     Held { path: Box<str>, because: Filtered },
     /// No address of it is known.
     NoAddress,
+    /// It has none in a network in which it shall have one.
+    #[allow(missing_docs)]
+    NoAddressIn { network: Network, has: Vec<Box<str>> },
+    /// It has several there, and nobody says which is meant.
+    #[allow(missing_docs)]
+    SeveralIn { network: Network, addresses: Vec<Box<str>> },
 }
 
 /// Who decides which disks a node gives, where its attributes do not.
@@ -271,8 +309,8 @@ fn wish(rollout: &Rollout, host: &Host) -> Result<Wish, Vec<Refusal>> {
         Topology::OnePool | Topology::Attributes if only_consumes => Ok(Wish::Consumes),
         // It would give all of its disks, and says that it gives these.
         Topology::OnePool if provides => Err(vec![Refusal::Provides(Decider::OnePool)]),
-        Topology::Attributes if provides => by_attributes(host, placement),
-        Topology::OnePool | Topology::Attributes => provide(host, &Plain::of(rollout, placement)),
+        Topology::Attributes if provides => by_attributes(rollout, host, placement),
+        Topology::OnePool | Topology::Attributes => provide(rollout, host, &Plain::of(rollout, placement)),
         Topology::Declared { rules, .. } => {
             let fitting: Vec<&NodeRule> = rules.iter().filter(|rule| filter::selects(rule, host)).collect();
             if only_consumes {
@@ -283,7 +321,7 @@ fn wish(rollout: &Rollout, host: &Host) -> Result<Wish, Vec<Refusal>> {
             match fitting[..] {
                 [] => Ok(Wish::Consumes),
                 [rule] if provides => Err(vec![Refusal::Provides(Decider::Rule(rule.name.clone()))]),
-                [rule] => provide(host, &Plain::declared(rule, host)?),
+                [rule] => provide(rollout, host, &Plain::declared(rule, host)?),
                 _ => Err(vec![Refusal::Rules(fitting.iter().map(|rule| rule.name.clone()).collect())]),
             }
         }
@@ -320,7 +358,7 @@ impl<'a> Plain<'a> {
     }
 }
 
-fn provide(host: &Host, plain: &Plain<'_>) -> Result<Wish, Vec<Refusal>> {
+fn provide(rollout: &Rollout, host: &Host, plain: &Plain<'_>) -> Result<Wish, Vec<Refusal>> {
     let Some(disks) = &host.disks else { return Ok(Wish::Idle(Idle::NotAsked)) };
     if disks.is_empty() {
         return Ok(Wish::Idle(Idle::NoDisks));
@@ -336,10 +374,10 @@ fn provide(host: &Host, plain: &Plain<'_>) -> Result<Wish, Vec<Refusal>> {
     if devices.is_empty() {
         return Ok(Wish::Idle(Idle::Filtered(filtered)));
     }
-    server(host, plain.domain, plain.fault_set.clone(), devices)
+    server(rollout, host, plain.domain, plain.fault_set.clone(), devices)
 }
 
-fn by_attributes(host: &Host, placement: &Placement) -> Result<Wish, Vec<Refusal>> {
+fn by_attributes(rollout: &Rollout, host: &Host, placement: &Placement) -> Result<Wish, Vec<Refusal>> {
     let mut domains = placement.provides.iter();
     let (Some((domain, pools)), None) = (domains.next(), domains.next()) else {
         return Err(vec![Refusal::Domains(placement.provides.keys().cloned().collect())]);
@@ -368,26 +406,27 @@ fn by_attributes(host: &Host, placement: &Placement) -> Result<Wish, Vec<Refusal
     if devices.is_empty() {
         return Ok(Wish::Idle(Idle::NoDisks));
     }
-    server(host, domain, placement.fault_set.clone(), devices)
+    server(rollout, host, domain, placement.fault_set.clone(), devices)
 }
 
 fn server(
+    rollout: &Rollout,
     host: &Host,
     domain: &str,
     fault_set: Option<Box<str>>,
     chosen: Vec<(&Disk, Box<str>, Box<str>)>,
 ) -> Result<Wish, Vec<Refusal>> {
-    if host.addresses.is_empty() {
-        return Err(vec![Refusal::NoAddress]);
-    }
+    let networks = networks::of(rollout, host);
+    let addresses = networks::of_server(&networks, host)?;
     let mut aliases = BTreeMap::new();
     for (disk, path, _) in chosen.iter().filter(|(disk, ..)| !disk.is_device) {
         let names = disk.now.iter().chain(disk.aliases.iter().filter(|name| name.starts_with(STABLE)));
         aliases.extend(names.filter(|name| *name != path).map(|name| (name.clone(), path.clone())));
     }
     let devices = chosen.into_iter().map(|(_, path, pool)| (path, pool)).collect();
-    let (domain, addresses, known_at) = (domain.into(), host.addresses.clone(), host.known_at.clone());
-    Ok(Wish::Provides(Server { domain, fault_set, addresses, known_at, devices, aliases }))
+    let roles = networks.place_servers().then_some(networks.roles);
+    let (domain, known_at) = (domain.into(), host.known_at.clone());
+    Ok(Wish::Provides(Server { domain, fault_set, addresses, roles, known_at, devices, aliases }))
 }
 
 impl fmt::Display for Refusal {
@@ -429,6 +468,16 @@ impl fmt::Display for Refusal {
             }
             Self::Held { path, because } => write!(f, "names {path}, which {because}"),
             Self::NoAddress => f.write_str("has no address that others could reach it by"),
+            Self::NoAddressIn { network, has } => {
+                let has = if has.is_empty() { "none that is known".to_owned() } else { has.join(", ") };
+                write!(f, "has no address in network {network}; it has {has}")
+            }
+            Self::SeveralIn { network, addresses } => write!(
+                f,
+                "has several addresses in network {network}: {}; name the one that is meant by its attribute \
+                 scaleio-ip-all, -sds-only, -sdc-only or -management",
+                addresses.join(", ")
+            ),
         }
     }
 }

@@ -19,6 +19,7 @@ fn host(name: &str, said: &[(&str, &str)], disks: &[&str]) -> Host {
         placement: attributes::read(&values, &[SystemId::new("prod")].into()),
         addresses: vec![Address { ip: format!("10.0.0.{name}").into(), serves: Serves::All }],
         known_at: BTreeSet::new(),
+        used: BTreeSet::new(),
         disks: Some(disks.iter().map(|path| disk(path)).collect()),
     }
 }
@@ -146,6 +147,7 @@ fn rule(name: &str, hosts: &[&str], attributes: &[(&str, &str)]) -> NodeRule {
         fault_set: None,
         fault_set_attribute: Some("rack".into()),
         disks: DiskFilter { deny: vec!["/dev/sda".into()], ..DiskFilter::default() },
+        networks: None,
     }
 }
 
@@ -246,4 +248,24 @@ fn a_fault_set_stays_in_one_domain_and_others_go_on() {
             "2 refused: fault set rack1 is in domain d1, where 1 put it, and a fault set is in one domain; name another one",
         ]
     );
+}
+
+#[test]
+fn a_node_that_is_not_in_all_networks_is_left_out_and_names_them_and_others_go_on() {
+    let mut rollout = rollout(Topology::OnePool);
+    rollout.networks.data = vec!["10.1.0.0/24".parse().unwrap(), "10.2.0.0/24".parse().unwrap()];
+    let with = |name: &str, ips: &[&str]| {
+        let known_at = ips.iter().map(|ip| (*ip).into()).collect();
+        Host { known_at, ..host(name, &[], &["/dev/sdb"]) }
+    };
+    let hosts = [with("1", &["10.0.0.1", "10.1.0.1", "10.2.0.1"]), with("2", &["10.0.0.2", "10.1.0.2"])];
+    let desired = desired(&rollout, &hosts);
+    assert_eq!(
+        told(&desired),
+        ["1 default/- /dev/sdb>default", "2 refused: has no address in network 10.2.0.0/24; it has 10.0.0.2, 10.1.0.2"]
+    );
+    let server = &desired.servers[&NodeName::new("1")];
+    let at: Vec<String> = server.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!((at.join(" ").as_str(), server.roles), ("10.1.0.1 10.2.0.1", Some(Roles::Widen)));
+    assert_eq!(super::desired(&Rollout { topology: Topology::OnePool, ..Rollout::default() }, &hosts).servers.len(), 2);
 }

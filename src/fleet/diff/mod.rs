@@ -8,22 +8,58 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::config::rollout::Roles;
 use crate::model::cluster::Sds;
 use crate::model::id::{FaultSetId, NodeName, ProtectionDomainId, StoragePoolId};
+use crate::model::pool::PoolSetting;
 use crate::model::snapshot::{Collector, Snapshot};
 
-use super::desired::{Address, Desired, Server};
+use super::desired::{Address, Desired, Server, Serves};
 use super::shown::Shown;
 
 /// One addition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum Addition {
-    Domain { name: Box<str> },
-    FaultSet { domain: Box<str>, name: Box<str> },
-    Pool { domain: Box<str>, name: Box<str> },
-    Server { node: NodeName, domain: Box<str>, fault_set: Option<Box<str>>, addresses: Vec<Address> },
-    Device { node: NodeName, path: Box<str>, pool: Box<str> },
+    Domain {
+        name: Box<str>,
+    },
+    FaultSet {
+        domain: Box<str>,
+        name: Box<str>,
+    },
+    Pool {
+        domain: Box<str>,
+        name: Box<str>,
+    },
+    Server {
+        node: NodeName,
+        domain: Box<str>,
+        fault_set: Option<Box<str>>,
+        addresses: Vec<Address>,
+    },
+    /// One more address of a server that is there.
+    Address {
+        node: NodeName,
+        address: Address,
+    },
+    /// An address of a server serves others; first those that then serve more.
+    Role {
+        node: NodeName,
+        is_narrower: bool,
+        address: Address,
+    },
+    Device {
+        node: NodeName,
+        path: Box<str>,
+        pool: Box<str>,
+    },
+    /// A setting of a pool that is there. No node waits for it.
+    Setting {
+        domain: Box<str>,
+        pool: Box<str>,
+        setting: PoolSetting,
+    },
 }
 
 impl Addition {
@@ -31,7 +67,13 @@ impl Addition {
     pub fn device(&self) -> Option<&str> {
         match self {
             Self::Device { path, .. } => Some(path),
-            Self::Domain { .. } | Self::FaultSet { .. } | Self::Pool { .. } | Self::Server { .. } => None,
+            Self::Domain { .. }
+            | Self::FaultSet { .. }
+            | Self::Pool { .. }
+            | Self::Server { .. }
+            | Self::Address { .. }
+            | Self::Role { .. }
+            | Self::Setting { .. } => None,
         }
     }
 
@@ -42,15 +84,21 @@ impl Addition {
             Self::FaultSet { .. } => "add_fault_set",
             Self::Pool { .. } => "add_pool",
             Self::Server { .. } => "add_sds",
+            Self::Address { .. } => "add_sds_ip",
+            Self::Role { .. } => "set_sds_ip_role",
             Self::Device { .. } => "add_device",
+            Self::Setting { .. } => "set_pool",
         }
     }
 
     /// The node that it is for alone; none: others stand on it too.
     pub const fn node(&self) -> Option<&NodeName> {
         match self {
-            Self::Server { node, .. } | Self::Device { node, .. } => Some(node),
-            Self::Domain { .. } | Self::FaultSet { .. } | Self::Pool { .. } => None,
+            Self::Server { node, .. }
+            | Self::Address { node, .. }
+            | Self::Role { node, .. }
+            | Self::Device { node, .. } => Some(node),
+            Self::Domain { .. } | Self::FaultSet { .. } | Self::Pool { .. } | Self::Setting { .. } => None,
         }
     }
 }
@@ -71,6 +119,10 @@ pub enum Drift {
     Device { node: NodeName, path: Box<str> },
     /// Its addresses differ.
     Addresses { node: NodeName, is: BTreeSet<Box<str>>, wanted: BTreeSet<Box<str>> },
+    /// An address of the server that is in no network of its own.
+    Address { node: NodeName, ip: Box<str> },
+    /// An address of the server serves others than it shall.
+    Role { node: NodeName, ip: Box<str>, is: Box<str>, wanted: Serves },
     /// Two servers have an address of the node; which one is its own is not known.
     Twins { node: NodeName, servers: Vec<Box<str>> },
 }
@@ -167,13 +219,9 @@ fn server(node: &NodeName, wanted: &Server, actual: &Actual<'_>, difference: &mu
             let is = fault_set.map(Into::into);
             difference.drift.push(Drift::FaultSet { node: node.clone(), is, wanted: wanted.fault_set.clone() });
         }
-        let has: BTreeSet<Box<str>> = sds.addresses.iter().map(|address| address.ip.clone()).collect();
-        // Whoever made it may have taken other addresses of the host, as those of a storage network.
-        let wants: BTreeSet<Box<str>> = wanted.addresses.iter().map(|address| address.ip.clone()).collect();
-        let has_some = !has.is_disjoint(&wants) && !wants.is_subset(&has);
-        if has_some || !has.is_subset(&ours) {
-            let wanted = wants;
-            difference.drift.push(Drift::Addresses { node: node.clone(), is: has, wanted });
+        match wanted.roles {
+            Some(roles) => completed(node, wanted, roles, sds, difference),
+            None => compared(node, wanted, &ours, sds, difference),
         }
         for device in actual.shown.devices_of(&sds.id) {
             if let Some(path) = device.path.as_deref().map(|path| wanted.path_of(path)) {
@@ -199,6 +247,46 @@ fn server(node: &NodeName, wanted: &Server, actual: &Actual<'_>, difference: &mu
     }
     for path in there.into_keys() {
         difference.drift.push(Drift::Device { node: node.clone(), path: path.into() });
+    }
+}
+
+/// Where nobody says by which networks a server is found: whoever made it may have taken other addresses of the host.
+fn compared(node: &NodeName, wanted: &Server, ours: &BTreeSet<Box<str>>, sds: &Sds, difference: &mut Difference) {
+    let has: BTreeSet<Box<str>> = sds.addresses.iter().map(|address| address.ip.clone()).collect();
+    let wants: BTreeSet<Box<str>> = wanted.addresses.iter().map(|address| address.ip.clone()).collect();
+    let has_some = !has.is_disjoint(&wants) && !wants.is_subset(&has);
+    if has_some || !has.is_subset(ours) {
+        difference.drift.push(Drift::Addresses { node: node.clone(), is: has, wanted: wants });
+    }
+}
+
+/// What a server lacks of its addresses. None is ever taken away, and what serves somebody goes on doing so unless a
+/// person says otherwise.
+fn completed(node: &NodeName, wanted: &Server, roles: Roles, sds: &Sds, difference: &mut Difference) {
+    for address in &wanted.addresses {
+        let (node, address) = (node.clone(), address.clone());
+        let Some(there) = sds.addresses.iter().find(|there| there.ip == address.ip) else {
+            difference.additions.push(Addition::Address { node, address });
+            continue;
+        };
+        // A gateway that tells no role is believed to mean the wanted one.
+        let Some(word) = &there.role else { continue };
+        let is = Serves::of(word);
+        if is == Some(address.serves) {
+            continue;
+        }
+        let is_narrower = address.serves != Serves::All;
+        if is.is_some() && (!is_narrower || roles == Roles::Exact) {
+            difference.additions.push(Addition::Role { node, is_narrower, address });
+        } else {
+            let is = is.map_or_else(|| word.clone(), |is| is.to_string().into());
+            difference.drift.push(Drift::Role { node, ip: address.ip, is, wanted: address.serves });
+        }
+    }
+    for there in &sds.addresses {
+        if !wanted.addresses.iter().any(|address| address.ip == there.ip) {
+            difference.drift.push(Drift::Address { node: node.clone(), ip: there.ip.clone() });
+        }
     }
 }
 
@@ -263,11 +351,22 @@ impl fmt::Display for Addition {
             Self::Domain { name } => write!(f, "add protection domain {name}"),
             Self::FaultSet { domain, name } => write!(f, "add fault set {name} to domain {domain}"),
             Self::Pool { domain, name } => write!(f, "add storage pool {name} to domain {domain}"),
-            Self::Server { node, domain, fault_set: None, .. } => write!(f, "add {node} as SDS to domain {domain}"),
-            Self::Server { node, domain, fault_set: Some(set), .. } => {
-                write!(f, "add {node} as SDS to domain {domain}, fault set {set}")
+            Self::Server { node, domain, fault_set, addresses } => {
+                write!(f, "add {node} as SDS to domain {domain}")?;
+                if let Some(set) = fault_set {
+                    write!(f, ", fault set {set}")?;
+                }
+                match &addresses[..] {
+                    [] | [Address { serves: Serves::All, .. }] => Ok(()),
+                    all => write!(f, ", at {}", all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+                }
+            }
+            Self::Address { node, address } => write!(f, "add {address} to the SDS of {node}"),
+            Self::Role { node, address, .. } => {
+                write!(f, "let {} of the SDS of {node} serve {}", address.ip, address.serves)
             }
             Self::Device { node, path, pool } => write!(f, "add {path} of {node} to pool {pool}"),
+            Self::Setting { domain, pool, setting } => write!(f, "set of pool {pool} in domain {domain}: {setting}"),
         }
     }
 }
@@ -290,6 +389,11 @@ impl fmt::Display for Drift {
             Self::Device { node, path } => write!(f, "{path} of {node} is a device that nobody wishes"),
             Self::Addresses { node, is, wanted } => {
                 write!(f, "{node} has the addresses {}, not {}", join(is), join(wanted))
+            }
+            Self::Address { node, ip } => write!(f, "{ip} of the SDS of {node} is in no network of its own"),
+            Self::Role { node, ip, is, wanted } => {
+                write!(f, "{ip} of the SDS of {node} serves {is}, not {wanted}")?;
+                f.write_str("; with networks.roles = \"exact\" that is changed")
             }
             Self::Twins { node, servers } => {
                 write!(f, "addresses of {node} belong to several SDSs: {}", servers.join(", "))

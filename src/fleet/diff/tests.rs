@@ -5,7 +5,7 @@ use super::*;
 use std::sync::Arc;
 
 use crate::fleet::desired::{Domain, Serves};
-use crate::model::cluster::{Device, FaultSet, ProtectionDomain, SdsAddress, StoragePool};
+use crate::model::cluster::{Device, FaultSet, PoolPolicies, ProtectionDomain, SdsAddress, StoragePool};
 use crate::model::id::{ObjectId, SystemId};
 use crate::model::snapshot::{Keyed, Part, Slot, Table};
 use crate::model::state::Seen;
@@ -68,6 +68,17 @@ impl Mdm {
                 let id = self.id();
                 self.sds.push(sds(id, node, domain, fault_set, addresses));
             }
+            Addition::Address { node, address } => {
+                let sds = self.sds.iter_mut().find(|one| one.name.as_deref() == Some(node.as_str()));
+                sds.ok_or_else(|| format!("too early: {addition}"))?.addresses.push(told_as(address));
+            }
+            Addition::Role { address, .. } => {
+                let mut all = self.sds.iter_mut().flat_map(|sds| &mut sds.addresses);
+                let own = all.find(|own| own.ip == address.ip);
+                *own.ok_or_else(|| format!("too early: {addition}"))? = told_as(address);
+            }
+            // Another part of the plan tells of it.
+            Addition::Setting { .. } => {}
             Addition::Device { node, path, pool } => {
                 let server = self.sds.iter().find(|one| one.name.as_deref() == Some(node.as_str()));
                 let server = server.ok_or_else(|| format!("too early: {addition}"))?;
@@ -112,6 +123,7 @@ fn pool(id: StoragePoolId, name: &str, domain: ProtectionDomainId) -> StoragePoo
         usage: None,
         capacity_alert_high: None,
         capacity_alert_critical: None,
+        policies: PoolPolicies::default(),
     }
 }
 
@@ -122,26 +134,12 @@ fn sds(
     fault_set: Option<FaultSetId>,
     addresses: &[Address],
 ) -> Sds {
-    Sds {
-        id,
-        name: Some(node.as_str().into()),
-        domain: Some(domain),
-        fault_set,
-        addresses: addresses.iter().map(|one| SdsAddress { ip: one.ip.clone(), role: None }).collect(),
-        port: None,
-        state: Seen::Other("".into()),
-        membership: Seen::Other("".into()),
-        connection: Seen::Other("".into()),
-        maintenance: Seen::Other("".into()),
-        maintenance_type: None,
-        version: None,
-        drl_mode: None,
-        authentication_error: None,
-        restarts: None,
-        rmcache: None,
-        certificate_expires: None,
-        oscillating: Vec::new(),
-    }
+    let addresses = addresses.iter().map(told_as).collect();
+    Sds { name: Some(node.as_str().into()), domain: Some(domain), fault_set, addresses, ..Sds::unknown(id) }
+}
+
+fn told_as(address: &Address) -> SdsAddress {
+    SdsAddress { ip: address.ip.clone(), role: Some(address.serves.as_str().into()) }
 }
 
 fn device(id: crate::model::id::DeviceId, server: crate::model::id::SdsId, path: &str, pool: StoragePoolId) -> Device {
@@ -153,6 +151,7 @@ fn server(domain: &str, fault_set: &str, ips: &[&str], devices: &[(&str, &str)])
         domain: domain.into(),
         fault_set: (!fault_set.is_empty()).then(|| fault_set.into()),
         addresses: ips.iter().map(|ip| Address { ip: (*ip).into(), serves: Serves::All }).collect(),
+        roles: None,
         known_at: BTreeSet::new(),
         devices: devices.iter().map(|(path, pool)| ((*path).into(), (*pool).into())).collect(),
         aliases: BTreeMap::new(),
@@ -279,6 +278,73 @@ fn a_server_in_a_network_of_its_own_is_known_by_another_address_of_its_host_and_
         ["n1 has the addresses 192.168.7.1, 192.168.9.1, not 10.0.0.1"],
         "one that its host does not say"
     );
+}
+
+/// A server whose addresses were said by networks, and one that is there with others.
+fn by_networks(is: &[(&str, &str)], wanted: &[(&str, Serves)], roles: Roles) -> (Vec<String>, Vec<String>) {
+    let addresses = |serves: &[(&str, Serves)]| -> Vec<Address> {
+        serves.iter().map(|(ip, serves)| Address { ip: (*ip).into(), serves: *serves }).collect()
+    };
+    let there = server("d1", "", &is.iter().map(|(ip, _)| *ip).collect::<Vec<_>>(), &[]);
+    let mut mdm = built(&wished(&[("n1", there)]));
+    for (own, (_, role)) in mdm.sds[0].addresses.iter_mut().zip(is) {
+        own.role = Some((*role).into());
+    }
+    let known_at = is.iter().map(|(ip, _)| (*ip).into()).collect();
+    let ours = Server { addresses: addresses(wanted), roles: Some(roles), known_at, ..server("d1", "", &[], &[]) };
+    let wished = wished(&[("n1", ours)]);
+    let found = difference(&wished, &mdm.snapshot()).unwrap();
+    for addition in &found.additions {
+        mdm.add(addition).unwrap();
+    }
+    let left = difference(&wished, &mdm.snapshot()).unwrap();
+    assert!(left.additions.is_empty() && left.drift == found.drift, "not asked for again: {left:?}");
+    shown(&found)
+}
+
+#[test]
+fn a_server_that_is_there_gets_the_addresses_that_it_lacks_and_none_is_taken_away() {
+    let both = [("10.1.0.1", Serves::All), ("10.2.0.1", Serves::Clients)];
+    let (additions, drift) = by_networks(&[("10.0.0.1", "all"), ("10.1.0.1", "all")], &both, Roles::Widen);
+    assert_eq!(additions, ["add 10.2.0.1 for clients alone to the SDS of n1"]);
+    assert_eq!(drift, ["10.0.0.1 of the SDS of n1 is in no network of its own"]);
+    assert_eq!(by_networks(&[("10.1.0.1", "all"), ("10.2.0.1", "sdcOnly")], &both, Roles::Exact), Default::default());
+}
+
+#[test]
+fn an_address_serves_more_by_itself_and_fewer_only_when_a_person_says_so() {
+    let is = [("10.1.0.1", "all"), ("10.2.0.1", "sdcOnly"), ("10.3.0.1", "all")];
+    let wanted = [("10.1.0.1", Serves::Servers), ("10.2.0.1", Serves::All), ("10.3.0.1", Serves::All)];
+    let wider = "let 10.2.0.1 of the SDS of n1 serve all";
+    let (additions, drift) = by_networks(&is, &wanted, Roles::Widen);
+    assert_eq!(additions, [wider]);
+    assert_eq!(drift.len(), 1);
+    assert!(
+        drift[0].contains("10.1.0.1 of the SDS of n1 serves all, not servers alone; with networks.roles"),
+        "{drift:?}"
+    );
+    let (additions, drift) = by_networks(&is, &wanted, Roles::Exact);
+    assert_eq!(
+        additions,
+        [wider, "let 10.1.0.1 of the SDS of n1 serve servers alone"],
+        "who is served by none would be last"
+    );
+    assert!(drift.is_empty(), "{drift:?}");
+    // A role of another release is left alone.
+    let (additions, drift) = by_networks(&[("10.1.0.1", "sdsSdsOnly")], &[("10.1.0.1", Serves::All)], Roles::Exact);
+    assert!(additions.is_empty() && drift[0].contains("serves sdsSdsOnly, not all"), "{additions:?} {drift:?}");
+}
+
+#[test]
+fn a_new_server_is_shown_with_its_addresses_where_there_is_more_to_say_than_one_for_all() {
+    let mut ours = server("d1", "r1", &["10.1.0.1"], &[]);
+    let told = |ours: &Server| {
+        let additions = shown(&difference(&wished(&[("n1", ours.clone())]), &Mdm::default().snapshot()).unwrap()).0;
+        additions.last().unwrap().clone()
+    };
+    assert_eq!(told(&ours), "add n1 as SDS to domain d1, fault set r1");
+    ours.addresses.push(Address { ip: "10.2.0.1".into(), serves: Serves::Clients });
+    assert_eq!(told(&ours), "add n1 as SDS to domain d1, fault set r1, at 10.1.0.1, 10.2.0.1 for clients alone");
 }
 
 #[test]

@@ -32,7 +32,8 @@ pub enum Seat {
 }
 
 impl Seat {
-    const fn is_manager(self) -> bool {
+    /// Whether it keeps the repository.
+    pub const fn is_manager(self) -> bool {
         matches!(self, Self::Manager | Self::StandbyManager)
     }
 
@@ -96,8 +97,10 @@ pub struct Candidate {
     pub memory: Bytes,
     /// Of what else it carries a part.
     pub carries: BTreeSet<Carries>,
-    /// What it lacks of a manager's virtual addresses; none: nothing, or there are none.
-    pub no_virtual_ip: Option<Box<str>>,
+    /// Why it can be no member, where that is no matter of its size; none: nothing is against it.
+    pub no_member: Option<Box<str>>,
+    /// Why it can be no manager, as what it lacks of virtual addresses; none: nothing is against it.
+    pub no_manager: Option<Box<str>>,
     /// Whether it has a package manager, as far as its agent was heard: an MDM comes as a package only.
     pub takes_packages: bool,
 }
@@ -139,8 +142,8 @@ pub enum Unfit {
     /// Its host is too small.
     #[allow(missing_docs)]
     Memory { has: Bytes, needs: Bytes },
-    /// It cannot carry a virtual address.
-    VirtualIp(Box<str>),
+    /// It lacks something that its part in the cluster needs, as an address.
+    Lacks(Box<str>),
 }
 
 /// What is allowed, but should be known.
@@ -221,6 +224,9 @@ fn unfit(
     if !candidate.takes_packages {
         return Some(Unfit::NoPackages);
     }
+    if let Some(why) = &candidate.no_member {
+        return Some(Unfit::Lacks(why.clone()));
+    }
     if seat.is_manager() {
         if candidate.cores < wanted.cores {
             return Some(Unfit::Cores { has: candidate.cores, needs: wanted.cores });
@@ -228,8 +234,8 @@ fn unfit(
         if candidate.memory < wanted.memory {
             return Some(Unfit::Memory { has: candidate.memory, needs: wanted.memory });
         }
-        if let Some(why) = &candidate.no_virtual_ip {
-            return Some(Unfit::VirtualIp(why.clone()));
+        if let Some(why) = &candidate.no_manager {
+            return Some(Unfit::Lacks(why.clone()));
         }
     }
     None
@@ -315,7 +321,7 @@ impl fmt::Display for Unfit {
             Self::NoPackages => f.write_str("has no package manager, and an MDM comes as a package only"),
             Self::Cores { has, needs } => write!(f, "has {has} cores; a manager needs {needs}"),
             Self::Memory { has, needs } => write!(f, "has {has} of memory; a manager needs {needs}"),
-            Self::VirtualIp(why) => f.write_str(why),
+            Self::Lacks(why) => f.write_str(why),
         }
     }
 }

@@ -17,7 +17,8 @@ fn node(name: &str, rack: &str) -> Candidate {
         cores: 4,
         memory: Bytes::from_gib(8),
         carries: BTreeSet::new(),
-        no_virtual_ip: None,
+        no_member: None,
+        no_manager: None,
         takes_packages: true,
     }
 }
@@ -129,7 +130,8 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
             cores,
             memory: Bytes::from_gib(memory),
             carries: BTreeSet::new(),
-            no_virtual_ip: None,
+            no_member: None,
+            no_manager: None,
             takes_packages: true,
         };
         all.into_iter().enumerate().map(make).collect()

@@ -11,15 +11,19 @@ use tracing::{debug, info, warn};
 
 use crate::clock;
 use crate::config::rollout::{DiskMedia, Rollout, Topology};
-use crate::fleet::desired::{Desired, Domain, Server};
+use crate::fleet::desired::{Address, Desired, Domain, Server};
 use crate::fleet::diff::{Addition, difference};
 use crate::fleet::name;
+use crate::fleet::pools;
 use crate::fleet::rollout::leave::Against;
 use crate::gateway::{Answer, Gateway, GatewayError, NewPool};
 use crate::model::id::{FaultSetId, NodeName, ProtectionDomainId, SdsId, StoragePoolId, SystemId};
+use crate::model::pool::PoolSetting;
 use crate::model::snapshot::{Part, Snapshot, Table};
 use crate::model::state::{ClusterMode, ClusterState, Connection};
 use crate::model::version::Generation;
+
+const GONE: &str = "its SDS is not connected any more";
 
 /// What became of it, by node. A node that is not named was left out.
 pub type Results = BTreeMap<NodeName, Result<(), String>>;
@@ -34,6 +38,8 @@ pub struct Round {
     pub results: Results,
     /// The node for which something was asked last.
     pub last: Option<NodeName>,
+    /// Settings of pools that were refused, each with the reason.
+    pub refused: Vec<String>,
 }
 
 /// What is to be added, and for whom.
@@ -51,13 +57,15 @@ pub struct Wish {
     pub rotational: BTreeSet<(NodeName, Box<str>)>,
     /// The node with which the last round ended: the next one begins with the one after it.
     pub after: Option<NodeName>,
+    /// Whether settings of pools are set too.
+    pub sets: bool,
 }
 
 /// Adds what the MDM lacks of some nodes, as far as it may.
 pub async fn add(gateway: &Gateway, wish: &Wish, may: &MayAdd) -> Round {
     let all = |why: String| Round {
         results: wish.nodes.iter().map(|node| (node.clone(), Err(why.clone()))).collect(),
-        last: None,
+        ..Round::default()
     };
     let snapshot = match look(gateway, &wish.system).await {
         Ok(snapshot) => snapshot,
@@ -73,15 +81,20 @@ pub async fn add(gateway: &Gateway, wish: &Wish, may: &MayAdd) -> Round {
     };
     let ids = Ids::of(&snapshot);
     let (wrong, left) = (BTreeMap::new(), BTreeSet::new());
-    let mut adder = Adder { gateway, wish, may, ids, snapshot: &snapshot, wrong, left, last: None };
+    let (grown, refused) = (BTreeSet::new(), Vec::new());
+    let mut adder = Adder { gateway, wish, may, ids, snapshot: &snapshot, wrong, left, grown, refused, last: None };
     for addition in in_turn(&difference.additions, wish.after.as_ref()) {
         adder.add(addition).await;
     }
-    let Adder { mut wrong, left, last, .. } = adder;
+    let settings = if wish.sets { pools::due(&wish.rollout, &snapshot) } else { Vec::new() };
+    for setting in &settings {
+        adder.add(setting).await;
+    }
+    let Adder { mut wrong, left, last, refused, .. } = adder;
     let all = wish.nodes.iter().filter(|node| wrong.contains_key(*node) || !left.contains(*node));
     let all: Vec<NodeName> = all.cloned().collect();
     let results = all.into_iter().map(|node| (node.clone(), wrong.remove(&node).map_or(Ok(()), Err)));
-    Round { results: results.collect(), last }
+    Round { results: results.collect(), last, refused }
 }
 
 /// What nodes stand on comes first, then all of one node before the next: of one that is slow, the others have their turn in
@@ -173,6 +186,10 @@ struct Adder<'a> {
     wrong: BTreeMap<NodeName, String>,
     /// Nodes of which something got no leave.
     left: BTreeSet<NodeName>,
+    /// Nodes whose server got an address in this round.
+    grown: BTreeSet<NodeName>,
+    /// Settings that were refused.
+    refused: Vec<String>,
     last: Option<NodeName>,
 }
 
@@ -181,10 +198,18 @@ impl Adder<'_> {
         if addition.node().is_some_and(|node| self.wrong.contains_key(node) || self.left.contains(node)) {
             return;
         }
-        // It was added in this very round: its disks come when it is connected.
-        if let Addition::Device { node, .. } = addition
-            && self.connected(node).is_none()
-        {
+        let waits = match addition {
+            // It was added in this very round, or is away: the rest comes when it is connected.
+            Addition::Device { node, .. } | Addition::Address { node, .. } => self.connected(node).is_none(),
+            // Nobody has used the new address yet.
+            Addition::Role { node, .. } => self.connected(node).is_none() || self.grown.contains(node),
+            Addition::Domain { .. }
+            | Addition::FaultSet { .. }
+            | Addition::Pool { .. }
+            | Addition::Server { .. }
+            | Addition::Setting { .. } => false,
+        };
+        if waits {
             return;
         }
         if let Err(why) = (self.may)(addition) {
@@ -209,13 +234,19 @@ impl Adder<'_> {
                     addresses.iter().map(|address| (&*address.ip, address.serves.as_str())).collect();
                 self.server(node, domain, fault_set.as_deref(), &addresses).await
             }
+            Addition::Address { node, address } => self.address(node, address).await,
+            Addition::Role { node, address, .. } => self.role(node, address).await,
             Addition::Device { node, path, pool } => self.device(node, path, pool).await,
+            Addition::Setting { domain, pool, setting } => self.setting(domain, pool, setting).await,
         };
         match done {
             Ok(()) => info!(system = %self.wish.system, effect = addition.effect(), %addition, "added"),
             Err(why) => {
                 warn!(system = %self.wish.system, %addition, why, "an addition is refused");
                 let told = format!("{addition}: {why}");
+                if matches!(addition, Addition::Setting { .. }) {
+                    self.refused.push(told.clone());
+                }
                 for node in self.needing(addition) {
                     self.wrong.entry(node).or_insert_with(|| told.clone());
                 }
@@ -232,7 +263,11 @@ impl Adder<'_> {
             Addition::Pool { domain, name } => {
                 server.domain == *domain && server.devices.values().any(|pool| pool == name)
             }
-            Addition::Server { node: of, .. } | Addition::Device { node: of, .. } => *node == of,
+            Addition::Setting { .. } => false,
+            Addition::Server { node: of, .. }
+            | Addition::Address { node: of, .. }
+            | Addition::Role { node: of, .. }
+            | Addition::Device { node: of, .. } => *node == of,
         };
         servers.filter(needs).map(|(node, _)| node.clone()).collect()
     }
@@ -323,8 +358,29 @@ impl Adder<'_> {
         own.find(|sds| sds.connection.is(Connection::Connected)).map(|sds| sds.id.clone())
     }
 
+    async fn setting(&self, domain: &str, pool: &str, setting: &PoolSetting) -> Result<(), String> {
+        let domain = self.domain_id(domain)?;
+        let pool =
+            self.ids.pools.get(&(domain, pool.into())).ok_or_else(|| format!("storage pool {pool} is not there"))?;
+        self.gateway.set_pool(pool, setting).await.map_err(|error| error.with_words())
+    }
+
+    async fn address(&mut self, node: &NodeName, address: &Address) -> Result<(), String> {
+        let sds = self.connected(node).ok_or(GONE)?;
+        let role = address.serves.as_str();
+        self.gateway.add_sds_ip(&sds, &address.ip, role).await.map_err(|error| error.with_words())?;
+        self.grown.insert(node.clone());
+        Ok(())
+    }
+
+    async fn role(&self, node: &NodeName, address: &Address) -> Result<(), String> {
+        let sds = self.connected(node).ok_or(GONE)?;
+        let role = address.serves.as_str();
+        self.gateway.set_sds_ip_role(&sds, &address.ip, role).await.map_err(|error| error.with_words())
+    }
+
     async fn device(&self, node: &NodeName, path: &str, pool: &str) -> Result<(), String> {
-        let sds = self.connected(node).ok_or("its SDS is not connected any more")?;
+        let sds = self.connected(node).ok_or(GONE)?;
         let server = self.wish.desired.servers.get(node).ok_or("the node gives no storage any more")?;
         let domain = self.domain_id(&server.domain)?;
         let pool =

@@ -9,18 +9,21 @@
 //! [`bootstrap`] plans; here is what is remembered
 //! between its turns, and how its steps become orders.
 
+mod peer;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::decide::{failure, is_silent};
+use super::decide::failure;
 use super::record::Failures;
 use super::{licence, lost};
 use crate::config::rollout::{WantedGateway, WantedMdm};
 use crate::enrol::crew::Member;
 use crate::fleet::bootstrap::{self, Known, NodeView, Step, What, Wish};
+use crate::fleet::networks::OfMember;
 use crate::fleet::roles::{Candidate, Choice, Seat, choose};
 use crate::model::id::{NodeName, RunId, SystemId};
 use crate::model::mdm::{Change, FOUND, Kind, MdmWord};
@@ -29,6 +32,7 @@ use crate::model::order::{Artefact, Component, Finished, Install, OrderId, Outco
 use crate::model::rollout::{Approved, Why};
 use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
+pub use peer::Peer;
 
 /// What is as wished is looked at again after this, and what is not sooner.
 const LOOK_AGAIN: Duration = Duration::from_secs(5 * 60);
@@ -65,6 +69,9 @@ pub struct ClusterRecord {
     /// Where clients find whoever leads, as the cluster told of it last.
     #[serde(default)]
     pub managers: Vec<IpAddr>,
+    /// Where gateways find whoever leads, where they come by another network than clients.
+    #[serde(default)]
+    pub managed_at: Vec<IpAddr>,
     /// The managers that the gateway was told; none: it was told nothing.
     #[serde(default)]
     pub gateway_knows: Vec<IpAddr>,
@@ -102,6 +109,7 @@ impl ClusterRecord {
             prepared: BTreeSet::new(),
             installed: BTreeMap::new(),
             managers: Vec::new(),
+            managed_at: Vec::new(),
             gateway_knows: Vec::new(),
             changed_at: now,
             open: BTreeMap::new(),
@@ -120,43 +128,6 @@ pub struct Errand {
     pub task: Task,
     /// Since when.
     pub at: Timestamp,
-}
-
-/// What is known of a node.
-#[derive(Clone, Debug)]
-pub struct Peer<'a> {
-    /// Its addresses.
-    pub ips: Vec<IpAddr>,
-    /// What its agent tells.
-    pub member: Option<&'a Member>,
-    /// Whether all that shall be on it is there. What the MDM lacks of it may wait for a cluster that is well.
-    pub is_ready: bool,
-    /// Whether something of the rollout is under way there, or about to be.
-    pub is_busy: bool,
-    /// Whether an order for it is on its way to the crew.
-    pub is_laying: bool,
-}
-
-impl Peer<'_> {
-    fn is_heard(&self, now: Timestamp) -> bool {
-        self.member.is_some_and(|member| {
-            let is_ours = member.out_of_work.is_none() && !member.stranger;
-            is_ours && member.facts.as_ref().is_some_and(|facts| !is_silent(facts.seen_at, now))
-        })
-    }
-
-    fn is_busy(&self) -> bool {
-        let laid = self.member.is_some_and(|member| member.order.is_some() || member.working_on.is_some());
-        self.is_busy || self.is_laying || laid
-    }
-
-    fn has(&self, component: &str) -> bool {
-        self.member.and_then(|member| member.host.as_ref()).is_some_and(|host| host.installed.contains_key(component))
-    }
-
-    fn os(&self) -> Option<&str> {
-        self.member.and_then(|member| member.host.as_ref()).map(|host| host.os.as_str())
-    }
 }
 
 /// The newest release of MDMs for an operating system, or the one that is asked for, if there is a package.
@@ -182,6 +153,8 @@ pub struct ClusterView<'a> {
     pub wanted: &'a WantedMdm,
     /// The gateway that shall be installed.
     pub gateway: Option<&'a WantedGateway>,
+    /// Whether gateways find managers in a network of their own.
+    pub is_managed_apart: bool,
     /// The release that the configuration asks for.
     pub pinned: Option<&'a str>,
     /// Whether nodes may be changed.
@@ -215,6 +188,8 @@ pub struct ClusterDecision {
     pub take_back: Vec<(NodeName, OrderId)>,
     /// Who sits where, and what is not as it should be; none: the cluster is there by another hand.
     pub choice: Option<Choice>,
+    /// Where members are found, of those for whom somebody said by which networks.
+    pub found_at: BTreeMap<NodeName, OfMember>,
     /// Why it is no further; empty: it is as wished.
     pub waits: Vec<String>,
     /// What is to be known of it and keeps nothing.
@@ -237,12 +212,23 @@ impl ClusterDecision {
 /// Decides.
 pub fn decide(before: Option<&ClusterRecord>, view: &ClusterView<'_>) -> ClusterDecision {
     let mut decision = ClusterDecision::default();
-    let Some(before) = before else {
-        begin(view, &mut decision);
-        return decision;
+    match before {
+        None => begin(view, &mut decision),
+        Some(before) => after(before, view, &mut decision),
+    }
+    let seats = decision.choice.iter().flat_map(|choice| &choice.seats);
+    let at = |(node, seat): (&NodeName, &Seat)| {
+        let at = view.peers.get(node)?.at(Some(seat)).ok().filter(|at| at.by_networks)?;
+        Some((node.clone(), at))
     };
+    decision.found_at = seats.filter_map(at).collect();
+    decision
+}
+
+/// Seats were chosen and written down before.
+fn after(before: &ClusterRecord, view: &ClusterView<'_>, decision: &mut ClusterDecision) {
     let mut record = before.clone();
-    settle(&mut record, view, &mut decision);
+    settle(&mut record, view, decision);
     lost::settle(&mut record, view.now);
     // Who was given up has no seat any more, and gets none while the cluster still knows it.
     let others = view.candidates.iter().filter(|one| !record.given_up.contains_key(&one.name));
@@ -252,11 +238,10 @@ pub fn decide(before: Option<&ClusterRecord>, view: &ClusterView<'_>) -> Cluster
     record.seats.clone_from(&choice.seats);
     decision.choice = Some(choice);
     match &view.may_change {
-        Ok(()) => go_on(&mut record, view, &mut decision),
+        Ok(()) => go_on(&mut record, view, decision),
         Err(why) => decision.waits.push(why.to_string()),
     }
     decision.record = Some(record);
-    decision
 }
 
 /// By what the host of a node is known.
@@ -276,16 +261,18 @@ pub(super) fn with_seats(
     let mut all = candidates.to_vec();
     for node in held.keys().filter(|node| candidates.iter().all(|one| one.name != **node)) {
         let peer = view.peers.get(node);
-        let address = peer.and_then(|peer| peer.ips.first()).map(|ip| ip.to_string().into());
+        let mut machine = machine(node, None, peer.and_then(|peer| peer.member));
+        machine.extend(peer.iter().flat_map(|peer| &peer.known_at).map(|ip| ip.to_string().into()));
         all.push(Candidate {
             name: node.clone(),
-            machine: machine(node, address, peer.and_then(|peer| peer.member)),
+            machine,
             rack: None,
             persona: None,
             cores: 0,
             memory: crate::model::unit::Bytes::new(0),
             carries: BTreeSet::new(),
-            no_virtual_ip: None,
+            no_member: None,
+            no_manager: None,
             takes_packages: true,
         });
     }
@@ -396,6 +383,8 @@ fn done(record: &mut ClusterRecord, node: &NodeName, errand: &Errand, finished: 
                     let mut managers = cluster.found_at();
                     managers.sort_unstable();
                     record.managers = managers;
+                    record.managed_at = cluster.managed_at();
+                    record.managed_at.sort_unstable();
                 }
                 record.words.insert(node.clone(), (now, word));
             }
@@ -424,8 +413,8 @@ fn go_on(record: &mut ClusterRecord, view: &ClusterView<'_>, decision: &mut Clus
         .iter()
         .map(|(node, peer)| {
             let view = NodeView {
-                ips: peer.ips.clone(),
-                management_ips: Vec::new(),
+                at: peer.at(record.seats.get(node)),
+                known_at: peer.known_at.clone(),
                 interfaces: interfaces(node).unwrap_or_default(),
                 is_heard: peer.is_heard(view.now) && !record.given_up.contains_key(node),
                 is_busy: peer.is_busy() || record.open.contains_key(node),
@@ -537,7 +526,11 @@ fn gateway(record: &mut ClusterRecord, view: &ClusterView<'_>, wanted: &WantedGa
         return;
     };
     let is_there = peer.has("gateway");
-    if (is_there && record.gateway_knows == record.managers) || record.managers.is_empty() {
+    // Where there are addresses that move, the gateway finds the cluster by those.
+    let moves = view.wanted.virtual_ips.is_some();
+    let is_apart = view.is_managed_apart && !moves && !record.managed_at.is_empty();
+    let managers = if is_apart { record.managed_at.clone() } else { record.managers.clone() };
+    if (is_there && record.gateway_knows == managers) || managers.is_empty() {
         return;
     }
     if peer.is_busy() || record.open.contains_key(node) {
@@ -546,11 +539,10 @@ fn gateway(record: &mut ClusterRecord, view: &ClusterView<'_>, wanted: &WantedGa
     }
     let components = vec![Component::Gateway];
     let task = if is_there {
-        Ok(Task::ConnectGateway { mdms: record.managers.clone(), trusts_any: wanted.trusts_any })
+        Ok(Task::ConnectGateway { mdms: managers, trusts_any: wanted.trusts_any })
     } else if view.has_password {
-        package(record, view, node, Component::Gateway).map(|artefact| {
-            Task::Install(Install { component: Component::Gateway, artefact, mdms: record.managers.clone() })
-        })
+        package(record, view, node, Component::Gateway)
+            .map(|artefact| Task::Install(Install { component: Component::Gateway, artefact, mdms: managers }))
     } else {
         Err("the password of the MDM's administrator is not known any more".to_owned())
     };

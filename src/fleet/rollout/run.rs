@@ -2,6 +2,7 @@
 //! each node, writes down, and only then gives orders and adds.
 
 mod adding;
+mod asked;
 mod cluster;
 mod restart;
 mod turn;
@@ -15,7 +16,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use adding::Adding;
+use adding::{Adding, Asked};
 
 use super::add::Round;
 use super::cluster::{ClusterRecord, Newest};
@@ -149,6 +150,7 @@ pub struct Rollout {
     laying: BTreeSet<NodeName>,
     /// Rounds of additions that are open.
     adding: BTreeMap<SystemId, Adding>,
+    asked: BTreeMap<SystemId, Asked>,
     /// The node for which something was added last.
     served: BTreeMap<SystemId, NodeName>,
     /// The number of the last addition that the work was told of.
@@ -207,6 +209,7 @@ impl Rollout {
             published,
             laying: BTreeSet::new(),
             adding: BTreeMap::new(),
+            asked: BTreeMap::new(),
             served: BTreeMap::new(),
             additions: 0,
             nameless: BTreeMap::new(),
@@ -329,7 +332,7 @@ impl Rollout {
             }
             status.nodes.extend(turned.nodes);
             status.systems.insert(system.clone(), turned.preview);
-            adds.push((system, turned.adds, turned.wished));
+            adds.push((system, turned.adds, turned.settings, turned.wished));
         }
         self.save(&changed).await?;
         for (record, act) in acts {
@@ -349,8 +352,8 @@ impl Rollout {
             self.take_back(node, id);
         }
         self.ask_for_census();
-        for (system, nodes, wished) in adds {
-            self.begin_adding(&system, nodes, wished);
+        for (system, nodes, settings, wished) in adds {
+            self.begin_adding(&system, nodes, settings, wished);
         }
         if **self.published.borrow() != status {
             self.published.send_replace(Arc::new(status));

@@ -72,7 +72,7 @@ pub fn host(
     record: &Record,
     systems: &BTreeSet<SystemId>,
     known_at: &BTreeSet<Box<str>>,
-    own: &[&Device],
+    shown: Option<&Shown<'_>>,
     names: DeviceNames,
 ) -> Host {
     let source = &record.source;
@@ -81,13 +81,15 @@ pub fn host(
         .iter()
         .map(|(name, value)| (name.clone(), vec![AttributeValue::Text(value.clone())]))
         .collect();
-    let disks = record.judged.as_ref().map(|judged| disks::meant(judged, &record.known, own, names));
+    let own = shown.map(|shown| disks::own(known_at, shown)).unwrap_or_default();
+    let disks = record.judged.as_ref().map(|judged| disks::meant(judged, &record.known, &own, names));
     Host {
         name: record.node.clone(),
         attributes: source.attributes.clone(),
         placement: attributes::read(&values, systems),
         addresses: source.address.iter().map(|ip| Address { ip: ip.clone(), serves: Serves::All }).collect(),
         known_at: known_at.clone(),
+        used: shown.map(|shown| shown.used_of(known_at)).unwrap_or_default(),
         disks,
     }
 }
@@ -167,7 +169,12 @@ impl<'a> Missing<'a> {
                 Addition::Domain { .. } | Addition::FaultSet { .. } | Addition::Pool { .. } => {
                     missing.common.push(addition);
                 }
-                Addition::Server { node, .. } | Addition::Device { node, .. } => {
+                // No node stands on it.
+                Addition::Setting { .. } => {}
+                Addition::Server { node, .. }
+                | Addition::Address { node, .. }
+                | Addition::Role { node, .. }
+                | Addition::Device { node, .. } => {
                     missing.own.entry(node).or_default().push(addition);
                 }
             }
@@ -183,7 +190,11 @@ impl<'a> Missing<'a> {
             Addition::Pool { domain, name } => {
                 *domain == server.domain && server.devices.values().any(|pool| pool == name)
             }
-            Addition::Server { .. } | Addition::Device { .. } => false,
+            Addition::Server { .. }
+            | Addition::Address { .. }
+            | Addition::Role { .. }
+            | Addition::Setting { .. }
+            | Addition::Device { .. } => false,
         };
         let own = self.own.get(node).into_iter().flatten();
         self.common.iter().filter(stands_on).chain(own).copied().collect()
@@ -214,6 +225,7 @@ mod tests {
             verdict: Verdict::Decline { reason: Refusal::NothingWanted },
             because: None,
             wanted_from: None,
+            vote: None,
         })
     }
 

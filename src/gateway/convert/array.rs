@@ -6,8 +6,8 @@ use super::{Answer, ParseError, Text, each, id, kib, narrow, needed, port, state
 use crate::gateway::wire::array as wire;
 use crate::gateway::wire::{Odd, Seed};
 use crate::model::cluster::{
-    BackgroundWork, FaultSet, MdmCluster, MdmMember, MdmRole, NetworkPath, PathState, ProtectionDomain, StoragePool,
-    System,
+    BackgroundWork, FaultSet, IoPolicy, MdmCluster, MdmMember, MdmRole, NetworkPath, PathState, PoolPolicies,
+    ProtectionDomain, StoragePool, System,
 };
 use crate::model::id::{FaultSetId, InstalledSystemId, MdmId, ProtectionDomainId, StoragePoolId};
 use crate::model::snapshot::Table;
@@ -180,6 +180,23 @@ pub fn pools(body: &[u8]) -> Result<Answer<Table<StoragePool>>, ParseError> {
             usage: state(&wire.usage, odd),
             capacity_alert_high: percent(wire.alert_high, odd),
             capacity_alert_critical: percent(wire.alert_critical, odd),
+            policies: PoolPolicies {
+                rebuild: IoPolicy {
+                    policy: word(wire.rebuild_policy),
+                    ios: narrow(wire.rebuild_ios, odd),
+                    kbps: narrow(wire.rebuild_kbps, odd),
+                },
+                rebalance: IoPolicy {
+                    policy: word(wire.rebalance_policy),
+                    ios: narrow(wire.rebalance_ios, odd),
+                    kbps: narrow(wire.rebalance_kbps, odd),
+                },
+                parallel_jobs: narrow(wire.parallel_jobs, odd),
+                rmcache: wire.rmcache,
+                rmcache_writes: word(wire.rmcache_writes),
+                scanner: word(wire.scanner),
+                scanner_kbps: narrow(wire.scanner_kbps, odd),
+            },
         })
     })
 }

@@ -141,9 +141,19 @@ wire! {
         usage: Text<'de> = "capacityUsageState",
         alert_high: Option<f64> = "capacityAlertHighThreshold",
         alert_critical: Option<f64> = "capacityAlertCriticalThreshold",
+        rebuild_policy: Text<'de> = "rebuildIoPriorityPolicy",
+        rebuild_ios: Option<u64> = "rebuildIoPriorityNumOfConcurrentIosPerDevice",
+        rebuild_kbps: Option<u64> = "rebuildIoPriorityBwLimitPerDeviceInKbps",
+        rebalance_policy: Text<'de> = "rebalanceIoPriorityPolicy",
+        rebalance_ios: Option<u64> = "rebalanceIoPriorityNumOfConcurrentIosPerDevice",
+        rebalance_kbps: Option<u64> = "rebalanceIoPriorityBwLimitPerDeviceInKbps",
+        parallel_jobs: Option<u64> = "numOfParallelRebuildRebalanceJobsPerDevice",
+        rmcache: Option<bool> = "useRmcache",
+        rmcache_writes: Text<'de> = "rmcacheWriteHandlingMode",
+        scanner: Text<'de> = "backgroundScannerMode",
+        scanner_kbps: Option<u64> = "backgroundScannerBWLimitKBps",
     } ignored {
-        "addressSpaceUsage" "addressSpaceUsageType" "backgroundScannerBWLimitKBps" "backgroundScannerMode"
-        "bgScannerCompareErrorAction" "bgScannerReadErrorAction" "capacityUsageType" "compressionMethod"
+        "addressSpaceUsage" "addressSpaceUsageType" "bgScannerCompareErrorAction" "bgScannerReadErrorAction" "capacityUsageType" "compressionMethod"
         "dataIntegrityScannerCompareErrorAction" "dataIntegrityScannerReadErrorAction" "deviceGroupId"
         "externalAccelerationType" "fglAccpId" "fglExtraCapacity" "fglMaxCompressionRatio" "fglMetadataSizeX100"
         "fglNvdimmMetadataAmortizationX100" "fglNvdimmWriteCacheSizeInMb" "fglOverProvisioningFactor" "fglPerfProfile"
@@ -151,7 +161,7 @@ wire! {
         "migrationIoPriorityAppBwPerDeviceThresholdInKbps" "migrationIoPriorityAppIopsPerDeviceThreshold"
         "migrationIoPriorityBwLimitPerDeviceInKbps" "migrationIoPriorityNumOfConcurrentIosPerDevice"
         "migrationIoPriorityQuietPeriodInMsec" "numDataSlices" "numOfMappedToAllVolumes"
-        "numOfParallelRebuildRebalanceJobsPerDevice" "numOfSnapshots" "numOfUnmappedVolumes" "numOfUserVolumes"
+        "numOfSnapshots" "numOfUnmappedVolumes" "numOfUserVolumes"
         "numOfVolumes" "numOfVolumesInDeletion" "numOfVtrees" "numProtectionSlices" "overProvisioningFactor"
         "overProvisioningLimit" "persistentChecksumBuilderLimitKb" "persistentChecksumEnabled"
         "persistentChecksumState" "persistentChecksumValidateOnRead" "physicalSizeGB"
@@ -161,13 +171,10 @@ wire! {
         "protectedMaintenanceModeIoPriorityNumOfConcurrentIosPerDevice" "protectedMaintenanceModeIoPriorityPolicy"
         "protectedMaintenanceModeIoPriorityQuietPeriodInMsec" "protectionDomainGenType" "protectionScheme"
         "raidEfficiency" "rawSizeGb" "rebalanceIoPriorityAppBwPerDeviceThresholdInKbps"
-        "rebalanceIoPriorityAppIopsPerDeviceThreshold" "rebalanceIoPriorityBwLimitPerDeviceInKbps"
-        "rebalanceIoPriorityNumOfConcurrentIosPerDevice" "rebalanceIoPriorityPolicy"
-        "rebalanceIoPriorityQuietPeriodInMsec" "rebuildIoPriorityAppBwPerDeviceThresholdInKbps"
-        "rebuildIoPriorityAppIopsPerDeviceThreshold" "rebuildIoPriorityBwLimitPerDeviceInKbps"
-        "rebuildIoPriorityNumOfConcurrentIosPerDevice" "rebuildIoPriorityPolicy" "rebuildIoPriorityQuietPeriodInMsec"
-        "replicationCapacityMaxRatio" "rmcacheWriteHandlingMode" "spClass" "spHealthState" "useAllAvailableCapacity"
-        "useRfcache" "useRmcache" "vtreeMigrationIoPriorityAppBwPerDeviceThresholdInKbps"
+        "rebalanceIoPriorityAppIopsPerDeviceThreshold" "rebalanceIoPriorityQuietPeriodInMsec" "rebuildIoPriorityAppBwPerDeviceThresholdInKbps"
+        "rebuildIoPriorityAppIopsPerDeviceThreshold" "rebuildIoPriorityQuietPeriodInMsec"
+        "replicationCapacityMaxRatio" "spClass" "spHealthState" "useAllAvailableCapacity"
+        "useRfcache" "vtreeMigrationIoPriorityAppBwPerDeviceThresholdInKbps"
         "vtreeMigrationIoPriorityAppIopsPerDeviceThreshold" "vtreeMigrationIoPriorityBwLimitPerDeviceInKbps"
         "vtreeMigrationIoPriorityNumOfConcurrentIosPerDevice" "vtreeMigrationIoPriorityPolicy"
         "vtreeMigrationIoPriorityQuietPeriodInMsec" "wrcDeviceGroupId" "wrcEfficiency"

@@ -148,7 +148,7 @@ pub(super) fn families() -> Vec<Family> {
         cluster.counter(
             "scaleio_mesos_offers_total",
             &["action", "reason"],
-            "Offers of Mesos by what became of them (accepted, declined, rescinded) and why.",
+            "Offers of Mesos by what became of them (accepted, declined, rescinded), and operators' wishes for machines (let_go, kept), and why.",
             "scheduler",
             Rule::Registry,
         ),

@@ -145,7 +145,8 @@ impl Landscape {
         let Some(name) = options.get("master_mdm_name").filter(|name| !name.is_empty()).cloned() else {
             return Ended { status: 1, text: "--master_mdm_name is missing\n".to_owned() };
         };
-        if !ips.iter().any(|ip| ip == from) || !self.stations.get(from).is_some_and(|station| station.is_manager) {
+        let is_own = ips.iter().any(|ip| self.home(ip) == self.home(from));
+        if !is_own || !self.station(from).is_some_and(|station| station.is_manager) {
             return refuse("Wrong MDM role");
         }
         let (virtual_ips, interfaces) =
@@ -154,7 +155,8 @@ impl Landscape {
             return Ended { status: 1, text: "each virtual IP needs an interface\n".to_owned() };
         }
         let id = self.next_id();
-        let master = Member { name: name.clone(), id, ips, is_manager: true, votes: true, interfaces };
+        let management_ips = list(options, "master_mdm_management_ip");
+        let master = Member { name: name.clone(), id, ips, management_ips, is_manager: true, votes: true, interfaces };
         let cluster = Cluster {
             password: "admin".to_owned(),
             is_first_password: true,
@@ -165,7 +167,7 @@ impl Landscape {
         };
         let number = self.clusters.len();
         self.clusters.push(cluster);
-        if let Some(station) = self.stations.get_mut(from) {
+        if let Some(station) = self.station_mut(from) {
             station.bound = Some(number);
         }
         self.changes.push(format!("create {name}"));
@@ -189,8 +191,8 @@ impl Landscape {
         if role == "manager" && interfaces.len() != cluster.virtual_ips.len() {
             return refuse("Each virtual IP of the cluster needs an interface of the MDM");
         }
-        let known = ips.iter().find(|ip| self.stations.contains_key(*ip));
-        let station = known.and_then(|ip| self.stations.get_mut(ip)).filter(|station| station.is_up);
+        let known = ips.iter().find(|ip| self.station(ip).is_some());
+        let station = known.and_then(|ip| self.station_mut(ip)).filter(|station| station.is_up);
         let Some(station) = station else { return refuse("Could not connect to the new MDM") };
         if station.is_manager != (role == "manager") {
             return refuse("Wrong MDM role");
@@ -206,7 +208,8 @@ impl Landscape {
         }
         let id = self.next_id();
         let is_manager = role == "manager";
-        let member = Member { name: name.clone(), id, ips, is_manager, votes: false, interfaces };
+        let management_ips = list(options, "new_mdm_management_ip");
+        let member = Member { name: name.clone(), id, ips, management_ips, is_manager, votes: false, interfaces };
         if let Some(cluster) = self.clusters.get_mut(number) {
             cluster.members.push(member);
         }
@@ -305,7 +308,7 @@ impl Landscape {
         let gone = cluster.members.remove(at);
         // One that is not there does not hear of it.
         for ip in &gone.ips {
-            if let Some(station) = self.stations.get_mut(ip).filter(|station| station.is_up) {
+            if let Some(station) = self.station_mut(ip).filter(|station| station.is_up) {
                 station.bound = None;
             }
         }

@@ -37,10 +37,19 @@ struct Member {
     name: String,
     id: u64,
     ips: Vec<String>,
+    /// For people and gateways; empty: they come as others do.
+    management_ips: Vec<String>,
     is_manager: bool,
     votes: bool,
     /// Interfaces for the virtual addresses.
     interfaces: Vec<String>,
+}
+
+impl Member {
+    /// Where people and gateways find it.
+    fn managed_at(&self) -> &[String] {
+        if self.management_ips.is_empty() { &self.ips } else { &self.management_ips }
+    }
 }
 
 /// A cluster.
@@ -62,6 +71,8 @@ struct Cluster {
 #[derive(Clone, Debug, Default)]
 pub struct Landscape {
     stations: BTreeMap<String, Station>,
+    /// Other addresses of hosts, each with the one of its station.
+    also_at: BTreeMap<String, String>,
     clusters: Vec<Cluster>,
     /// Hosts whose user is logged in, each with the cluster.
     sessions: BTreeSet<(String, usize)>,
@@ -91,14 +102,33 @@ impl Landscape {
         self.elect();
     }
 
+    /// A host has other addresses too.
+    pub fn is_also_at(&mut self, ip: &str, others: &[String]) {
+        self.also_at.extend(others.iter().filter(|other| *other != ip).map(|other| (other.clone(), ip.to_owned())));
+    }
+
+    /// The address under which a host is known here.
+    fn home<'a>(&'a self, ip: &'a str) -> &'a str {
+        self.also_at.get(ip).map_or(ip, |home| home)
+    }
+
+    fn station(&self, ip: &str) -> Option<&Station> {
+        self.stations.get(self.home(ip))
+    }
+
+    fn station_mut(&mut self, ip: &str) -> Option<&mut Station> {
+        let home = self.home(ip).to_owned();
+        self.stations.get_mut(&home)
+    }
+
     /// Whether the host's MDM runs.
     pub fn is_up(&self, ip: &str) -> bool {
-        self.stations.get(ip).is_some_and(|station| station.is_up)
+        self.station(ip).is_some_and(|station| station.is_up)
     }
 
     /// A host's MDM ends or starts. What it belongs to stays.
     pub fn power(&mut self, ip: &str, is_up: bool) {
-        if let Some(station) = self.stations.get_mut(ip) {
+        if let Some(station) = self.station_mut(ip) {
             station.is_up = is_up;
         }
         self.elect();
@@ -112,7 +142,7 @@ impl Landscape {
 
     /// A host without a cluster gets the other role.
     pub fn set_role(&mut self, ip: &str, is_manager: bool) {
-        if let Some(station) = self.stations.get_mut(ip) {
+        if let Some(station) = self.station_mut(ip) {
             station.is_manager = is_manager;
         }
     }
@@ -135,6 +165,7 @@ impl Landscape {
             name: member.name.clone(),
             role: if member.is_manager { MdmRole::Manager } else { MdmRole::TieBreaker },
             ips: member.ips.clone(),
+            management_ips: member.managed_at().to_vec(),
             standby: !member.votes,
             up: self.up(member),
             leads: leads && member.id == cluster.master,
@@ -146,7 +177,7 @@ impl Landscape {
 
     /// The password of a cluster's administrator, by way of a host of it.
     pub fn password(&self, ip: &str) -> Option<&str> {
-        let number = self.stations.get(ip)?.bound?;
+        let number = self.station(ip)?.bound?;
         self.clusters.get(number).map(|cluster| cluster.password.as_str())
     }
 
@@ -157,7 +188,7 @@ impl Landscape {
 
     /// What the cluster of a host tells, whoever asks; none: it has none, or nobody leads it.
     pub fn told(&self, ip: &str) -> Option<String> {
-        let number = self.stations.get(ip)?.bound?;
+        let number = self.station(ip)?.bound?;
         self.leads(number).then(|| self.shown(number))
     }
 
@@ -213,7 +244,7 @@ impl Landscape {
         let asked: Vec<&str> = asked.map_or_else(|| vec![from], |list| list.split(',').collect());
         let mut last = nobody(&asked.join(","));
         for ip in asked {
-            let Some(station) = self.stations.get(ip).filter(|station| station.is_up) else { continue };
+            let Some(station) = self.station(ip).filter(|station| station.is_up) else { continue };
             match station.bound {
                 None if ip == from => return Ok(None),
                 None => last = refuse("This MDM is not attached to a system."),

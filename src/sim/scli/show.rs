@@ -30,7 +30,7 @@ impl Landscape {
                     (true, false) => ", Tie Breaker",
                 };
                 let management = if member.is_manager {
-                    format!(", Management IPs: {}", member.ips.join(", "))
+                    format!(", Management IPs: {}", member.managed_at().join(", "))
                 } else {
                     String::new()
                 };

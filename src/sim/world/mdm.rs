@@ -45,6 +45,7 @@ pub struct Seated {
     pub name: String,
     pub role: MdmRole,
     pub ips: Vec<String>,
+    pub management_ips: Vec<String>,
     pub standby: bool,
     pub up: bool,
     /// Whether it leads.
@@ -99,7 +100,7 @@ impl MdmCluster {
                     version: seat.version.clone(),
                 }
             });
-            let (ips, management_ips) = (seat.ips.clone(), seat.ips.clone());
+            let (ips, management_ips) = (seat.ips.clone(), seat.management_ips.clone());
             self.members.push(Mdm { role: seat.role, ips, management_ips, standby: seat.standby, ..mdm });
         }
         let leader = seats.iter().find(|seat| seat.leads).map(|seat| seat.name.as_str());

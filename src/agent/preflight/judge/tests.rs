@@ -35,6 +35,7 @@ fn machine() -> Machine {
             taken: Ok(()),
             whole: Some(Ok(())),
         }],
+        servers: Vec::new(),
         space: [("/opt".to_owned(), Ok(50_000)), ("/var".to_owned(), Ok(50_000))].into(),
         memory_mib: Some(16_000),
         moving: Vec::new(),
@@ -261,4 +262,29 @@ fn of_several_managers_one_must_answer_and_the_others_are_told() {
     let gateway = "192.0.2.3:443";
     assert_eq!(told(vec![at(one, true), at(gateway, false)]), ["FAIL reach 192.0.2.3:443 (gateway)"], "no manager");
     assert_eq!(told(vec![at(gateway, true), at(two, false)]), ["FAIL reach 192.0.2.2:6611 (MDM, for clients)"]);
+}
+
+#[test]
+fn of_the_servers_of_each_network_one_must_answer_where_networks_were_said() {
+    let at = |address: &str, answers: bool, whole: Option<Result<(), String>>| Reached {
+        address: address.to_owned(),
+        by: Some("eth0".to_owned()),
+        taken: if answers { Ok(()) } else { Err("Connection refused".to_owned()) },
+        whole,
+    };
+    let told = |must_answer: bool, reached: Vec<Reached>| {
+        let servers = vec![Tried { by: "10.1.0.0/24".to_owned(), must_answer, reached }];
+        let told = complaints(&asked(), &Machine { servers, ..machine() });
+        told.into_iter().map(|(name, (verdict, _))| format!("{verdict} {name}")).collect::<Vec<_>>()
+    };
+    let (one, two) = ("10.1.0.1:7072", "10.1.0.2:7072");
+    assert_eq!(told(true, vec![at(one, true, None), at(two, true, Some(Ok(())))]), [] as [&str; 0]);
+    assert_eq!(
+        told(true, vec![at(one, true, None), at(two, false, None)]),
+        ["warn reach 10.1.0.2:7072 (SDS, by 10.1.0.0/24)"]
+    );
+    assert_eq!(told(true, vec![at(one, false, None)]), ["FAIL reach 10.1.0.1:7072 (SDS, by 10.1.0.0/24)"]);
+    assert_eq!(told(false, vec![at(one, false, None)]), ["warn reach 10.1.0.1:7072 (SDS, by 10.1.0.0/24)"]);
+    let cut = Some(Err("message too long".to_owned()));
+    assert_eq!(told(true, vec![at(one, true, cut)]), ["warn packets to 10.1.0.1:7072"]);
 }

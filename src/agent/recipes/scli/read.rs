@@ -76,12 +76,24 @@ pub fn cluster(text: &str) -> Result<Cluster, String> {
             let name =
                 value.first().filter(|name| !name.is_empty()).ok_or_else(|| unclear("a member without a name"))?;
             let id = field("ID").and_then(|id| id.first()).cloned().unwrap_or_default();
-            members.push(MemberSeen { name: name.clone(), id, place, ips: Vec::new(), status: None, version: None });
+            members.push(MemberSeen {
+                name: name.clone(),
+                id,
+                place,
+                ips: Vec::new(),
+                management_ips: Vec::new(),
+                status: None,
+                version: None,
+            });
         }
         let Some(member) = members.last_mut() else { continue };
         if let Some(values) = field("IPs") {
             let ips: Result<Vec<IpAddr>, _> = values.iter().map(|ip| ip.parse()).collect();
             member.ips = ips.map_err(|_| unclear(&format!("the addresses in {line:?}")))?;
+        }
+        if let Some(values) = field("Management IPs") {
+            // Nothing rests on those that cannot be read.
+            member.management_ips = values.iter().filter_map(|ip| ip.parse().ok()).collect();
         }
         if let Some(values) = field("Status") {
             member.status = Some(values.join(", "));

@@ -122,7 +122,8 @@ mod tests {
 
     fn seen(name: &str, place: Place, last: u8) -> MemberSeen {
         let ips = vec![core::net::IpAddr::from([192, 0, 2, last])];
-        MemberSeen { name: name.to_owned(), id: format!("0x{last}"), place, ips, status: None, version: None }
+        let (name, id) = (name.to_owned(), format!("0x{last}"));
+        MemberSeen { name, id, place, ips, management_ips: Vec::new(), status: None, version: None }
     }
 
     fn cluster(mode: Mode, members: &[(&str, Place, u8)]) -> MdmWord {

@@ -28,7 +28,8 @@ pub(in crate::fleet::rollout) fn candidate(number: u8) -> Candidate {
         cores: 8,
         memory: Bytes::from_gib(32),
         carries: BTreeSet::new(),
-        no_virtual_ip: None,
+        no_member: None,
+        no_manager: None,
         takes_packages: true,
     }
 }
@@ -42,6 +43,7 @@ pub(in crate::fleet::rollout) struct Site {
     pub(in crate::fleet::rollout) may_change: Result<(), Why>,
     pub(in crate::fleet::rollout) run: Option<RunId>,
     gateway: Option<WantedGateway>,
+    is_managed_apart: bool,
     licence: licence::Told,
     system: SystemId,
     has_password: bool,
@@ -61,6 +63,7 @@ impl Site {
             may_change: Ok(()),
             run: None,
             gateway: None,
+            is_managed_apart: false,
             licence: licence::Told::Nothing,
             system: SystemId::new("new"),
             has_password: true,
@@ -79,7 +82,17 @@ impl Site {
         };
         let peers = self.members.iter().map(|member| {
             let (name, ip) = peer(member);
-            (name, Peer { ips: vec![ip], member: Some(member), is_ready: self.ready, is_busy: false, is_laying: false })
+            let at = || Ok(OfMember { ips: vec![ip], ..OfMember::default() });
+            let peer = Peer {
+                as_manager: at(),
+                as_tie_breaker: at(),
+                known_at: [ip].into(),
+                member: Some(member),
+                is_ready: self.ready,
+                is_busy: false,
+                is_laying: false,
+            };
+            (name, peer)
         });
         let exactly = |_: &str, release: &str, component: Component| {
             let name = format!("EMC-ScaleIO-{component}-{release}.el7.x86_64.rpm");
@@ -92,6 +105,7 @@ impl Site {
             system: &self.system,
             wanted: &self.wanted,
             gateway: self.gateway.as_ref(),
+            is_managed_apart: self.is_managed_apart,
             pinned: None,
             may_change: self.may_change.clone(),
             run: self.run.clone(),
@@ -196,16 +210,8 @@ fn a_command_that_nobody_accepted_is_not_ordered_and_the_mend_is_told() {
     assert_eq!((back.open.len(), back.words.len()), (1, 0), "words are asked anew after a restart");
 }
 
-#[test]
-fn a_gateway_is_told_the_virtual_addresses_once_the_cluster_has_them() {
-    use crate::config::rollout::VirtualIps;
-
-    let mut site = Site::new();
-    site.wanted.virtual_ips = Some(VirtualIps {
-        ips: vec!["192.0.2.100".parse().unwrap()],
-        interfaces: vec!["eth0".to_owned()],
-        of: BTreeMap::new(),
-    });
+/// What the record and the gateway are told once the cluster has said how it is found.
+fn gateway_told(mut site: Site, virtual_ips: &str, has_management_ips: bool) -> (Vec<IpAddr>, Vec<IpAddr>) {
     site.gateway = Some(WantedGateway { node: node(1), trusts_any: false });
     let mut record = site.decide(None, 1).record.unwrap();
     let seat = |record: &ClusterRecord, wanted: Seat| {
@@ -220,13 +226,19 @@ fn a_gateway_is_told_the_virtual_addresses_once_the_cluster_has_them() {
         host.installed.insert("gateway".to_owned(), ["3.6-1.1".to_owned()].into());
     }
     record.known = Known { is_made: true, has_password: true, ..Known::default() };
-    // What its look finds is what it says: a cluster that has the address.
     let member = |name: &NodeName, place: &str| {
         let number = name.as_str().trim_start_matches('n');
-        format!(r#"{{"name":"{name}","id":"{number}","place":"{place}","ips":["192.0.2.{number}"]}}"#)
+        let managed = if has_management_ips && place != "tie_breaker" {
+            format!(r#""198.51.100.{number}""#)
+        } else {
+            String::new()
+        };
+        format!(
+            r#"{{"name":"{name}","id":"{number}","place":"{place}","ips":["192.0.2.{number}"],"management_ips":[{managed}]}}"#
+        )
     };
     let word = format!(
-        r#"{{"mdm":"cluster","name":null,"mode":"3_node","state":"Normal","virtual_ips":["192.0.2.100"],"members":[{},{},{}]}}"#,
+        r#"{{"mdm":"cluster","name":null,"mode":"3_node","state":"Normal","virtual_ips":[{virtual_ips}],"members":[{},{},{}]}}"#,
         member(&managers[0], "master"),
         member(&managers[1], "slave"),
         member(&voters[0], "tie_breaker")
@@ -236,15 +248,44 @@ fn a_gateway_is_told_the_virtual_addresses_once_the_cluster_has_them() {
     let record = look.record.unwrap();
     let id = record.open[&at_node].id.clone();
     let number = at_node.as_str().trim_start_matches('n').parse::<usize>().unwrap();
+    // What its look finds is what it says.
     let found = [(FOUND.to_owned(), word)].into();
     site.members[number - 1].outcomes.push(Finished { id, outcome: Outcome::AlreadySo, at: at(3), found });
     let record = site.decide(Some(&record), 3).record.unwrap();
-    assert_eq!(record.managers, ["192.0.2.100".parse::<IpAddr>().unwrap()], "not the managers' own");
     let told = record.open.values().find_map(|errand| match &errand.task {
         Task::ConnectGateway { mdms, .. } => Some(mdms.clone()),
         _ => None,
     });
-    assert_eq!(told, Some(record.managers.clone()), "{:?}", record.open);
+    (record.managers.clone(), told.unwrap_or_else(|| panic!("{:?}", record.open)))
+}
+
+fn ips(texts: &[&str]) -> Vec<IpAddr> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_gateway_is_told_the_virtual_addresses_once_the_cluster_has_them() {
+    use crate::config::rollout::VirtualIps;
+
+    let moving = VirtualIps { ips: ips(&["192.0.2.100"]), interfaces: vec!["eth0".to_owned()], of: BTreeMap::new() };
+    let site = || {
+        let mut site = Site::new();
+        site.wanted.virtual_ips = Some(moving.clone());
+        site
+    };
+    let one = ips(&["192.0.2.100"]);
+    assert_eq!(gateway_told(site(), r#""192.0.2.100""#, false), (one.clone(), one.clone()), "not the managers' own");
+    let apart = Site { is_managed_apart: true, ..site() };
+    assert_eq!(gateway_told(apart, r#""192.0.2.100""#, true), (one.clone(), one), "they move with the leadership");
+}
+
+#[test]
+fn a_gateway_comes_by_the_network_for_people_where_there_is_one_and_clients_never_do() {
+    let own = ips(&["192.0.2.1", "192.0.2.2"]);
+    let apart = || Site { is_managed_apart: true, ..Site::new() };
+    assert_eq!(gateway_told(apart(), "", true), (own.clone(), ips(&["198.51.100.1", "198.51.100.2"])));
+    assert_eq!(gateway_told(Site::new(), "", true), (own.clone(), own.clone()), "nobody asked for it");
+    assert_eq!(gateway_told(apart(), "", false), (own.clone(), own), "the managers tell none there");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio::sync::watch;
 
 use super::super::add::{MayAdd, Round, Wish, add};
@@ -29,13 +30,24 @@ use crate::watches::Additions;
 /// Nothing of a round is begun later: who waits has its turn in the next one. With the one call that may be under way
 /// then, a node that is slow holds up the others for less than a minute.
 const ROUND: Duration = Duration::from_secs(20);
+/// Settings that were refused, or do not show, are asked for again after this: somebody must change something first.
+const AGAIN: TimeDelta = TimeDelta::minutes(10);
 /// The work on a system looks at least once a second; whoever is stuck for longer is asked in another round.
 const HEEDED: Duration = Duration::from_secs(10);
 
 /// A round that is open.
 pub(super) struct Adding {
     nodes: BTreeSet<NodeName>,
+    settings: Vec<Addition>,
     ground: watch::Sender<Ground>,
+}
+
+/// Settings of pools that were asked for last, and what became of them.
+pub(super) struct Asked {
+    settings: Vec<Addition>,
+    /// Those are not asked for again before.
+    until: Timestamp,
+    refused: Vec<String>,
 }
 
 impl Rollout {
@@ -46,14 +58,20 @@ impl Rollout {
 
     /// Lets the MDM have what it lacks of some nodes; one round of a system at a time. One that is open goes on with those
     /// of its nodes that are still among them.
-    pub(super) fn begin_adding(&mut self, system: &SystemId, nodes: BTreeSet<NodeName>, desired: Desired) {
+    pub(super) fn begin_adding(
+        &mut self,
+        system: &SystemId,
+        nodes: BTreeSet<NodeName>,
+        settings: Vec<Addition>,
+        desired: Desired,
+    ) {
         if let Some(adding) = self.adding.get(system) {
             let until = adding.ground.borrow().until;
             let ground = self.ground(system, &nodes, until);
             adding.ground.send_replace(ground);
             return;
         }
-        if nodes.is_empty() {
+        if nodes.is_empty() && settings.is_empty() {
             return;
         }
         let Some(part) = self.settings.parts.get(system) else { return };
@@ -65,6 +83,7 @@ impl Rollout {
             nodes: nodes.clone(),
             rotational: self.rotational(),
             after: self.served.get(system).cloned(),
+            sets: !settings.is_empty(),
         };
         let (ground, stands_on) = watch::channel(self.ground(system, &nodes, clock::now() + ROUND));
         let shown = self.watched.lines.get(system).map(|line| line.shown.clone());
@@ -75,7 +94,7 @@ impl Rollout {
             let boot_id = member.and_then(|member| Some(member.facts.as_ref()?.boot_id.clone()));
             leave(addition, &stands_on.borrow(), &Moment { now: clock::now(), run, boot_id })
         };
-        self.adding.insert(system.clone(), Adding { nodes, ground });
+        self.adding.insert(system.clone(), Adding { nodes, settings, ground });
         let number = self.announce(system, true);
         let system = system.clone();
         self.begun.spawn(async move {
@@ -87,6 +106,18 @@ impl Rollout {
             };
             Came::Added { system, round }
         });
+    }
+
+    /// Settings that are asked for now: not those that were just before, whatever became of them.
+    pub(super) fn settings_due(&self, system: &SystemId, settings: Vec<Addition>, now: Timestamp) -> Vec<Addition> {
+        let is_waiting = |asked: &Asked| asked.settings == settings && now < asked.until;
+        if self.asked.get(system).is_some_and(is_waiting) { Vec::new() } else { settings }
+    }
+
+    /// Why settings that are due are not so yet.
+    pub(super) fn refused(&self, system: &SystemId, settings: &[Addition]) -> Vec<String> {
+        let asked = self.asked.get(system).filter(|asked| !settings.is_empty() && !asked.refused.is_empty());
+        asked.map(|asked| asked.refused.clone()).unwrap_or_default()
     }
 
     fn ground(&self, system: &SystemId, nodes: &BTreeSet<NodeName>, until: Timestamp) -> Ground {
@@ -119,7 +150,11 @@ impl Rollout {
 
     /// Takes in what came of a round.
     pub(super) async fn round_is_over(&mut self, system: SystemId, round: Round) -> Result<(), StoreError> {
-        self.adding.remove(&system);
+        let settings = self.adding.remove(&system).map(|adding| adding.settings).unwrap_or_default();
+        if !settings.is_empty() {
+            let asked = Asked { settings, until: clock::now() + AGAIN, refused: round.refused };
+            self.asked.insert(system.clone(), asked);
+        }
         if let Some(last) = round.last {
             self.served.insert(system.clone(), last);
         }

@@ -12,11 +12,15 @@ use super::super::licence::Told;
 use super::super::lost;
 use super::super::record::Record;
 use super::super::steps::{Lack, StepName};
-use super::{EXPIRES, Part, Rollout};
+use super::super::view;
+use super::turn::moving;
+use super::{EXPIRES, Part, Rollout, Settings};
 use crate::config::rollout::WantedMdm;
 use crate::enrol::crew::{Member, Members, addresses};
 use crate::fleet::attributes;
+use crate::fleet::networks::{self, OfMember};
 use crate::fleet::roles::Candidate;
+use crate::fleet::shown::Shown;
 use crate::fleet::volumes;
 use crate::model::framework::{FrameworkStatus, SeenAgent};
 use crate::model::id::{NodeName, SystemId};
@@ -86,7 +90,16 @@ impl Rollout {
             let agent = record.source.agent.as_ref()?;
             framework?.agents.get(agent).map(|seen| &**seen)
         };
-        let shared = addresses::shared(members.values().map(|member| &**member));
+        let mut shared = addresses::shared(members.values().map(|member| &**member));
+        let shown = picture.and_then(|picture| picture.snapshot.as_deref()).map(Shown::of);
+        shared.extend(moving(part, shown.as_ref().map(|shown| shown.snapshot)));
+        let ground: BTreeMap<&NodeName, Ground> = records
+            .iter()
+            .map(|record| {
+                (&record.node, Ground::of(record, member(record), part, &self.settings, &shared, shown.as_ref()))
+            })
+            .collect();
+        let ground_of = |record: &Record| ground.get(&record.node).cloned().unwrap_or_default();
         let places = self.settings.places.led_by(framework.map(|framework| &framework.registration));
         let candidates: Vec<Candidate> = records
             .iter()
@@ -94,12 +107,17 @@ impl Rollout {
                 let member = member(record)?;
                 let candidate = self.candidate(record, member, seen(record), rack, now)?;
                 let carries = carries(record, member, &places, &shared);
-                Some(Candidate { carries, no_virtual_ip: no_virtual_ip(record, wanted), ..candidate })
+                let Ground { as_manager, as_tie_breaker, .. } = ground_of(record);
+                let no_manager = as_manager.err().or_else(|| no_virtual_ip(record, wanted));
+                Some(Candidate { carries, no_member: as_tie_breaker.err(), no_manager, ..candidate })
             })
             .collect();
         let peers = records.iter().map(|record| {
+            let Ground { as_manager, as_tie_breaker, known_at } = ground_of(record);
             let peer = Peer {
-                ips: record.source.address.iter().filter_map(|ip| ip.parse::<IpAddr>().ok()).collect(),
+                as_manager,
+                as_tie_breaker,
+                known_at,
                 member: member(record),
                 is_ready: matches!(record.phase, NodePhase::Ready | NodePhase::Joining),
                 is_busy: record.open.is_some() || self.in_run(&record.node).is_some(),
@@ -120,6 +138,7 @@ impl Rollout {
             system,
             wanted,
             gateway: part.rollout.gateway.as_ref(),
+            is_managed_apart: !part.rollout.networks.management.is_empty(),
             pinned: part.rollout.release.as_deref(),
             may_change: match self.approval(system) {
                 Some(_) => Ok(()),
@@ -176,7 +195,8 @@ impl Rollout {
                 memory.unwrap_or_else(|| seen.map_or(0, |seen| (seen.mem.max(0.0) * f64::from(1 << 20)) as u64)),
             ),
             carries: BTreeSet::new(),
-            no_virtual_ip: None,
+            no_member: None,
+            no_manager: None,
             takes_packages: (self.settings.takes_packages)(&host.os),
         })
     }
@@ -223,6 +243,39 @@ impl Rollout {
         }
         self.told.extend(again.iter().map(|(_, order)| order.id.clone()));
         again
+    }
+}
+
+/// Where a member of the MDM cluster on a node would be found.
+#[derive(Clone)]
+struct Ground {
+    as_manager: Result<OfMember, Box<str>>,
+    as_tie_breaker: Result<OfMember, Box<str>>,
+    known_at: BTreeSet<IpAddr>,
+}
+
+impl Default for Ground {
+    fn default() -> Self {
+        let unknown = || Err("nothing is known of it".into());
+        Self { as_manager: unknown(), as_tie_breaker: unknown(), known_at: BTreeSet::new() }
+    }
+}
+
+impl Ground {
+    fn of(
+        record: &Record,
+        member: Option<&Member>,
+        part: &Part,
+        settings: &Settings,
+        shared: &BTreeSet<Box<str>>,
+        shown: Option<&Shown<'_>>,
+    ) -> Self {
+        let at = addresses::own(record.source.address.as_deref(), member, shared);
+        let host = view::host(record, &settings.systems, &at, shown, part.rollout.device_names);
+        let networks = networks::of(&part.rollout, &host);
+        let of = |is_manager| networks::of_member(&networks, &host, is_manager).map_err(|why| why.to_string().into());
+        let known_at = at.iter().filter_map(|ip| ip.parse().ok()).collect();
+        Self { as_manager: of(true), as_tie_breaker: of(false), known_at }
     }
 }
 

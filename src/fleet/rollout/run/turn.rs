@@ -2,8 +2,8 @@
 //!
 //! Gathers what [`decide`] reads, and keeps of its answer what people see.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::super::add::unfit;
@@ -14,26 +14,26 @@ use super::super::disks;
 use super::super::record::{Flags, Record};
 use super::super::steps::{self, Goal, Lia, StepName, Wanted};
 use super::super::view::{self, Missing};
+use super::asked::{Peers, Way, asked};
 use super::{Part, Rollout};
 use crate::config::Mode;
 use crate::config::lia::LiaNodes;
-use crate::config::rollout::VirtualIps;
+use crate::config::rollout::Networks;
 use crate::enrol::crew::{Member, Members, addresses};
 use crate::fleet::desired::{Desired, Host, Refusal, desired};
 use crate::fleet::diff::{Addition, Difference, Drift, Unseen, between};
-use crate::fleet::name;
+use crate::fleet::networks;
+use crate::fleet::pools;
 use crate::fleet::preview;
 use crate::fleet::shown::Shown;
 use crate::fleet::volumes::{self, Programs};
 use crate::model::framework::FrameworkStatus;
 use crate::model::id::{NodeName, RunId, SystemId};
 use crate::model::node::Role;
-use crate::model::order::{Component, Preflight};
-use crate::model::preflight::VirtualIp;
+use crate::model::order::Component;
 use crate::model::rollout::{MdmPreview, NodeRollout, Preview, Why};
 use crate::model::snapshot::{Part as SnapshotPart, Snapshot};
 use crate::model::unit::Timestamp;
-use crate::model::version::Generation;
 use crate::model::workload::{RegisteredAgent, Workloads};
 
 /// What a turn made of one system.
@@ -43,6 +43,8 @@ pub(super) struct Turned {
     pub(super) nodes: BTreeMap<NodeName, NodeRollout>,
     pub(super) preview: Preview,
     pub(super) adds: BTreeSet<NodeName>,
+    /// Settings of pools that are to be set now.
+    pub(super) settings: Vec<Addition>,
     pub(super) wished: Desired,
     /// Whether something waits until the MDM shows it.
     pub(super) is_waiting: bool,
@@ -55,6 +57,7 @@ struct Look<'a> {
     members: &'a Members,
     framework: Option<&'a FrameworkStatus>,
     shown: Option<&'a Shown<'a>>,
+    others: Option<&'a Peers<'a>>,
     wished: &'a Desired,
     difference: Option<&'a Result<Difference, Unseen>>,
     missing: &'a Missing<'a>,
@@ -69,11 +72,22 @@ fn left_out(refusal: &Refusal) -> Why {
     Why::LeftOut { because: refusal.to_string().into() }
 }
 
-/// Disks come when the server is there: they would be refused before.
+/// Disks come when the server is there: they would be refused before. Whom its addresses serve is changed once it has all
+/// of them.
 fn due<'a>(node: &NodeName, additions: Vec<&'a Addition>) -> Vec<&'a Addition> {
     let lacks_server =
         additions.iter().any(|addition| matches!(addition, Addition::Server { node: of, .. } if of == node));
-    let is_due = |addition: &&Addition| !lacks_server || !matches!(addition, Addition::Device { .. });
+    let lacks_address = additions.iter().any(|addition| matches!(addition, Addition::Address { .. }));
+    let is_due = |addition: &&Addition| match addition {
+        Addition::Device { .. } => !lacks_server,
+        Addition::Role { .. } => !lacks_address,
+        Addition::Domain { .. }
+        | Addition::FaultSet { .. }
+        | Addition::Pool { .. }
+        | Addition::Server { .. }
+        | Addition::Address { .. }
+        | Addition::Setting { .. } => true,
+    };
     additions.into_iter().filter(is_due).collect()
 }
 
@@ -84,6 +98,8 @@ fn drift_of(drift: &Drift) -> Option<&NodeName> {
         | Drift::Pool { node, .. }
         | Drift::Device { node, .. }
         | Drift::Addresses { node, .. }
+        | Drift::Address { node, .. }
+        | Drift::Role { node, .. }
         | Drift::Twins { node, .. } => Some(node),
         Drift::FaultSetElsewhere { .. } => None,
     }
@@ -102,7 +118,8 @@ impl Rollout {
         let Some(part) = self.settings.parts.get(system) else { return Turned::default() };
         let records: Vec<&Record> = self.records.values().filter(|record| record.system == *system).collect();
         let shown = snapshot.map(Shown::of);
-        let shared = addresses::shared(members.values().map(|member| &**member));
+        let mut shared = addresses::shared(members.values().map(|member| &**member));
+        shared.extend(moving(part, snapshot));
         let at = |record: &Record| {
             let member = members.get(&record.node).map(|member| &**member);
             addresses::own(record.source.address.as_deref(), member, &shared)
@@ -111,13 +128,14 @@ impl Rollout {
             records.iter().map(|record| (record.node.clone(), at(record))).collect();
         let nowhere = BTreeSet::new();
         let at = |record: &Record| found_at.get(&record.node).unwrap_or(&nowhere);
-        let own = |record: &Record| shown.as_ref().map(|shown| disks::own(at(record), shown)).unwrap_or_default();
         let hosts: Vec<Host> = records
             .iter()
             .map(|record| {
-                view::host(record, &self.settings.systems, at(record), &own(record), part.rollout.device_names)
+                view::host(record, &self.settings.systems, at(record), shown.as_ref(), part.rollout.device_names)
             })
             .collect();
+        let networks_of: BTreeMap<&NodeName, Cow<'_, Networks>> =
+            hosts.iter().map(|host| (&host.name, networks::of(&part.rollout, host))).collect();
         let wished = desired(&part.rollout, &hosts);
         let difference = shown.as_ref().map(|shown| between(&wished, shown));
         let missing = match &difference {
@@ -129,10 +147,20 @@ impl Rollout {
             ..Turned::default()
         };
         turned.preview.approved = self.approval(system);
+        let settings = snapshot.map(|snapshot| pools::due(&part.rollout, snapshot)).unwrap_or_default();
+        turned.preview.additions.extend(settings.iter().map(ToString::to_string));
+        turned.preview.drift.extend(self.refused(system, &settings));
+        let may_set = turned.preview.approved.is_some() && part.gateway.is_some() && self.run_of(system).is_none();
+        if may_set && snapshot.is_some_and(|snapshot| unfit(snapshot).is_none()) {
+            turned.settings = self.settings_due(system, settings, now);
+        }
         let nameless = self.nameless.iter().filter(|(_, (of, _))| of == system);
         turned.preview.refused.extend(nameless.map(|(node, (_, because))| (node.clone(), vec![because.clone()])));
         turned.preview.mdm = part.rollout.mdm.as_ref().zip(cluster).and_then(|(wanted, cluster)| {
-            let seats = preview::seats(cluster.choice.as_ref()?, wanted);
+            let mut seats = preview::seats(cluster.choice.as_ref()?, wanted);
+            for (node, at) in &cluster.found_at {
+                seats.seats.entry(node.clone()).and_modify(|seat| *seat = format!("{seat} {at}"));
+            }
             let warnings = seats.warnings.iter().chain(&cluster.notes).cloned().collect();
             Some(MdmPreview { waits: cluster.waits.clone(), warnings, ..seats })
         });
@@ -145,18 +173,21 @@ impl Rollout {
             self.records.values().filter_map(|record| Some((record.node.clone(), record.flags.clone()?))).collect();
         let programs = (self.settings.programs)();
         let mut first = self.restarting(system, members, now);
+        let others = snapshot.map(Peers::of);
         let look = Look {
             part,
             members,
             framework,
             shown: shown.as_ref(),
+            others: others.as_ref(),
             wished: &wished,
             difference: difference.as_ref(),
             missing: &missing,
             now,
         };
         for record in records {
-            let mut view = self.view(record, at(record), &look);
+            let networks = networks_of.get(&record.node).map_or(&part.rollout.networks, |networks| networks);
+            let mut view = self.view(record, at(record), networks, &look);
             let seen = census.as_ref().and_then(|census| at_mesos(record, census));
             let mesos = seen.and_then(|seen| seen.version.as_deref());
             view.volumes = volumes_of(record, part, &programs, snapshot, mesos, &flags);
@@ -221,8 +252,8 @@ impl Rollout {
         turned
     }
 
-    fn view<'a>(&self, record: &Record, at: &BTreeSet<Box<str>>, look: &Look<'a>) -> View<'a> {
-        let Look { part, members, framework, shown, wished, difference, missing, now } = *look;
+    fn view<'a>(&self, record: &Record, at: &BTreeSet<Box<str>>, networks: &Networks, look: &Look<'a>) -> View<'a> {
+        let Look { part, members, framework, shown, others, wished, difference, missing, now } = *look;
         let snapshot = shown.map(|shown| shown.snapshot);
         let node = &record.node;
         let system = &record.system;
@@ -276,7 +307,7 @@ impl Rollout {
             is_laying: self.laying.contains(node),
             own: shown.map(|shown| disks::own(at, shown)).unwrap_or_default(),
             held: None,
-            asked: asked(record, at, part, wished, shown, self.clusters.contains_key(system)),
+            asked: asked(record, at, part, Way { networks, others }, wished, shown, self.clusters.contains_key(system)),
             is_adding: self.is_adding(system, node),
             is_retired: self.is_retired(node),
             left_out,
@@ -370,6 +401,14 @@ impl Rollout {
     }
 }
 
+/// Addresses that move with the leadership of the MDM cluster: no host is known by them.
+pub(super) fn moving(part: &Part, snapshot: Option<&Snapshot>) -> BTreeSet<Box<str>> {
+    let wanted = part.rollout.mdm.as_ref().and_then(|mdm| mdm.virtual_ips.as_ref());
+    let wanted = wanted.into_iter().flat_map(|moving| &moving.ips).map(|ip| ip.to_string().into());
+    let cluster = snapshot.and_then(|snapshot| snapshot.array.as_ref()).and_then(|array| array.mdm.as_ref());
+    wanted.chain(cluster.into_iter().flat_map(|mdm| mdm.virtual_ips.iter().cloned())).collect()
+}
+
 /// What a node shall have, so that tasks of its Mesos agent get volumes.
 fn volumes_of(
     record: &Record,
@@ -415,18 +454,8 @@ fn no_cluster(cluster: &ClusterDecision) -> Why {
     Why::NoCluster { because: because.into() }
 }
 
-/// The virtual addresses that a node shall be able to carry as a manager of the cluster that is made.
-fn virtual_ips(record: &Record, part: &Part, unused: bool) -> Vec<VirtualIp> {
-    let moving = part.rollout.mdm.as_ref().and_then(|mdm| mdm.virtual_ips.as_ref());
-    let one = |moving: &VirtualIps| {
-        let pairs = moving.ips.iter().zip(moving.on(&record.node));
-        pairs.map(|(ip, interface)| VirtualIp { ip: *ip, interface: interface.clone(), unused }).collect()
-    };
-    moving.map(one).unwrap_or_default()
-}
-
 /// Whether a node shall have LIA.
-fn wants_lia(at: &BTreeSet<Box<str>>, part: &Part, snapshot: &Snapshot) -> bool {
+pub(super) fn wants_lia(at: &BTreeSet<Box<str>>, part: &Part, snapshot: &Snapshot) -> bool {
     let Some(wanted) = &part.rollout.lia else { return false };
     if steps::no_lia(snapshot.generation).is_some() {
         return false;
@@ -439,55 +468,6 @@ fn wants_lia(at: &BTreeSet<Box<str>>, part: &Part, snapshot: &Snapshot) -> bool 
             members.any(|member| member.ips.iter().any(|ip| at.contains(ip)))
         }
     }
-}
-
-/// What a node is to be good for. What the system would have to say is left out until it answers, and then asked once.
-fn asked(
-    record: &Record,
-    at: &BTreeSet<Box<str>>,
-    part: &Part,
-    wished: &Desired,
-    shown: Option<&Shown<'_>>,
-    has_seats: bool,
-) -> Option<Preflight> {
-    let snapshot = shown.map(|shown| shown.snapshot);
-    let array = snapshot.and_then(|snapshot| snapshot.array.as_ref());
-    let mut components = Vec::new();
-    if part.rollout.mdm.is_some() {
-        components.push(Component::Mdm);
-    }
-    // Until its disks were looked at nobody knows whether it gives some.
-    if record.judged.is_none() || wished.servers.contains_key(&record.node) {
-        components.push(Component::Sds);
-    }
-    components.push(Component::Sdc);
-    // Who will have a seat of the MDM cluster is not known before there is one.
-    if part.rollout.lia.is_some() && snapshot.is_some_and(|snapshot| wants_lia(at, part, snapshot)) {
-        components.push(Component::Lia);
-    }
-    let generation = snapshot.map(|snapshot| snapshot.generation);
-    // Where clients find the MDM changed with 4.x.
-    let port = if generation.is_some_and(|generation| generation >= Generation::V4) { 8611 } else { 6611 };
-    let managers = array.and_then(|array| array.mdm.as_ref()).map(steps::living).unwrap_or_default();
-    let managers_are_none = managers.is_empty();
-    let name = name::in_system(&record.node);
-    let named = shown.and_then(|shown| shown.server_named(&name));
-    let another = named.filter(|sds| !sds.addresses.iter().any(|address| at.contains(&address.ip)));
-    let taken = another.and_then(|sds| sds.addresses.first()?.ip.parse::<IpAddr>().ok());
-    let asked = Preflight {
-        components,
-        generation,
-        reach: managers.into_iter().map(|ip| SocketAddr::new(ip, port).to_string()).collect(),
-        volumes: part.system.volumes.is_some() && record.source.agent.is_some(),
-        // Who leads has them from the beginning of a cluster.
-        virtual_ips: virtual_ips(record, part, !has_seats && managers_are_none),
-        taken: taken.map(|ip| (name.clone(), ip)).into_iter().collect(),
-        name: Some(name),
-        ..Preflight::default()
-    };
-    // While the system is silent, a better question was asked before.
-    let knew_more = record.preflight.as_ref().is_some_and(|checked| *checked.about != *steps::about(&asked));
-    (array.is_some() || !knew_more).then_some(asked)
 }
 
 fn told_of(record: &Record, is_server: bool, why: Vec<Why>) -> NodeRollout {

@@ -43,9 +43,18 @@ pub enum SdsCommand {
     AbortRemove,
 }
 
-/// Whether an address with this role carries data between SDSs.
-fn carries_data(role: &str) -> bool {
-    role != "sdcOnly"
+/// Whether an SDS with these addresses serves other SDSs, and clients.
+fn serves_all(roles: &[&str]) -> bool {
+    let serves_servers = roles.iter().any(|role| *role != "sdcOnly");
+    // A later release splits what is for servers further, and tells of no more than that.
+    let serves_clients = roles.iter().any(|role| matches!(*role, "all" | "sdcOnly" | "sdsSdsOnly"));
+    serves_servers && serves_clients
+}
+
+/// The roles of all addresses, with another one for one of them, or without it.
+fn roles<'a>(sds: &'a Sds, ip: &str, role: Option<&'a str>) -> Vec<&'a str> {
+    let others = sds.ips.iter().filter(|own| own.ip != ip).map(|own| own.role.as_str());
+    others.chain(role).collect()
 }
 
 impl World {
@@ -67,8 +76,13 @@ impl World {
         if new.ips.len() > MOST_IPS {
             return Err(Code::TooManyIps);
         }
-        if !new.ips.iter().any(|address| carries_data(&address.role)) {
+        let said: Vec<&str> = new.ips.iter().map(|address| address.role.as_str()).collect();
+        if !serves_all(&said) {
             return Err(Code::RoleNeeded);
+        }
+        let once: BTreeSet<&String> = new.ips.iter().map(|address| &address.ip).collect();
+        if once.len() < new.ips.len() {
+            return Err(Code::SdsIpExists);
         }
         let port = new.port.unwrap_or(SDS_PORT);
         for address in &new.ips {
@@ -153,7 +167,7 @@ impl World {
                 if sds.ips.len() == 1 {
                     return Err(Code::LastIp);
                 }
-                if !sds.ips.iter().any(|own| own.ip != ip && carries_data(&own.role)) {
+                if !serves_all(&roles(sds, &ip, None)) {
                     return Err(Code::RoleNeeded);
                 }
                 self.sds.entry(id).and_modify(|sds| sds.ips.retain(|own| own.ip != ip));
@@ -163,7 +177,7 @@ impl World {
                 if own.role == role {
                     return Err(Code::RoleAlreadySet);
                 }
-                if !carries_data(&role) && !sds.ips.iter().any(|own| own.ip != ip && carries_data(&own.role)) {
+                if !serves_all(&roles(sds, &ip, Some(&role))) {
                     return Err(Code::RoleNeeded);
                 }
                 for own in self.sds.get_mut(&id).into_iter().flat_map(|sds| &mut sds.ips).filter(|own| own.ip == ip) {
