@@ -41,6 +41,14 @@ impl DerefMut for Host {
     }
 }
 
+/// What an agent saw of its host.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Looked {
+    pub installed: BTreeMap<Component, Box<str>>,
+    pub running: BTreeSet<Component>,
+}
+
 /// All that is on a host.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -68,7 +76,7 @@ pub struct Inside {
     /// Another program works on the packages until then; the step at hand stops nothing before.
     pub stops_at: Option<Timestamp>,
     /// What was installed and ran when the step at hand was begun. The agent looks again when that is over.
-    pub looked: Option<(BTreeMap<Component, Box<str>>, BTreeSet<Component>)>,
+    pub looked: Option<Looked>,
     /// A step that failed, of which the controller was not told yet. Until it is, the step counts as in work.
     pub unheard: Option<StepId>,
     pub carries: BTreeSet<Carries>,
@@ -125,7 +133,7 @@ impl Host {
             return None;
         }
         let (installed, running) =
-            self.looked.as_ref().map_or((&self.installed, &self.running), |(installed, running)| (installed, running));
+            self.looked.as_ref().map_or((&self.installed, &self.running), |at| (&at.installed, &at.running));
         Some(NodeFacts {
             form: FORM,
             seen_at: now,

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::super::host::Mesos;
+use super::super::host::{Looked, Mesos};
 use super::{Deed, Parcel, Site, Was, refused};
 use crate::model::id::NodeName;
 use crate::model::permit::Permit;
@@ -38,7 +38,7 @@ impl Site {
         let waits = if stops { std::mem::take(&mut host.busy_seconds).clamp(0, most.max(0)) } else { 0 };
         host.working = Some((step.clone(), permit.action.clone(), now + TimeDelta::seconds(waits + seconds)));
         host.stops_at = Some(now + TimeDelta::seconds(waits));
-        host.looked = Some((host.installed.clone(), host.running.clone()));
+        host.looked = Some(Looked { installed: host.installed.clone(), running: host.running.clone() });
         // The ledger is written first: who asks again is told that it was begun.
         host.ledger.insert(step.clone(), Answer::Accepted);
         self.act(&permit.node, now);
