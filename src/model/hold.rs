@@ -106,7 +106,7 @@ reasons! {
     OwnSdsAway { sds: Box<str>, state: Box<str> } Hard
         "the SDS itself, {sds}, is {state}: that is a repair, not a maintenance" "the SDS connected, joined and normal"
     MaintenanceForeign { sds: Box<str> } Hard
-        "SDS {sds} is in maintenance, and not by us" "its end: by whoever began it, or by a person at the MDM (scli --exit_maintenance_mode); `sio skip NODE` leaves its node out"
+        "SDS {sds} is in maintenance, and not by us" "its end: by whoever began it, or by a person at the MDM (scli --exit_maintenance_mode), or by us once it is handed over: `sio maintenance adopt NODE`; `sio skip NODE` leaves its node out"
     MaintenanceElsewhere { sds: Box<str> } Hard
         "SDS {sds} of the same protection domain and another fault set is in maintenance" "its end"
     NotInMaintenance { sds: Box<str>, state: Box<str> } Hard

@@ -8,6 +8,7 @@ use super::controller::Controller;
 use super::host::Mesos;
 use super::site::Site;
 use crate::model::id::NodeName;
+use crate::model::plan::Request;
 use crate::model::step::{Action, Component};
 use crate::sim::world::{Command, Id, Maintenance, MaintenanceCommand, Mode, PoolCommand, Scope};
 use crate::work::book::Run;
@@ -51,10 +52,12 @@ pub enum Fault {
     Adopt,
     RestoreServices,
     PowerOff,
+    /// Somebody else makes the upgrade final, while nodes are sent back from it. Only where that is played.
+    Finalised,
 }
 
 impl Fault {
-    /// Every kind, with how often it comes.
+    /// Every kind that may come anywhere, with how often it does.
     pub const ALL: &'static [(Self, u32)] = &[
         (Self::Crash, 20),
         (Self::GatewayDeaf, 6),
@@ -221,6 +224,11 @@ pub fn happen(fault: Fault, site: &mut Site, controller: &mut Controller) -> boo
             true
         }
         Fault::NoLoss => std::mem::take(&mut site.loss) > 0,
+        Fault::Finalised => {
+            let book = controller.journal.book();
+            let goes_back = book.open_run().is_some_and(|run| matches!(run.plan.request, Request::Back { .. }));
+            goes_back && site.finalised_by_others()
+        }
         Fault::PowerOff => {
             let book = controller.journal.book();
             let there = book.in_work().find_map(|(_, _, task, state)| {

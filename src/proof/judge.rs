@@ -110,12 +110,20 @@ impl Judge {
                 }
                 let risky = match effect {
                     Effect::Enter { .. } | Effect::SwitchMdm { .. } => true,
-                    Effect::Order { permit, .. } => matches!(permit.action, Action::Apply { .. } | Action::Reboot),
+                    Effect::Order { permit, .. } => match permit.action {
+                        Action::Apply { .. } | Action::Reboot => true,
+                        Action::Rollback { .. } => self.goes_back(&step.run),
+                        _ => false,
+                    },
                     _ => false,
                 };
                 let seen = controller.and_then(Controller::seen_at);
                 if risky && seen.is_none_or(|at| site.now() - at > Policy::default().fresh) {
-                    self.wrong("I16", now, format!("{step} is intended on what was seen at {seen:?}"));
+                    let what = match effect {
+                        Effect::Order { permit, .. } => permit.action.kind().as_str(),
+                        effect => effect.as_str(),
+                    };
+                    self.wrong("I16", now, format!("{step}, {what}, is intended on what was seen at {seen:?}"));
                 }
             }
             Record::Closed { run, end } => {
@@ -133,6 +141,12 @@ impl Judge {
                     self.count("undone");
                 }
             }
+            Record::Settled { duty } => {
+                let handed = self.book.obligation(duty).is_some_and(|open| open.handed.is_some());
+                if handed && matches!(duty, Duty::Maintenance { sds } if !Self::is_inside(site, sds)) {
+                    self.count("taken over and ended");
+                }
+            }
             Record::Overdue { .. } => self.count("overdue"),
             Record::Lost { .. } => self.count("came to nothing"),
             Record::LeftOut { .. } => self.count("left out"),
@@ -142,6 +156,16 @@ impl Judge {
         if let Err(misfit) = self.book.apply(&entry.record, entry.at) {
             self.wrong("I19", now, misfit);
         }
+    }
+
+    fn is_inside(site: &Site, wanted: &SdsId) -> bool {
+        let mut all = site.world.sds.values().filter(|sds| super::view::id::<SdsId>(sds.id) == *wanted);
+        all.any(|sds| sds.maintenance != Maintenance::None)
+    }
+
+    /// Whether a run sends nodes back, and what is put back in it is no way back of its own.
+    fn goes_back(&self, run: &RunId) -> bool {
+        self.book.runs.get(run).is_some_and(|run| matches!(run.plan.request, Request::Back { .. }))
     }
 
     /// The end of an upgrade, from which there is no way back.
@@ -200,7 +224,8 @@ impl Judge {
             let Some(host) = site.hosts.get(&task.node) else { continue };
             let skipped = state.standing == crate::work::book::Standing::Skipped;
             for step in task.steps.iter().filter(|_| !skipped) {
-                if let Action::Apply { version, components } = &step.action {
+                // Only who goes back has planned to put something back.
+                if let Action::Apply { version, components } | Action::Rollback { version, components } = &step.action {
                     for component in components {
                         if host.installed.get(component) != Some(version) {
                             self.wrong("I20", now, format!("{}: {component} is not at {version}", task.node));
@@ -301,8 +326,7 @@ impl Judge {
                     *seen = *epoch;
                 }
                 self.count(format!("effect: {}", action.kind()));
-                let asked = self.book.runs.get(&step.run).map(|run| &run.plan.request);
-                let is_way_back = !matches!(asked, Some(Request::Back { .. }));
+                let is_way_back = !self.goes_back(&step.run);
                 self.executed(site, node, action, was, is_way_back, now);
             }
             Deed::Refused { why, .. } => self.refused(why, &step, now),
@@ -384,6 +408,19 @@ impl Judge {
         if *action == Action::Reboot && self.bare.get(node).is_some_and(|since| now - *since > GRACE) {
             self.wrong("I5", now, format!("{node} restarts into a kernel without a module"));
         }
+        let brought = match action {
+            Action::Apply { version, components } => Some((version, components)),
+            Action::Rollback { version, components } if !back => Some((version, components)),
+            _ => None,
+        };
+        for (version, component) in
+            brought.into_iter().flat_map(|(version, all)| all.iter().map(move |component| (version, component)))
+        {
+            if !host.staged.get(component).is_some_and(|all| all.contains(version)) {
+                let what = format!("{component} {version} is installed on {node} and was not checked there");
+                self.wrong("I14", now, what);
+            }
+        }
         if let Action::Rollback { version, components } = action
             && !back
         {
@@ -397,15 +434,6 @@ impl Judge {
             }
         }
         if let Action::Apply { version, components } = action {
-            for component in components {
-                if !host.staged.get(component).is_some_and(|all| all.contains(version)) {
-                    self.wrong(
-                        "I14",
-                        now,
-                        format!("{component} {version} is installed on {node} and was not checked there"),
-                    );
-                }
-            }
             let old_mdm = site.world.mdm.voters().any(|mdm| mdm.version != **version);
             let old_sds = site.world.sds.values().any(|sds| sds.version != **version);
             if (components.contains(&Component::Sds) && old_mdm) || (components.contains(&Component::Sdc) && old_sds) {

@@ -123,6 +123,7 @@ fn simulate(play: &Play) -> Outcome {
     for _ in 0..play.events {
         let seconds = dice.random_range(1..9);
         let fault = match &play.only {
+            None if play.goes_back && dice.random_bool(0.002) => Some(Fault::Finalised),
             None => dice.random_bool(0.05).then(|| Fault::draw(&mut dice)),
             Some(only) if only.is_empty() => None,
             Some(only) => dice.random_bool(0.02).then(|| only[dice.random_range(0..only.len())]),
@@ -218,6 +219,10 @@ impl Stage {
             self.bad(format_args!("I19: {error}"));
         }
         self.controller.poll(&self.site);
+        // Nothing begins on a way that is closed for good; now and then a person looks, and ends the run.
+        if self.play.goes_back && self.site.from == self.site.to && self.goes_back() && dice.random_bool(0.02) {
+            self.person(Fault::Cancel);
+        }
         if self.controller.journal.book().open_run().is_none() {
             if std::mem::take(&mut self.hands_over) {
                 self.adopt();
@@ -358,6 +363,12 @@ impl Stage {
         }
     }
 
+    /// Whether a run is open that sends nodes back.
+    fn goes_back(&self) -> bool {
+        let open = self.controller.journal.book().open_run();
+        open.is_some_and(|run| matches!(run.plan.request, Request::Back { .. }))
+    }
+
     /// Nodes that have the new release, and had another one before by the journal.
     fn newer(&self) -> Vec<NodeName> {
         let before = &self.controller.journal.book().before;
@@ -412,7 +423,8 @@ impl Stage {
         if self.play.finalises && !waits {
             return;
         }
-        let back = if self.play.goes_back { self.newer() } else { Vec::new() };
+        let is_final = self.site.from == self.site.to;
+        let back = if self.play.goes_back && !is_final { self.newer() } else { Vec::new() };
         // From the first new server on the MDM waits for this upgrade, and for no other one.
         let must = self.site.hosts.values().all(done);
         let request = match removal {

@@ -328,6 +328,20 @@ impl Site {
         self.world.upgrade = if is_mixed { Upgrade::Running { from, commands_allowed: true } } else { Upgrade::None };
     }
 
+    /// Somebody else makes the upgrade final, which the MDM does once all of it is there: from then on the new release is
+    /// the one that the system had before the next.
+    pub(super) fn finalised_by_others(&mut self) -> bool {
+        let to = &*self.to;
+        let servers = self.world.sds.values().map(|sds| &sds.version);
+        let mut all = servers.chain(self.world.mdm.members.iter().map(|mdm| &mdm.version));
+        if matches!(self.world.upgrade, Upgrade::Running { .. }) && all.all(|version| *version == *to) {
+            self.from.clone_from(&self.to);
+            self.world.upgrade = Upgrade::Finished;
+            return true;
+        }
+        false
+    }
+
     fn sds(&self, wanted: &SdsId) -> Option<Id> {
         self.world.sds.keys().copied().find(|at| id::<SdsId>(*at) == *wanted)
     }

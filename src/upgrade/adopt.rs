@@ -12,7 +12,7 @@ use crate::model::state::{Maintenance, Seen};
 use crate::model::step::{MaintenanceMode, StepKind};
 use crate::model::version::Generation;
 use crate::work::command;
-use crate::work::record::{Duty, Record};
+use crate::work::record::Record;
 
 /// Decides.
 pub(super) fn adopt(
@@ -36,19 +36,19 @@ pub(super) fn adopt(
     if !fleet.nodes.contains_key(node) {
         return Err(Refusal::Missing(format!("there is no node {node}; see `sio nodes`")));
     }
-    if let Some((run, ..)) = book.in_work().find(|(_, _, task, _)| task.node == *node) {
-        let text = format!("{} works on {node}, and ends itself what it began; cancel it to have that sooner", run.id);
-        return Err(Refusal::Conflict(text));
-    }
     let request = |mode| Request::Adopt { node: node.clone(), mode, because: because.into() };
     let propose = |mode| plan(request(mode), &fleet, desk.habits, None, facts.now).plan;
     let own = propose(MaintenanceMode::Instant).tasks().find_map(|(_, _, task)| task.sds.clone());
     let Some((sds, _)) = own.as_ref().and_then(|id| facts.sds(id)) else {
         return Err(Refusal::Missing(format!("the system has no SDS on {node}")));
     };
-    if let Some(open) = book.obligation(&Duty::Maintenance { sds: sds.id.clone() }) {
-        return Err(Refusal::Conflict(format!("the maintenance of {node} is ours already: {} ends it", open.run)));
+    if let Some(said) = mode
+        && let Some(records) = command::correct(book, node, said, by, because)
+    {
+        entered_in(mode, sds, fleet.snapshot.generation)?;
+        return Ok((Obeyed { records, ..Obeyed::default() }, Answer::Done));
     }
+    command::is_theirs(book, facts, node).map_err(|error| no(&error))?;
     is_inside(node, sds)?;
     if let Some(open) = book.open_run() {
         return Err(Refusal::Conflict(format!(

@@ -165,6 +165,12 @@ pub fn heard(job: &Job, kept: &Kept, found: Found, desk: &Desk<'_>) -> Looked {
 }
 
 fn fire(job: &Job, request: &Request, desk: &Desk<'_>) -> (Obeyed, String, JobResult) {
+    if let Request::Upgrade { to, .. } = request
+        && let Some((version, why)) = desk.book.quarantined.get_key_value(&as_reported(to))
+    {
+        let says = format!("no plan: version {version} is quarantined: {why}; `sio free {version}` lifts that");
+        return (Obeyed::default(), says, JobResult::Refused);
+    }
     let (plan, shown) = match orders::propose(request, desk) {
         Ok(proposed) => proposed,
         Err(refusal) => return (Obeyed::default(), format!("no plan: {refusal}"), JobResult::Refused),

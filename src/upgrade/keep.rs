@@ -26,9 +26,6 @@ use crate::work::journal::{Broken, FORM as JOURNAL_FORM, Journal, Replayed};
 /// Bytes of a piece. A batch of eight with its keys is well below the limit.
 const PIECE: usize = 60 * 1024;
 
-/// Pieces that what was put away may have: holds, quarantined versions and twenty lines.
-const MOST_PIECES: usize = 6;
-
 /// Entries that are taken away in one commit.
 const DELETED_AT_ONCE: usize = 1_000;
 
@@ -43,6 +40,8 @@ pub struct Kept {
     pub lines: Vec<Vec<u8>>,
     /// The number of the first of them.
     pub first: u64,
+    /// Pieces of what was put away.
+    pub pieces: usize,
     /// Whether the last entry was torn, and was left out.
     pub torn: bool,
     /// Plans that are not whole, or not what their hash says. No run is of them, or the journal is refused.
@@ -69,7 +68,7 @@ pub enum KeepError {
 pub fn load(state: &State, system: &SystemId) -> Result<Kept, KeepError> {
     let (plans, broken) = plans(state, system);
     let fail = |source| KeepError::Journal { system: system.clone(), source };
-    let base = base(state, system).map_err(fail)?;
+    let (base, pieces) = base(state, system).map_err(fail)?;
     let first = base.len();
     let prefix = format!("work/{system}/journal/");
     let mut lines: Vec<Vec<u8>> = Vec::new();
@@ -93,22 +92,22 @@ pub fn load(state: &State, system: &SystemId) -> Result<Kept, KeepError> {
     if torn {
         lines.pop();
     }
-    Ok(Kept { journal, before, lines, first, torn, broken })
+    Ok(Kept { journal, before, lines, first, pieces, torn, broken })
 }
 
-/// What was put away; nothing, where nothing was.
-fn base(state: &State, system: &SystemId) -> Result<Journal, Broken> {
+/// What was put away, with the number of its pieces; nothing, where nothing was.
+fn base(state: &State, system: &SystemId) -> Result<(Journal, usize), Broken> {
     let prefix = format!("work/{system}/base/");
-    let pieces = state.entries.iter().filter(|(key, _)| key.as_str().starts_with(&prefix));
-    let text: Vec<u8> = pieces.flat_map(|(_, value)| value.iter().copied()).collect();
+    let pieces = || state.entries.iter().filter(|(key, _)| key.as_str().starts_with(&prefix));
+    let text: Vec<u8> = pieces().flat_map(|(_, value)| value.iter().copied()).collect();
     if text.is_empty() {
-        return Ok(Journal::default());
+        return Ok((Journal::default(), 0));
     }
     let read = serde_json::from_slice::<Base>(&text).map_err(|error| Broken::Base { why: error.to_string() })?;
     if read.form > JOURNAL_FORM {
         return Err(Broken::Newer { number: read.journal.len(), form: read.form });
     }
-    Ok(read.journal)
+    Ok((read.journal, pieces().count()))
 }
 
 /// What the entries of before add up to.
@@ -120,14 +119,16 @@ struct Base {
 
 /// The commits that put away everything before a moment of the journal, in this order: the first one has all that must be
 /// together. The entries of that time have numbers from `first` on, and these are the numbers of pieces of those that have
-/// several; the plans are no others' any more.
+/// several; what was put away before has so many pieces, and the plans are no others' any more. Also gives how many pieces
+/// there are then.
 pub fn put_away(
     system: &SystemId,
     earlier: &Journal,
     first: u64,
     long: &BTreeMap<u64, usize>,
+    pieces: usize,
     plans: &[Arc<Plan>],
-) -> Result<Vec<Batch>, StoreError> {
+) -> Result<(Vec<Batch>, usize), StoreError> {
     let base = Base { form: JOURNAL_FORM, journal: earlier.base() };
     // Maps with text keys and numbers: writing it down cannot fail.
     let text = serde_json::to_vec(&base).unwrap_or_default();
@@ -136,7 +137,8 @@ pub fn put_away(
         batch = batch.put(Key::new(&format!("work/{system}/base/{part:04}"))?, piece);
     }
     // A base that was longer before leaves no piece behind.
-    for part in text.len().div_ceil(PIECE)..MOST_PIECES {
+    let now = text.len().div_ceil(PIECE);
+    for part in now..pieces {
         batch = batch.delete(Key::new(&format!("work/{system}/base/{part:04}"))?);
     }
     for plan in plans {
@@ -154,7 +156,7 @@ pub fn put_away(
         }
     }
     batches.extend(gone.chunks(DELETED_AT_ONCE).map(|keys| keys.iter().cloned().fold(Batch::new(), Batch::delete)));
-    Ok(batches)
+    Ok((batches, now))
 }
 
 /// How many pieces an entry has, when that is more than one.
@@ -447,14 +449,14 @@ mod tests {
         let mine = marks[2].book().runs.values().map(|run| run.plan_id.clone()).collect::<BTreeSet<_>>();
         let gone: Vec<_> = plans.into_iter().filter(|plan| mine.contains(&plan.id())).collect();
         let entries = written.state.entries.len();
-        let batches = put_away(&system(), &marks[2], 0, &long, &gone).unwrap();
+        let (batches, pieces) = put_away(&system(), &marks[2], 0, &long, before.pieces, &gone).unwrap();
         written.journal.put_away(&marks[2]);
         for (number, batch) in batches.iter().enumerate() {
             written.commit(batch);
             // Whenever the life ends, the next one knows the same.
             let again = load(&written.state, &system()).unwrap();
             assert_eq!(again.journal, written.journal, "after commit {number}");
-            assert_eq!(again.first, marks[2].len());
+            assert_eq!((again.first, again.pieces), (marks[2].len(), pieces));
             assert!(again.broken.is_empty());
         }
         assert!(written.state.entries.len() < entries / 2);
@@ -463,6 +465,31 @@ mod tests {
         // It goes on as if nothing had been put away, and puts away again.
         written.write(Written::held("later"));
         assert_eq!(load(&written.state, &system()).unwrap().journal, written.journal);
+    }
+
+    #[test]
+    fn what_was_put_away_leaves_no_piece_when_it_becomes_shorter() {
+        let mut written = Written::new();
+        let nodes: Vec<NodeName> = (0..6_000).map(|number| NodeName::new(&format!("node-{number:090}"))).collect();
+        for node in &nodes {
+            written.write(Record::HeldNode { node: node.clone(), until: None, by: "me".into() });
+        }
+        let put = |written: &mut Written| {
+            let kept = load(&written.state, &system()).unwrap();
+            let journal = written.journal.clone();
+            let (batches, pieces) =
+                put_away(&system(), &journal, kept.first, &BTreeMap::new(), kept.pieces, &[]).unwrap();
+            batches.iter().for_each(|batch| written.commit(batch));
+            let again = load(&written.state, &system()).unwrap();
+            assert_eq!((again.journal, again.pieces), (journal, pieces));
+            pieces
+        };
+        let many = put(&mut written);
+        assert!(many > 7, "{many}");
+        for node in nodes {
+            written.write(Record::Released { node, by: "me".into() });
+        }
+        assert_eq!(put(&mut written), 1);
     }
 
     #[test]

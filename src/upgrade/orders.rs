@@ -114,9 +114,15 @@ pub(super) fn no(no: &No) -> Refusal {
     match no {
         No::NoRun(_) | No::NoPlan(_) | No::NothingToSkip(_) => Refusal::Missing(text),
         No::NoReason => Refusal::Wrong(text),
-        No::Busy(_) | No::Unsafe(_) | No::Paused(_) | No::NotPaused | No::Cancelled | No::Hard(..) => {
-            Refusal::Conflict(text)
-        }
+        No::Busy(_)
+        | No::Unsafe(_)
+        | No::Paused(_)
+        | No::NotPaused
+        | No::Cancelled
+        | No::Hard(..)
+        | No::InWork { .. }
+        | No::BegunAgain { .. }
+        | No::Ours { .. } => Refusal::Conflict(text),
     }
 }
 

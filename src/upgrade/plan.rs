@@ -25,7 +25,7 @@ use crate::work::seam::Packages;
 const DRIVEN: [Component; 6] =
     [Component::Lia, Component::Mdm, Component::Sds, Component::Sdr, Component::Sdt, Component::Sdc];
 
-/// Data that is copied takes at most so long: a third copy before protected maintenance, and what changed after any.
+/// Data that is copied is given so long: a third copy before protected maintenance, unless more is predicted, and what changed after any.
 const LONGEST: u32 = 6 * 3600;
 
 /// The stage that has the packages on the nodes.
@@ -320,7 +320,15 @@ fn upgrade(
     let names: BTreeSet<&NodeName> = wanted.iter().map(|host| host.name).collect();
     let left_old = |component: Component| hosts.iter().any(|host| old(host, component) && !names.contains(host.name));
     let mdms_first = left_old(Component::Mdm);
-    let sds_first = mdms_first || left_old(Component::Sds) || hosts.iter().any(unseen);
+    // By the word of the MDM too, which knows servers whose agents have not told yet what became of them.
+    let upgraded: BTreeSet<_> =
+        wanted.iter().filter(|host| old(host, Component::Sds)).filter_map(|host| Some(&host.sds?.id)).collect();
+    let behind = |sds: &Sds| {
+        let other = sds.version.as_ref().is_some_and(|version| version.as_str() != to);
+        other && !upgraded.contains(&sds.id)
+    };
+    let servers_first = fleet.snapshot.sds.iter().flat_map(|part| part.value.as_slice()).any(behind);
+    let sds_first = mdms_first || left_old(Component::Sds) || servers_first || hosts.iter().any(unseen);
     let apply = |components: Vec<Component>| Action::Apply { version: to.into(), components };
     let get = |host: &Host<'_>| {
         let components = DRIVEN.into_iter().filter(|component| old(host, *component)).collect();
@@ -434,9 +442,15 @@ pub(super) fn around(
         steps.push(step(Action::Drain, 1800, habits.drain, Risk::Low));
     }
     // A third copy of all that lies there is made before it, and what changed is copied back after it.
-    let (enter, exit) = (if mode == MaintenanceMode::Instant { 300 } else { LONGEST }, exit_deadline(mode));
+    let exit = exit_deadline(mode);
     if let Some(sds) = host.sds {
-        let seconds = if mode == MaintenanceMode::Instant { 30 } else { removal::moving(sds, fleet).min(enter) };
+        let (enter, seconds) = if mode == MaintenanceMode::Instant {
+            (300, 30)
+        } else {
+            // Twice what one disk takes. What takes longer than a step may at all is for the check to refuse.
+            let seconds = removal::moving(sds, fleet);
+            (seconds.saturating_mul(2).clamp(LONGEST, 86_400), seconds)
+        };
         steps.push(step(Action::EnterMaintenance { mode }, enter, seconds, Risk::Medium));
     }
     steps.extend(work);

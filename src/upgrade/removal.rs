@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
-
 use super::plan::{Fleet, Habits, Host, Verdict, stage, step, task};
 use crate::model::cluster::{Sdc, Sds};
 use crate::model::id::NodeName;
@@ -13,9 +11,7 @@ use crate::model::state::{Connection, Membership};
 use crate::model::stats::{Stat, StatKind};
 use crate::model::step::{Action, Component};
 use crate::model::unit::{Bytes, Timestamp};
-
-/// An agent that says nothing for so long is not about to: words come every few seconds, and restarts take minutes.
-const SILENT: TimeDelta = TimeDelta::minutes(10);
+use crate::work::clients::SILENT;
 
 /// A node leaves for good: its data first, then what serves, then what is installed. Who takes its place serves already.
 pub(super) fn removal(
@@ -73,7 +69,7 @@ pub(super) fn removal(
         steps.push(step(Action::Drain, 1800, habits.drain, Risk::Low));
     }
     if let Some(sds) = host.sds {
-        steps.push(step(Action::Evacuate, 86_400, moving(sds, fleet), Risk::Irreversible));
+        steps.push(step(Action::Evacuate, 86_400, moving(sds, fleet).min(80_000), Risk::Irreversible));
     }
     let removable = [Component::Sdr, Component::Sdt, Component::Sds, Component::Sdc, Component::Lia];
     let components: Vec<Component> =
@@ -97,7 +93,7 @@ pub(super) fn removal(
     vec![stage("remove", Parallel::One, 1, false, vec![task(host, steps)])]
 }
 
-/// Seconds for what lies on a server to move away: a first guess, at the pace of one disk.
+/// Seconds for what lies on a server to be copied elsewhere: a first guess, at the pace of one disk.
 pub(super) fn moving(sds: &Sds, fleet: &Fleet<'_>) -> u32 {
     const PACE: u64 = 100 << 20;
     let devices = fleet.snapshot.devices.iter().flat_map(|part| part.iter());
@@ -106,5 +102,5 @@ pub(super) fn moving(sds: &Sds, fleet: &Fleet<'_>) -> u32 {
         row.bytes(Stat::CapacityInUseInKb)
     });
     let seconds = used.map(Bytes::get).sum::<u64>() / PACE;
-    u32::try_from(seconds).unwrap_or(u32::MAX).clamp(60, 80_000)
+    u32::try_from(seconds).unwrap_or(u32::MAX).max(60)
 }

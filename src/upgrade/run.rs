@@ -177,6 +177,8 @@ pub struct Work {
     /// The number of the first entry in the store, and of how many pieces those are that have several.
     first: u64,
     long: BTreeMap<u64, usize>,
+    /// Pieces of what was put away.
+    pieces: usize,
     pen: Pen,
     /// Waits that are written down already.
     noted: BTreeSet<(RunId, u32, ReasonKind)>,
@@ -232,6 +234,7 @@ impl Work {
             before: kept.before,
             first: stored.first,
             long,
+            pieces: kept.pieces,
             pen,
             noted: BTreeSet::new(),
             learned: false,

@@ -12,7 +12,7 @@ use super::skew::at_least;
 use crate::model::cluster::MdmRole;
 use crate::model::id::NodeName;
 use crate::model::node::Carries;
-use crate::model::plan::{Approval, FORM, Parallel, Plan, Request, Risk, Task};
+use crate::model::plan::{Approval, FORM, Parallel, Plan, Request, Risk, Step, Task};
 use crate::model::state::Maintenance;
 use crate::model::step::{Action, Component, MaintenanceMode, StepKind};
 use crate::model::version::Generation;
@@ -66,6 +66,11 @@ pub enum Unsafe {
     Controller(NodeName),
     #[error("{node}: {step} has no deadline, or one of more than a day")]
     Deadline { node: NodeName, step: StepKind },
+    #[error(
+        "{node}: {step} would take {predicted_seconds} s by all that lies there, and no step may take longer than a day; move data away first, \
+         or do this in another mode"
+    )]
+    TooLong { node: NodeName, step: StepKind, predicted_seconds: u32 },
     #[error("{node}: the request asks for no {step} there")]
     NotAsked { node: NodeName, step: StepKind },
     #[error(
@@ -78,6 +83,10 @@ pub enum Unsafe {
     Foremost { node: NodeName, component: Component },
     #[error("the client of {node} would be newer than a server; it goes back first")]
     NewerClient { node: NodeName },
+    #[error(
+        "the client {client}, which is on no host of ours, would be newer than a server; bring it back by hand first, or end it"
+    )]
+    NewerClientElsewhere { client: Box<str> },
     #[error("{node} carries no SDS that is in maintenance: there is nothing to take over")]
     NotInside { node: NodeName },
     #[error("{node} carries a part of the MDM cluster; give its seat to another host first")]
@@ -143,8 +152,9 @@ pub fn check(plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
         }
     }
     for (_, _, task) in plan.tasks() {
-        steps(task, matches!(plan.request, Request::Adopt { .. }), &mut wrong);
-        place(task, facts, &mut wrong);
+        let is_taken_over = matches!(plan.request, Request::Adopt { .. });
+        steps(task, is_taken_over, &mut wrong);
+        place(task, facts, is_taken_over, &mut wrong);
         versions(plan, task, facts, &mut wrong);
         removal(plan, task, &mut wrong);
         adoption(plan, task, facts, &mut wrong);
@@ -221,6 +231,10 @@ fn steps(task: &Task, is_taken_over: bool, wrong: &mut BTreeSet<Unsafe>) {
     for step in &task.steps {
         // People say themselves for how long.
         let longest = if step.action == Action::Handwork { LONGEST_HANDWORK } else { 86_400 };
+        if step.predicted_seconds > longest {
+            let (step, predicted_seconds) = (step.action.kind(), step.predicted_seconds);
+            wrong.insert(Unsafe::TooLong { node: task.node.clone(), step, predicted_seconds });
+        }
         if step.deadline_seconds == 0 || step.deadline_seconds > longest {
             wrong.insert(Unsafe::Deadline { node: task.node.clone(), step: step.action.kind() });
         }
@@ -233,7 +247,7 @@ fn steps(task: &Task, is_taken_over: bool, wrong: &mut BTreeSet<Unsafe>) {
 }
 
 /// Whether the plan knows what lies on the host.
-fn place(task: &Task, facts: &Facts<'_>, wrong: &mut BTreeSet<Unsafe>) {
+fn place(task: &Task, facts: &Facts<'_>, is_taken_over: bool, wrong: &mut BTreeSet<Unsafe>) {
     let host = facts.nodes.get(&task.node);
     if let Some(id) = &task.sds {
         let fits = facts.sds(id).is_some_and(|(sds, _)| sds.domain == task.domain && sds.fault_set == task.fault_set);
@@ -254,7 +268,10 @@ fn place(task: &Task, facts: &Facts<'_>, wrong: &mut BTreeSet<Unsafe>) {
     }
     let controller = task.carries.contains(&Carries::Controller)
         || host.is_some_and(|host| host.carries.contains(&Carries::Controller));
-    if controller && !harmless(task) && !mutant::is("plan for the controller") {
+    // To end a maintenance stops nothing.
+    let ends = |step: &Step| matches!(step.action, Action::ExitMaintenance | Action::AwaitResync);
+    let spares = harmless(task) || (is_taken_over && task.steps.iter().all(ends));
+    if controller && !spares && !mutant::is("plan for the controller") {
         wrong.insert(Unsafe::Controller(task.node.clone()));
     }
 }

@@ -9,6 +9,7 @@ use super::record::{Duty, Handed, Obligation, Record};
 use crate::model::hold::{Hardness, Override};
 use crate::model::id::{NodeName, PlanId, RunId};
 use crate::model::plan::{Approval, Plan, Request};
+use crate::model::state::Maintenance;
 use crate::model::step::{Action, MaintenanceMode};
 
 /// Why a command is not obeyed.
@@ -31,6 +32,15 @@ pub enum No {
     Cancelled,
     #[error("{0} has no task that could be skipped: it was begun, is over, or is not in the plan")]
     NothingToSkip(NodeName),
+    #[error("{run} works on {node}, and ends itself what it began; cancel it to have that sooner")]
+    InWork { run: RunId, node: NodeName },
+    #[error(
+        "the MDM took our order to end the maintenance of {node}, and somebody began another one after it. {run} ends none but its own: end \
+         this one by hand (scli --exit_maintenance_mode), and {run} goes on by itself"
+    )]
+    BegunAgain { run: RunId, node: NodeName },
+    #[error("the maintenance of {node} is ours already: {run} ends it")]
+    Ours { run: RunId, node: NodeName },
     #[error("nobody can override {0}: {1}")]
     Hard(String, &'static str),
     #[error("an override needs a reason in words, and an end that lies ahead and within a day")]
@@ -70,7 +80,31 @@ fn opened(
     if !wrong.is_empty() {
         return Err(No::Unsafe(wrong));
     }
-    Ok(vec![Record::Opened { run, plan: plan.id(), approval, baseline }])
+    let by = match &approval {
+        Approval::Hash { by, .. } | Approval::Policy { by, .. } => by.clone(),
+    };
+    let mut records = vec![Record::Opened { run, plan: plan.id(), approval, baseline }];
+    // Nobody brings it to a node again, by the calendar least of all, until a person frees it.
+    records.extend(
+        left(plan, book).into_iter().map(|version| Record::Quarantined {
+            version,
+            why: format!("nodes were sent back from it by {by}").into(),
+        }),
+    );
+    Ok(records)
+}
+
+/// The releases that nodes of a plan leave by going back.
+fn left(plan: &Plan, book: &Book) -> BTreeSet<Box<str>> {
+    let mut left = BTreeSet::new();
+    for (_, _, task) in plan.tasks() {
+        for step in &task.steps {
+            let Action::Rollback { components, .. } = &step.action else { continue };
+            let ways = book.before.get(&task.node).into_iter().flatten();
+            left.extend(ways.filter(|(component, _)| components.contains(component)).map(|(_, way)| way.to.clone()));
+        }
+    }
+    left
 }
 
 /// A maintenance of somebody else is handed over: it is our duty to end it from here on, and the run of this plan does.
@@ -108,6 +142,31 @@ pub fn adopt(
     let mut records = opened(book, facts, run, plan, approval, baseline)?;
     records.extend(duties);
     Ok(records)
+}
+
+/// Whether the maintenance that a node is in is one that nobody but a person can call ours.
+pub fn is_theirs(book: &Book, facts: &Facts<'_>, node: &NodeName) -> Result<(), No> {
+    let Some((run, _, task, state)) = book.in_work().find(|(_, _, task, _)| task.node == *node) else { return Ok(()) };
+    let (run, node) = (run.id.clone(), node.clone());
+    let sds = task.sds.as_ref().and_then(|id| facts.sds(id)).map(|(sds, _)| sds);
+    let is_inside = sds.is_some_and(|sds| sds.maintenance.is(Maintenance::In));
+    let duty = task.sds.clone().and_then(|sds| book.obligation(&Duty::Maintenance { sds }));
+    Err(match duty {
+        Some(_) if state.left && is_inside => No::BegunAgain { run, node },
+        Some(_) => No::Ours { run, node },
+        None => No::InWork { run, node },
+    })
+}
+
+/// A maintenance that was handed over was begun in another mode than was said then: it is left in this one. Nothing, where
+/// none of the node was handed over, or that is its mode already.
+pub fn correct(book: &Book, node: &NodeName, mode: MaintenanceMode, by: &str, because: &str) -> Option<Vec<Record>> {
+    let (_, _, task, _) = book.in_work().find(|(_, _, task, _)| task.node == *node)?;
+    let duty = Duty::Maintenance { sds: task.sds.clone()? };
+    let open = book.obligation(&duty).filter(|open| open.handed.is_some() && open.mode != Some(mode))?;
+    let handed = Some(Handed { by: by.into(), because: because.into() });
+    let obligation = Obligation { mode: Some(mode), handed, ..open.clone() };
+    Some(vec![Record::Settled { duty }, Record::Took { obligation }])
 }
 
 fn of<'a>(book: &'a Book, run: &RunId) -> Result<&'a super::book::Run, No> {

@@ -13,8 +13,9 @@ use crate::model::id::PlanId;
 use crate::model::plan::{Plan, hex};
 use crate::model::unit::Timestamp;
 
-/// The form of an entry that this version writes.
-pub const FORM: u16 = 2;
+/// The form of an entry that this version writes. Since 3 plans may take a maintenance over or send nodes back: who does not
+/// know that reads no such journal.
+pub const FORM: u16 = 3;
 
 /// A record at its place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -264,8 +265,17 @@ mod tests {
     #[test]
     fn an_entry_of_an_older_version_is_read() {
         let line = br#"{"form":1,"number":0,"at":"1970-01-01T00:00:05Z","before":"","record":{"record":"held_node","node":"a","until":null,"by":"me"}}"#;
-        let (journal, torn) = read(&[line.to_vec()]).unwrap();
-        assert!(!torn && journal.book().held.len() == 1);
+        for form in [1, 2] {
+            let line = String::from_utf8_lossy(line).replace("\"form\":1", &format!("\"form\":{form}"));
+            let (journal, torn) = read(&[line.into_bytes()]).unwrap();
+            assert!(!torn && journal.book().held.len() == 1);
+        }
+    }
+
+    #[test]
+    fn what_takes_a_maintenance_over_or_sends_nodes_back_is_no_form_that_older_versions_read() {
+        let (_, lines) = three();
+        assert!(lines.iter().all(|line| line.starts_with(br#"{"form":3,"#)));
     }
 
     #[test]

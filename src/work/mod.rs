@@ -14,6 +14,7 @@
 pub mod advance;
 pub mod book;
 pub mod check;
+pub mod clients;
 pub mod command;
 pub mod engine;
 pub mod facts;

@@ -58,9 +58,23 @@ pub fn undo(book: &Book, task: &Task, state: &TaskState, cause: Cause) -> Vec<St
     }
     let agent = task.agent.clone().map(|agent| Duty::Deactivated { agent });
     if agent.is_some_and(|duty| book.obligation(&duty).is_some()) {
+        // No package follows one that was put back and does not work: tasks come back to a client that runs, or a person
+        // is told. Of a server the MDM is asked where it leaves maintenance.
+        if let Some(components) = client_put_back(task, state) {
+            steps.push(step(Action::Verify { version: None, components }));
+        }
         steps.push(step(Action::Reactivate));
     }
     steps
+}
+
+/// The client that a plan puts back, once that may have begun.
+fn client_put_back(task: &Task, state: &TaskState) -> Option<Vec<Component>> {
+    let is_planned = task.steps.iter().any(|step| match &step.action {
+        Action::Rollback { components, .. } => components.contains(&Component::Sdc),
+        _ => false,
+    });
+    (is_planned && state.touched.contains_key(&StepKind::Rollback)).then(|| vec![Component::Sdc])
 }
 
 /// Reasons for which a node in maintenance is needed back at once.

@@ -128,6 +128,21 @@ fn while_a_run_is_open_or_nothing_is_to_be_done_nothing_is_begun() {
 }
 
 #[test]
+fn a_release_that_nodes_were_sent_back_from_is_begun_by_no_job() {
+    let scene = Scene::waiting();
+    let job = job(&scene, Some(standing(&scene, &[MaintenanceMode::Instant], 5)));
+    let Asks::Work(Request::Upgrade { to, .. }) = &job.asks else { panic!("{:?}", job.asks) };
+    let mut book = Book::default();
+    let quarantined = Record::Quarantined { version: to.clone(), why: "nodes were sent back from it by ada".into() };
+    book.apply(&quarantined, scene.now).unwrap();
+    let (obeyed, says) = fire(&scene, &job, &book, Mode::Act);
+    assert_eq!(obeyed, Obeyed::default());
+    assert!(says.contains("by ada") && says.contains(&format!("sio free {to}")), "{says}");
+    book.apply(&Record::Freed { version: to.clone(), by: "ada".into() }, scene.now).unwrap();
+    assert!(fire(&scene, &job, &book, Mode::Act).1.contains("began a run"));
+}
+
+#[test]
 fn a_health_check_says_of_each_node_whether_it_could_be_worked_on_and_what_holds_it() {
     let mut scene = Scene::waiting();
     let asked = Job { asks: Asks::Chore(Chore::HealthCheck), ..job(&scene, None) };

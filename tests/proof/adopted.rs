@@ -3,6 +3,7 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use scaleio_framework::model::id::{NodeName, RunId};
+use scaleio_framework::model::node::Carries;
 use scaleio_framework::model::plan::{Approval, Plan, Request};
 use scaleio_framework::model::step::{Action, MaintenanceMode, StepKind};
 use scaleio_framework::proof::controller::Controller;
@@ -14,13 +15,14 @@ use scaleio_framework::proof::site::Site;
 use scaleio_framework::sim::Release;
 use scaleio_framework::sim::world::{Command, MaintenanceCommand, Mode, Scope};
 use scaleio_framework::upgrade::plan::{Habits, plan};
-use scaleio_framework::work::book::Plans;
+use scaleio_framework::work::advance::step;
+use scaleio_framework::work::book::{Book, Plans};
 use scaleio_framework::work::check::{Unsafe, check, covers};
 use scaleio_framework::work::command::{self, No};
 use scaleio_framework::work::facts::Policy;
-use scaleio_framework::work::record::{Duty, Record};
+use scaleio_framework::work::record::{Duty, Effect, Obligation, Record};
 
-use crate::scene::fleet;
+use crate::scene::{Scene, fleet, run_id};
 use crate::seeds::kept;
 
 /// So often each of these came, in the stories of so many seeds.
@@ -37,11 +39,9 @@ fn counted(seeds: u64, faults: &[Fault], what: &[&str]) -> Vec<u64> {
 }
 
 #[test]
-fn what_is_handed_over_is_ended_and_what_is_not_stays() {
-    let over = counted(40, &[ForeignEnter, Adopt], &["taken over", "effect: exit"]);
-    assert!(over[0] > 20 && over[1] >= over[0], "{over:?}");
-    let kept_by_others = counted(40, &[ForeignEnter], &["taken over"]);
-    assert_eq!(kept_by_others, [0]);
+fn what_is_handed_over_is_ended() {
+    let over = counted(40, &[ForeignEnter, Adopt], &["taken over", "taken over and ended"]);
+    assert!(over[0] > 20 && over[1] == over[0], "{over:?}");
 }
 
 #[test]
@@ -182,4 +182,58 @@ fn a_plan_that_takes_over_is_begun_only_with_its_duty() {
     let approval = Approval::Hash { plan: case.plan.id(), by: "ada".into(), at: case.site.now() };
     let opened = command::open(book, &facts, RunId::new("run-1"), &case.plan.id(), approval, [].into());
     assert!(matches!(opened, Err(No::NoPlan(_))), "{opened:?}");
+}
+
+#[test]
+fn a_mode_that_was_said_wrongly_is_put_right_and_the_exit_is_ordered_in_it() {
+    let mut case = Case::new(true);
+    case.plan = Case::planned(&case.site, &case.controller, &case.node, MaintenanceMode::Protected);
+    let (book, now) = (case.controller.journal.book(), case.site.now());
+    let correct = |book: &Book, mode| command::correct(book, &case.node, mode, "bob", "it was the other one");
+    assert_eq!(correct(book, MaintenanceMode::Instant), None);
+    let mut book = book.clone();
+    book.plans.insert(case.plan.id(), case.plan.clone().into());
+    case.adopt().unwrap().iter().for_each(|record| book.apply(record, now).unwrap());
+    assert_eq!(correct(&book, MaintenanceMode::Protected), None);
+    let before = book.obligations[0].clone();
+    let records = correct(&book, MaintenanceMode::Instant).unwrap();
+    records.iter().for_each(|record| book.apply(record, now).unwrap());
+    let after = book.obligations[0].clone();
+    assert_eq!(after.handed.as_ref().unwrap().to_string(), "handed over by bob: it was the other one");
+    let (mode, handed) = (Some(MaintenanceMode::Instant), after.handed.clone());
+    assert_eq!(after, Obligation { mode, handed, ..before });
+    let facts = case.controller.facts(now);
+    let ordered = step(&book, facts, &Policy::default(), 1).effects;
+    let exit = |effect: &Effect| matches!(effect, Effect::Exit { mode: MaintenanceMode::Instant, .. });
+    assert!(ordered.len() == 1 && exit(&ordered[0].1), "{ordered:?}");
+    // What we began ourselves is as it was begun.
+    let mut ours = book.clone();
+    ours.obligations[0].handed = None;
+    assert_eq!(correct(&ours, MaintenanceMode::Protected), None);
+}
+
+#[test]
+fn what_is_ours_is_not_taken_over_and_what_was_begun_again_is_ended_by_hand() {
+    let theirs = |scene: &Scene| command::is_theirs(&scene.book, &scene.facts(), &scene.task().node);
+    assert_eq!(theirs(&Scene::waiting()), Ok(()));
+    let mut scene = Scene::drained();
+    let (run, node) = (run_id(), scene.task().node);
+    assert_eq!(theirs(&scene), Err(No::InWork { run: run.clone(), node: node.clone() }));
+    scene.enter();
+    assert_eq!(theirs(&scene), Err(No::Ours { run: run.clone(), node: node.clone() }));
+    // The MDM took our exit, and it is inside once more.
+    scene.left_by_the_mdm();
+    let again = theirs(&scene).unwrap_err();
+    assert_eq!(again, No::BegunAgain { run, node });
+    assert!(again.to_string().contains("end this one by hand"), "{again}");
+}
+
+#[test]
+fn the_host_of_this_controller_may_be_taken_over_and_nothing_else_be_done_there() {
+    let mut case = Case::new(true);
+    case.plan.stages[0].tasks[0].carries = [Carries::Controller].into();
+    assert_eq!(case.wrong(), []);
+    let more = case.plan.stages[0].tasks[0].steps[0].clone();
+    case.plan.stages[0].tasks[0].steps.push(scaleio_framework::model::plan::Step { action: Action::Reboot, ..more });
+    assert!(case.wrong().contains(&Unsafe::Controller(case.node.clone())), "{:?}", case.wrong());
 }

@@ -12,12 +12,14 @@ use scaleio_framework::model::node::{Carries, NodeFacts};
 use scaleio_framework::model::plan::{Request, Step, Task};
 use scaleio_framework::model::snapshot::Snapshot;
 use scaleio_framework::model::state::{Connection, Membership, Seen};
-use scaleio_framework::model::step::{Action, Component, MaintenanceMode};
+use scaleio_framework::model::step::{Action, Component, MaintenanceMode, StepKind};
+use scaleio_framework::model::version::ProductVersion;
 use scaleio_framework::proof::controller::Controller;
 use scaleio_framework::proof::site::Site;
 use scaleio_framework::sim::Release;
 use scaleio_framework::upgrade::plan::{Fleet, Habits, Proposal, plan};
 use scaleio_framework::work::book::Plans;
+use scaleio_framework::work::check::{Unsafe, check};
 use scaleio_framework::work::facts::Policy;
 use scaleio_framework::work::seam::Packages;
 
@@ -35,8 +37,13 @@ struct Known {
 
 impl Known {
     fn of(release: Release) -> Self {
+        Self::with(release, |_| ())
+    }
+
+    fn with(release: Release, change: impl FnOnce(&mut Site)) -> Self {
         let mut site = Site::new(5, release, ChaCha8Rng::seed_from_u64(1), 1);
         site.free_last();
+        change(&mut site);
         let now = site.now();
         let (mut controller, _) = Controller::start(Plans::new(), &mut Vec::new(), 1, Policy::default(), now).unwrap();
         controller.poll(&site);
@@ -71,6 +78,53 @@ impl Known {
         };
         plan(request, &fleet, &self.habits, None, self.site.now())
     }
+}
+
+#[test]
+fn no_client_is_planned_while_the_mdm_shows_an_older_server_that_nobody_plans() {
+    let mut known = Known::of(Release::V3_6);
+    let (from, to) = (known.site.from.clone(), known.site.to.clone());
+    let everywhere: Vec<NodeName> = known.nodes.keys().cloned().collect();
+    for name in &everywhere {
+        let installed = &mut known.node(name.as_str()).installed;
+        for (_, versions) in installed.iter_mut().filter(|(component, _)| **component != Component::Sdc) {
+            *versions = [to.clone()].into();
+        }
+        known.server(name.as_str(), |sds| sds.version = Some(ProductVersion::read(&to)));
+    }
+    let stages = |known: &Known| {
+        let plan = known.plan(Request::Upgrade { to: to.clone(), only: [].into() }).plan;
+        plan.stages.iter().map(|stage| stage.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(stages(&known), ["packages", "sdc"]);
+    // Its agent was silent while it went back.
+    known.server("node-2", |sds| sds.version = Some(ProductVersion::read(&from)));
+    assert_eq!(stages(&known), ["packages"]);
+}
+
+#[test]
+fn a_third_copy_is_given_twice_the_time_that_it_takes_and_one_of_more_than_a_day_is_refused() {
+    let enter = |tib: u64| {
+        // Two devices of each server.
+        let filled = |site: &mut Site| site.world.devices.values_mut().for_each(|device| device.used_kb = tib << 29);
+        let known = Known::with(Release::V3_6, filled);
+        let mode = Some(MaintenanceMode::Protected);
+        let plan =
+            known.plan(Request::Maintain { node: node("node-1"), mode, minutes: 60, purpose: "a fan".into() }).plan;
+        let step =
+            plan.tasks().next().unwrap().2.steps.iter().find(|step| step.action.kind() == StepKind::EnterMaintenance);
+        let step = step.unwrap();
+        let wrong = check(&plan, &known.controller.facts(known.site.now()));
+        (step.predicted_seconds, step.deadline_seconds, wrong)
+    };
+    // At 100 MiB a second.
+    assert_eq!(enter(1), (10_485, 21_600, [].into()));
+    assert_eq!(enter(3), (31_457, 62_914, [].into()));
+    assert_eq!(enter(5), (52_428, 86_400, [].into()));
+    let (predicted_seconds, _, wrong) = enter(9);
+    let step = StepKind::EnterMaintenance;
+    assert_eq!(wrong, [Unsafe::TooLong { node: node("node-1"), step, predicted_seconds }].into());
+    assert!(predicted_seconds > 86_400, "{predicted_seconds}");
 }
 
 fn node(name: &str) -> NodeName {

@@ -61,8 +61,13 @@ async fn a_maintenance_of_others_is_ended_once_it_is_handed_over_and_the_history
     assert!(!site.is_clean(), "nobody ended it");
 
     let (code, said) =
-        site.sio(&["maintenance", "adopt", &node, "--because", "a shift ends", "--mode", "instant", "--by", "ada"]);
+        site.sio(&["maintenance", "adopt", &node, "--because", "a shift ends", "--mode", "protected", "--by", "ada"]);
     assert!(code == Some(0) && said.contains("run-0002 is begun"), "{code:?} {said}");
+    // That was the wrong one, which the MDM refuses; it is put right by saying the other one.
+    let (status, text) = site.ask(adopt(&node, "a shift ends", Some("protected"))).await;
+    assert!(status == 409 && text.contains("ours already"), "{status} {text}");
+    let (status, text) = site.ask(adopt(&node, "it was instant", Some("instant"))).await;
+    assert_eq!(status, 200, "{text}");
     site.eventually("the end of it", |work, _| {
         let over = work.run.is_none() && work.past.first().is_some_and(|past| &*past.id.to_string() == "run-0002");
         over.then_some(()).ok_or_else(|| "it goes on".to_owned())

@@ -74,6 +74,11 @@ async fn nodes_go_back_to_what_they_had_until_the_upgrade_is_final() {
     assert_eq!((end.as_str(), why.as_deref()), ("done", None));
     assert_eq!(site.versions(), old);
     assert!(site.is_clean());
+    // No job brings what was left again before somebody frees it.
+    let work = site.lifecycle().await;
+    let why = work.quarantined.iter().find(|(version, _)| ***version == *site.to).map(|(_, why)| why.to_string());
+    assert_eq!(why.as_deref(), Some("nodes were sent back from it by ada"), "{:?}", work.quarantined);
+    assert_eq!(site.ask(json!({"order": "free", "by": "ada", "version": site.to})).await.0, 200);
     // Of each host the package that was installed last is the older one, and the way up is open again.
     let (status, text) = site
         .ask(json!({"order": "plan", "by": "ada",

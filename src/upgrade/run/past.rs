@@ -56,7 +56,9 @@ impl Work {
         let filed = self.journal.book().plans.clone();
         let gone = self.journal.put_away(&earlier);
         let plans: Vec<Arc<Plan>> = gone.iter().filter_map(|id| filed.get(id).cloned()).collect();
-        for batch in keep::put_away(&system, &earlier, self.first, &self.long, &plans)? {
+        let (batches, pieces) = keep::put_away(&system, &earlier, self.first, &self.long, self.pieces, &plans)?;
+        self.pieces = pieces;
+        for batch in batches {
             self.durable(batch).await?;
         }
         self.first = earlier.len();

@@ -1,14 +1,14 @@
 //! May these nodes go back to the release that they had before?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Unsafe;
 use crate::model::plan::{Plan, Request};
 use crate::model::state::{Seen, UpgradeState};
 use crate::model::step::{Action, Component, StepKind};
 use crate::work::book::Before;
+use crate::work::clients::{Owner, newer};
 use crate::work::facts::Facts;
-use crate::work::skew::at_least;
 
 /// What may be done to a node that goes back, besides what every plan is asked.
 const STEPS: [StepKind; 9] = [
@@ -35,7 +35,7 @@ pub(super) fn judge(plan: &Plan, facts: &Facts<'_>, before: &Before, wrong: &mut
     };
     // What goes back, with the releases that are left.
     let mut left: BTreeSet<&str> = BTreeSet::new();
-    let mut clients = BTreeSet::new();
+    let mut clients = BTreeMap::new();
     for (_, _, task) in plan.tasks() {
         let node = &task.node;
         for step in &task.steps {
@@ -60,15 +60,13 @@ pub(super) fn judge(plan: &Plan, facts: &Facts<'_>, before: &Before, wrong: &mut
                     None => drop(wrong.insert(Unsafe::NotBefore { node: node.clone(), component })),
                 }
                 if component == Component::Sdc {
-                    clients.insert(node);
+                    clients.insert(node, task.sds.as_ref());
                 }
                 if component == Component::Sds {
-                    for (other, host) in facts.nodes.iter().filter(|(other, _)| !clients.contains(other)) {
-                        let sdc = host.installed.get(&Component::Sdc);
-                        if sdc.is_some_and(|all| all.iter().any(|version| !at_least(to, version))) {
-                            wrong.insert(Unsafe::NewerClient { node: other.clone() });
-                        }
-                    }
+                    wrong.extend(newer(facts, to, &clients).into_iter().map(|owner| match owner {
+                        Owner::Node(node) => Unsafe::NewerClient { node },
+                        Owner::Other(client) => Unsafe::NewerClientElsewhere { client },
+                    }));
                 }
             }
         }

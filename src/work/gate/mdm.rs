@@ -36,7 +36,13 @@ fn upgrades_itself(ask: &Ask<'_>) -> bool {
         matches!(&run.plan.request, Request::Upgrade { to: other, .. } if other == to)
             && run.tasks.iter().any(|task| task.touched.contains_key(&StepKind::Apply))
     };
-    let gave = ask.book.before.values().flat_map(|all| all.values()).any(|way| way.to == *to);
+    // Of runs that were put away it is known what they gave to whom. Where a member has neither that nor what was there
+    // before it, or none has it yet, somebody brings the MDM elsewhere.
+    let ways = || ask.book.before.values().flat_map(|all| all.values()).filter(|way| way.to == *to);
+    let members = ask.facts.mdm().map(|(cluster, _)| cluster.members.as_slice()).unwrap_or_default();
+    let told = || members.iter().filter_map(|member| member.version.as_ref()).map(|version| version.as_str());
+    let fits = |version: &str| version == &**to || ways().any(|way| *way.from == *version);
+    let gave = ways().next().is_some() && told().any(|version| version == &**to) && told().all(fits);
     gave || ask.book.runs.values().any(|run| installs(run))
 }
 

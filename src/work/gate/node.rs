@@ -1,5 +1,9 @@
 //! Is the host ready for the step, and does Mesos know?
 
+use std::collections::BTreeMap;
+
+use super::super::clients::newer;
+use super::super::facts::begun;
 use super::super::record::Duty;
 use super::super::skew::at_least;
 use super::super::{mutant, observe};
@@ -86,6 +90,8 @@ pub(super) fn may_begin(ask: &Ask<'_>, holds: &mut Holds) {
                     holds.push(Reason::Quarantined { version: version.clone() });
                 }
             }
+            // A server is not drained and taken into maintenance for what cannot be put back there.
+            Action::Rollback { version, components } => clients_are_back(ask, version, components, holds),
             Action::Reboot => has_module(ask, holds),
             Action::Drain => agent_is_free(ask, holds),
             _ => {}
@@ -132,13 +138,21 @@ pub(super) fn order_of_components(ask: &Ask<'_>, version: &str, components: &[Co
     }
 }
 
-/// No server becomes older than a client of our hosts.
+/// No server becomes older than a client, of our hosts or of others.
 pub(super) fn clients_are_back(ask: &Ask<'_>, version: &str, components: &[Component], holds: &mut Holds) {
-    let newer = |host: &NodeFacts| {
-        let sdc = host.installed.get(&Component::Sdc);
-        sdc.is_some_and(|all| all.iter().any(|sdc| !at_least(version, sdc)))
-    };
-    if components.contains(&Component::Sds) && ask.facts.nodes.values().any(newer) {
+    if !components.contains(&Component::Sds) {
+        return;
+    }
+    let begun_at = ask.facts.snapshot().and_then(|snapshot| begun(&snapshot.sdcs));
+    holds.seen(begun_at);
+    match begun_at {
+        None => holds.push(Reason::Unseen { what: "the list of clients".into() }),
+        Some(taken_at) if ask.facts.now - taken_at > ask.policy.fresh_middle => {
+            holds.push(Reason::Stale { what: "the list of clients".into(), taken_at });
+        }
+        Some(_) => {}
+    }
+    if !newer(&ask.facts, version, &BTreeMap::new()).is_empty() {
         holds.push(Reason::OrderOfComponents { component: Component::Sdc, newer_than: Component::Sds });
     }
 }
