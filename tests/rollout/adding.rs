@@ -71,7 +71,7 @@ fn server(at: u8, fault_set: Option<&str>) -> (NodeName, Server) {
         domain: "bare".into(),
         fault_set: fault_set.map(Into::into),
         addresses: vec![Address { ip: format!("10.9.0.{at}").into(), serves: Serves::All }],
-        roles: None,
+        placed: None,
         known_at: BTreeSet::new(),
         devices: [("/dev/sdz".into(), "p".into())].into(),
         aliases: BTreeMap::new(),
