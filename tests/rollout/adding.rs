@@ -89,6 +89,7 @@ fn wish(servers: &[(NodeName, Server)]) -> Wish {
         system: SystemId::new("prod"),
         rollout,
         desired,
+        moves: nodes.clone(),
         nodes,
         rotational: BTreeSet::new(),
         after: None,

@@ -16,6 +16,7 @@ use crate::fleet::diff::{Addition, difference};
 use crate::fleet::name;
 use crate::fleet::pools;
 use crate::fleet::rollout::leave::Against;
+use crate::fleet::rollout::spread;
 use crate::gateway::{Answer, Gateway, GatewayError, NewPool};
 use crate::model::id::{FaultSetId, NodeName, ProtectionDomainId, SdsId, StoragePoolId, SystemId};
 use crate::model::pool::PoolSetting;
@@ -40,6 +41,8 @@ pub struct Round {
     pub last: Option<NodeName>,
     /// Settings of pools that were refused, each with the reason.
     pub refused: Vec<String>,
+    /// The node for which it was asked last to change where its server is found, and whether the MDM took any of the round.
+    pub moved: Option<(NodeName, bool)>,
 }
 
 /// What is to be added, and for whom.
@@ -57,6 +60,8 @@ pub struct Wish {
     pub rotational: BTreeSet<(NodeName, Box<str>)>,
     /// The node with which the last round ended: the next one begins with the one after it.
     pub after: Option<NodeName>,
+    /// Those of them of which it may be changed where their servers are found.
+    pub moves: BTreeSet<NodeName>,
     /// Whether settings of pools are set too.
     pub sets: bool,
 }
@@ -82,7 +87,7 @@ pub async fn add(gateway: &Gateway, wish: &Wish, may: &MayAdd) -> Round {
     let ids = Ids::of(&snapshot);
     let (wrong, left) = (BTreeMap::new(), BTreeSet::new());
     let (grown, refused) = (BTreeSet::new(), Vec::new());
-    let mut adder = Adder { gateway, wish, may, ids, snapshot: &snapshot, wrong, left, grown, refused, last: None };
+    let mut adder = Adder { gateway, wish, may, ids, snapshot: &snapshot, wrong, left, grown, refused, last: None, moved: None };
     for addition in in_turn(&difference.additions, wish.after.as_ref()) {
         adder.add(addition).await;
     }
@@ -90,11 +95,11 @@ pub async fn add(gateway: &Gateway, wish: &Wish, may: &MayAdd) -> Round {
     for setting in &settings {
         adder.add(setting).await;
     }
-    let Adder { mut wrong, left, last, refused, .. } = adder;
+    let Adder { mut wrong, left, last, refused, moved, .. } = adder;
     let all = wish.nodes.iter().filter(|node| wrong.contains_key(*node) || !left.contains(*node));
     let all: Vec<NodeName> = all.cloned().collect();
     let results = all.into_iter().map(|node| (node.clone(), wrong.remove(&node).map_or(Ok(()), Err)));
-    Round { results: results.collect(), last, refused }
+    Round { results: results.collect(), last, refused, moved }
 }
 
 /// What nodes stand on comes first, then all of one node before the next: of one that is slow, the others have their turn in
@@ -131,6 +136,16 @@ pub(super) fn unfit(snapshot: &Snapshot) -> Option<String> {
         return None;
     }
     Some(format!("the MDM cluster is {}; nothing is added until all its members are well", mdm.state.word()))
+}
+
+/// Somebody loses an address only while nobody lacks another one.
+fn well(addition: &Addition, snapshot: &Snapshot) -> Result<(), Against> {
+    let unwell = if addition.is_narrower() { spread::of_servers(snapshot) } else { BTreeSet::new() };
+    if unwell.is_empty() {
+        return Ok(());
+    }
+    let what = unwell.into_iter().collect::<Vec<_>>().join(", ").into();
+    Err(Against::Unwell { what })
 }
 
 /// The part of what shall be that some nodes stand on.
@@ -191,6 +206,7 @@ struct Adder<'a> {
     /// Settings that were refused.
     refused: Vec<String>,
     last: Option<NodeName>,
+    moved: Option<(NodeName, bool)>,
 }
 
 impl Adder<'_> {
@@ -200,9 +216,12 @@ impl Adder<'_> {
         }
         let waits = match addition {
             // It was added in this very round, or is away: the rest comes when it is connected.
-            Addition::Device { node, .. } | Addition::Address { node, .. } => self.connected(node).is_none(),
+            Addition::Device { node, .. } => self.connected(node).is_none(),
+            Addition::Address { node, .. } => !self.wish.moves.contains(node) || self.connected(node).is_none(),
             // Nobody has used the new address yet.
-            Addition::Role { node, .. } => self.connected(node).is_none() || self.grown.contains(node),
+            Addition::Role { node, .. } => {
+                !self.wish.moves.contains(node) || self.connected(node).is_none() || self.grown.contains(node)
+            }
             Addition::Domain { .. }
             | Addition::FaultSet { .. }
             | Addition::Pool { .. }
@@ -212,7 +231,7 @@ impl Adder<'_> {
         if waits {
             return;
         }
-        if let Err(why) = (self.may)(addition) {
+        if let Err(why) = (self.may)(addition).and_then(|()| well(addition, self.snapshot)) {
             if why == Against::RoundOver {
                 debug!(system = %self.wish.system, %addition, %why, "an addition waits for the next round");
             } else {
@@ -239,6 +258,10 @@ impl Adder<'_> {
             Addition::Device { node, path, pool } => self.device(node, path, pool).await,
             Addition::Setting { domain, pool, setting } => self.setting(domain, pool, setting).await,
         };
+        if let Some(node) = addition.node().filter(|_| addition.is_about_addresses()) {
+            let is_taken = done.is_ok() || self.moved.as_ref().is_some_and(|(_, is_taken)| *is_taken);
+            self.moved = Some((node.clone(), is_taken));
+        }
         match done {
             Ok(()) => info!(system = %self.wish.system, effect = addition.effect(), %addition, "added"),
             Err(why) => {

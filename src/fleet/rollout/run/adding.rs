@@ -15,6 +15,7 @@ use super::super::cluster::{ClusterDecision, ClusterRecord};
 use super::super::decide::added;
 use super::super::leave::{Ground, Moment, leave};
 use super::super::record::Record;
+use super::super::spread::Last;
 use super::cluster::within_s;
 use super::{Came, EXPIRES, Rollout};
 use crate::clock;
@@ -38,8 +39,27 @@ const HEEDED: Duration = Duration::from_secs(10);
 /// A round that is open.
 pub(super) struct Adding {
     nodes: BTreeSet<NodeName>,
+    moves: BTreeSet<NodeName>,
+    unwell: BTreeSet<String>,
     settings: Vec<Addition>,
     ground: watch::Sender<Ground>,
+}
+
+/// What a turn found to be added.
+#[derive(Default)]
+pub(super) struct Due {
+    /// For which nodes.
+    pub(super) nodes: BTreeSet<NodeName>,
+    /// Those of them of which it may be changed where their servers are found.
+    pub(super) moves: BTreeSet<NodeName>,
+    /// What is not well in the system before that.
+    pub(super) unwell: BTreeSet<String>,
+    /// Whether every server is found where it shall be.
+    pub(super) is_spread: bool,
+    /// Settings of pools.
+    pub(super) settings: Vec<Addition>,
+    /// What shall be.
+    pub(super) wished: Desired,
 }
 
 /// Settings of pools that were asked for last, and what became of them.
@@ -56,15 +76,18 @@ impl Rollout {
         self.adding.get(system).is_some_and(|adding| adding.nodes.contains(node))
     }
 
+    /// Nodes of a round that is open, of which it may be changed where their servers are found.
+    pub(super) fn moving_now(&self, system: &SystemId) -> BTreeSet<NodeName> {
+        self.adding.get(system).map(|adding| adding.moves.clone()).unwrap_or_default()
+    }
+
     /// Lets the MDM have what it lacks of some nodes; one round of a system at a time. One that is open goes on with those
     /// of its nodes that are still among them.
-    pub(super) fn begin_adding(
-        &mut self,
-        system: &SystemId,
-        nodes: BTreeSet<NodeName>,
-        settings: Vec<Addition>,
-        desired: Desired,
-    ) {
+    pub(super) fn begin_adding(&mut self, system: &SystemId, due: Due) {
+        let Due { nodes, moves, unwell, is_spread, settings, wished } = due;
+        if is_spread {
+            self.moved.remove(system);
+        }
         if let Some(adding) = self.adding.get(system) {
             let until = adding.ground.borrow().until;
             let ground = self.ground(system, &nodes, until);
@@ -79,8 +102,9 @@ impl Rollout {
         let wish = Wish {
             system: system.clone(),
             rollout: part.rollout.clone(),
-            desired,
+            desired: wished,
             nodes: nodes.clone(),
+            moves: moves.clone(),
             rotational: self.rotational(),
             after: self.served.get(system).cloned(),
             sets: !settings.is_empty(),
@@ -94,7 +118,7 @@ impl Rollout {
             let boot_id = member.and_then(|member| Some(member.facts.as_ref()?.boot_id.clone()));
             leave(addition, &stands_on.borrow(), &Moment { now: clock::now(), run, boot_id })
         };
-        self.adding.insert(system.clone(), Adding { nodes, settings, ground });
+        self.adding.insert(system.clone(), Adding { nodes, moves, unwell, settings, ground });
         let number = self.announce(system, true);
         let system = system.clone();
         self.begun.spawn(async move {
@@ -150,7 +174,14 @@ impl Rollout {
 
     /// Takes in what came of a round.
     pub(super) async fn round_is_over(&mut self, system: SystemId, round: Round) -> Result<(), StoreError> {
-        let settings = self.adding.remove(&system).map(|adding| adding.settings).unwrap_or_default();
+        let adding = self.adding.remove(&system);
+        let unwell = adding.as_ref().map(|adding| adding.unwell.clone()).unwrap_or_default();
+        let settings = adding.map(|adding| adding.settings).unwrap_or_default();
+        if let Some((node, is_taken)) = round.moved {
+            let is_taken = is_taken || self.moved.get(&system).is_some_and(|last| last.is_taken);
+            let last = Last { node, at: clock::now(), before: unwell, is_taken };
+            self.moved.insert(system.clone(), last);
+        }
         if !settings.is_empty() {
             let asked = Asked { settings, until: clock::now() + AGAIN, refused: round.refused };
             self.asked.insert(system.clone(), asked);
