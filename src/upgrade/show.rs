@@ -406,12 +406,7 @@ mod tests {
     }
 
     fn book_of(action: Action) -> (Book, RunId) {
-        let step = Step {
-            action,
-            deadline_seconds: 7200,
-            predicted_seconds: 3600,
-            risk: Risk::None,
-        };
+        let step = Step { action, deadline_seconds: 7200, predicted_seconds: 3600, risk: Risk::None };
         let task = Task {
             node: NodeName::new("a"),
             agent: None,

@@ -93,7 +93,7 @@ fn wish(servers: &[(NodeName, Server)]) -> Wish {
         nodes,
         rotational: BTreeSet::new(),
         after: None,
-        sets: false,
+        settings: BTreeSet::new(),
     }
 }
 

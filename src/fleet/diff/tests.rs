@@ -310,7 +310,8 @@ fn a_server_that_is_there_gets_the_addresses_that_it_lacks_and_none_is_taken_awa
     let (additions, drift) = by_networks(&[("10.0.0.1", "all"), ("10.1.0.1", "all")], &both, Roles::Widen);
     assert_eq!(additions, ["add 10.2.0.1 for clients alone to the SDS of n1"]);
     assert_eq!(drift, ["10.0.0.1 of the SDS of n1 is in none of its networks"]);
-    let (_, drift) = by_networks(&[("10.1.0.1", "all"), ("10.1.0.9", "all"), ("10.2.0.1", "sdcOnly")], &both, Roles::Exact);
+    let (_, drift) =
+        by_networks(&[("10.1.0.1", "all"), ("10.1.0.9", "all"), ("10.2.0.1", "sdcOnly")], &both, Roles::Exact);
     assert_eq!(drift, [""; 0], "a second one in a network is none too many");
     assert_eq!(by_networks(&[("10.1.0.1", "all"), ("10.2.0.1", "sdcOnly")], &both, Roles::Exact), Default::default());
 }

@@ -30,6 +30,7 @@ use crate::clock;
 use crate::config::rollout::Rollout as Topology;
 use crate::config::{Mode, Secret, StaticNode, System};
 use crate::enrol::crew::{Crew, NotTaken};
+use crate::fleet::diff::Addition;
 use crate::fleet::volumes::Programs;
 use crate::gateway::Gateway;
 use crate::model::framework::FrameworkStatus;
@@ -151,7 +152,7 @@ pub struct Rollout {
     laying: BTreeSet<NodeName>,
     /// Rounds of additions that are open.
     adding: BTreeMap<SystemId, Adding>,
-    asked: BTreeMap<SystemId, Asked>,
+    asked: BTreeMap<SystemId, BTreeMap<Addition, Asked>>,
     /// Whose addresses were changed last, while others lack some.
     moved: BTreeMap<SystemId, Last>,
     /// The node for which something was added last.

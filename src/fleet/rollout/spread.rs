@@ -93,7 +93,10 @@ impl Spread {
             let new: Vec<&str> = unwell.difference(&last.before).map(String::as_str).collect();
             if !new.is_empty() {
                 let new = new.join(", ");
-                return Err(format!("this to be mended, which is so since the addresses of {} were changed: {new}", last.node));
+                return Err(format!(
+                    "this to be mended, which is so since the addresses of {} were changed: {new}",
+                    last.node
+                ));
             }
         }
         if is_narrower && self.lacks {

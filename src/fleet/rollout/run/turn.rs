@@ -175,11 +175,13 @@ impl Rollout {
         turned.due.unwell = spread.as_ref().map(Spread::unwell).unwrap_or_default();
         turned.preview.approved = self.approval(system);
         let settings = snapshot.map(|snapshot| pools::due(&part.rollout, snapshot)).unwrap_or_default();
-        turned.preview.additions.extend(settings.iter().map(ToString::to_string));
-        turned.preview.drift.extend(self.refused(system, &settings));
+        turned.preview.additions.extend(settings.iter().map(|wrong| wrong.addition.to_string()));
+        turned.preview.drift.extend(self.refused(system, &settings, now));
+        turned.preview.drift.extend(snapshot.into_iter().flat_map(|snapshot| pools::left(&part.rollout, snapshot)));
+        turned.due.differing = settings.iter().map(|wrong| wrong.addition.clone()).collect();
         let may_set = turned.preview.approved.is_some() && part.gateway.is_some() && self.run_of(system).is_none();
         if may_set && snapshot.is_some_and(|snapshot| unfit(snapshot).is_none()) {
-            turned.due.settings = self.settings_due(system, settings, now);
+            turned.due.settings = self.settings_due(system, &settings, now);
         }
         let nameless = self.nameless.iter().filter(|(_, (of, _))| of == system);
         turned.preview.refused.extend(nameless.map(|(node, (_, because))| (node.clone(), vec![because.clone()])));

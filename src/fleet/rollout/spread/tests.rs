@@ -106,7 +106,10 @@ fn one_server_gets_its_addresses_first_and_the_others_when_that_did_no_harm() {
     assert!(soon.iter().all(|told| told.contains("what becomes of a,")), "{soon:?}");
     assert_eq!(turn(others, &seen(130, 0.0, 0.0), Some(&done)), ["b goes", "c goes"]);
     let harmed = turn(others, &torn(130), Some(&done));
-    assert!(harmed[0].contains("since the addresses of a were changed: the way from clients to servers is"), "{harmed:?}");
+    assert!(
+        harmed[0].contains("since the addresses of a were changed: the way from clients to servers is"),
+        "{harmed:?}"
+    );
     assert!(harmed[0].contains("server s1"), "{harmed:?}");
     let was_so = Last { before: of_servers(&torn(99)), ..done };
     assert_eq!(turn(others, &torn(130), Some(&was_so)), ["b goes", "c goes"], "it was so before");
