@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::enrol::crew::{Members, addresses};
+use crate::enrol::crew::Members;
 use crate::fleet::vote::{Known, vote};
 use crate::model::framework::{FrameworkOrder, FrameworkStatus};
 use crate::model::id::{AgentId, NodeName, SystemId};
@@ -69,12 +69,11 @@ impl Ground {
             work: works.get(system).map(|work| &**work),
         };
         let systems = self.systems.iter().map(|system| (system.clone(), known(system))).collect();
-        let shared = addresses::shared(members.values().map(|member| &**member));
         let now = clock::now();
         let of = |seen: &crate::model::framework::SeenAgent| {
             let node = NodeName::new(&seen.hostname);
             let member = members.get(&node).map(|member| &**member);
-            vote(&node, &addresses::own(seen.address.as_deref(), member, &shared), &systems, now)
+            vote(&node, seen.address.as_deref(), member, &systems, now)
         };
         wanted.into_iter().map(|seen| (seen.agent.clone(), of(seen))).collect()
     }

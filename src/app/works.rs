@@ -356,6 +356,7 @@ mod tests {
             node: NodeName::new(node),
             standing: standing.to_owned(),
             step: None,
+            by_hand: false,
             since: at(0),
             attempts: 0,
             why: None,

@@ -82,6 +82,10 @@ fn share(section: &mut Section<'_>, [key, ios_key, kbps_key]: [&'static str; 3])
         Some("unlimited") if ios.is_some() || kbps.is_some() => {
             section.note(key, complain("it has no limits", "leave them out, or choose another policy"));
         }
+        Some("limitNumOfConcurrentIos") if kbps.is_some() => {
+            let told = "limit_ios counts operations and uses no limit in KiB/s";
+            section.note(kbps_key, complain(told, "leave it out, or write \"favor_app_ios\""));
+        }
         Some("limitNumOfConcurrentIos") if ios.is_none() && section.is_well(ios_key) => {
             section.note(key, complain("the limit is missing", format!("write {ios_key} = 1, or more")));
         }

@@ -1,17 +1,44 @@
 //! Which addresses of a host are for what? Pure.
 //!
 //! What a node says by its attributes goes before what a rule of the topology says, and that before what holds for all
-//! nodes. A host has one address in each network; where it has more, the one that is in use already is meant.
+//! nodes. A host has one address in each network; where it has more, the one is meant that the server, or the member of the
+//! MDM cluster, is found at already.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::config::rollout::{Networks, Rollout, Topology};
+use crate::config::rollout::{Networks, Roles, Rollout, Topology};
 use crate::model::network::Network;
 
 use super::desired::{Address, Host, Refusal, Serves};
 use super::filter;
+
+/// Addresses of a host that parts of the system on it are found at already.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Its server.
+    pub by_server: BTreeSet<Box<str>>,
+    /// Its member of the MDM cluster.
+    pub by_member: BTreeSet<Box<str>>,
+}
+
+/// By which networks the addresses of a server were found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// What becomes of the roles of one that is there already.
+    pub roles: Roles,
+    /// All of them.
+    pub networks: Vec<Network>,
+}
+
+/// By which networks the addresses of a server are found; none: by no network.
+pub fn placed(networks: &Networks) -> Option<Placed> {
+    let Networks { data, sds_only, sdc_only, roles, .. } = networks;
+    let all = || data.iter().chain(sds_only).chain(sdc_only).copied().collect();
+    networks.place_servers().then(|| Placed { roles: *roles, networks: all() })
+}
 
 /// The networks of a node.
 pub fn of<'a>(rollout: &'a Rollout, host: &Host) -> Cow<'a, Networks> {
@@ -48,7 +75,7 @@ pub fn of_server(networks: &Networks, host: &Host) -> Result<Vec<Address>, Vec<R
     let all = lists.into_iter().flat_map(|(networks, serves)| networks.iter().map(move |network| (network, serves)));
     let (mut found, mut wrong) = (Vec::new(), Vec::new());
     for (network, serves) in all {
-        match within(network, host) {
+        match within(network, host, &host.used.by_server, &host.used.by_member) {
             Ok(ip) => found.push(Address { ip: ip.into(), serves }),
             Err(refusal) => wrong.push(refusal),
         }
@@ -81,7 +108,10 @@ impl fmt::Display for OfMember {
 /// The addresses of the member of the MDM cluster on a node. A tie-breaker has none for people.
 pub fn of_member(networks: &Networks, host: &Host, is_manager: bool) -> Result<OfMember, Refusal> {
     let all = |networks: &[Network]| -> Result<Vec<IpAddr>, Refusal> {
-        let texts = networks.iter().map(|network| within(network, host)).collect::<Result<Vec<_>, _>>()?;
+        let texts = networks
+            .iter()
+            .map(|network| within(network, host, &host.used.by_member, &host.used.by_server))
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(texts.into_iter().filter_map(|ip| ip.parse().ok()).collect())
     };
     let of_mdm = networks.of_mdm();
@@ -93,12 +123,17 @@ pub fn of_member(networks: &Networks, host: &Host, is_manager: bool) -> Result<O
     })
 }
 
-/// The one address that a host has in a network.
-fn within<'a>(network: &Network, host: &'a Host) -> Result<&'a str, Refusal> {
+/// The one address that a host has in a network: of several its own, else that of the other part of the system there.
+fn within<'a>(
+    network: &Network,
+    host: &'a Host,
+    own: &BTreeSet<Box<str>>,
+    other: &BTreeSet<Box<str>>,
+) -> Result<&'a str, Refusal> {
     let all: Vec<&str> = host.known_at.iter().map(|ip| &**ip).filter(|ip| network.has(ip)).collect();
     let is_known = |ip: &str| host.addresses.iter().any(|address| &*address.ip == ip);
-    let preferred =
-        all.iter().find(|ip| host.used.contains(**ip)).or_else(|| all.iter().find(|ip| is_known(ip))).copied();
+    let used = |by: &BTreeSet<Box<str>>| all.iter().find(|ip| by.contains(**ip));
+    let preferred = used(own).or_else(|| used(other)).or_else(|| all.iter().find(|ip| is_known(ip))).copied();
     match (&all[..], preferred) {
         ([], _) => Err(Refusal::NoAddressIn { network: *network, has: host.known_at.iter().cloned().collect() }),
         (_, Some(ip)) => Ok(ip),
@@ -113,7 +148,7 @@ fn within<'a>(network: &Network, host: &'a Host) -> Result<&'a str, Refusal> {
 mod tests {
     use super::*;
 
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
 
     use crate::config::rollout::{DiskFilter, NodeRule};
     use crate::fleet::attributes::Placement;
@@ -133,7 +168,7 @@ mod tests {
             placement: Ok(Placement::default()),
             addresses: known.into_iter().collect(),
             known_at: ips.iter().map(|ip| (*ip).into()).collect(),
-            used: BTreeSet::new(),
+            used: Used::default(),
             disks: None,
         }
     }
@@ -171,11 +206,24 @@ mod tests {
         let mut host = host(&["192.168.0.7", "10.1.0.7", "10.1.0.8"]);
         let unclear = told(&wanted, &host);
         assert!(unclear.contains("10.1.0.7, 10.1.0.8") && unclear.contains("scaleio-ip-all"), "{unclear}");
-        host.used = ["10.1.0.8".into()].into();
+        host.used.by_member = ["10.1.0.8".into()].into();
         assert_eq!(told(&wanted, &host), "10.1.0.8=all");
-        host.used.clear();
+        host.used = Used::default();
         host.addresses = vec![Address { ip: "10.1.0.7".into(), serves: Serves::All }];
         assert_eq!(told(&wanted, &host), "10.1.0.7=all");
+    }
+
+    #[test]
+    fn a_server_keeps_its_own_address_and_a_member_of_the_mdm_cluster_its_own() {
+        let wanted = networks(&["10.1.0.0/24"], &[], &[]);
+        let mut host = host(&["192.168.0.7", "10.1.0.7", "10.1.0.8"]);
+        for (server, member) in [("10.1.0.7", "10.1.0.8"), ("10.1.0.8", "10.1.0.7")] {
+            host.used = Used { by_server: [server.into()].into(), by_member: [member.into()].into() };
+            assert_eq!(told(&wanted, &host), format!("{server}=all"));
+            assert_eq!(of_member(&wanted, &host, true).unwrap().ips, [member.parse::<IpAddr>().unwrap()]);
+        }
+        host.used.by_member.clear();
+        assert_eq!(of_member(&wanted, &host, true).unwrap().ips, ["10.1.0.8".parse::<IpAddr>().unwrap()]);
     }
 
     #[test]

@@ -11,47 +11,89 @@ use crate::model::unit::Ratio;
 
 use super::diff::Addition;
 
+/// A setting that is not as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// What is to be set.
+    pub addition: Addition,
+    /// What the MDM tells of it.
+    pub is: String,
+}
+
+/// What the scanner does that nobody asks for here.
+const COMPARES: &str = "DataComparison";
+
 /// What is to be set, in the order of names.
-pub fn due(rollout: &Rollout, snapshot: &Snapshot) -> Vec<Addition> {
+pub fn due(rollout: &Rollout, snapshot: &Snapshot) -> Vec<Wrong> {
+    let of = |(domain, name, wanted, pool): (&Box<str>, &Box<str>, &DeclaredPool, &StoragePool)| {
+        let one = |(setting, is)| {
+            let (domain, pool) = (domain.clone(), name.clone());
+            Wrong { addition: Addition::Setting { domain, pool, setting }, is }
+        };
+        differing(wanted, pool).into_iter().map(one).collect::<Vec<_>>()
+    };
+    declared(rollout, snapshot).into_iter().flat_map(of).collect()
+}
+
+/// What is not as it was said and stays so, in sentences.
+pub fn left(rollout: &Rollout, snapshot: &Snapshot) -> Vec<String> {
+    let compares = |pool: &StoragePool| pool.policies.scanner.as_deref() == Some(COMPARES);
+    let all = declared(rollout, snapshot).into_iter();
+    let left = all.filter(|(_, _, wanted, pool)| wanted.scanner.is_some() && compares(pool));
+    let told = |(domain, name, ..): (&Box<str>, &Box<str>, _, _)| {
+        format!(
+            "the scanner of pool {name} in domain {domain} compares both copies ({COMPARES}), which is never taken back"
+        )
+    };
+    left.map(told).collect()
+}
+
+/// Pools that are declared and there.
+fn declared<'a>(
+    rollout: &'a Rollout,
+    snapshot: &'a Snapshot,
+) -> Vec<(&'a Box<str>, &'a Box<str>, &'a DeclaredPool, &'a StoragePool)> {
     let Topology::Declared { domains, .. } = &rollout.topology else { return Vec::new() };
     let (Some(there), Some(pools)) = (&snapshot.domains, &snapshot.pools) else { return Vec::new() };
-    let mut due = Vec::new();
+    let mut found = Vec::new();
     for (domain, declared) in domains {
         let Some(id) = there.iter().find(|one| one.name.as_ref() == Some(domain)).map(|one| &one.id) else { continue };
         for (name, wanted) in &declared.pools {
             let is_it = |pool: &&StoragePool| pool.domain.as_ref() == Some(id) && pool.name.as_ref() == Some(name);
             let Some(pool) = pools.iter().find(is_it) else { continue };
-            due.extend(differing(wanted, pool).into_iter().map(|setting| {
-                let (domain, pool) = (domain.clone(), name.clone());
-                Addition::Setting { domain, pool, setting }
-            }));
+            found.push((domain, name, wanted, pool));
         }
     }
-    due
+    found
 }
 
-fn differing(wanted: &DeclaredPool, pool: &StoragePool) -> Vec<PoolSetting> {
+/// Each with what is instead.
+fn differing(wanted: &DeclaredPool, pool: &StoragePool) -> Vec<(PoolSetting, String)> {
     let PoolPolicies { rebuild, rebalance, parallel_jobs, rmcache, rmcache_writes, scanner, scanner_kbps } =
         &pool.policies;
     let mut due = Vec::new();
-    due.extend(share(wanted.rebuild.as_ref(), rebuild).map(PoolSetting::Rebuild));
-    due.extend(share(wanted.rebalance.as_ref(), rebalance).map(PoolSetting::Rebalance));
+    due.extend(share(wanted.rebuild.as_ref(), rebuild).map(|wanted| (PoolSetting::Rebuild(wanted), told(rebuild))));
+    due.extend(
+        share(wanted.rebalance.as_ref(), rebalance).map(|wanted| (PoolSetting::Rebalance(wanted), told(rebalance))),
+    );
     if let (Some(wanted), Some(is)) = (wanted.parallel_jobs, parallel_jobs)
         && u32::from(wanted) != *is
     {
-        due.push(PoolSetting::ParallelJobs(wanted));
+        due.push((PoolSetting::ParallelJobs(wanted), is.to_string()));
     }
     if let (Some(wanted), Some(is)) = (wanted.rmcache, rmcache)
         && wanted != *is
     {
-        due.push(PoolSetting::RmCache(wanted));
+        due.push((PoolSetting::RmCache(wanted), is.to_string()));
     }
     if let (Some(wanted), Some(is)) = (wanted.rmcache_writes, rmcache_writes)
         && wanted != (&**is == "Cached")
     {
-        due.push(PoolSetting::RmCacheWrites(wanted));
+        due.push((PoolSetting::RmCacheWrites(wanted), is.to_string()));
     }
-    if let (Some(wanted), Some(is)) = (&wanted.scanner, scanner) {
+    if let (Some(wanted), Some(is)) = (&wanted.scanner, scanner)
+        && &**is != COMPARES
+    {
         let is_as_wanted = match wanted {
             None => &**is == "Disabled",
             Some(Scan { kbps }) => {
@@ -59,7 +101,8 @@ fn differing(wanted: &DeclaredPool, pool: &StoragePool) -> Vec<PoolSetting> {
             }
         };
         if !is_as_wanted {
-            due.push(PoolSetting::Scanner(wanted.clone()));
+            let kbps = scanner_kbps.map(|kbps| format!(", {kbps} KiB/s")).unwrap_or_default();
+            due.push((PoolSetting::Scanner(wanted.clone()), format!("{is}{kbps}")));
         }
     }
     let percent = |ratio: &Option<Ratio>| ratio.as_ref().map(|ratio| (ratio.get() * 100.0).round());
@@ -67,9 +110,15 @@ fn differing(wanted: &DeclaredPool, pool: &StoragePool) -> Vec<PoolSetting> {
         (wanted.alerts, percent(&pool.capacity_alert_high), percent(&pool.capacity_alert_critical))
         && (f64::from(high), f64::from(critical)) != (is_high, is_critical)
     {
-        due.push(PoolSetting::Alerts { high, critical });
+        due.push((PoolSetting::Alerts { high, critical }, format!("{is_high} % and {is_critical} %")));
     }
     due
+}
+
+fn told(is: &IoPolicy) -> String {
+    let limit = |limit: Option<u32>, unit: &str| limit.map(|limit| format!(", {limit} {unit}")).unwrap_or_default();
+    let (ios, kbps) = (limit(is.ios, "operations at once"), limit(is.kbps, "KiB/s of a device"));
+    format!("{}{ios}{kbps}", is.policy.as_deref().unwrap_or_default())
 }
 
 /// A limit that the policy does not use is not told, and so not compared.
@@ -114,7 +163,7 @@ mod tests {
     }
 
     fn told(wanted: &DeclaredPool, pool: &StoragePool) -> Vec<String> {
-        differing(wanted, pool).iter().map(ToString::to_string).collect()
+        differing(wanted, pool).iter().map(|(setting, _)| setting.to_string()).collect()
     }
 
     fn wanted() -> DeclaredPool {
@@ -153,6 +202,19 @@ mod tests {
             ..pool()
         };
         assert!(told(&wanted(), &silent).is_empty(), "nobody would see whether it was set");
+    }
+
+    #[test]
+    fn what_is_instead_is_told_and_a_scanner_that_compares_both_copies_stays() {
+        let is: Vec<String> = differing(&wanted(), &pool()).into_iter().map(|(_, is)| is).collect();
+        let limits = "1 operations at once, 10240 KiB/s of a device";
+        assert_eq!(is[..2], [format!("limitNumOfConcurrentIos, {limits}"), format!("favorAppIos, {limits}")]);
+        assert_eq!(is[2..], ["2", "true", "Passthrough", "Disabled, 1024 KiB/s", "80 % and 90 %"]);
+        let policies = PoolPolicies { scanner: Some(COMPARES.into()), ..PoolPolicies::default() };
+        let compares = StoragePool { policies, capacity_alert_high: None, ..pool() };
+        assert_eq!(told(&wanted(), &compares), [""; 0]);
+        let off = DeclaredPool { scanner: Some(None), ..DeclaredPool::default() };
+        assert_eq!(told(&off, &compares), [""; 0], "nor is it switched off");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::model::unit::Bytes;
 use super::attributes;
 use super::desired::{Address, Desired, Host, Serves, desired};
 use super::diff::{Difference, Unseen, difference};
+use super::networks;
 use super::roles::{Candidate, choose};
 
 /// The preview of a system. `systems` are all configured ones; `default` is the one of agents that name none.
@@ -90,7 +91,7 @@ fn host(agent: &SeenAgent, systems: &BTreeSet<SystemId>) -> Host {
         addresses: agent.address.iter().map(|ip| Address { ip: ip.clone(), serves: Serves::All }).collect(),
         // Only the node's own agent can say which others it has.
         known_at: BTreeSet::new(),
-        used: BTreeSet::new(),
+        used: networks::Used::default(),
         // Only the node's own agent can say which disks are free.
         disks: None,
     }

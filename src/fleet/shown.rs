@@ -8,6 +8,8 @@ use crate::model::id::SdsId;
 use crate::model::snapshot::Snapshot;
 use crate::model::state::Connection;
 
+use super::networks::Used;
+
 /// A snapshot with its index. What it lacks is found nowhere.
 #[derive(Debug)]
 pub struct Shown<'a> {
@@ -62,12 +64,15 @@ impl<'a> Shown<'a> {
         found
     }
 
-    /// Those of a host's addresses that its server, or its member of the MDM cluster, is found at.
-    pub fn used_of(&self, addresses: &BTreeSet<Box<str>>) -> BTreeSet<Box<str>> {
+    /// Those of a host's addresses that its server is found at, and its member of the MDM cluster.
+    pub fn used_of(&self, addresses: &BTreeSet<Box<str>>) -> Used {
         let mdm = self.snapshot.array.as_ref().and_then(|array| array.mdm.as_ref());
         let members = || mdm.into_iter().flat_map(|mdm| &mdm.members).flat_map(|member| &member.ips);
-        let is_used = |ip: &str| self.servers.contains_key(ip) || members().any(|used| **used == *ip);
-        addresses.iter().filter(|ip| is_used(ip)).cloned().collect()
+        let those = |is_used: &dyn Fn(&str) -> bool| addresses.iter().filter(|ip| is_used(ip)).cloned().collect();
+        Used {
+            by_server: those(&|ip| self.servers.contains_key(ip)),
+            by_member: those(&|ip| members().any(|used| **used == *ip)),
+        }
     }
 
     /// The client at any of a host's addresses; one that is connected before one that was there once.

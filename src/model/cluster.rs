@@ -219,6 +219,28 @@ pub struct Sds {
 }
 
 #[cfg(test)]
+impl System {
+    /// One of which nothing is known but that it is there.
+    pub(crate) fn unknown(id: InstalledSystemId) -> Self {
+        Self {
+            id,
+            name: None,
+            version: ProductVersion::read(""),
+            install_id: None,
+            performance_profile: None,
+            upgrade_state: None,
+            licensed_capacity: None,
+            license_days_left: None,
+            has_trial_license: None,
+            connectivity: Vec::new(),
+            restricted_sdc_mode: None,
+            remote_read_only_limit: None,
+            mdm: None,
+        }
+    }
+}
+
+#[cfg(test)]
 impl Sds {
     /// One of which nothing is known but that it is there.
     pub(crate) fn unknown(id: SdsId) -> Self {

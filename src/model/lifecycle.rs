@@ -448,6 +448,9 @@ pub struct TaskShown {
     /// `waiting`, `working`, `undoing`, `done`, `undone` or `skipped`.
     pub standing: String,
     pub step: Option<String>,
+    /// People work there by hand right now, until the time that they asked for is over.
+    #[serde(default)]
+    pub by_hand: bool,
     pub since: Timestamp,
     pub attempts: u32,
     /// Why it was given up.

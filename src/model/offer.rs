@@ -107,6 +107,8 @@ pub enum Vote {
 pub enum Stays {
     /// Nobody has looked yet.
     NotLookedAt,
+    /// No agent of ours tells by which addresses it is found, so nobody knows what is on it.
+    Unheard,
     /// What a system has there is not known.
     Unseen {
         /// Which system.
@@ -119,7 +121,7 @@ pub enum Stays {
         /// Its name.
         sds: Box<str>,
     },
-    /// A server there is in maintenance, and not by us: who ends that, and when, is not known.
+    /// A server there is in a maintenance that nobody asked for to work on the machine by hand: it may end at any moment.
     ForeignMaintenance {
         /// Of which system.
         system: SystemId,
@@ -131,6 +133,11 @@ pub enum Stays {
         /// Of which system.
         system: SystemId,
     },
+    /// The server there is out of the way, but the MDM cluster needs the member beside it: it lacks another one.
+    ClusterNotWell {
+        /// Of which system.
+        system: SystemId,
+    },
 }
 
 impl Stays {
@@ -138,10 +145,12 @@ impl Stays {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::NotLookedAt => "not_looked_at",
+            Self::Unheard => "unheard",
             Self::Unseen { .. } => "unseen",
             Self::Serves { .. } => "serves",
             Self::ForeignMaintenance { .. } => "foreign_maintenance",
             Self::Votes { .. } => "votes",
+            Self::ClusterNotWell { .. } => "cluster_not_well",
         }
     }
 }
@@ -150,6 +159,9 @@ impl fmt::Display for Stays {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotLookedAt => f.write_str("nobody has looked yet at what is on it"),
+            Self::Unheard => f.write_str(
+                "no agent of ours tells by which addresses it is found, so what is on it is not known; look for its SDS and its member of an MDM cluster by hand",
+            ),
             Self::Unseen { system } => {
                 write!(f, "system {system} was not seen lately, so what it has there is not known")
             }
@@ -158,11 +170,15 @@ impl fmt::Display for Stays {
                 "SDS {sds} of {system} serves there; keep it in maintenance meanwhile (`sio maintenance`), or remove the node"
             ),
             Self::ForeignMaintenance { system, sds } => {
-                write!(f, "SDS {sds} of {system} is in a maintenance of somebody else, who may end it at any moment")
+                write!(f, "SDS {sds} of {system} is in a maintenance that may end at any moment; ask for one to work there by hand (`sio maintenance`)")
             }
             Self::Votes { system } => {
                 write!(f, "a member of the MDM cluster of {system} that votes is there; let another node take its seat")
             }
+            Self::ClusterNotWell { system } => write!(
+                f,
+                "a member of the MDM cluster of {system} that votes is there, and the cluster is not whole without it"
+            ),
         }
     }
 }

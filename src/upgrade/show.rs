@@ -312,12 +312,14 @@ fn task(run: &Run, number: u32, task: &Task, state: &TaskState, waits: &[Wait], 
             seen_at: hold.seen_at,
         }
     });
+    let at_hand = Run::step_at_hand(task, state);
     TaskShown {
         number,
         stage: stage.unwrap_or_default(),
         node: task.node.clone(),
         standing: standing.to_owned(),
-        step: if state.standing.in_work() { Run::step_at_hand(task, state).map(step) } else { None },
+        step: if state.standing.in_work() { at_hand.map(step) } else { None },
+        by_hand: state.standing == Standing::Working && at_hand.is_some_and(|step| step.action == Action::Handwork),
         since: state.since,
         attempts: state.attempts,
         why,
@@ -400,13 +402,11 @@ mod tests {
 
     /// A run of one task, opened on Monday at noon.
     fn book() -> (Book, RunId) {
-        let mode = MaintenanceMode::Instant;
-        let step = Step {
-            action: Action::EnterMaintenance { mode },
-            deadline_seconds: 7200,
-            predicted_seconds: 3600,
-            risk: Risk::None,
-        };
+        book_of(Action::EnterMaintenance { mode: MaintenanceMode::Instant })
+    }
+
+    fn book_of(action: Action) -> (Book, RunId) {
+        let step = Step { action, deadline_seconds: 7200, predicted_seconds: 3600, risk: Risk::None };
         let task = Task {
             node: NodeName::new("a"),
             agent: None,
@@ -463,6 +463,22 @@ mod tests {
         // What is in work has the time that was predicted for it, and needs no window.
         book.apply(&Record::Began { run, task: 0 }, at(78)).unwrap();
         assert_eq!(seen(&book, 400), (at(79), 0));
+    }
+
+    #[test]
+    fn work_by_hand_is_told_from_its_beginning_until_it_is_cancelled() {
+        let is_by_hand = |book: &Book| shown(book, 14).tasks[0].by_hand;
+        let (mut book, run) = book_of(Action::Handwork);
+        assert!(!is_by_hand(&book), "it is not begun");
+        book.apply(&Record::Began { run: run.clone(), task: 0 }, at(13)).unwrap();
+        assert!(is_by_hand(&book));
+        let undo = vec![book.runs[&run].plan.stages[0].tasks[0].steps[0].clone()];
+        let why = "cancelled".into();
+        book.apply(&Record::Failed { run, task: 0, why, undo, counts: false }, at(13)).unwrap();
+        assert!(!is_by_hand(&book), "it is taken back");
+        let (mut other, run) = self::book();
+        other.apply(&Record::Began { run, task: 0 }, at(13)).unwrap();
+        assert!(!is_by_hand(&other), "the way into maintenance is not by hand");
     }
 
     #[test]

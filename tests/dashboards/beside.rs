@@ -148,6 +148,7 @@ fn work(own: &Own, at: DateTime<Utc>, minutes: i64) {
                 node: NodeName::new(&format!("node-{number}")),
                 standing: standing.to_owned(),
                 step: None,
+                by_hand: false,
                 since: at,
                 attempts: 0,
                 why: None,

@@ -71,7 +71,7 @@ fn server(at: u8, fault_set: Option<&str>) -> (NodeName, Server) {
         domain: "bare".into(),
         fault_set: fault_set.map(Into::into),
         addresses: vec![Address { ip: format!("10.9.0.{at}").into(), serves: Serves::All }],
-        roles: None,
+        placed: None,
         known_at: BTreeSet::new(),
         devices: [("/dev/sdz".into(), "p".into())].into(),
         aliases: BTreeMap::new(),
@@ -89,10 +89,11 @@ fn wish(servers: &[(NodeName, Server)]) -> Wish {
         system: SystemId::new("prod"),
         rollout,
         desired,
+        moves: nodes.clone(),
         nodes,
         rotational: BTreeSet::new(),
         after: None,
-        sets: false,
+        settings: BTreeSet::new(),
     }
 }
 

@@ -48,8 +48,8 @@ async fn until_told(site: &Site, field: &str, wanted: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_of_a_pool_is_set_and_nothing_else() {
-    let said = "rebuild = \"limit_ios\"\nrebuild_ios = 3\nrebalance = \"favor_app_ios\"\nparallel_jobs = 4\n\
-                rmcache_writes = \"cached\"\nscanner = \"device_only\"\nscanner_kbps = 2048\nalert_high = 70\nalert_critical = 85\n";
+    let said = "rebuild = \"limit_ios\"\nrebuild_ios = 3\nrebalance = \"unlimited\"\nparallel_jobs = 4\n\
+                rmcache = true\nrmcache_writes = \"passthrough\"\nscanner = \"device_only\"\nscanner_kbps = 2048\nalert_high = 70\nalert_critical = 85\n";
     let before = {
         let world = Simulation::start(Options::still(layout(), Release::V3_6)).await.unwrap();
         world.world(|world| {
@@ -61,11 +61,10 @@ async fn what_is_said_of_a_pool_is_set_and_nothing_else() {
     for (field, wanted) in [
         ("rebuildIoPriorityPolicy", "limitNumOfConcurrentIos"),
         ("rebuildIoPriorityNumOfConcurrentIosPerDevice", "3"),
-        ("rebalanceIoPriorityPolicy", "favorAppIos"),
+        ("rebalanceIoPriorityPolicy", "unlimited"),
         ("numOfParallelRebuildRebalanceJobsPerDevice", "4"),
-        ("rmcacheWriteHandlingMode", "Cached"),
-        ("backgroundScannerMode", "DeviceOnly"),
-        ("backgroundScannerBWLimitKBps", "2048"),
+        ("useRmcache", "true"),
+        ("rmcacheWriteHandlingMode", "Passthrough"),
         ("capacityAlertHighThreshold", "70"),
         ("capacityAlertCriticalThreshold", "85"),
     ] {
@@ -76,7 +75,10 @@ async fn what_is_said_of_a_pool_is_set_and_nothing_else() {
         (!told.contains("set of pool")).then_some(())
     })
     .await;
-    // What was not said stays.
+    // A scanner that compares both copies stays so, and what was not said too.
+    assert_eq!(told(&site, "backgroundScannerMode").await.as_deref(), Some("DataComparison"));
+    let (_, plan) = site.sio(&["plan", "rollout", "prod"]).await;
+    assert!(plan.contains("the scanner of pool pool-1 in domain domain-1 compares both copies"), "{plan}");
     let rest = site.world.world(|world| {
         let pool = world.pools.values().find(|pool| pool.name == "pool-1").unwrap();
         (pool.spare_percent, pool.rebuild_enabled, pool.rebalance_enabled)

@@ -440,6 +440,10 @@ impl<'a> Turn<'a> {
                 }
                 None if self.is_ready(name) && due.is_none() => {
                     let Some(mut member) = member(name, kind(*seat), view, next) else { continue };
+                    if let Some(is) = self.other_count(&member, cluster) {
+                        next.waits.push(Wait::OtherCount { node: name.clone(), wanted: member.ips, is });
+                        continue;
+                    }
                     member.interfaces.truncate(moves.len());
                     due = Some(Change::AddStandby { member });
                 }
@@ -447,6 +451,14 @@ impl<'a> Turn<'a> {
             }
         }
         due
+    }
+
+    /// At how many addresses the members that are well are found, where none is found at as many as a new one. One that came
+    /// by an older configuration keeps those that it was taken in with.
+    fn other_count(&self, new: &Member, cluster: &Cluster) -> Option<usize> {
+        let counts = || cluster.members.iter().filter(|member| member.is_well()).map(|member| member.ips.len());
+        let is_known = |count: &usize| *count > 0;
+        if counts().any(|count| count == new.ips.len()) { None } else { counts().find(is_known) }
     }
 
     /// A member that stands by and has a seat that votes takes the place of a lost one.

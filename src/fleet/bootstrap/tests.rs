@@ -319,3 +319,22 @@ fn a_member_is_taken_in_with_the_addresses_of_its_networks_and_keeps_those_it_wa
     let told_of = on.notes[0].to_string();
     assert!(told_of.contains("member on n1 is found at 192.0.2.1, and 10.1.0.1 were asked for"), "{told_of}");
 }
+
+#[test]
+fn a_member_that_would_be_found_at_more_addresses_than_those_that_are_there_is_not_taken_in() {
+    let word = cluster(Mode::One, "Normal", &[("n1", Place::Master, 1, None)]);
+    let mut nodes = nodes(vec![
+        ("n1", view(1, M, Some(word.clone()))),
+        ("n2", view(2, M, Some(MdmWord::Free))),
+        ("n3", view(3, T, None)),
+    ]);
+    assert_eq!(decide(&wish(&THREE), &MADE, &nodes).0, ["n1: mdm_add_standby"]);
+    for (name, last) in [("n2", 2), ("n3", 3)] {
+        let two = OfMember { ips: vec![ip(last), ip(last + 100)], by_networks: true, ..OfMember::default() };
+        nodes.get_mut(&NodeName::new(name)).unwrap().at = Ok(two);
+    }
+    let (steps, waits) = decide(&wish(&THREE), &MADE, &nodes);
+    assert!(steps.is_empty(), "{steps:?}");
+    let told = "members of the cluster at 1 each; set networks.mdm to the networks of the members";
+    assert!(waits[0].starts_with("n2 would be found at") && waits[0].ends_with(told), "{waits:?}");
+}

@@ -43,6 +43,8 @@ pub enum Wait {
     NoAddress { node: NodeName, because: Box<str> },
     /// A member is found elsewhere than it shall be.
     OtherAddresses { node: NodeName, is: Vec<IpAddr>, wanted: Vec<IpAddr> },
+    /// A member would be found at more or fewer addresses than those that are there, of which each has as many as the others.
+    OtherCount { node: NodeName, wanted: Vec<IpAddr>, is: usize },
     /// The cluster has other virtual addresses than it shall have.
     OtherVirtualIps { is: Vec<IpAddr>, wanted: Vec<IpAddr> },
     /// The cluster itself says that it is not well.
@@ -111,6 +113,12 @@ impl fmt::Display for Wait {
                     list(wanted)
                 )
             }
+            Self::OtherCount { node, wanted, is } => write!(
+                f,
+                "{node} would be found at {}, and members of the cluster at {is} each; set networks.mdm to the networks of \
+                 the members",
+                wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            ),
             Self::OtherVirtualIps { is, wanted } => {
                 let list = |ips: &[IpAddr]| match ips {
                     [] => "no virtual addresses".to_owned(),

@@ -16,14 +16,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::config::rollout::{DiskFilter, NodeRule, Roles, Rollout, Topology};
+use crate::config::rollout::{DiskFilter, NodeRule, Rollout, Topology};
 use crate::model::id::NodeName;
 use crate::model::network::Network;
 use crate::model::unit::Bytes;
 
 use super::attributes::Placement;
 use super::filter::{self, Filtered};
-use super::networks;
+use super::networks::{self, Placed, Used};
 
 /// A disk of a node that its agent found free.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub struct Host {
     /// All of its addresses, by which what is there of it may be known.
     pub known_at: BTreeSet<Box<str>>,
     /// Those that parts of the system on it are found at already.
-    pub used: BTreeSet<Box<str>>,
+    pub used: Used,
     /// Its free disks, and those that are devices of ours already. None: its agent has not said yet.
     pub disks: Option<Vec<Disk>>,
 }
@@ -163,9 +163,9 @@ pub struct Server {
     pub fault_set: Option<Box<str>>,
     /// Its addresses.
     pub addresses: Vec<Address>,
-    /// What becomes of the addresses of one that is there already and lacks some of these. None: they stay, since whoever
-    /// made it may have chosen others of its host.
-    pub roles: Option<Roles>,
+    /// By which networks they were found: one that is there already gets what it lacks of them. None: its addresses stay,
+    /// since whoever made it may have chosen others of its host.
+    pub placed: Option<Placed>,
     /// Other addresses of its host: a server that is there already may have those.
     pub known_at: BTreeSet<Box<str>>,
     /// Its devices by path, with the pool of each.
@@ -424,9 +424,9 @@ fn server(
         aliases.extend(names.filter(|name| *name != path).map(|name| (name.clone(), path.clone())));
     }
     let devices = chosen.into_iter().map(|(_, path, pool)| (path, pool)).collect();
-    let roles = networks.place_servers().then_some(networks.roles);
+    let placed = networks::placed(&networks);
     let (domain, known_at) = (domain.into(), host.known_at.clone());
-    Ok(Wish::Provides(Server { domain, fault_set, addresses, roles, known_at, devices, aliases }))
+    Ok(Wish::Provides(Server { domain, fault_set, addresses, placed, known_at, devices, aliases }))
 }
 
 impl fmt::Display for Refusal {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-use crate::config::rollout::DeclaredDomain;
+use crate::config::rollout::{DeclaredDomain, Roles};
 use crate::model::id::SystemId;
 use crate::model::mesos::AttributeValue;
 
@@ -19,7 +19,7 @@ fn host(name: &str, said: &[(&str, &str)], disks: &[&str]) -> Host {
         placement: attributes::read(&values, &[SystemId::new("prod")].into()),
         addresses: vec![Address { ip: format!("10.0.0.{name}").into(), serves: Serves::All }],
         known_at: BTreeSet::new(),
-        used: BTreeSet::new(),
+        used: Used::default(),
         disks: Some(disks.iter().map(|path| disk(path)).collect()),
     }
 }
@@ -266,6 +266,7 @@ fn a_node_that_is_not_in_all_networks_is_left_out_and_names_them_and_others_go_o
     );
     let server = &desired.servers[&NodeName::new("1")];
     let at: Vec<String> = server.addresses.iter().map(ToString::to_string).collect();
-    assert_eq!((at.join(" ").as_str(), server.roles), ("10.1.0.1 10.2.0.1", Some(Roles::Widen)));
+    let placed = server.placed.as_ref().map(|placed| (placed.roles, placed.networks.len()));
+    assert_eq!((at.join(" ").as_str(), placed), ("10.1.0.1 10.2.0.1", Some((Roles::Widen, 2))));
     assert_eq!(super::desired(&Rollout { topology: Topology::OnePool, ..Rollout::default() }, &hosts).servers.len(), 2);
 }

@@ -15,6 +15,7 @@ use crate::model::pool::PoolSetting;
 use crate::model::snapshot::{Collector, Snapshot};
 
 use super::desired::{Address, Desired, Server, Serves};
+use super::networks::Placed;
 use super::shown::Shown;
 
 /// One addition.
@@ -77,6 +78,16 @@ impl Addition {
         }
     }
 
+    /// Whether it changes where a server that is there is found, or by whom.
+    pub const fn is_about_addresses(&self) -> bool {
+        matches!(self, Self::Address { .. } | Self::Role { .. })
+    }
+
+    /// Whether it takes an address away from somebody.
+    pub const fn is_narrower(&self) -> bool {
+        matches!(self, Self::Role { is_narrower: true, .. })
+    }
+
     /// Its name in logs and in the list of effects.
     pub const fn effect(&self) -> &'static str {
         match self {
@@ -119,7 +130,7 @@ pub enum Drift {
     Device { node: NodeName, path: Box<str> },
     /// Its addresses differ.
     Addresses { node: NodeName, is: BTreeSet<Box<str>>, wanted: BTreeSet<Box<str>> },
-    /// An address of the server that is in no network of its own.
+    /// An address of the server that is in none of its networks.
     Address { node: NodeName, ip: Box<str> },
     /// An address of the server serves others than it shall.
     Role { node: NodeName, ip: Box<str>, is: Box<str>, wanted: Serves },
@@ -219,8 +230,8 @@ fn server(node: &NodeName, wanted: &Server, actual: &Actual<'_>, difference: &mu
             let is = fault_set.map(Into::into);
             difference.drift.push(Drift::FaultSet { node: node.clone(), is, wanted: wanted.fault_set.clone() });
         }
-        match wanted.roles {
-            Some(roles) => completed(node, wanted, roles, sds, difference),
+        match &wanted.placed {
+            Some(placed) => completed(node, wanted, placed, sds, difference),
             None => compared(node, wanted, &ours, sds, difference),
         }
         for device in actual.shown.devices_of(&sds.id) {
@@ -262,7 +273,7 @@ fn compared(node: &NodeName, wanted: &Server, ours: &BTreeSet<Box<str>>, sds: &S
 
 /// What a server lacks of its addresses. None is ever taken away, and what serves somebody goes on doing so unless a
 /// person says otherwise.
-fn completed(node: &NodeName, wanted: &Server, roles: Roles, sds: &Sds, difference: &mut Difference) {
+fn completed(node: &NodeName, wanted: &Server, placed: &Placed, sds: &Sds, difference: &mut Difference) {
     for address in &wanted.addresses {
         let (node, address) = (node.clone(), address.clone());
         let Some(there) = sds.addresses.iter().find(|there| there.ip == address.ip) else {
@@ -276,7 +287,7 @@ fn completed(node: &NodeName, wanted: &Server, roles: Roles, sds: &Sds, differen
             continue;
         }
         let is_narrower = address.serves != Serves::All;
-        if is.is_some() && (!is_narrower || roles == Roles::Exact) {
+        if is.is_some() && (!is_narrower || placed.roles == Roles::Exact) {
             difference.additions.push(Addition::Role { node, is_narrower, address });
         } else {
             let is = is.map_or_else(|| word.clone(), |is| is.to_string().into());
@@ -284,7 +295,7 @@ fn completed(node: &NodeName, wanted: &Server, roles: Roles, sds: &Sds, differen
         }
     }
     for there in &sds.addresses {
-        if !wanted.addresses.iter().any(|address| address.ip == there.ip) {
+        if !placed.networks.iter().any(|network| network.has(&there.ip)) {
             difference.drift.push(Drift::Address { node: node.clone(), ip: there.ip.clone() });
         }
     }
@@ -390,7 +401,7 @@ impl fmt::Display for Drift {
             Self::Addresses { node, is, wanted } => {
                 write!(f, "{node} has the addresses {}, not {}", join(is), join(wanted))
             }
-            Self::Address { node, ip } => write!(f, "{ip} of the SDS of {node} is in no network of its own"),
+            Self::Address { node, ip } => write!(f, "{ip} of the SDS of {node} is in none of its networks"),
             Self::Role { node, ip, is, wanted } => {
                 write!(f, "{ip} of the SDS of {node} serves {is}, not {wanted}")?;
                 f.write_str("; with networks.roles = \"exact\" that is changed")

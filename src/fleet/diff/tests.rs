@@ -151,7 +151,7 @@ fn server(domain: &str, fault_set: &str, ips: &[&str], devices: &[(&str, &str)])
         domain: domain.into(),
         fault_set: (!fault_set.is_empty()).then(|| fault_set.into()),
         addresses: ips.iter().map(|ip| Address { ip: (*ip).into(), serves: Serves::All }).collect(),
-        roles: None,
+        placed: None,
         known_at: BTreeSet::new(),
         devices: devices.iter().map(|(path, pool)| ((*path).into(), (*pool).into())).collect(),
         aliases: BTreeMap::new(),
@@ -291,7 +291,9 @@ fn by_networks(is: &[(&str, &str)], wanted: &[(&str, Serves)], roles: Roles) -> 
         own.role = Some((*role).into());
     }
     let known_at = is.iter().map(|(ip, _)| (*ip).into()).collect();
-    let ours = Server { addresses: addresses(wanted), roles: Some(roles), known_at, ..server("d1", "", &[], &[]) };
+    let networks = ["10.1.0.0/24", "10.2.0.0/24", "10.3.0.0/24"].iter().map(|text| text.parse().unwrap()).collect();
+    let placed = Some(Placed { roles, networks });
+    let ours = Server { addresses: addresses(wanted), placed, known_at, ..server("d1", "", &[], &[]) };
     let wished = wished(&[("n1", ours)]);
     let found = difference(&wished, &mdm.snapshot()).unwrap();
     for addition in &found.additions {
@@ -307,7 +309,10 @@ fn a_server_that_is_there_gets_the_addresses_that_it_lacks_and_none_is_taken_awa
     let both = [("10.1.0.1", Serves::All), ("10.2.0.1", Serves::Clients)];
     let (additions, drift) = by_networks(&[("10.0.0.1", "all"), ("10.1.0.1", "all")], &both, Roles::Widen);
     assert_eq!(additions, ["add 10.2.0.1 for clients alone to the SDS of n1"]);
-    assert_eq!(drift, ["10.0.0.1 of the SDS of n1 is in no network of its own"]);
+    assert_eq!(drift, ["10.0.0.1 of the SDS of n1 is in none of its networks"]);
+    let (_, drift) =
+        by_networks(&[("10.1.0.1", "all"), ("10.1.0.9", "all"), ("10.2.0.1", "sdcOnly")], &both, Roles::Exact);
+    assert_eq!(drift, [""; 0], "a second one in a network is none too many");
     assert_eq!(by_networks(&[("10.1.0.1", "all"), ("10.2.0.1", "sdcOnly")], &both, Roles::Exact), Default::default());
 }
 

@@ -14,8 +14,9 @@ use crate::config::rollout::{DiskMedia, Rollout, Topology};
 use crate::fleet::desired::{Address, Desired, Domain, Server};
 use crate::fleet::diff::{Addition, difference};
 use crate::fleet::name;
-use crate::fleet::pools;
+use crate::fleet::pools::{self, Wrong};
 use crate::fleet::rollout::leave::Against;
+use crate::fleet::rollout::spread;
 use crate::gateway::{Answer, Gateway, GatewayError, NewPool};
 use crate::model::id::{FaultSetId, NodeName, ProtectionDomainId, SdsId, StoragePoolId, SystemId};
 use crate::model::pool::PoolSetting;
@@ -38,8 +39,10 @@ pub struct Round {
     pub results: Results,
     /// The node for which something was asked last.
     pub last: Option<NodeName>,
-    /// Settings of pools that were refused, each with the reason.
-    pub refused: Vec<String>,
+    /// Settings of pools that were sent, each with what the MDM told of it before, and why it refused it, if it did.
+    pub settings: Vec<(Wrong, Option<String>)>,
+    /// The node for which it was asked last to change where its server is found, and whether the MDM took any of the round.
+    pub moved: Option<(NodeName, bool)>,
 }
 
 /// What is to be added, and for whom.
@@ -57,8 +60,10 @@ pub struct Wish {
     pub rotational: BTreeSet<(NodeName, Box<str>)>,
     /// The node with which the last round ended: the next one begins with the one after it.
     pub after: Option<NodeName>,
-    /// Whether settings of pools are set too.
-    pub sets: bool,
+    /// Those of them of which it may be changed where their servers are found.
+    pub moves: BTreeSet<NodeName>,
+    /// Settings of pools that are set, where they are still not so.
+    pub settings: BTreeSet<Addition>,
 }
 
 /// Adds what the MDM lacks of some nodes, as far as it may.
@@ -81,20 +86,22 @@ pub async fn add(gateway: &Gateway, wish: &Wish, may: &MayAdd) -> Round {
     };
     let ids = Ids::of(&snapshot);
     let (wrong, left) = (BTreeMap::new(), BTreeSet::new());
-    let (grown, refused) = (BTreeSet::new(), Vec::new());
-    let mut adder = Adder { gateway, wish, may, ids, snapshot: &snapshot, wrong, left, grown, refused, last: None };
+    let (grown, mut sent) = (BTreeSet::new(), Vec::new());
+    let mut adder = Adder { gateway, wish, may, ids, snapshot: &snapshot, wrong, left, grown, last: None, moved: None };
     for addition in in_turn(&difference.additions, wish.after.as_ref()) {
         adder.add(addition).await;
     }
-    let settings = if wish.sets { pools::due(&wish.rollout, &snapshot) } else { Vec::new() };
-    for setting in &settings {
-        adder.add(setting).await;
+    let settings = pools::due(&wish.rollout, &snapshot).into_iter();
+    for wrong in settings.filter(|wrong| wish.settings.contains(&wrong.addition)) {
+        if let Some(refused) = adder.add(&wrong.addition).await {
+            sent.push((wrong, refused.err()));
+        }
     }
-    let Adder { mut wrong, left, last, refused, .. } = adder;
+    let Adder { mut wrong, left, last, moved, .. } = adder;
     let all = wish.nodes.iter().filter(|node| wrong.contains_key(*node) || !left.contains(*node));
     let all: Vec<NodeName> = all.cloned().collect();
     let results = all.into_iter().map(|node| (node.clone(), wrong.remove(&node).map_or(Ok(()), Err)));
-    Round { results: results.collect(), last, refused }
+    Round { results: results.collect(), last, settings: sent, moved }
 }
 
 /// What nodes stand on comes first, then all of one node before the next: of one that is slow, the others have their turn in
@@ -131,6 +138,16 @@ pub(super) fn unfit(snapshot: &Snapshot) -> Option<String> {
         return None;
     }
     Some(format!("the MDM cluster is {}; nothing is added until all its members are well", mdm.state.word()))
+}
+
+/// Somebody loses an address only while nobody lacks another one.
+fn well(addition: &Addition, snapshot: &Snapshot) -> Result<(), Against> {
+    let unwell = if addition.is_narrower() { spread::of_servers(snapshot) } else { BTreeSet::new() };
+    if unwell.is_empty() {
+        return Ok(());
+    }
+    let what = unwell.into_iter().collect::<Vec<_>>().join(", ").into();
+    Err(Against::Unwell { what })
 }
 
 /// The part of what shall be that some nodes stand on.
@@ -188,21 +205,24 @@ struct Adder<'a> {
     left: BTreeSet<NodeName>,
     /// Nodes whose server got an address in this round.
     grown: BTreeSet<NodeName>,
-    /// Settings that were refused.
-    refused: Vec<String>,
     last: Option<NodeName>,
+    moved: Option<(NodeName, bool)>,
 }
 
 impl Adder<'_> {
-    async fn add(&mut self, addition: &Addition) {
+    /// None: it was not asked for.
+    async fn add(&mut self, addition: &Addition) -> Option<Result<(), String>> {
         if addition.node().is_some_and(|node| self.wrong.contains_key(node) || self.left.contains(node)) {
-            return;
+            return None;
         }
         let waits = match addition {
             // It was added in this very round, or is away: the rest comes when it is connected.
-            Addition::Device { node, .. } | Addition::Address { node, .. } => self.connected(node).is_none(),
+            Addition::Device { node, .. } => self.connected(node).is_none(),
+            Addition::Address { node, .. } => !self.wish.moves.contains(node) || self.connected(node).is_none(),
             // Nobody has used the new address yet.
-            Addition::Role { node, .. } => self.connected(node).is_none() || self.grown.contains(node),
+            Addition::Role { node, .. } => {
+                !self.wish.moves.contains(node) || self.connected(node).is_none() || self.grown.contains(node)
+            }
             Addition::Domain { .. }
             | Addition::FaultSet { .. }
             | Addition::Pool { .. }
@@ -210,9 +230,9 @@ impl Adder<'_> {
             | Addition::Setting { .. } => false,
         };
         if waits {
-            return;
+            return None;
         }
-        if let Err(why) = (self.may)(addition) {
+        if let Err(why) = (self.may)(addition).and_then(|()| well(addition, self.snapshot)) {
             if why == Against::RoundOver {
                 debug!(system = %self.wish.system, %addition, %why, "an addition waits for the next round");
             } else {
@@ -220,7 +240,7 @@ impl Adder<'_> {
             }
             let needing = self.needing(addition);
             self.left.extend(needing);
-            return;
+            return None;
         }
         if let Some(node) = addition.node() {
             self.last = Some(node.clone());
@@ -239,19 +259,21 @@ impl Adder<'_> {
             Addition::Device { node, path, pool } => self.device(node, path, pool).await,
             Addition::Setting { domain, pool, setting } => self.setting(domain, pool, setting).await,
         };
-        match done {
+        if let Some(node) = addition.node().filter(|_| addition.is_about_addresses()) {
+            let is_taken = done.is_ok() || self.moved.as_ref().is_some_and(|(_, is_taken)| *is_taken);
+            self.moved = Some((node.clone(), is_taken));
+        }
+        match &done {
             Ok(()) => info!(system = %self.wish.system, effect = addition.effect(), %addition, "added"),
             Err(why) => {
                 warn!(system = %self.wish.system, %addition, why, "an addition is refused");
                 let told = format!("{addition}: {why}");
-                if matches!(addition, Addition::Setting { .. }) {
-                    self.refused.push(told.clone());
-                }
                 for node in self.needing(addition) {
                     self.wrong.entry(node).or_insert_with(|| told.clone());
                 }
             }
         }
+        Some(done)
     }
 
     /// Nodes that cannot go on without an addition.

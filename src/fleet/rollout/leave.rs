@@ -71,6 +71,10 @@ pub enum Against {
         path: Box<str>,
         because: Box<str>,
     },
+    /// Somebody would lose an address while not all is well.
+    Unwell {
+        what: Box<str>,
+    },
 }
 
 /// Gives leave.
@@ -120,6 +124,7 @@ impl fmt::Display for Against {
             Self::Booted { node } => write!(f, "{node} was started anew since its disks were looked at"),
             Self::NoSuchDisk { path } => write!(f, "the agent does not tell of a disk {path}"),
             Self::NotFree { path, because } => write!(f, "{path} is not free: {because}"),
+            Self::Unwell { what } => write!(f, "not all is well: {what}"),
         }
     }
 }

@@ -12,6 +12,7 @@
 //! which order; [`consume`] what follows so that tasks get volumes; [`add`] brings what the MDM lacks to it, each addition with
 //! [`leave`] of its own moment; `run` is the loop.
 //! [`cluster`] does the same for the MDM cluster of a system that shall have one,
+//! [`spread`] says when it may be changed where servers are found,
 //! [`lost`] says whether a member may be replaced, and [`licence`] whether it is time for the licence. [`disks`] knows disks
 //! again that have other names. [`restart`] says whether a node must be started anew first.
 //!
@@ -29,5 +30,6 @@ pub mod lost;
 pub mod record;
 pub mod restart;
 pub mod run;
+pub mod spread;
 pub mod steps;
 pub mod view;

@@ -23,12 +23,14 @@ use super::cluster::{ClusterRecord, Newest};
 use super::decide::{Act, is_news, retried};
 use super::record::{self, FlagState, Flags, NODES, Record, Source};
 use super::restart::Answer;
+use super::spread::Last;
 use super::steps::{Lack, Package, StepName, Wanted};
 use super::view;
 use crate::clock;
 use crate::config::rollout::Rollout as Topology;
 use crate::config::{Mode, Secret, StaticNode, System};
 use crate::enrol::crew::{Crew, NotTaken};
+use crate::fleet::diff::Addition;
 use crate::fleet::volumes::Programs;
 use crate::gateway::Gateway;
 use crate::model::framework::FrameworkStatus;
@@ -150,7 +152,9 @@ pub struct Rollout {
     laying: BTreeSet<NodeName>,
     /// Rounds of additions that are open.
     adding: BTreeMap<SystemId, Adding>,
-    asked: BTreeMap<SystemId, Asked>,
+    asked: BTreeMap<SystemId, BTreeMap<Addition, Asked>>,
+    /// Whose addresses were changed last, while others lack some.
+    moved: BTreeMap<SystemId, Last>,
     /// The node for which something was added last.
     served: BTreeMap<SystemId, NodeName>,
     /// The number of the last addition that the work was told of.
@@ -210,6 +214,7 @@ impl Rollout {
             laying: BTreeSet::new(),
             adding: BTreeMap::new(),
             asked: BTreeMap::new(),
+            moved: BTreeMap::new(),
             served: BTreeMap::new(),
             additions: 0,
             nameless: BTreeMap::new(),
@@ -332,7 +337,7 @@ impl Rollout {
             }
             status.nodes.extend(turned.nodes);
             status.systems.insert(system.clone(), turned.preview);
-            adds.push((system, turned.adds, turned.settings, turned.wished));
+            adds.push((system, turned.due));
         }
         self.save(&changed).await?;
         for (record, act) in acts {
@@ -352,8 +357,8 @@ impl Rollout {
             self.take_back(node, id);
         }
         self.ask_for_census();
-        for (system, nodes, settings, wished) in adds {
-            self.begin_adding(&system, nodes, settings, wished);
+        for (system, due) in adds {
+            self.begin_adding(&system, due);
         }
         if **self.published.borrow() != status {
             self.published.send_replace(Arc::new(status));

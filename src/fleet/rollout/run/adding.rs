@@ -15,11 +15,13 @@ use super::super::cluster::{ClusterDecision, ClusterRecord};
 use super::super::decide::added;
 use super::super::leave::{Ground, Moment, leave};
 use super::super::record::Record;
+use super::super::spread::Last;
 use super::cluster::within_s;
 use super::{Came, EXPIRES, Rollout};
 use crate::clock;
 use crate::fleet::desired::Desired;
 use crate::fleet::diff::Addition;
+use crate::fleet::pools::Wrong;
 use crate::model::id::{NodeName, SystemId};
 use crate::model::lifecycle::Lifecycle;
 use crate::model::mdm::Change;
@@ -30,24 +32,66 @@ use crate::watches::Additions;
 /// Nothing of a round is begun later: who waits has its turn in the next one. With the one call that may be under way
 /// then, a node that is slow holds up the others for less than a minute.
 const ROUND: Duration = Duration::from_secs(20);
-/// Settings that were refused, or do not show, are asked for again after this: somebody must change something first.
+/// Settings that were refused are asked for again after this: somebody must change something first.
 const AGAIN: TimeDelta = TimeDelta::minutes(10);
+/// A setting that was taken shows within this: pools are asked for at least at the slow beat of five minutes.
+const SHOWS: TimeDelta = TimeDelta::minutes(6);
 /// The work on a system looks at least once a second; whoever is stuck for longer is asked in another round.
 const HEEDED: Duration = Duration::from_secs(10);
 
 /// A round that is open.
 pub(super) struct Adding {
     nodes: BTreeSet<NodeName>,
-    settings: Vec<Addition>,
+    moves: BTreeSet<NodeName>,
+    unwell: BTreeSet<String>,
     ground: watch::Sender<Ground>,
 }
 
-/// Settings of pools that were asked for last, and what became of them.
+/// What a turn found to be added.
+#[derive(Default)]
+pub(super) struct Due {
+    /// For which nodes.
+    pub(super) nodes: BTreeSet<NodeName>,
+    /// Those of them of which it may be changed where their servers are found.
+    pub(super) moves: BTreeSet<NodeName>,
+    /// What is not well in the system before that.
+    pub(super) unwell: BTreeSet<String>,
+    /// Whether every server is found where it shall be.
+    pub(super) is_spread: bool,
+    /// Settings of pools that are asked for now.
+    pub(super) settings: BTreeSet<Addition>,
+    /// All that are not as they shall be.
+    pub(super) differing: BTreeSet<Addition>,
+    /// What shall be.
+    pub(super) wished: Desired,
+}
+
+/// What became of a setting of a pool that was asked for.
 pub(super) struct Asked {
-    settings: Vec<Addition>,
-    /// Those are not asked for again before.
-    until: Timestamp,
-    refused: Vec<String>,
+    at: Timestamp,
+    /// What the MDM told of it before.
+    was: String,
+    refused: Option<String>,
+}
+
+impl Asked {
+    /// Whether it is asked for once more. What was taken and does not show is another one's doing, or none of this MDM's: it is
+    /// not asked for without end.
+    fn is_due(&self, is: &str, now: Timestamp) -> bool {
+        if self.refused.is_some() { now >= self.at + AGAIN } else { self.was != is }
+    }
+
+    /// Why it is not so yet.
+    fn told(&self, wrong: &Wrong, now: Timestamp) -> Option<String> {
+        let (addition, is) = (&wrong.addition, &wrong.is);
+        match &self.refused {
+            Some(why) => Some(format!("{addition}: {why}")),
+            None if self.was != *is || now < self.at + SHOWS => None,
+            None => Some(format!(
+                "{addition}: the MDM took it and still tells {is}; it is asked for again when that changes"
+            )),
+        }
+    }
 }
 
 impl Rollout {
@@ -56,15 +100,21 @@ impl Rollout {
         self.adding.get(system).is_some_and(|adding| adding.nodes.contains(node))
     }
 
+    /// Nodes of a round that is open, of which it may be changed where their servers are found.
+    pub(super) fn moving_now(&self, system: &SystemId) -> BTreeSet<NodeName> {
+        self.adding.get(system).map(|adding| adding.moves.clone()).unwrap_or_default()
+    }
+
     /// Lets the MDM have what it lacks of some nodes; one round of a system at a time. One that is open goes on with those
     /// of its nodes that are still among them.
-    pub(super) fn begin_adding(
-        &mut self,
-        system: &SystemId,
-        nodes: BTreeSet<NodeName>,
-        settings: Vec<Addition>,
-        desired: Desired,
-    ) {
+    pub(super) fn begin_adding(&mut self, system: &SystemId, due: Due) {
+        let Due { nodes, moves, unwell, is_spread, settings, differing, wished } = due;
+        if let Some(asked) = self.asked.get_mut(system) {
+            asked.retain(|setting, _| differing.contains(setting));
+        }
+        if is_spread {
+            self.moved.remove(system);
+        }
         if let Some(adding) = self.adding.get(system) {
             let until = adding.ground.borrow().until;
             let ground = self.ground(system, &nodes, until);
@@ -79,11 +129,12 @@ impl Rollout {
         let wish = Wish {
             system: system.clone(),
             rollout: part.rollout.clone(),
-            desired,
+            desired: wished,
             nodes: nodes.clone(),
+            moves: moves.clone(),
             rotational: self.rotational(),
             after: self.served.get(system).cloned(),
-            sets: !settings.is_empty(),
+            settings,
         };
         let (ground, stands_on) = watch::channel(self.ground(system, &nodes, clock::now() + ROUND));
         let shown = self.watched.lines.get(system).map(|line| line.shown.clone());
@@ -94,7 +145,7 @@ impl Rollout {
             let boot_id = member.and_then(|member| Some(member.facts.as_ref()?.boot_id.clone()));
             leave(addition, &stands_on.borrow(), &Moment { now: clock::now(), run, boot_id })
         };
-        self.adding.insert(system.clone(), Adding { nodes, settings, ground });
+        self.adding.insert(system.clone(), Adding { nodes, moves, unwell, ground });
         let number = self.announce(system, true);
         let system = system.clone();
         self.begun.spawn(async move {
@@ -108,16 +159,17 @@ impl Rollout {
         });
     }
 
-    /// Settings that are asked for now: not those that were just before, whatever became of them.
-    pub(super) fn settings_due(&self, system: &SystemId, settings: Vec<Addition>, now: Timestamp) -> Vec<Addition> {
-        let is_waiting = |asked: &Asked| asked.settings == settings && now < asked.until;
-        if self.asked.get(system).is_some_and(is_waiting) { Vec::new() } else { settings }
+    /// Settings that are asked for now.
+    pub(super) fn settings_due(&self, system: &SystemId, wrong: &[Wrong], now: Timestamp) -> BTreeSet<Addition> {
+        let asked = |wrong: &Wrong| self.asked.get(system)?.get(&wrong.addition);
+        let is_due = |wrong: &&Wrong| asked(wrong).is_none_or(|asked| asked.is_due(&wrong.is, now));
+        wrong.iter().filter(is_due).map(|wrong| wrong.addition.clone()).collect()
     }
 
-    /// Why settings that are due are not so yet.
-    pub(super) fn refused(&self, system: &SystemId, settings: &[Addition]) -> Vec<String> {
-        let asked = self.asked.get(system).filter(|asked| !settings.is_empty() && !asked.refused.is_empty());
-        asked.map(|asked| asked.refused.clone()).unwrap_or_default()
+    /// Why settings that were asked for are not so yet.
+    pub(super) fn refused(&self, system: &SystemId, wrong: &[Wrong], now: Timestamp) -> Vec<String> {
+        let told = |wrong: &Wrong| self.asked.get(system)?.get(&wrong.addition)?.told(wrong, now);
+        wrong.iter().filter_map(told).collect()
     }
 
     fn ground(&self, system: &SystemId, nodes: &BTreeSet<NodeName>, until: Timestamp) -> Ground {
@@ -150,10 +202,16 @@ impl Rollout {
 
     /// Takes in what came of a round.
     pub(super) async fn round_is_over(&mut self, system: SystemId, round: Round) -> Result<(), StoreError> {
-        let settings = self.adding.remove(&system).map(|adding| adding.settings).unwrap_or_default();
-        if !settings.is_empty() {
-            let asked = Asked { settings, until: clock::now() + AGAIN, refused: round.refused };
-            self.asked.insert(system.clone(), asked);
+        let adding = self.adding.remove(&system);
+        let unwell = adding.map(|adding| adding.unwell).unwrap_or_default();
+        if let Some((node, is_taken)) = round.moved {
+            let is_taken = is_taken || self.moved.get(&system).is_some_and(|last| last.is_taken);
+            let last = Last { node, at: clock::now(), before: unwell, is_taken };
+            self.moved.insert(system.clone(), last);
+        }
+        for (wrong, refused) in round.settings {
+            let asked = Asked { at: clock::now(), was: wrong.is, refused };
+            self.asked.entry(system.clone()).or_default().insert(wrong.addition, asked);
         }
         if let Some(last) = round.last {
             self.served.insert(system.clone(), last);
@@ -288,6 +346,22 @@ mod tests {
         };
         assert!(changing(Change::Password, 1) && !changing(Change::Look, 1));
         assert!(changing(Change::Password, 20 * 60 - 1) && !changing(Change::Password, 20 * 60), "its host is gone");
+    }
+
+    #[test]
+    fn a_setting_that_was_taken_and_does_not_show_is_asked_for_no_more_and_one_that_was_refused_after_a_while() {
+        let at = |minutes: i64| Timestamp::UNIX_EPOCH + TimeDelta::minutes(minutes);
+        let setting = crate::model::pool::PoolSetting::RmCache(true);
+        let addition = Addition::Setting { domain: "d".into(), pool: "p".into(), setting };
+        let wrong = Wrong { addition, is: "false".to_owned() };
+        let taken = Asked { at: at(0), was: "false".to_owned(), refused: None };
+        assert!(!taken.is_due("false", at(60)) && taken.is_due("true", at(1)), "somebody changed it since");
+        assert_eq!(taken.told(&wrong, at(5)), None, "nobody has looked yet");
+        let told = taken.told(&wrong, at(6)).unwrap();
+        assert!(told.contains("the MDM took it and still tells false"), "{told}");
+        let refused = Asked { refused: Some("no".to_owned()), ..taken };
+        assert!(!refused.is_due("false", at(9)) && refused.is_due("false", at(10)));
+        assert!(refused.told(&wrong, at(0)).unwrap().ends_with(": no"));
     }
 
     #[tokio::test]

@@ -12,8 +12,10 @@ use super::super::consume::{self, AtMaster};
 use super::super::decide::{Act, View, decide};
 use super::super::disks;
 use super::super::record::{Flags, Record};
+use super::super::spread::Spread;
 use super::super::steps::{self, Goal, Lia, StepName, Wanted};
 use super::super::view::{self, Missing};
+use super::adding::Due;
 use super::asked::{Peers, Way, asked};
 use super::{Part, Rollout};
 use crate::config::Mode;
@@ -33,6 +35,7 @@ use crate::model::node::Role;
 use crate::model::order::Component;
 use crate::model::rollout::{MdmPreview, NodeRollout, Preview, Why};
 use crate::model::snapshot::{Part as SnapshotPart, Snapshot};
+use crate::model::state::Connection;
 use crate::model::unit::Timestamp;
 use crate::model::workload::{RegisteredAgent, Workloads};
 
@@ -42,10 +45,7 @@ pub(super) struct Turned {
     pub(super) decided: Vec<(Record, Option<Act>)>,
     pub(super) nodes: BTreeMap<NodeName, NodeRollout>,
     pub(super) preview: Preview,
-    pub(super) adds: BTreeSet<NodeName>,
-    /// Settings of pools that are to be set now.
-    pub(super) settings: Vec<Addition>,
-    pub(super) wished: Desired,
+    pub(super) due: Due,
     /// Whether something waits until the MDM shows it.
     pub(super) is_waiting: bool,
 }
@@ -72,6 +72,14 @@ fn left_out(refusal: &Refusal) -> Why {
     Why::LeftOut { because: refusal.to_string().into() }
 }
 
+/// Which of several addresses is meant is seen at what is there; while that is not seen, nobody is to blame.
+fn undecided(refusal: &Refusal, snapshot: Option<&Snapshot>) -> Option<Why> {
+    let is_seen = snapshot.is_some_and(|snapshot| snapshot.sds.is_some() && snapshot.array.is_some());
+    let Refusal::SeveralIn { network, .. } = refusal else { return None };
+    let because = format!("the system has not told yet which address in network {network} is in use");
+    (!is_seen).then(|| unseen(&because))
+}
+
 /// Disks come when the server is there: they would be refused before. Whom its addresses serve is changed once it has all
 /// of them.
 fn due<'a>(node: &NodeName, additions: Vec<&'a Addition>) -> Vec<&'a Addition> {
@@ -89,6 +97,18 @@ fn due<'a>(node: &NodeName, additions: Vec<&'a Addition>) -> Vec<&'a Addition> {
         | Addition::Setting { .. } => true,
     };
     additions.into_iter().filter(is_due).collect()
+}
+
+/// Takes out what may not be changed now of where the server of a node is found, and says what that waits for.
+fn held_back(node: &NodeName, lacks: &mut Vec<&Addition>, is_heard: bool, spread: &Spread) -> Option<String> {
+    let may = |addition: &Addition| match addition.is_about_addresses() {
+        false => Ok(()),
+        true if !is_heard => Err("its SDS to be connected; then its addresses are changed".to_owned()),
+        true => spread.may(node, addition.is_narrower()),
+    };
+    let waits = lacks.iter().find_map(|addition| may(addition).err());
+    lacks.retain(|addition| may(addition).is_ok());
+    waits
 }
 
 fn drift_of(drift: &Drift) -> Option<&NodeName> {
@@ -142,17 +162,26 @@ impl Rollout {
             Some(Ok(difference)) => Missing::of(&difference.additions),
             Some(Err(_)) | None => Missing::default(),
         };
+        let mut spread = snapshot.map(|snapshot| {
+            let additions = difference.iter().flatten().flat_map(|difference| &difference.additions);
+            Spread::of(additions, snapshot, self.moved.get(system), self.moving_now(system), now)
+        });
         let mut turned = Turned {
             preview: preview::told(&part.rollout, &hosts, &wished, difference.as_ref(), framework),
             ..Turned::default()
         };
+        let mut additions = difference.iter().flatten().flat_map(|difference| &difference.additions);
+        turned.due.is_spread = matches!(difference, Some(Ok(_))) && !additions.any(Addition::is_about_addresses);
+        turned.due.unwell = spread.as_ref().map(Spread::unwell).unwrap_or_default();
         turned.preview.approved = self.approval(system);
         let settings = snapshot.map(|snapshot| pools::due(&part.rollout, snapshot)).unwrap_or_default();
-        turned.preview.additions.extend(settings.iter().map(ToString::to_string));
-        turned.preview.drift.extend(self.refused(system, &settings));
+        turned.preview.additions.extend(settings.iter().map(|wrong| wrong.addition.to_string()));
+        turned.preview.drift.extend(self.refused(system, &settings, now));
+        turned.preview.drift.extend(snapshot.into_iter().flat_map(|snapshot| pools::left(&part.rollout, snapshot)));
+        turned.due.differing = settings.iter().map(|wrong| wrong.addition.clone()).collect();
         let may_set = turned.preview.approved.is_some() && part.gateway.is_some() && self.run_of(system).is_none();
         if may_set && snapshot.is_some_and(|snapshot| unfit(snapshot).is_none()) {
-            turned.settings = self.settings_due(system, settings, now);
+            turned.due.settings = self.settings_due(system, &settings, now);
         }
         let nameless = self.nameless.iter().filter(|(_, (of, _))| of == system);
         turned.preview.refused.extend(nameless.map(|(node, (_, because))| (node.clone(), vec![because.clone()])));
@@ -187,7 +216,7 @@ impl Rollout {
         };
         for record in records {
             let networks = networks_of.get(&record.node).map_or(&part.rollout.networks, |networks| networks);
-            let mut view = self.view(record, at(record), networks, &look);
+            let mut view = self.view(record, at(record), networks, spread.as_ref(), &look);
             let seen = census.as_ref().and_then(|census| at_mesos(record, census));
             let mesos = seen.and_then(|seen| seen.version.as_deref());
             view.volumes = volumes_of(record, part, &programs, snapshot, mesos, &flags);
@@ -210,6 +239,11 @@ impl Rollout {
             }
             view.restart = self.restart_of(record, members, first.as_ref());
             let decision = decide(record, &view);
+            let additions = view.additions.iter().flatten();
+            let moves = decision.act == Some(Act::Add) && additions.into_iter().any(|one| one.is_about_addresses());
+            if let Some(spread) = spread.as_mut().filter(|_| moves) {
+                spread.goes(&record.node);
+            }
             if decision.act == Some(Act::Restart) {
                 first = Some(record.node.clone());
             }
@@ -242,24 +276,39 @@ impl Rollout {
             turned.nodes.insert(record.node.clone(), told_of);
             match decision.act {
                 Some(Act::Add) => {
-                    turned.adds.insert(record.node.clone());
+                    turned.due.nodes.insert(record.node.clone());
+                    if moves {
+                        turned.due.moves.insert(record.node.clone());
+                    }
                     turned.decided.push((decision.record, None));
                 }
                 act => turned.decided.push((decision.record, act)),
             }
         }
-        turned.wished = wished;
+        turned.due.wished = wished;
         turned
     }
 
-    fn view<'a>(&self, record: &Record, at: &BTreeSet<Box<str>>, networks: &Networks, look: &Look<'a>) -> View<'a> {
+    fn view<'a>(
+        &self,
+        record: &Record,
+        at: &BTreeSet<Box<str>>,
+        networks: &Networks,
+        spread: Option<&Spread>,
+        look: &Look<'a>,
+    ) -> View<'a> {
         let Look { part, members, framework, shown, others, wished, difference, missing, now } = *look;
         let snapshot = shown.map(|shown| shown.snapshot);
         let node = &record.node;
         let system = &record.system;
         let member = members.get(node).map(|member| &**member);
         let server = wished.servers.get(node);
-        let mut left_out: Vec<Why> = wished.refused.get(node).into_iter().flatten().map(left_out).collect();
+        let refused = || wished.refused.get(node).into_iter().flatten();
+        let undecided = refused().find_map(|refusal| undecided(refusal, snapshot));
+        let mut left_out: Vec<Why> = match &undecided {
+            Some(_) => Vec::new(),
+            None => refused().map(left_out).collect(),
+        };
         if let Some(twin) = &record.source.twin {
             let because = format!("has the name of {twin}; give each machine a name of its own");
             left_out.push(Why::LeftOut { because: because.into() });
@@ -273,6 +322,7 @@ impl Rollout {
             notes.push(Why::GivesNothing { because: idle.to_string().into() });
         }
         let additions = match (difference, server) {
+            _ if undecided.is_some() => undecided.clone().map_or(Ok(Vec::new()), Err),
             (None, _) => Err(unseen("the system has not answered yet; nothing is added until it does")),
             (Some(Err(error)), _) => Err(unseen(&error.to_string())),
             (Some(Ok(difference)), server) => {
@@ -280,7 +330,12 @@ impl Rollout {
                 notes.extend(
                     difference.drift.iter().filter(of).map(|drift| Why::Drift { what: drift.to_string().into() }),
                 );
-                let lacks = server.map(|server| due(node, missing.of_node(node, server))).unwrap_or_default();
+                let mut lacks = server.map(|server| due(node, missing.of_node(node, server))).unwrap_or_default();
+                let is_heard = shown.is_some_and(|shown| {
+                    shown.servers_of(at).iter().all(|sds| sds.connection.is(Connection::Connected))
+                });
+                let waits = spread.and_then(|spread| held_back(node, &mut lacks, is_heard, spread));
+                notes.extend(waits.map(|what| Why::WaitsFor { what: what.into() }));
                 match self.run_of(system).filter(|_| !lacks.is_empty()) {
                     // The MDM takes nothing new while a server of the domain is in maintenance.
                     Some(run) => Err(Why::WaitsFor { what: format!("run {run} to end; then it is added").into() }),
@@ -292,7 +347,10 @@ impl Rollout {
             Some(shown) => view::not_shown(at, server, shown),
             None => vec![unseen("the system has not answered yet")],
         };
-        let steps = self.steps(part, at, member, snapshot, server.is_some(), &mut notes);
+        let steps = match undecided {
+            Some(why) => Err(vec![why]),
+            None => self.steps(part, at, member, snapshot, server.is_some(), &mut notes),
+        };
         View {
             now,
             random: rand::random(),
