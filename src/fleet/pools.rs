@@ -25,9 +25,9 @@ const COMPARES: &str = "DataComparison";
 
 /// What is to be set, in the order of names.
 pub fn due(rollout: &Rollout, snapshot: &Snapshot) -> Vec<Wrong> {
-    let of = |(domain, name, wanted, pool): (&Box<str>, &Box<str>, &DeclaredPool, &StoragePool)| {
+    let of = |Declared { domain, name, wanted, pool }: Declared<'_>| {
         let one = |(setting, is)| {
-            let (domain, pool) = (domain.clone(), name.clone());
+            let (domain, pool) = (domain.into(), name.into());
             Wrong { addition: Addition::Setting { domain, pool, setting }, is }
         };
         differing(wanted, pool).into_iter().map(one).collect::<Vec<_>>()
@@ -39,8 +39,8 @@ pub fn due(rollout: &Rollout, snapshot: &Snapshot) -> Vec<Wrong> {
 pub fn left(rollout: &Rollout, snapshot: &Snapshot) -> Vec<String> {
     let compares = |pool: &StoragePool| pool.policies.scanner.as_deref() == Some(COMPARES);
     let all = declared(rollout, snapshot).into_iter();
-    let left = all.filter(|(_, _, wanted, pool)| wanted.scanner.is_some() && compares(pool));
-    let told = |(domain, name, ..): (&Box<str>, &Box<str>, _, _)| {
+    let left = all.filter(|one| one.wanted.scanner.is_some() && compares(one.pool));
+    let told = |Declared { domain, name, .. }: Declared<'_>| {
         format!(
             "the scanner of pool {name} in domain {domain} compares both copies ({COMPARES}), which is never taken back"
         )
@@ -48,11 +48,15 @@ pub fn left(rollout: &Rollout, snapshot: &Snapshot) -> Vec<String> {
     left.map(told).collect()
 }
 
-/// Pools that are declared and there.
-fn declared<'a>(
-    rollout: &'a Rollout,
-    snapshot: &'a Snapshot,
-) -> Vec<(&'a Box<str>, &'a Box<str>, &'a DeclaredPool, &'a StoragePool)> {
+/// A pool that is declared and there.
+struct Declared<'a> {
+    domain: &'a str,
+    name: &'a str,
+    wanted: &'a DeclaredPool,
+    pool: &'a StoragePool,
+}
+
+fn declared<'a>(rollout: &'a Rollout, snapshot: &'a Snapshot) -> Vec<Declared<'a>> {
     let Topology::Declared { domains, .. } = &rollout.topology else { return Vec::new() };
     let (Some(there), Some(pools)) = (&snapshot.domains, &snapshot.pools) else { return Vec::new() };
     let mut found = Vec::new();
@@ -61,7 +65,7 @@ fn declared<'a>(
         for (name, wanted) in &declared.pools {
             let is_it = |pool: &&StoragePool| pool.domain.as_ref() == Some(id) && pool.name.as_ref() == Some(name);
             let Some(pool) = pools.iter().find(is_it) else { continue };
-            found.push((domain, name, wanted, pool));
+            found.push(Declared { domain, name, wanted, pool });
         }
     }
     found

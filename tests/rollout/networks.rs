@@ -160,6 +160,37 @@ async fn a_kill_before_or_after_an_address_or_a_role_gives_it_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_server_gets_an_address_first_and_the_other_when_that_did_no_harm() {
+    let one_network = "[systems.prod.rollout.networks]\ndata = [\"10.1.0.0/24\"]\n";
+    let mut site = start(crate::site::layout(), one_network, &["one", "two"]).await;
+    let hosts = none(&site);
+    let _one = host(&site, &hosts, 1, "one", &[1, 2]);
+    let _two = host(&site, &hosts, 2, "two", &[1, 2]);
+    for name in ["one", "two"] {
+        phase(&site, &hosts, name, "ready").await;
+    }
+    let both = "data = [\"10.1.0.0/24\", \"10.2.0.0/24\"]";
+    reconfigure(&mut site, "data = [\"10.1.0.0/24\"]", both).await;
+    let first = until("one of both to have the new address", async || {
+        tick(&site, &hosts);
+        ["one", "two"].into_iter().find(|name| addresses(&site, name).len() == 2)
+    })
+    .await;
+    let other = if first == "one" { "two" } else { "one" };
+    let told = until("what the other one waits for", async || {
+        tick(&site, &hosts);
+        let (_, told) = site.sio(&["plan", "rollout", "prod"]).await;
+        told.contains("whose addresses were changed just now").then_some(told)
+    })
+    .await;
+    assert!(told.contains(&format!("it waits for what becomes of {first}")), "{told}");
+    assert_eq!(addresses(&site, other).len(), 1, "{other} goes later");
+    let number = if other == "one" { 1 } else { 2 };
+    let wanted = [format!("10.1.0.{number} all"), format!("10.2.0.{number} all")];
+    until_addresses(&site, &hosts, other, &wanted.each_ref().map(String::as_str)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn members_of_a_new_cluster_are_found_in_the_data_networks_and_by_people_in_another() {
     let more = "[systems.prod.rollout.networks]\ndata = [\"10.1.0.0/24\", \"10.2.0.0/24\"]\nmanagement = [\"10.9.0.0/24\"]\n\
                 [systems.prod.rollout.mdm]\naccept = [\"login_at_prompt\", \"set_password_at_prompt\"]\n";
