@@ -323,11 +323,8 @@ fn a_member_is_taken_in_with_the_addresses_of_its_networks_and_keeps_those_it_wa
 #[test]
 fn a_member_that_would_be_found_at_more_addresses_than_those_that_are_there_is_not_taken_in() {
     let word = cluster(Mode::One, "Normal", &[("n1", Place::Master, 1, None)]);
-    let mut nodes = nodes(vec![
-        ("n1", view(1, M, Some(word))),
-        ("n2", view(2, M, Some(MdmWord::Free))),
-        ("n3", view(3, T, None)),
-    ]);
+    let mut nodes =
+        nodes(vec![("n1", view(1, M, Some(word))), ("n2", view(2, M, Some(MdmWord::Free))), ("n3", view(3, T, None))]);
     assert_eq!(decide(&wish(&THREE), &MADE, &nodes).0, ["n1: mdm_add_standby"]);
     for (name, last) in [("n2", 2), ("n3", 3)] {
         let two = OfMember { ips: vec![ip(last), ip(last + 100)], by_networks: true, ..OfMember::default() };
