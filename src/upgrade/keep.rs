@@ -470,7 +470,7 @@ mod tests {
     #[test]
     fn what_was_put_away_leaves_no_piece_when_it_becomes_shorter() {
         let mut written = Written::new();
-        let nodes: Vec<NodeName> = (0..6_000).map(|number| NodeName::new(&format!("node-{number:090}"))).collect();
+        let nodes: Vec<NodeName> = (0..4_700).map(|number| NodeName::new(&format!("node-{number:090}"))).collect();
         for node in &nodes {
             written.write(Record::HeldNode { node: node.clone(), until: None, by: "me".into() });
         }
