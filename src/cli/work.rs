@@ -315,12 +315,10 @@ pub(super) async fn told(what: Told, asker: &mut Asker<'_>) -> u8 {
 }
 
 fn mode_of(word: Option<&str>) -> anyhow::Result<Option<MaintenanceMode>> {
-    match word {
-        None => Ok(None),
-        Some("instant") => Ok(Some(MaintenanceMode::Instant)),
-        Some("protected") => Ok(Some(MaintenanceMode::Protected)),
-        Some(other) => anyhow::bail!("{other:?} is no mode; write instant or protected"),
-    }
+    let named = |word: &str| {
+        MaintenanceMode::named(word).ok_or_else(|| anyhow::anyhow!("{word:?} is no mode; write instant or protected"))
+    };
+    word.map(named).transpose()
 }
 
 /// Steps by their names.

@@ -281,11 +281,8 @@ fn asks(section: &mut Section<'_>) -> Option<Asks> {
 }
 
 fn mode(word: &str) -> Result<MaintenanceMode, Complaint> {
-    match word {
-        "instant" => Ok(MaintenanceMode::Instant),
-        "protected" => Ok(MaintenanceMode::Protected),
-        other => Err(complain(format!("{other:?} is no mode"), r#"write "instant" or "protected""#)),
-    }
+    MaintenanceMode::named(word)
+        .ok_or_else(|| complain(format!("{word:?} is no mode"), r#"write "instant" or "protected""#))
 }
 
 fn standing(mut section: Section<'_>) -> Option<Standing> {

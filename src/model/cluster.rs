@@ -219,6 +219,29 @@ pub struct Sds {
 }
 
 #[cfg(test)]
+impl StoragePool {
+    /// One of which nothing is known but that it is there.
+    pub(crate) fn unknown(id: StoragePoolId) -> Self {
+        Self {
+            id,
+            name: None,
+            domain: None,
+            media: None,
+            layout: None,
+            spare: None,
+            rebuild_enabled: None,
+            rebalance_enabled: None,
+            zero_padding: None,
+            checksum: None,
+            usage: None,
+            capacity_alert_high: None,
+            capacity_alert_critical: None,
+            policies: PoolPolicies::default(),
+        }
+    }
+}
+
+#[cfg(test)]
 impl System {
     /// One of which nothing is known but that it is there.
     pub(crate) fn unknown(id: InstalledSystemId) -> Self {

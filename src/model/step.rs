@@ -82,6 +82,16 @@ impl MaintenanceMode {
     }
 }
 
+impl MaintenanceMode {
+    /// Every mode.
+    pub const ALL: [Self; 2] = [Self::Instant, Self::Protected];
+
+    /// The mode of this name.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == word)
+    }
+}
+
 impl fmt::Display for MaintenanceMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

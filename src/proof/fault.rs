@@ -8,7 +8,6 @@ use super::controller::Controller;
 use super::host::Mesos;
 use super::site::Site;
 use crate::model::id::NodeName;
-use crate::model::plan::Request;
 use crate::model::step::{Action, Component};
 use crate::sim::world::{Command, Id, Maintenance, MaintenanceCommand, Mode, PoolCommand, Scope};
 use crate::work::book::Run;
@@ -226,7 +225,7 @@ pub fn happen(fault: Fault, site: &mut Site, controller: &mut Controller) -> boo
         Fault::NoLoss => std::mem::take(&mut site.loss) > 0,
         Fault::Finalised => {
             let book = controller.journal.book();
-            let goes_back = book.open_run().is_some_and(|run| matches!(run.plan.request, Request::Back { .. }));
+            let goes_back = book.open_run().is_some_and(Run::goes_back);
             goes_back && site.finalised_by_others()
         }
         Fault::PowerOff => {

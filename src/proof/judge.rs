@@ -165,7 +165,7 @@ impl Judge {
 
     /// Whether a run sends nodes back, and what is put back in it is no way back of its own.
     fn goes_back(&self, run: &RunId) -> bool {
-        self.book.runs.get(run).is_some_and(|run| matches!(run.plan.request, Request::Back { .. }))
+        self.book.runs.get(run).is_some_and(|run| run.goes_back())
     }
 
     /// The end of an upgrade, from which there is no way back.

@@ -330,15 +330,8 @@ impl Stage {
     fn adopt(&mut self) {
         let now = self.site.now();
         let (Some((node, sds)), facts) = (self.site.of_others(), self.controller.facts(now)) else { return };
-        let Some(snapshot) = facts.snapshot() else { return };
-        let addresses = self.site.addresses();
-        let fleet = Fleet {
-            snapshot,
-            nodes: facts.nodes,
-            agents: facts.agents,
-            addresses: &addresses,
-            packages: &BTreeMap::new(),
-        };
+        let (addresses, packages) = (self.site.addresses(), BTreeMap::new());
+        let Some(fleet) = Fleet::of(&facts, &addresses, &packages) else { return };
         let request = Request::Adopt { node, mode: MaintenanceMode::Instant, because: "their shift is over".into() };
         let asked = in_words(&request);
         let plan = plan(request, &fleet, &self.habits(), None, now).plan;
@@ -365,8 +358,7 @@ impl Stage {
 
     /// Whether a run is open that sends nodes back.
     fn goes_back(&self) -> bool {
-        let open = self.controller.journal.book().open_run();
-        open.is_some_and(|run| matches!(run.plan.request, Request::Back { .. }))
+        self.controller.journal.book().open_run().is_some_and(Run::goes_back)
     }
 
     /// Nodes that have the new release, and had another one before by the journal.
@@ -408,14 +400,8 @@ impl Stage {
         let done = |host: &super::host::Host| host.installed.values().all(|version| *version == self.site.to);
         let to: Box<str> =
             if self.site.hosts.values().all(done) { format!("{}1", self.site.to).into() } else { self.site.to.clone() };
-        let addresses = self.site.addresses();
-        let fleet = Fleet {
-            snapshot,
-            nodes: facts.nodes,
-            agents: facts.agents,
-            addresses: &addresses,
-            packages: &BTreeMap::new(),
-        };
+        let (addresses, packages) = (self.site.addresses(), BTreeMap::new());
+        let Some(fleet) = Fleet::of(&facts, &addresses, &packages) else { return };
         let habits = self.habits();
         let leaves = self.site.hosts.values().next_back().map(|host| host.name.clone());
         let removal = leaves.filter(|_| self.play.removes && self.controller.journal.book().retired.is_empty());

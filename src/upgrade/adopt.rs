@@ -88,8 +88,7 @@ fn is_inside(node: &NodeName, sds: &Sds) -> Result<(), Refusal> {
 /// The mode in which it was entered, and must be left: by the MDM's word, else by that of whoever hands it over.
 fn entered_in(said: Option<MaintenanceMode>, sds: &Sds, generation: Generation) -> Result<MaintenanceMode, Refusal> {
     let word = sds.maintenance_type.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let modes = [MaintenanceMode::Instant, MaintenanceMode::Protected];
-    let shown = match modes.into_iter().find(|mode| word.contains(mode.as_str())) {
+    let shown = match MaintenanceMode::ALL.into_iter().find(|mode| word.contains(mode.as_str())) {
         // There is no other one.
         None if generation < Generation::V3_5 => Some(MaintenanceMode::Instant),
         shown => shown,

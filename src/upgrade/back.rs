@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{Fleet, Habits, Host, Verdict, around, soak, stage, step, task};
+use super::plan::{
+    CARRIES_CONTROLLER, Fleet, Habits, Host, Verdict, around, client, has_other, stage, step, task, tell_unknown,
+};
 use crate::model::id::NodeName;
 use crate::model::node::Carries;
-use crate::model::plan::{Parallel, Risk, Stage, Step};
+use crate::model::plan::{Parallel, Risk, Stage};
 use crate::model::step::{Action, Component, MaintenanceMode};
 
 /// The stages, one node after the other in each.
@@ -20,18 +22,14 @@ pub(super) fn back(
     habits: &Habits,
     report: &mut BTreeMap<NodeName, Verdict>,
 ) -> Vec<Stage> {
-    for name in only.iter().filter(|name| !fleet.nodes.contains_key(*name)) {
-        report.insert(name.clone(), Verdict::Cannot("there is no node of that name".into()));
-    }
-    let other = |host: &Host<'_>, component: Component| {
-        host.facts.installed.get(&component).is_some_and(|all| all.iter().any(|version| **version != *to))
-    };
+    tell_unknown(only, fleet, report);
+    let other = |host: &Host<'_>, component: Component| has_other(host, component, to);
     let mut wanted: Vec<&Host<'_>> = Vec::new();
     for host in hosts {
         let verdict = if !only.contains(host.name) {
             Verdict::NotAsked
         } else if host.facts.carries.contains(&Carries::Controller) {
-            Verdict::Cannot("it carries this controller; move that to another host first".into())
+            Verdict::Cannot(CARRIES_CONTROLLER.into())
         } else if host.facts.installed.contains_key(&Component::Sds) && host.sds.is_none() {
             Verdict::Cannot(
                 "an SDS is installed, and no SDS of the system has an address that we know of this node".into(),
@@ -48,20 +46,10 @@ pub(super) fn back(
     let put = |component, risk| {
         step(Action::Rollback { version: to.into(), components: vec![component] }, 900, habits.apply, risk)
     };
-    let clients = wanted.iter().filter(|host| other(host, Component::Sdc)).map(|host| {
-        let mut steps: Vec<Step> = vec![get(Component::Sdc)];
-        if host.agent.is_some() {
-            steps.push(step(Action::Drain, 1800, habits.drain, Risk::Low));
-        }
-        steps.push(put(Component::Sdc, Risk::Low));
-        let seen = Action::Verify { version: Some(to.into()), components: vec![Component::Sdc] };
-        steps.push(step(seen, 600, 30, Risk::None));
-        if host.agent.is_some() {
-            steps.push(step(Action::Reactivate, 600, 10, Risk::None));
-        }
-        steps.push(soak(habits));
-        task(host, steps)
-    });
+    let clients = wanted
+        .iter()
+        .filter(|host| other(host, Component::Sdc))
+        .map(|host| client(host, to, get(Component::Sdc), put(Component::Sdc, Risk::Low), habits));
     let servers = wanted.iter().filter(|host| other(host, Component::Sds)).map(|host| {
         let mut steps = vec![get(Component::Sds)];
         let work = vec![put(Component::Sds, Risk::Medium)];

@@ -188,21 +188,14 @@ pub fn propose(request: &Request, desk: &Desk<'_>) -> Result<(Plan, PlanShown), 
         shown.nodes.insert(node, says);
     }
     shown.unproven = unproven(&proposal.plan, desk).iter().map(|step| step.as_str().to_owned()).collect();
-    let wrong = check::in_this_system(&proposal.plan, &desk.facts, &desk.book.before);
+    let wrong = check::check(&proposal.plan, &desk.facts, &desk.book.before);
     shown.unsafe_because = wrong.iter().map(ToString::to_string).collect();
     Ok((proposal.plan, shown))
 }
 
 /// All that plans are made from; none before the system has answered.
 pub(super) fn fleet<'a>(desk: &Desk<'a>) -> Option<Fleet<'a>> {
-    let around = desk.around;
-    Some(Fleet {
-        snapshot: desk.facts.snapshot()?,
-        nodes: &around.nodes,
-        agents: &around.agents,
-        addresses: &around.addresses,
-        packages: &around.packages,
-    })
+    Fleet::of(&desk.facts, &desk.around.addresses, &desk.around.packages)
 }
 
 /// The request with its release as servers report it, whoever wrote it how.

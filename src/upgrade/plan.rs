@@ -18,6 +18,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::step::{Action, Component, MaintenanceMode};
 use crate::model::unit::Timestamp;
 use crate::model::version::Generation;
+use crate::work::facts::Facts;
 use crate::work::makes_mistake;
 use crate::work::seam::Packages;
 
@@ -91,6 +92,17 @@ pub struct Fleet<'a> {
     pub addresses: &'a BTreeMap<NodeName, BTreeSet<Box<str>>>,
     /// What can be installed on it.
     pub packages: &'a BTreeMap<NodeName, Arc<Packages>>,
+}
+
+impl<'a> Fleet<'a> {
+    /// What these facts tell of it; none before the system has answered.
+    pub fn of(
+        facts: &Facts<'a>,
+        addresses: &'a BTreeMap<NodeName, BTreeSet<Box<str>>>,
+        packages: &'a BTreeMap<NodeName, Arc<Packages>>,
+    ) -> Option<Self> {
+        Some(Self { snapshot: facts.snapshot()?, nodes: facts.nodes, agents: facts.agents, addresses, packages })
+    }
 }
 
 /// What the plan has for a node.
@@ -267,6 +279,37 @@ fn host<'a>(
     Host { name, facts, agent: fleet.agents.get(name).map(|agent| agent.agent.clone()), sds, mdm }
 }
 
+/// Why the host of the controller is in no plan.
+pub(super) const CARRIES_CONTROLLER: &str = "it carries this controller; move that to another host first";
+
+/// Tells of names that are no node's.
+pub(super) fn tell_unknown(only: &BTreeSet<NodeName>, fleet: &Fleet<'_>, report: &mut BTreeMap<NodeName, Verdict>) {
+    for name in only.iter().filter(|name| !fleet.nodes.contains_key(*name)) {
+        report.insert(name.clone(), Verdict::Cannot("there is no node of that name".into()));
+    }
+}
+
+/// Whether a component is installed on a host in another release than this one.
+pub(super) fn has_other(host: &Host<'_>, component: Component, release: &str) -> bool {
+    host.facts.installed.get(&component).is_some_and(|all| all.iter().any(|version| **version != *release))
+}
+
+/// A client gets another package by this step, while nothing uses it.
+pub(super) fn client(host: &Host<'_>, to: &str, get: Step, put: Step, habits: &Habits) -> Task {
+    let mut steps = vec![get];
+    if host.agent.is_some() {
+        steps.push(step(Action::Drain, 1800, habits.drain, Risk::Low));
+    }
+    steps.push(put);
+    let seen = Action::Verify { version: Some(to.into()), components: vec![Component::Sdc] };
+    steps.push(step(seen, 600, 30, Risk::None));
+    if host.agent.is_some() {
+        steps.push(step(Action::Reactivate, 600, 10, Risk::None));
+    }
+    steps.push(soak(habits));
+    task(host, steps)
+}
+
 fn upgrade(
     to: &str,
     only: &BTreeSet<NodeName>,
@@ -275,12 +318,8 @@ fn upgrade(
     habits: &Habits,
     report: &mut BTreeMap<NodeName, Verdict>,
 ) -> Vec<Stage> {
-    for name in only.iter().filter(|name| !fleet.nodes.contains_key(*name)) {
-        report.insert(name.clone(), Verdict::Cannot("there is no node of that name".into()));
-    }
-    let old = |host: &Host<'_>, component: Component| {
-        host.facts.installed.get(&component).is_some_and(|all| all.iter().any(|version| **version != *to))
-    };
+    tell_unknown(only, fleet, report);
+    let old = |host: &Host<'_>, component: Component| has_other(host, component, to);
     let unseen = |host: &Host<'_>| {
         host.sds.is_some_and(|sds| sds.version.as_ref().is_none_or(|version| version.as_str() != to))
             && !host.facts.installed.contains_key(&Component::Sds)
@@ -290,7 +329,7 @@ fn upgrade(
         let verdict = if !only.is_empty() && !only.contains(host.name) {
             Verdict::NotAsked
         } else if host.facts.carries.contains(&Carries::Controller) && !makes_mistake("plan for the controller") {
-            Verdict::Cannot("it carries this controller; move that to another host first".into())
+            Verdict::Cannot(CARRIES_CONTROLLER.into())
         } else if host.facts.installed.values().any(|all| all.len() != 1) {
             Verdict::Cannot("a component is installed in more than one version; mend that first".into())
         } else if host.facts.installed.contains_key(&Component::Sds) && host.sds.is_none() {
@@ -392,18 +431,8 @@ fn upgrade(
     }
 
     let clients = wanted.iter().filter(|host| old(host, Component::Sdc) && !sds_first).map(|host| {
-        let sdc = vec![Component::Sdc];
-        let mut steps = vec![get(host)];
-        if host.agent.is_some() {
-            steps.push(step(Action::Drain, 1800, habits.drain, Risk::Low));
-        }
-        steps.push(step(apply(sdc.clone()), 900, habits.apply, Risk::Low));
-        steps.push(verify(sdc));
-        if host.agent.is_some() {
-            steps.push(step(Action::Reactivate, 600, 10, Risk::None));
-        }
-        steps.push(soak(habits));
-        task(host, steps)
+        let put = step(apply(vec![Component::Sdc]), 900, habits.apply, Risk::Low);
+        client(host, to, get(host), put, habits)
     });
     stages.push(stage("sdc", Parallel::One, 1, true, clients.collect()));
     stages.retain(|stage| !stage.tasks.is_empty());

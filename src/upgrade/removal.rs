@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{Fleet, Habits, Host, Verdict, stage, step, task};
+use super::plan::{CARRIES_CONTROLLER, Fleet, Habits, Host, Verdict, stage, step, task};
 use crate::model::cluster::{Sdc, Sds};
 use crate::model::id::NodeName;
 use crate::model::node::Carries;
@@ -45,7 +45,7 @@ pub(super) fn removal(
         }
     }
     if host.facts.carries.contains(&Carries::Controller) {
-        return cannot(node, "it carries this controller; move that to another host first");
+        return cannot(node, CARRIES_CONTROLLER);
     }
     if !host.facts.carries.is_empty() {
         return cannot(node, "it carries a gateway, a Mesos master or a server of ZooKeeper; move that first");

@@ -115,6 +115,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// Whether it sends nodes back to the release that they had.
+    pub fn goes_back(&self) -> bool {
+        matches!(self.plan.request, Request::Back { .. })
+    }
+
     /// The tasks of the plan, each with its stage and its state.
     pub fn each(&self) -> impl Iterator<Item = (u32, usize, &Task, &TaskState)> {
         let numbered = self.plan.tasks().zip(&self.tasks).zip(0..);

@@ -105,15 +105,8 @@ pub enum Unsafe {
     NotCovered(Box<str>),
 }
 
-/// Everything that is wrong with a plan for a system of which this is written down: what nodes had before.
-pub fn in_this_system(plan: &Plan, facts: &Facts<'_>, before: &Before) -> BTreeSet<Unsafe> {
-    let mut wrong = check(plan, facts);
-    back::judge(plan, facts, before, &mut wrong);
-    wrong
-}
-
-/// Everything that is wrong with a plan, whatever is written down.
-pub fn check(plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
+/// Everything that is wrong with a plan. What nodes had before is what is written down of it.
+pub fn check(plan: &Plan, facts: &Facts<'_>, before: &Before) -> BTreeSet<Unsafe> {
     let mut wrong = BTreeSet::new();
     if plan.form > FORM {
         wrong.insert(Unsafe::Form(plan.form));
@@ -160,6 +153,7 @@ pub fn check(plan: &Plan, facts: &Facts<'_>) -> BTreeSet<Unsafe> {
         adoption(plan, task, facts, &mut wrong);
         mode(task, facts, &mut wrong);
     }
+    back::judge(plan, facts, before, &mut wrong);
     places(plan, &mut wrong);
     order(plan, &mut wrong);
     owner(plan, facts, &mut wrong);

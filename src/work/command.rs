@@ -75,7 +75,7 @@ fn opened(
     if let Some(open) = book.open_run() {
         return Err(No::Busy(open.id.clone()));
     }
-    let mut wrong = check::in_this_system(plan, facts, &book.before);
+    let mut wrong = check::check(plan, facts, &book.before);
     wrong.extend(check::covers(&approval, plan, facts));
     if !wrong.is_empty() {
         return Err(No::Unsafe(wrong));

@@ -16,7 +16,7 @@ use scaleio_framework::sim::Release;
 use scaleio_framework::sim::world::{Command, MaintenanceCommand, Mode, Scope};
 use scaleio_framework::upgrade::plan::{Habits, plan};
 use scaleio_framework::work::advance::step;
-use scaleio_framework::work::book::{Book, Plans};
+use scaleio_framework::work::book::{Before, Book, Plans};
 use scaleio_framework::work::check::{Unsafe, check, covers};
 use scaleio_framework::work::command::{self, No};
 use scaleio_framework::work::facts::Policy;
@@ -98,7 +98,7 @@ impl Case {
     }
 
     fn wrong(&self) -> Vec<Unsafe> {
-        check(&self.plan, &self.controller.facts(self.site.now())).into_iter().collect()
+        check(&self.plan, &self.controller.facts(self.site.now()), &Before::new()).into_iter().collect()
     }
 
     fn adopt(&self) -> Result<Vec<Record>, No> {

@@ -21,7 +21,7 @@ use scaleio_framework::sim::Release;
 use scaleio_framework::sim::world::Upgrade;
 use scaleio_framework::upgrade::plan::{Habits, plan};
 use scaleio_framework::work::book::{Before, Book, Plans, WayBack};
-use scaleio_framework::work::check::{Unsafe, covers, in_this_system};
+use scaleio_framework::work::check::{Unsafe, check, covers};
 use scaleio_framework::work::command;
 use scaleio_framework::work::facts::{Facts, Policy};
 use scaleio_framework::work::make_mistake;
@@ -122,7 +122,7 @@ impl Case {
     /// What is wrong with its plan by these words of hosts.
     fn wrong_by(&self, nodes: &BTreeMap<NodeName, NodeFacts>) -> BTreeSet<Unsafe> {
         let controller = shown(&self.site);
-        in_this_system(&self.plan, &Facts { nodes, ..controller.facts(self.site.now()) }, &self.before)
+        check(&self.plan, &Facts { nodes, ..controller.facts(self.site.now()) }, &self.before)
     }
 }
 

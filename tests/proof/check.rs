@@ -16,7 +16,7 @@ use scaleio_framework::proof::controller::Controller;
 use scaleio_framework::proof::site::Site;
 use scaleio_framework::sim::Release;
 use scaleio_framework::upgrade::plan::{Habits, plan};
-use scaleio_framework::work::book::Plans;
+use scaleio_framework::work::book::{Before, Plans};
 use scaleio_framework::work::check::{Unsafe, check, covers};
 use scaleio_framework::work::facts::{Facts, Policy};
 
@@ -86,14 +86,14 @@ fn found(spoil: impl FnOnce(&mut Asked), wanted: impl FnOnce(NodeName) -> Unsafe
     let mut asked = Asked::new();
     let node = asked.task().node.clone();
     spoil(&mut asked);
-    let (wanted, wrong) = (wanted(node), check(&asked.plan, &asked.facts()));
+    let (wanted, wrong) = (wanted(node), check(&asked.plan, &asked.facts(), &Before::new()));
     assert!(wrong.contains(&wanted), "{wanted:?} is not found, but {wrong:?}");
 }
 
 fn nothing(spoil: impl FnOnce(&mut Asked)) {
     let mut asked = Asked::new();
     spoil(&mut asked);
-    assert_eq!(check(&asked.plan, &asked.facts()), [].into());
+    assert_eq!(check(&asked.plan, &asked.facts(), &Before::new()), [].into());
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_plan_of_the_planner_is_safe_and_so_is_what_differs_from_it_within_the_rules
     assert_eq!(asked.plan.stages[place].parallel, Parallel::All);
     assert!(asked.plan.stages[place].most > 1);
     asked.plan.stages[place].tasks[0].carries.insert(Carries::Controller);
-    assert_eq!(check(&asked.plan, &asked.facts()), [].into());
+    assert_eq!(check(&asked.plan, &asked.facts(), &Before::new()), [].into());
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn versions_modes_and_orders_that_do_not_fit_are_unsafe() {
         let mut asked = Asked::new();
         let (first, second) = (asked.place(first), asked.place(second));
         asked.plan.stages.swap(first, second);
-        let wrong = check(&asked.plan, &asked.facts());
+        let wrong = check(&asked.plan, &asked.facts(), &Before::new());
         let is = |at: &Unsafe| matches!(at, Unsafe::Order { earlier: e, later: l, .. } if (*e, *l) == (earlier, later));
         assert!(wrong.iter().any(is), "{wrong:?}");
     }
@@ -310,7 +310,7 @@ fn who_owns_the_mdm_cluster_hands_over_and_is_the_last() {
     let owner = |spoil: fn(&mut Vec<Task>)| {
         let mut asked = Asked::new();
         spoil(asked.stage("mdm"));
-        let wrong = check(&asked.plan, &asked.facts());
+        let wrong = check(&asked.plan, &asked.facts(), &Before::new());
         assert!(wrong.iter().any(|at| matches!(at, Unsafe::Owner { .. })), "{wrong:?}");
     };
     owner(|tasks| tasks.iter_mut().for_each(|task| task.steps.retain(|step| step.action != Action::SwitchMdm)));
@@ -377,7 +377,7 @@ fn an_approval_covers_its_own_plan_within_its_limits() {
 fn the_end_of_an_upgrade_is_a_plan_of_its_own() {
     let asked = Asked::of(|to| Request::Finalise { to });
     assert_eq!(asked.plan.tasks().count(), 1);
-    assert_eq!(check(&asked.plan, &asked.facts()), [].into());
+    assert_eq!(check(&asked.plan, &asked.facts(), &Before::new()), [].into());
 }
 
 #[test]
@@ -392,15 +392,15 @@ fn what_installs_on_4_x_is_for_its_vendor_and_nothing_else_is() {
                 !installs.contains(&at) || Some(at) == kind
             });
         }
-        check(&asked.plan, &asked.facts()).contains(&Unsafe::Vendor)
+        check(&asked.plan, &asked.facts(), &Before::new()).contains(&Unsafe::Vendor)
     };
     assert!(only(Some(StepKind::Stage)) && only(Some(StepKind::Apply)) && !only(None));
     let mut end = Asked::of(|to| Request::Finalise { to });
     end.generation(Generation::V4);
-    assert!(check(&end.plan, &end.facts()).contains(&Unsafe::Vendor));
+    assert!(check(&end.plan, &end.facts(), &Before::new()).contains(&Unsafe::Vendor));
     let mut before = Asked::new();
     before.generation(Generation::V3_5);
-    assert!(!check(&before.plan, &before.facts()).contains(&Unsafe::Vendor));
+    assert!(!check(&before.plan, &before.facts(), &Before::new()).contains(&Unsafe::Vendor));
 }
 
 #[test]
@@ -423,7 +423,7 @@ fn instant_is_for_less_than_half_an_hour() {
             step.predicted_seconds = if step.action.kind() == StepKind::Reboot { seconds } else { 0 };
         }
         let node = asked.task().node.clone();
-        let wrong = check(&asked.plan, &asked.facts());
+        let wrong = check(&asked.plan, &asked.facts(), &Before::new());
         assert_eq!(!wrong.contains(&Unsafe::Mode { node, mode: MaintenanceMode::Instant }), is_safe, "{seconds}");
     }
 }
@@ -438,7 +438,7 @@ fn a_client_may_come_beside_a_server_of_another_host_and_a_server_never_beside_a
                 *components = vec![component];
             }
         }
-        check(&asked.plan, &asked.facts()).iter().any(|at| matches!(at, Unsafe::Order { .. }))
+        check(&asked.plan, &asked.facts(), &Before::new()).iter().any(|at| matches!(at, Unsafe::Order { .. }))
     };
     assert!(!with("sds", Component::Sdc) && with("mdm", Component::Sds) && with("sds", Component::Mdm));
 }
@@ -460,7 +460,7 @@ fn who_leaves_was_asked_to_and_is_drained_and_empty_first() {
     let wrong = |spoil: fn(&mut Asked)| {
         let mut asked = remove();
         spoil(&mut asked);
-        check(&asked.plan, &asked.facts())
+        check(&asked.plan, &asked.facts(), &Before::new())
     };
     let leaver = |at: &mut Asked, gone: StepKind| {
         at.plan.stages[0].tasks[0].steps.retain(|step| step.action.kind() != gone);
@@ -473,7 +473,7 @@ fn who_leaves_was_asked_to_and_is_drained_and_empty_first() {
     ] {
         let mut asked = remove();
         leaver(&mut asked, gone);
-        let wrong = check(&asked.plan, &asked.facts());
+        let wrong = check(&asked.plan, &asked.facts(), &Before::new());
         assert!(wrong.contains(&found), "{gone:?}: {wrong:?}");
     }
     // What is not taken away needs nothing before it.
@@ -484,7 +484,7 @@ fn who_leaves_was_asked_to_and_is_drained_and_empty_first() {
         task.steps.retain(|step| step.action.kind() == K::Uninstall);
         task.steps[0].action = Action::Uninstall { components: vec![component] };
         alone(task);
-        check(&asked.plan, &asked.facts()).iter().any(before)
+        check(&asked.plan, &asked.facts(), &Before::new()).iter().any(before)
     };
     assert!(only(Component::Sds, |_| ()) && only(Component::Sdc, |_| ()) && !only(Component::Lia, |_| ()));
     assert!(!only(Component::Sds, |task| task.sds = None) && !only(Component::Sdc, |task| task.agent = None));
@@ -513,7 +513,7 @@ fn a_cluster_of_one_manager_hands_over_to_nobody() {
     let array = std::sync::Arc::make_mut(&mut snapshot.array.as_mut().unwrap().value);
     let mdm = array.mdm.as_mut().unwrap();
     mdm.members.retain(|member| member.role == MdmRole::Primary);
-    let wrong = check(&asked.plan, &asked.facts());
+    let wrong = check(&asked.plan, &asked.facts(), &Before::new());
     let owner = |at: &Unsafe| matches!(at, Unsafe::Owner { .. });
     assert!(!wrong.iter().any(owner), "{wrong:?}");
 }

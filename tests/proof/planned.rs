@@ -18,7 +18,7 @@ use scaleio_framework::proof::controller::Controller;
 use scaleio_framework::proof::site::Site;
 use scaleio_framework::sim::Release;
 use scaleio_framework::upgrade::plan::{Fleet, Habits, Proposal, plan};
-use scaleio_framework::work::book::Plans;
+use scaleio_framework::work::book::{Before, Plans};
 use scaleio_framework::work::check::{Unsafe, check};
 use scaleio_framework::work::facts::Policy;
 use scaleio_framework::work::seam::Packages;
@@ -114,7 +114,7 @@ fn a_third_copy_is_given_twice_the_time_that_it_takes_and_one_of_more_than_a_day
         let step =
             plan.tasks().next().unwrap().2.steps.iter().find(|step| step.action.kind() == StepKind::EnterMaintenance);
         let step = step.unwrap();
-        let wrong = check(&plan, &known.controller.facts(known.site.now()));
+        let wrong = check(&plan, &known.controller.facts(known.site.now()), &Before::new());
         (step.predicted_seconds, step.deadline_seconds, wrong)
     };
     // At 100 MiB a second.

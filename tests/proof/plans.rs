@@ -21,7 +21,7 @@ use scaleio_framework::proof::site::Site;
 use scaleio_framework::sim::Release;
 use scaleio_framework::sim::world::{Command, Id, Maintenance, MaintenanceCommand, Mode, Reply, Scope};
 use scaleio_framework::upgrade::plan::{Fleet, Habits, plan};
-use scaleio_framework::work::book::{Book, Plans};
+use scaleio_framework::work::book::{Before, Book, Plans};
 use scaleio_framework::work::check::{self, Unsafe};
 use scaleio_framework::work::facts::{Facts, Policy};
 use scaleio_framework::work::gate::Ask;
@@ -143,10 +143,8 @@ impl Case {
     fn plan(&mut self) -> Option<Plan> {
         let addresses = self.site.addresses();
         let facts = self.facts();
-        let snapshot = facts.snapshot()?;
         let packages = BTreeMap::new();
-        let fleet =
-            Fleet { snapshot, nodes: facts.nodes, agents: facts.agents, addresses: &addresses, packages: &packages };
+        let fleet = Fleet::of(&facts, &addresses, &packages)?;
         let reboots = self.site.hosts.len().is_multiple_of(2);
         let request = Request::Upgrade { to: self.site.to.clone(), only: BTreeSet::new() };
         let habits = Habits { reboots, at_once: 1 + u32::from(reboots), ..Habits::default() };
@@ -291,7 +289,7 @@ impl Case {
 fn tried(seed: u64) -> Option<(bool, bool, Truth)> {
     let mut case = Case::new(seed);
     let made = case.plan()?;
-    let safe = check::check(&made, &case.facts()).is_empty();
+    let safe = check::check(&made, &case.facts(), &Before::new()).is_empty();
     let id = made.id();
     let approval = Approval::Hash { plan: id.clone(), by: "a person".into(), at: case.site.now() };
     case.book.plans.insert(id.clone(), std::sync::Arc::new(made.clone()));
@@ -365,17 +363,17 @@ fn on_a_system_of_4_x_nothing_is_installed_and_a_host_may_still_be_maintained() 
     let kinds: Vec<StepKind> =
         upgrade.tasks().flat_map(|(_, _, task)| task.steps.iter().map(|step| step.action.kind())).collect();
     assert_eq!(kinds, [StepKind::Vendor, StepKind::Soak]);
-    assert_eq!(check::check(&upgrade, &facts), BTreeSet::new());
+    assert_eq!(check::check(&upgrade, &facts, &Before::new()), BTreeSet::new());
     let node = case.site.hosts.keys().next().unwrap().clone();
     let purpose = "a fan".into();
     for request in [
         Request::Reboot { node: node.clone() },
         Request::Maintain { node, mode: Some(MaintenanceMode::Instant), minutes: 20, purpose },
     ] {
-        assert_eq!(check::check(&planned(request), &facts), BTreeSet::new());
+        assert_eq!(check::check(&planned(request), &facts, &Before::new()), BTreeSet::new());
     }
     // Whoever planned it otherwise.
     let step = upgrade.stages[0].tasks[0].steps.first_mut().unwrap();
     step.action = Action::Stage { version: "R4_5.4000.1".into(), components: vec![Component::Sds] };
-    assert_eq!(check::check(&upgrade, &facts), BTreeSet::from([Unsafe::Vendor]));
+    assert_eq!(check::check(&upgrade, &facts, &Before::new()), BTreeSet::from([Unsafe::Vendor]));
 }

@@ -33,8 +33,7 @@ static NO_PACKAGES: BTreeMap<NodeName, Arc<Packages>> = BTreeMap::new();
 
 /// What a planner is shown of these facts: nothing is known of packages.
 pub(crate) fn fleet<'a>(facts: &Facts<'a>, addresses: &'a BTreeMap<NodeName, BTreeSet<Box<str>>>) -> Fleet<'a> {
-    let snapshot = facts.snapshot().unwrap();
-    Fleet { snapshot, nodes: facts.nodes, agents: facts.agents, addresses, packages: &NO_PACKAGES }
+    Fleet::of(facts, addresses, &NO_PACKAGES).unwrap()
 }
 
 /// All that a gate is shown.

@@ -11,7 +11,7 @@ use scaleio_framework::proof::controller::Controller;
 use scaleio_framework::proof::site::Site;
 use scaleio_framework::sim::Release;
 use scaleio_framework::upgrade::plan::{Habits, plan};
-use scaleio_framework::work::book::Plans;
+use scaleio_framework::work::book::{Before, Plans};
 use scaleio_framework::work::facts::Policy;
 use scaleio_framework::work::journal::Journal;
 use scaleio_framework::work::record::{End, Record};
@@ -57,7 +57,7 @@ fn planned(nodes: u32) -> [Duration; 3] {
         let id = made.id();
         (made, id)
     });
-    let (checked, wrong) = best(|| check::check(&made, &facts));
+    let (checked, wrong) = best(|| check::check(&made, &facts, &Before::new()));
     assert_eq!(wrong, BTreeSet::new());
     let named = made.tasks().map(|(_, _, task)| &task.node).collect::<BTreeSet<_>>().len();
     assert_eq!(named, site.hosts.len());

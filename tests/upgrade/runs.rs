@@ -6,6 +6,16 @@ use serde_json::json;
 
 use crate::site::{New, Site};
 
+/// Every server and client has the new release, each brought there once, and nothing is left open.
+async fn is_upgraded(site: &Site) {
+    assert_eq!(site.ended().await, ("done".to_owned(), None));
+    assert_eq!(site.versions(), vec![site.to.clone(); 4]);
+    assert_eq!(site.installed(), [2, 2, 2, 2], "an SDS and an SDC, each once");
+    assert!(site.is_clean());
+    let over = site.lifecycle().await;
+    assert_eq!((over.obligations, over.problems), (Vec::new(), Vec::new()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_is_held_by_a_rebuild_survives_a_kill_and_runs_to_its_end() {
     let mut site = Site::new("propose").await;
@@ -69,12 +79,7 @@ async fn an_upgrade_is_held_by_a_rebuild_survives_a_kill_and_runs_to_its_end() {
     let again = site.lifecycle().await;
     assert!(again.run.is_some(), "{again:?}");
 
-    assert_eq!(site.ended().await, ("done".to_owned(), None));
-    assert_eq!(site.versions(), vec![site.to.clone(); 4]);
-    assert_eq!(site.installed(), [2, 2, 2, 2], "an SDS and an SDC, each once");
-    assert!(site.is_clean());
-    let over = site.lifecycle().await;
-    assert_eq!((over.obligations, over.problems), (Vec::new(), Vec::new()));
+    is_upgraded(&site).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,12 +134,7 @@ async fn runs_through(release: Release) {
     let accept = ["enter_maintenance", "exit_maintenance"];
     let (status, text) = site.ask(json!({"order": "approve", "by": "ada", "plan": plan.id, "accept": accept})).await;
     assert_eq!(status, 200, "{text}");
-    assert_eq!(site.ended().await, ("done".to_owned(), None));
-    assert_eq!(site.versions(), vec![site.to.clone(); 4]);
-    assert_eq!(site.installed(), [2, 2, 2, 2], "an SDS and an SDC, each once");
-    assert!(site.is_clean());
-    let work = site.lifecycle().await;
-    assert_eq!((work.obligations, work.problems), (Vec::new(), Vec::new()));
+    is_upgraded(&site).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ const UNDER_WAY: [UpgradeState; 2] = [UpgradeState::MdmUpgradeInProgress, Upgrad
 /// All members and replicas are good, and no upgrade is under way but our own.
 pub(super) fn is_well(ask: &Ask<'_>, holds: &mut Holds) {
     // The way back is closed once the upgrade is final, and where nobody tells whether it is.
-    if let Request::Back { .. } = ask.run.plan.request {
+    if ask.run.goes_back() {
         is_well_in(ask, holds, |state| UNDER_WAY.contains(&state));
         let array = ask.facts.snapshot().and_then(|snapshot| snapshot.array.as_ref());
         if array.is_some_and(|array| array.upgrade_state.is_none()) {

@@ -27,7 +27,7 @@ use super::book::{Book, Run};
 use super::facts::{Facts, Policy};
 use super::mutant;
 use crate::model::hold::{Gate, Hold, Reason};
-use crate::model::plan::{Request, Task, hex};
+use crate::model::plan::{Task, hex};
 use crate::model::step::{Action, Component};
 use crate::model::unit::Timestamp;
 
@@ -182,7 +182,7 @@ impl Ask<'_> {
                 node::has_module(self, &mut holds);
             }
             // Of a node that goes back all is asked that is asked of one that is upgraded.
-            Action::Rollback { version, components } if self.goes_back() => {
+            Action::Rollback { version, components } if self.run.goes_back() => {
                 self.may_stop(components, &mut holds);
                 mdm::is_well(self, &mut holds);
                 node::is_staged(self, version, components, &mut holds);
@@ -268,10 +268,6 @@ impl Ask<'_> {
         let mut holds = Holds::new();
         storage::is_resynced(self, &mut holds);
         holds.gate(self)
-    }
-
-    fn goes_back(&self) -> bool {
-        matches!(self.run.plan.request, Request::Back { .. })
     }
 
     fn may_stop(&self, components: &[Component], holds: &mut Holds) {
