@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use crate::config::rollout::{Networks, Roles, Rollout, Topology};
 use crate::model::network::Network;
 
+use super::bootstrap::list;
 use super::desired::{Address, Host, Refusal, Serves};
 use super::filter;
 
@@ -96,7 +97,6 @@ pub struct OfMember {
 
 impl fmt::Display for OfMember {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |ips: &[IpAddr]| ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         write!(f, "at {}", list(&self.ips))?;
         if self.management_ips.is_empty() {
             return Ok(());

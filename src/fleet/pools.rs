@@ -141,17 +141,7 @@ mod tests {
     fn pool() -> StoragePool {
         let told = |policy: &str| IoPolicy { policy: Some(policy.into()), ios: Some(1), kbps: Some(10_240) };
         StoragePool {
-            id: crate::model::id::ObjectId::from_number(1).into(),
             name: Some("p".into()),
-            domain: None,
-            media: None,
-            layout: None,
-            spare: None,
-            rebuild_enabled: None,
-            rebalance_enabled: None,
-            zero_padding: None,
-            checksum: None,
-            usage: None,
             capacity_alert_high: Some(Ratio::from_percent(80.0)),
             capacity_alert_critical: Some(Ratio::from_percent(90.0)),
             policies: PoolPolicies {
@@ -163,6 +153,7 @@ mod tests {
                 scanner: Some("Disabled".into()),
                 scanner_kbps: Some(1024),
             },
+            ..StoragePool::unknown(crate::model::id::ObjectId::from_number(1).into())
         }
     }
 

@@ -31,6 +31,7 @@ use super::name;
 use super::networks::OfMember;
 use super::roles::Seat;
 pub use wait::Wait;
+pub(in crate::fleet) use wait::list;
 
 /// What the cluster shall be.
 #[derive(Clone, Debug)]

@@ -104,7 +104,6 @@ impl fmt::Display for Wait {
             ),
             Self::NoAddress { node, because } => write!(f, "{node} shall be a member of the cluster, and {because}"),
             Self::OtherAddresses { node, is, wanted } => {
-                let list = |ips: &[IpAddr]| ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 write!(
                     f,
                     "the member on {node} is found at {}, and {} were asked for; a member keeps the addresses that it was \
@@ -117,21 +116,23 @@ impl fmt::Display for Wait {
                 f,
                 "{node} would be found at {}, and members of the cluster at {is} each; set networks.mdm to the networks of \
                  the members",
-                wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                list(wanted)
             ),
             Self::OtherVirtualIps { is, wanted } => {
-                let list = |ips: &[IpAddr]| match ips {
-                    [] => "no virtual addresses".to_owned(),
-                    ips => ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-                };
+                let some = |ips: &[IpAddr]| if ips.is_empty() { "no virtual addresses".to_owned() } else { list(ips) };
                 write!(
                     f,
                     "the cluster has {}, and {} were asked for; they are given when it is made, and afterwards left as they are",
-                    list(is),
-                    list(wanted)
+                    some(is),
+                    some(wanted)
                 )
             }
             Self::NotNormal { state } => write!(f, "the cluster says that it is {state}, not Normal"),
         }
     }
+}
+
+/// Addresses, as people read them.
+pub(in crate::fleet) fn list(ips: &[IpAddr]) -> String {
+    ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -5,7 +5,7 @@ use super::*;
 use std::sync::Arc;
 
 use crate::fleet::desired::{Domain, Serves};
-use crate::model::cluster::{Device, FaultSet, PoolPolicies, ProtectionDomain, SdsAddress, StoragePool};
+use crate::model::cluster::{Device, FaultSet, ProtectionDomain, SdsAddress, StoragePool};
 use crate::model::id::{ObjectId, SystemId};
 use crate::model::snapshot::{Keyed, Part, Slot, Table};
 use crate::model::state::Seen;
@@ -109,22 +109,7 @@ impl Mdm {
 }
 
 fn pool(id: StoragePoolId, name: &str, domain: ProtectionDomainId) -> StoragePool {
-    StoragePool {
-        id,
-        name: Some(name.into()),
-        domain: Some(domain),
-        media: None,
-        layout: None,
-        spare: None,
-        rebuild_enabled: None,
-        rebalance_enabled: None,
-        zero_padding: None,
-        checksum: None,
-        usage: None,
-        capacity_alert_high: None,
-        capacity_alert_critical: None,
-        policies: PoolPolicies::default(),
-    }
+    StoragePool { name: Some(name.into()), domain: Some(domain), ..StoragePool::unknown(id) }
 }
 
 fn sds(

@@ -12,11 +12,12 @@ use tracing::{debug, info, warn};
 use crate::clock;
 use crate::config::rollout::{DiskMedia, Rollout, Topology};
 use crate::fleet::desired::{Address, Desired, Domain, Server};
-use crate::fleet::diff::{Addition, difference};
+use crate::fleet::diff::{Addition, between};
 use crate::fleet::name;
 use crate::fleet::pools::{self, Wrong};
 use crate::fleet::rollout::leave::Against;
 use crate::fleet::rollout::spread;
+use crate::fleet::shown::Shown;
 use crate::gateway::{Answer, Gateway, GatewayError, NewPool};
 use crate::model::id::{FaultSetId, NodeName, ProtectionDomainId, SdsId, StoragePoolId, SystemId};
 use crate::model::pool::PoolSetting;
@@ -80,14 +81,15 @@ pub async fn add(gateway: &Gateway, wish: &Wish, may: &MayAdd) -> Round {
         return all(why);
     }
     let only = restricted(&wish.desired, &wish.nodes);
-    let difference = match difference(&only, &snapshot) {
+    let shown = Shown::of(&snapshot);
+    let difference = match between(&only, &shown) {
         Ok(difference) => difference,
         Err(unseen) => return all(unseen.to_string()),
     };
     let ids = Ids::of(&snapshot);
     let (wrong, left) = (BTreeMap::new(), BTreeSet::new());
     let (grown, mut sent) = (BTreeSet::new(), Vec::new());
-    let mut adder = Adder { gateway, wish, may, ids, snapshot: &snapshot, wrong, left, grown, last: None, moved: None };
+    let mut adder = Adder { gateway, wish, may, ids, shown, wrong, left, grown, last: None, moved: None };
     for addition in in_turn(&difference.additions, wish.after.as_ref()) {
         adder.add(addition).await;
     }
@@ -196,7 +198,7 @@ impl Ids {
 struct Adder<'a> {
     gateway: &'a Gateway,
     wish: &'a Wish,
-    snapshot: &'a Snapshot,
+    shown: Shown<'a>,
     may: &'a MayAdd,
     ids: Ids,
     /// What went wrong first, by node.
@@ -232,7 +234,7 @@ impl Adder<'_> {
         if waits {
             return None;
         }
-        if let Err(why) = (self.may)(addition).and_then(|()| well(addition, self.snapshot)) {
+        if let Err(why) = (self.may)(addition).and_then(|()| well(addition, self.shown.snapshot)) {
             if why == Against::RoundOver {
                 debug!(system = %self.wish.system, %addition, %why, "an addition waits for the next round");
             } else {
@@ -334,7 +336,7 @@ impl Adder<'_> {
             DiskMedia::Any => self.media(domain, name),
         };
         NewPool {
-            media: (self.snapshot.generation >= Generation::V3_0).then_some(media),
+            media: (self.shown.snapshot.generation >= Generation::V3_0).then_some(media),
             spare_percent: declared.spare_percent,
             zero_padding: declared.zero_padding,
             checksum: declared.checksum,
@@ -374,10 +376,8 @@ impl Adder<'_> {
     /// The server of a node, when it is there and heard.
     fn connected(&self, node: &NodeName) -> Option<SdsId> {
         let server = self.wish.desired.servers.get(node)?;
-        let ours = server.found_at();
-        let all = self.snapshot.sds.iter().flat_map(|sds| sds.iter());
-        let mut own = all.filter(|sds| sds.addresses.iter().any(|address| ours.contains(&address.ip)));
-        own.find(|sds| sds.connection.is(Connection::Connected)).map(|sds| sds.id.clone())
+        let own = self.shown.servers_of(&server.found_at());
+        own.into_iter().find(|sds| sds.connection.is(Connection::Connected)).map(|sds| sds.id.clone())
     }
 
     async fn setting(&self, domain: &str, pool: &str, setting: &PoolSetting) -> Result<(), String> {

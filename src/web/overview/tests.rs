@@ -24,21 +24,8 @@ fn part<T>(value: T) -> Option<Part<T>> {
 fn snapshot(stats: &[(Stat, f64)]) -> Snapshot {
     let system = SystemId::new("prod");
     let mut snapshot = Snapshot::empty(system, Generation::V3_5, 1, now());
-    snapshot.array = part(System {
-        id: ObjectId::from_number(1).into(),
-        name: None,
-        version: ProductVersion::read("R3_6.0"),
-        install_id: None,
-        performance_profile: None,
-        upgrade_state: None,
-        licensed_capacity: None,
-        license_days_left: None,
-        has_trial_license: None,
-        connectivity: Vec::new(),
-        restricted_sdc_mode: None,
-        remote_read_only_limit: None,
-        mdm: None,
-    });
+    snapshot.array =
+        part(System { version: ProductVersion::read("R3_6.0"), ..System::unknown(ObjectId::from_number(1).into()) });
     let columns = Columns::new(stats.iter().map(|(stat, _)| *stat));
     let values = stats.iter().map(|(_, value)| *value).collect();
     let table = StatTable::new(columns, vec![ObjectId::from_number(1)], values);
@@ -48,24 +35,12 @@ fn snapshot(stats: &[(Stat, f64)]) -> Snapshot {
 
 fn server(number: u64, connection: Connection) -> Sds {
     Sds {
-        id: ObjectId::from_number(number).into(),
         name: Some(format!("sds-{number}").into()),
-        domain: None,
-        fault_set: None,
-        addresses: Vec::new(),
-        port: None,
         state: Seen::Is(SdsState::Normal),
         membership: Seen::Is(Membership::Joined),
         connection: Seen::Is(connection),
         maintenance: Seen::Is(Maintenance::None),
-        maintenance_type: None,
-        version: None,
-        drl_mode: None,
-        authentication_error: None,
-        restarts: None,
-        rmcache: None,
-        certificate_expires: None,
-        oscillating: Vec::new(),
+        ..Sds::unknown(ObjectId::from_number(number).into())
     }
 }
 

@@ -93,27 +93,25 @@ impl Rollout {
         let mut shared = addresses::shared(members.values().map(|member| &**member));
         let shown = picture.and_then(|picture| picture.snapshot.as_deref()).map(Shown::of);
         shared.extend(moving(part, shown.as_ref().map(|shown| shown.snapshot)));
-        let ground: BTreeMap<&NodeName, Ground> = records
+        let grounds: Vec<Ground> = records
             .iter()
-            .map(|record| {
-                (&record.node, Ground::of(record, member(record), part, &self.settings, &shared, shown.as_ref()))
-            })
+            .map(|record| Ground::of(record, member(record), part, &self.settings, &shared, shown.as_ref()))
             .collect();
-        let ground_of = |record: &Record| ground.get(&record.node).cloned().unwrap_or_default();
         let places = self.settings.places.led_by(framework.map(|framework| &framework.registration));
         let candidates: Vec<Candidate> = records
             .iter()
-            .filter_map(|record| {
+            .zip(&grounds)
+            .filter_map(|(record, ground)| {
                 let member = member(record)?;
                 let candidate = self.candidate(record, member, seen(record), rack, now)?;
                 let carries = carries(record, member, &places, &shared);
-                let Ground { as_manager, as_tie_breaker, .. } = ground_of(record);
-                let no_manager = as_manager.err().or_else(|| no_virtual_ip(record, wanted));
-                Some(Candidate { carries, no_member: as_tie_breaker.err(), no_manager, ..candidate })
+                let no_member = ground.as_tie_breaker.as_ref().err().cloned();
+                let no_manager = ground.as_manager.as_ref().err().cloned().or_else(|| no_virtual_ip(record, wanted));
+                Some(Candidate { carries, no_member, no_manager, ..candidate })
             })
             .collect();
-        let peers = records.iter().map(|record| {
-            let Ground { as_manager, as_tie_breaker, known_at } = ground_of(record);
+        let peers = records.iter().zip(grounds).map(|(record, ground)| {
+            let Ground { as_manager, as_tie_breaker, known_at } = ground;
             let peer = Peer {
                 as_manager,
                 as_tie_breaker,
@@ -247,18 +245,10 @@ impl Rollout {
 }
 
 /// Where a member of the MDM cluster on a node would be found.
-#[derive(Clone)]
 struct Ground {
     as_manager: Result<OfMember, Box<str>>,
     as_tie_breaker: Result<OfMember, Box<str>>,
     known_at: BTreeSet<IpAddr>,
-}
-
-impl Default for Ground {
-    fn default() -> Self {
-        let unknown = || Err("nothing is known of it".into());
-        Self { as_manager: unknown(), as_tie_breaker: unknown(), known_at: BTreeSet::new() }
-    }
 }
 
 impl Ground {
