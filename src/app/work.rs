@@ -82,7 +82,10 @@ impl AtWork {
         let (drains, drained) = mpsc::unbounded_channel();
         let agents = watch::Sender::default();
         let drainer = match &config.mesos {
-            Some(mesos) => Some(Drainer::new(Operator::new(mesos)?, desk.clone(), drained, agents.clone())),
+            Some(mesos) => {
+                let (operator, way) = (Operator::new(mesos)?, config.lifecycle.drain);
+                Some(Drainer::new(operator, way, desk.clone(), state, drained, agents.clone())?)
+            }
             None => None,
         };
         let (mut each, mut lines) = (Vec::new(), BTreeMap::new());
@@ -186,6 +189,7 @@ fn settings(system: &SystemId, config: &Config) -> Settings {
         soak: seconds(decided.soak),
         reboots: decided.reboots,
         at_once: decided.at_once,
+        domains: decided.domains_at_once,
         limits: Limits { failures: decided.failures, maintenance_seconds: seconds(decided.maintenance) },
         ..Habits::default()
     };

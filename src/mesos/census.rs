@@ -46,6 +46,13 @@ pub struct Taken {
     pub agents: BTreeMap<AgentId, RegisteredAgent>,
 }
 
+/// Which frameworks have tasks on each agent, those included whose end they have not acknowledged.
+pub(super) async fn occupants(leader: &mut Leader) -> Result<BTreeMap<AgentId, BTreeSet<Box<str>>>, MesosError> {
+    let frameworks: FrameworksWire = leader.ask("GET_FRAMEWORKS", TIMEOUT).await?;
+    let tasks: TasksWire = leader.ask("GET_TASKS", TIMEOUT).await?;
+    Ok(tasks.occupants(&frameworks.names()))
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct IdWire {
@@ -114,6 +121,13 @@ struct FrameworksWire {
 #[serde(default)]
 struct FrameworkListWire {
     frameworks: Vec<FrameworkWire>,
+}
+
+impl FrameworksWire {
+    fn names(self) -> BTreeMap<String, String> {
+        let all = self.get_frameworks.frameworks.into_iter();
+        all.map(|framework| (framework.framework_info.id.value, framework.framework_info.name)).collect()
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -217,6 +231,18 @@ fn is_driver(driver: Option<&str>) -> bool {
 type Place = (Option<Box<str>>, Option<Box<str>>);
 
 impl TasksWire {
+    /// The names of frameworks, or ids where they have none, by agent. Tasks that have ended are listed until that is
+    /// acknowledged.
+    fn occupants(self, names: &BTreeMap<String, String>) -> BTreeMap<AgentId, BTreeSet<Box<str>>> {
+        let mut all: BTreeMap<_, BTreeSet<Box<str>>> = BTreeMap::new();
+        for task in self.get_tasks.tasks.into_iter().chain(self.get_tasks.pending_tasks) {
+            let id = &task.framework_id.value;
+            let name = names.get(id).filter(|name| !name.is_empty()).unwrap_or(id);
+            all.entry(AgentId::new(&task.agent_id.value)).or_default().insert(name.as_str().into());
+        }
+        all
+    }
+
     fn join(self, agents: AgentsWire, frameworks: FrameworksWire) -> Vec<RunningTask> {
         let address = |pid: Option<String>| {
             let pid = pid?;
@@ -229,12 +255,7 @@ impl TasksWire {
             .into_iter()
             .map(|agent| (agent.agent_info.id.value, (agent.agent_info.hostname.map(Into::into), address(agent.pid))))
             .collect();
-        let names: BTreeMap<String, String> = frameworks
-            .get_frameworks
-            .frameworks
-            .into_iter()
-            .map(|framework| (framework.framework_info.id.value, framework.framework_info.name))
-            .collect();
+        let names = frameworks.names();
         let TaskListWire { tasks, pending_tasks, unreachable_tasks } = self.get_tasks;
         let all = tasks.into_iter().chain(pending_tasks).chain(unreachable_tasks);
         let mut found: Vec<RunningTask> = all
@@ -283,6 +304,24 @@ mod tests {
         assert!(seen.is_active && *seen.hostname == *"a1" && seen.version.as_deref() == Some("1.11.0"));
         let strange = agents(r#"{"get_agents":{"agents":[{"agent_info":{"id":{"value":"S2"}},"colour":"red"}]}}"#);
         assert_eq!(strange[&AgentId::new("S2")].registered_at, None);
+    }
+
+    #[test]
+    fn whoever_has_not_acknowledged_the_end_of_a_task_still_has_it() {
+        let names = BTreeMap::from([("F1".to_owned(), "marathon".to_owned()), ("F2".to_owned(), String::new())]);
+        let task = |framework: &str, agent: &str, state: &str| {
+            json!({ "task_id": { "value": "t" }, "framework_id": { "value": framework },
+                    "agent_id": { "value": agent }, "state": state })
+        };
+        let tasks: TasksWire = serde_json::from_value(json!({ "get_tasks": {
+            "tasks": [task("F1", "S1", "TASK_KILLED"), task("F1", "S1", "TASK_RUNNING"), task("F2", "S1", "TASK_RUNNING")],
+            "pending_tasks": [task("F3", "S2", "TASK_STAGING")],
+            "completed_tasks": [task("F1", "S3", "TASK_FINISHED")],
+            "unreachable_tasks": [task("F1", "S4", "TASK_UNREACHABLE")],
+        } })).unwrap();
+        let who = |names: &[&str]| names.iter().map(|name| Box::from(*name)).collect::<BTreeSet<Box<str>>>();
+        let expected = [("S1", who(&["F2", "marathon"])), ("S2", who(&["F3"]))];
+        assert_eq!(tasks.occupants(&names), expected.map(|(agent, all)| (AgentId::new(agent), all)).into());
     }
 
     #[test]

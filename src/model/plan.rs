@@ -112,7 +112,7 @@ pub struct Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Parallel {
-    /// One task in the whole system.
+    /// One task alone.
     One,
     /// Tasks of one fault set.
     FaultSet,
@@ -126,11 +126,23 @@ pub enum Parallel {
 pub struct Stage {
     pub name: Box<str>,
     pub parallel: Parallel,
-    /// How many tasks may be in work at once.
+    /// How many tasks may be in work at once in one protection domain.
     pub most: u32,
+    /// In how many protection domains at once.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub domains: u32,
     /// The first task goes alone, and the others only after it was well through its soak.
     pub canary: bool,
     pub tasks: Vec<Task>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde asks with")]
+const fn is_one(number: &u32) -> bool {
+    *number == 1
 }
 
 /// Where an SDS lies and which version it has.

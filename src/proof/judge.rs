@@ -197,12 +197,21 @@ impl Judge {
         if !matches!(opening, Opening::Open { .. }) {
             self.wrong("I13", now, format!("task {task} begins while no window is open"));
         }
-        let work = self.book.in_work().count();
-        let most = at.plan.tasks().nth(task as usize).map_or(1, |(_, stage, _)| stage.most as usize);
-        if work >= most {
-            self.wrong("I12", now, format!("task {task} begins beside {work} others"));
+        let Some((_, stage, planned)) = at.plan.tasks().nth(task as usize) else { return };
+        let (inside, outside): (Vec<_>, Vec<_>) = self
+            .book
+            .in_work()
+            .map(|(_, _, task, _)| (&task.domain, task.mdm.is_some()))
+            .partition(|(domain, is_member)| stage.domains <= 1 || **domain == planned.domain || *is_member);
+        let (work, domains) =
+            (inside.len(), outside.into_iter().map(|(domain, _)| domain).collect::<BTreeSet<_>>().len());
+        let is_member = planned.mdm.is_some() && domains > 0;
+        if domains > 0 {
+            self.count("began beside another domain");
         }
-        let Some((_, _, planned)) = at.plan.tasks().nth(task as usize) else { return };
+        if work >= stage.most as usize || domains >= stage.domains as usize || is_member {
+            self.wrong("I12", now, format!("task {task} begins beside {work} others, and in {domains} other domains"));
+        }
         let harmless = planned.steps.iter().all(|step| matches!(step.action, Action::Stage { .. }));
         for what in ["data", "alert", "mdm"] {
             if !harmless && self.long(what, site.now()) {
@@ -302,8 +311,11 @@ impl Judge {
                 self.count("effect: drain");
                 self.never_controller(site, Some(node), now);
             }
-            Deed::Reactivated { ours, .. } => {
+            Deed::Reactivated { ours, early, .. } => {
                 self.count("effect: reactivate");
+                if *early {
+                    self.count("taken back while it left");
+                }
                 if !ours {
                     self.wrong("I11", now, format!("{step} reactivates an agent that somebody else deactivated"));
                 }
@@ -482,12 +494,12 @@ impl Judge {
         });
         let foreign =
             world.sds.values().any(|sds| sds.maintenance != Maintenance::None && !site.ours.contains_key(&sds.id));
-        let healthy = world.sds.values().filter(|sds| sds.connected()).count();
+        let healthy = |domain: &Id| world.sds.values().filter(|sds| sds.domain == *domain && sds.connected()).count();
         let states = [
             ("data", hurt),
             ("rebuild off", world.pools.values().any(|pool| !pool.rebuild_enabled)),
             ("foreign", foreign),
-            ("away", healthy < 3),
+            ("away", world.domains.keys().any(|domain| healthy(domain) < 3)),
             ("final", !matches!(world.upgrade, Upgrade::Running { .. })),
             ("mdm", !world.mdm.normal(world.now())),
         ];
@@ -521,10 +533,18 @@ impl Judge {
 
     /// What holds at every instant.
     fn instant(&mut self, site: &Site, now: Timestamp) {
-        let units: BTreeSet<Id> =
-            site.ours.keys().filter_map(|id| site.world.sds.get(id)).map(|sds| sds.fault_unit()).collect();
-        if units.len() > 1 {
+        let units: BTreeSet<(Id, Id)> = site
+            .ours
+            .keys()
+            .filter_map(|id| site.world.sds.get(id))
+            .map(|sds| (sds.domain, sds.fault_unit()))
+            .collect();
+        let domains: BTreeSet<Id> = units.iter().map(|(domain, _)| *domain).collect();
+        if units.len() > domains.len() {
             self.wrong("I1", now, format!("SDSs of {} fault sets are in our maintenance", units.len()));
+        }
+        if domains.len() > 1 {
+            self.count("maintenance in two domains");
         }
         for (id, since) in &site.ours.clone() {
             let sds: SdsId = super::view::id(*id);

@@ -49,6 +49,10 @@ pub struct Play {
     pub removes: bool,
     /// At this turn that decides something a person cancels.
     pub cancel_at: Option<u32>,
+    /// Protection domains that the hosts are in, and that are worked on at once.
+    pub domains: u32,
+    /// Agents of Mesos are drained by its maintenance schedule.
+    pub by_schedule: bool,
 }
 
 impl Play {
@@ -67,6 +71,8 @@ impl Play {
             goes_back: false,
             removes: false,
             cancel_at: None,
+            domains: 1,
+            by_schedule: false,
         }
     }
 
@@ -139,7 +145,9 @@ fn simulate(play: &Play) -> Outcome {
 
 impl Stage {
     fn new(play: &Play) -> Result<Self, crate::work::journal::Broken> {
-        let mut site = Site::new(play.nodes, play.release, ChaCha8Rng::seed_from_u64(play.seed), play.seed);
+        let rng = ChaCha8Rng::seed_from_u64(play.seed);
+        let mut site = Site::of_domains(play.domains, play.nodes, play.release, rng, play.seed);
+        site.by_schedule = play.by_schedule;
         if play.removes {
             site.free_last();
         }
@@ -379,6 +387,7 @@ impl Stage {
             soak: 60,
             reboots: self.play.seed.is_multiple_of(2),
             at_once: 1,
+            domains: self.play.domains,
             limits: Limits { failures: 1 + (self.play.seed % 2) as u32, ..Limits::default() },
             times: Default::default(),
         }

@@ -59,6 +59,8 @@ pub enum Deed {
         step: StepId,
         node: NodeName,
         ours: bool,
+        /// Not every task had left it.
+        early: bool,
     },
     Switched {
         step: StepId,
@@ -107,6 +109,8 @@ pub struct Site {
     pub deaf_until: Timestamp,
     /// Neither does the Mesos master.
     pub mesos_deaf_until: Timestamp,
+    /// Its maintenance schedule asks frameworks to leave, and no agent is drained by the master.
+    pub by_schedule: bool,
     /// Parts of orders, and of answers, that are lost, in percent.
     pub loss: u32,
     parcels: Vec<(Timestamp, u64, Parcel)>,
@@ -116,16 +120,22 @@ pub struct Site {
 impl Site {
     /// A healthy site of so many nodes.
     pub fn new(nodes: u32, release: Release, rng: ChaCha8Rng, seed: u64) -> Self {
+        Self::of_domains(1, nodes, release, rng, seed)
+    }
+
+    /// A healthy site of so many nodes in so many protection domains.
+    pub fn of_domains(domains: u32, nodes: u32, release: Release, rng: ChaCha8Rng, seed: u64) -> Self {
+        let nodes = nodes / domains;
         let racks = nodes.clamp(3, 5);
         let layout = Layout {
-            domains: 1,
+            domains,
             racks_per_domain: racks,
             nodes_per_rack: (nodes / racks).max(1),
             devices_per_node: 2,
             pools_per_domain: 1,
             device_gib: 64,
             volumes: 4,
-            sdcs: racks * (nodes / racks).max(1),
+            sdcs: domains * racks * (nodes / racks).max(1),
             fill: 0.2,
             spare_percent: 34,
             move_kib_per_second: 256 * 1024,
@@ -201,6 +211,7 @@ impl Site {
             rng,
             deaf_until: start,
             mesos_deaf_until: start,
+            by_schedule: false,
             loss: 0,
             parcels: Vec::new(),
             sent: 0,
@@ -237,7 +248,9 @@ impl Site {
     /// moves.
     pub fn is_at_work(&self) -> bool {
         let now = self.now();
-        let host = |host: &Host| host.working.is_some() || now < host.up_at || matches!(host.mesos, Mesos::Draining(_));
+        let host = |host: &Host| {
+            host.working.is_some() || now < host.up_at || matches!(host.mesos, Mesos::Draining(_) | Mesos::Leaving(_))
+        };
         let changes = |state: Maintenance| !matches!(state, Maintenance::None | Maintenance::In);
         let moves = self.world.pools.values().map(|pool| &pool.figures.moving).any(|moving| {
             let all =
@@ -443,6 +456,7 @@ impl Site {
             }
             Effect::Drain { agent } => {
                 let stuck_for_ever = |host: &Host| host.drain_stuck;
+                let by_schedule = self.by_schedule;
                 let Some(host) = self.hosts.values_mut().find(|host| host.agent == *agent) else {
                     return refused("no such agent");
                 };
@@ -450,7 +464,8 @@ impl Site {
                     return Answer::Unknown { why: "the master does not answer".into() };
                 }
                 if host.mesos == Mesos::Active {
-                    host.mesos = Mesos::Draining((!stuck_for_ever(host)).then(|| now + TimeDelta::seconds(20)));
+                    let until = (!stuck_for_ever(host)).then(|| now + TimeDelta::seconds(20));
+                    host.mesos = if by_schedule { Mesos::Leaving(until) } else { Mesos::Draining(until) };
                     host.drained_by_us = true;
                     self.deeds.push(Deed::Drained { step: step.clone(), node: host.name.clone() });
                 }
@@ -466,10 +481,11 @@ impl Site {
                 match host.mesos {
                     Mesos::Draining(_) => refused("agent is draining"),
                     Mesos::Active => Answer::AlreadySo,
-                    Mesos::Drained => {
+                    Mesos::Drained | Mesos::Leaving(_) => {
                         let ours = std::mem::take(&mut host.drained_by_us);
+                        let early = host.mesos != Mesos::Drained;
                         host.mesos = Mesos::Active;
-                        self.deeds.push(Deed::Reactivated { step: step.clone(), node: host.name.clone(), ours });
+                        self.deeds.push(Deed::Reactivated { step: step.clone(), node: host.name.clone(), ours, early });
                         Answer::Accepted
                     }
                 }

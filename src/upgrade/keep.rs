@@ -312,6 +312,7 @@ mod tests {
                 name: "work".into(),
                 parallel: Parallel::All,
                 most: 9,
+                domains: 1,
                 canary: false,
                 tasks: (0..nodes).map(task).collect(),
             }],

@@ -48,6 +48,8 @@ pub struct Habits {
     pub reboots: bool,
     /// Nodes of one fault set at once.
     pub at_once: u32,
+    /// Protection domains in which nodes are worked on at once.
+    pub domains: u32,
     pub limits: Limits,
     /// How long steps took here, which says more than the guesses above.
     pub times: Times,
@@ -73,6 +75,7 @@ impl Default for Habits {
             soak: 300,
             reboots: false,
             at_once: 1,
+            domains: 1,
             limits: Limits::default(),
             times: Times::default(),
         }
@@ -420,11 +423,13 @@ fn upgrade(
         around(host, fleet, habits, MaintenanceMode::Instant, work, Some((to, with)), &mut steps);
         task(host, steps)
     };
-    if habits.at_once > 1 {
-        // Members of the MDM cluster are worked on one after the other whatever a fault set spares.
+    if habits.at_once > 1 || habits.domains > 1 {
+        // Members of the MDM cluster are worked on one after the other whatever a fault set or a domain spares.
         let (members, others): (Vec<&&Host<'_>>, Vec<&&Host<'_>>) =
             servers.into_iter().partition(|host| host.mdm.is_some());
-        stages.push(stage("sds", Parallel::FaultSet, habits.at_once, true, others.into_iter().map(sds).collect()));
+        let parallel = if habits.at_once > 1 { Parallel::FaultSet } else { Parallel::One };
+        let beside = stage("sds", parallel, habits.at_once, true, others.into_iter().map(sds).collect());
+        stages.push(Stage { domains: habits.domains, ..beside });
         stages.push(stage("sds of members", Parallel::One, 1, true, members.into_iter().map(sds).collect()));
     } else {
         stages.push(stage("sds", Parallel::One, 1, true, servers.into_iter().map(sds).collect()));
@@ -536,7 +541,7 @@ pub(super) const fn step(action: Action, deadline_seconds: u32, predicted_second
 }
 
 pub(super) fn stage(name: &str, parallel: Parallel, most: u32, canary: bool, tasks: Vec<Task>) -> Stage {
-    Stage { name: name.into(), parallel, most, canary, tasks }
+    Stage { name: name.into(), parallel, most, domains: 1, canary, tasks }
 }
 
 pub(super) fn task(host: &Host<'_>, steps: Vec<Step>) -> Task {

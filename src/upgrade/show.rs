@@ -418,7 +418,14 @@ mod tests {
             from: None,
             steps: vec![step],
         };
-        let stage = Stage { name: "sds".into(), parallel: Parallel::One, most: 1, canary: false, tasks: vec![task] };
+        let stage = Stage {
+            name: "sds".into(),
+            parallel: Parallel::One,
+            most: 1,
+            domains: 1,
+            canary: false,
+            tasks: vec![task],
+        };
         let plan = Plan {
             form: FORM,
             system: SystemId::new("prod"),

@@ -515,7 +515,14 @@ mod tests {
             from: None,
             steps: vec![step(Action::EnterMaintenance { mode }), step(Action::ExitMaintenance)],
         };
-        let stage = Stage { name: "sds".into(), parallel: Parallel::All, most: 1, canary: false, tasks: vec![task] };
+        let stage = Stage {
+            name: "sds".into(),
+            parallel: Parallel::All,
+            most: 1,
+            domains: 1,
+            canary: false,
+            tasks: vec![task],
+        };
         Plan {
             form: crate::model::plan::FORM,
             system: SystemId::new("prod"),

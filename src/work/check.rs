@@ -139,7 +139,7 @@ pub fn check(plan: &Plan, facts: &Facts<'_>, before: &Before) -> BTreeSet<Unsafe
             }
         }
         let stops = stage.tasks.iter().any(|task| !harmless(task));
-        let alone = stage.parallel == Parallel::One || stage.most <= 1;
+        let alone = (stage.parallel == Parallel::One || stage.most <= 1) && stage.domains <= 1;
         if stops && !alone && (stage.parallel == Parallel::All || stage.tasks.iter().any(|task| task.mdm.is_some())) {
             wrong.insert(Unsafe::TooParallel { stage: stage.name.clone() });
         }

@@ -234,6 +234,13 @@ fn hosts_that_carry_something_else_are_unsafe() {
             |_| Unsafe::TooParallel { stage: "sds".into() },
         );
     }
+    found(
+        |at| {
+            let place = at.place("sds");
+            at.plan.stages[place].domains = 2;
+        },
+        |_| Unsafe::TooParallel { stage: "sds".into() },
+    );
     let wrong = |spoil: fn(&mut Task)| found(|at| spoil(at.task()), |node| Unsafe::WrongSds { node });
     wrong(|task| task.domain = None);
     wrong(|task| task.fault_set = None);

@@ -288,6 +288,9 @@ fn cases() -> Vec<Case> {
         case(R::DrainWaits, Step(K::EnterMaintenance), drained(), |s| {
             s.agent().state = AgentState::Draining { waits_for: vec!["marathon".into()] };
         }),
+        case(R::DrainWaits, Step(K::EnterMaintenance), drained(), |s| {
+            s.agent().state = AgentState::Leaving { waits_for: vec!["marathon".into()] };
+        }),
         case(R::ForeignSchedule, Admit, waiting(), |s| s.agent().scheduled_by_others = true),
         case(R::AgentForeign, Admit, waiting(), |s| s.agent().state = AgentState::Deactivated),
         case(R::AgentForeign, Step(K::Drain), waiting(), |s| s.agent().agent = AgentId::new("another")),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use scaleio_framework::model::hold::{Reason, ReasonKind};
+use scaleio_framework::model::id::ObjectId;
 use scaleio_framework::model::node::{AgentState, Carries};
 use scaleio_framework::model::plan::{Approval, Parallel, Plan};
 use scaleio_framework::model::snapshot::Table;
@@ -261,6 +262,33 @@ fn so_many_are_in_work_as_their_stage_allows() {
     assert!(together(Parallel::FaultSet, 2, true));
     assert!(!together(Parallel::FaultSet, 2, false));
     assert!(!together(Parallel::FaultSet, 1, true));
+    // In two domains: the domains of the two others in work, and whether the last one is a member of the MDM cluster.
+    let apart = |domains: u32, others: [&str; 2], is_member: bool| {
+        let scene = Scene::waiting();
+        let number = scene.number as usize;
+        let mut scene = planned(scene, |plan| {
+            let stage = &mut plan.stages[0];
+            (stage.parallel, stage.most, stage.domains) = (Parallel::One, 1, domains);
+            for (task, domain) in stage.tasks.iter_mut().rev().zip(others) {
+                task.domain = Some(ObjectId::new(domain).into());
+                task.mdm = None;
+            }
+            let asked = &mut stage.tasks[number];
+            asked.domain = Some(ObjectId::new("d1").into());
+            asked.mdm = is_member.then(|| ObjectId::new("1").into());
+        });
+        let tasks = scene.run().plan.tasks().count() as u32;
+        for task in [tasks - 1, tasks - 2] {
+            scene.write(Record::Began { run: run_id(), task });
+        }
+        !scene.kinds(&Asked::Admit).contains(&ReasonKind::InWork)
+    };
+    assert!(apart(2, ["d2", "d2"], false));
+    assert!(apart(3, ["d2", "d3"], false));
+    assert!(!apart(2, ["d2", "d3"], false), "a third domain");
+    assert!(!apart(1, ["d2", "d2"], false), "it is not asked for");
+    assert!(!apart(3, ["d1", "d2"], false), "one in its own domain");
+    assert!(!apart(3, ["d2", "d3"], true), "a member of the MDM cluster");
     // Never two tasks of one host.
     let mut scene = planned(Scene::waiting(), |plan| {
         let stage = &mut plan.stages[0];

@@ -14,6 +14,7 @@ mod back;
 mod cancels;
 mod check;
 mod crashes;
+mod domains;
 mod gate;
 mod kept;
 mod limits;

@@ -37,6 +37,7 @@ const fn word(state: &AgentState) -> &'static str {
         AgentState::Active => "active",
         AgentState::Deactivated => "deactivated",
         AgentState::Draining { .. } => "draining",
+        AgentState::Leaving { .. } => "leaving",
         AgentState::Drained => "drained",
         AgentState::Unreachable => "unreachable",
         AgentState::Gone => "gone",
@@ -205,7 +206,9 @@ pub(super) fn is_drained(ask: &Ask<'_>, holds: &mut Holds) {
             holds.push(Reason::NotDrained { node: ask.task.node.clone(), state: state.into() });
         }
     }
-    if let Some(AgentState::Draining { waits_for }) = ask.agent().map(|agent| &agent.state) {
+    if let Some(AgentState::Draining { waits_for } | AgentState::Leaving { waits_for }) =
+        ask.agent().map(|agent| &agent.state)
+    {
         for framework in waits_for {
             holds.push(Reason::DrainWaits { framework: framework.clone() });
         }

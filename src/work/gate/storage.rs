@@ -135,12 +135,12 @@ fn servers(ask: &Ask<'_>, snapshot: &Snapshot, own: &Sds, holds: &mut Holds) {
             (_, Some(Reason::SdsAway { sds: name, state })) if sds.id == own.id => {
                 holds.push(Reason::OwnSdsAway { sds: name, state });
             }
+            // Whoever is in our maintenance may be away, in the same fault unit or in another domain.
+            (Seen::Is(Maintenance::In), Some(Reason::SdsAway { .. }))
+                if known_work && (!inside || fault_unit(sds) == fault_unit(own)) => {}
             (_, Some(Reason::SdsAway { sds: name, state })) if !inside => {
                 holds.push(Reason::SdsAwayElsewhere { sds: name, state });
             }
-            // Whoever is in our maintenance may be away, in the same fault unit.
-            (Seen::Is(Maintenance::In), Some(Reason::SdsAway { .. }))
-                if known_work && fault_unit(sds) == fault_unit(own) => {}
             (_, Some(reason)) => holds.push(reason),
             _ => {}
         }
@@ -218,7 +218,9 @@ fn counters(ask: &Ask<'_>, snapshot: &Snapshot, pool: &StoragePool, holds: &mut 
         zero(stat, &|bytes| Reason::Moving { pool: pool_name(pool), kind: kind.into(), bytes });
     }
     // Data in a maintenance of our own, in the same fault unit, is known.
-    let own_unit_in_work = ask.book.obligations.iter().any(|open| matches!(open.duty, Duty::Maintenance { .. }));
+    let inside = |sds: &SdsId| ask.facts.sds(sds).is_none_or(|(sds, _)| sds.domain == pool.domain);
+    let own_unit_in_work =
+        ask.book.obligations.iter().any(|open| matches!(&open.duty, Duty::Maintenance { sds } if inside(sds)));
     if !own_unit_in_work {
         zero(Stat::InMaintenanceCapacityInKb, &|bytes| Reason::DataUnprotected {
             pool: pool_name(pool),

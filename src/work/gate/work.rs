@@ -13,7 +13,7 @@ use crate::model::cluster::{MdmAlert, Sdc};
 use crate::model::hold::Reason;
 use crate::model::id::{NodeName, ObjectId};
 use crate::model::node::NodeFacts;
-use crate::model::plan::{Approval, Parallel, Request};
+use crate::model::plan::{Approval, Parallel, Request, Task};
 use crate::model::snapshot::Snapshot;
 use crate::model::step::Component;
 use crate::model::window::Opening;
@@ -136,8 +136,16 @@ fn turn(ask: &Ask<'_>, holds: &mut Holds) {
     holds.seen(Some(now));
     let Some((stage, at, _)) = ask.run.plan.task(ask.number) else { return };
     let mut beside = 0;
+    let mut elsewhere = BTreeSet::new();
     for (run, number, task, _) in ask.book.in_work() {
         if run.id == ask.run.id && number == ask.number {
+            continue;
+        }
+        if at.domains > 1 && apart(task, ask.task) {
+            elsewhere.insert(&task.domain);
+            if elsewhere.len() >= at.domains as usize {
+                holds.push(Reason::InWork { node: task.node.clone() });
+            }
             continue;
         }
         beside += 1;
@@ -171,6 +179,12 @@ fn turn(ask: &Ask<'_>, holds: &mut Holds) {
             holds.push(Reason::InWork { node: task.node.clone() });
         }
     }
+}
+
+/// Whether these are servers of two protection domains, and nothing more than that.
+fn apart(one: &Task, other: &Task) -> bool {
+    let differ = one.domain.is_some() && other.domain.is_some() && one.domain != other.domain;
+    differ && one.mdm.is_none() && other.mdm.is_none() && one.node != other.node
 }
 
 fn calendar(ask: &Ask<'_>, holds: &mut Holds) {

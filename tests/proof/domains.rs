@@ -1,0 +1,51 @@
+//! Are the promises kept where nodes of several protection domains are worked on at once, and where agents of Mesos are
+//! drained by its maintenance schedule?
+
+use std::collections::BTreeMap;
+
+use scaleio_framework::proof::fault::Fault;
+use scaleio_framework::proof::simulate::Play;
+
+use crate::seeds::kept;
+
+/// So often each thing came in the stories of these seeds.
+fn counted(plays: impl Iterator<Item = Play>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for play in plays {
+        let outcome = play.run();
+        kept(&outcome, &format!("{play:?}"));
+        for (what, times) in outcome.counts {
+            *counts.entry(what).or_default() += times;
+        }
+    }
+    counts
+}
+
+/// Twenty hosts in two domains.
+fn two(seed: u64, only: Option<Vec<Fault>>) -> Play {
+    Play { domains: 2, only, ..Play::of(seed, 20, 1000) }
+}
+
+#[test]
+fn two_domains_are_worked_on_at_once_and_no_third_node() {
+    let counts = counted((0..20).map(|seed| two(seed, Some(Vec::new()))));
+    for what in ["began beside another domain", "maintenance in two domains", "end: done"] {
+        assert!(counts.get(what).is_some_and(|times| *times > 10), "{what}: {counts:#?}");
+    }
+}
+
+#[test]
+fn whatever_goes_wrong_in_two_domains_no_promise_is_broken() {
+    let counts = counted((0..200).map(|seed| two(seed, None)));
+    for what in ["began beside another domain", "maintenance in two domains", "undone", "end: halted"] {
+        assert!(counts.get(what).is_some_and(|times| *times > 10), "{what}: {counts:#?}");
+    }
+}
+
+#[test]
+fn whatever_goes_wrong_where_the_schedule_of_mesos_drains_no_promise_is_broken() {
+    let counts = counted((0..500).map(|seed| Play { by_schedule: true, ..Play::of(seed, 5, 1000) }));
+    for what in ["effect: drain", "effect: reactivate", "taken back while it left", "end: done"] {
+        assert!(counts.get(what).is_some_and(|times| *times > 10), "{what}: {counts:#?}");
+    }
+}
