@@ -16,7 +16,7 @@ async fn a_mesos_agent_that_offers_becomes_a_node_without_a_hand() {
     let folder = folders.path().join("agent1");
     let variables = format!(r#"{{"SIO_AGENT_FOLDER":"{}","PATH":"/usr/bin:/bin"}}"#, folder.display());
     let flag = format!("executor_environment_variables={variables}");
-    let cluster = Cluster::up(24_000..25_000, &["--agents", "1", "--agent-flag", &flag]);
+    let cluster = Cluster::up(30_000..31_000, &["--agents", "1", "--agent-flag", &flag]);
     let more = format!(
         "[systems.prod.rollout]\ntopology = \"one_pool\"\n[mesos]\nmasters = [\"{}\"]\nroles = [\"*\"]\n",
         cluster.master()
