@@ -652,7 +652,6 @@ fn windows_and_blackouts_are_read_and_each_mistake_in_them_is_told_with_the_mend
         ("[lifecycle]\nsoak = \"2d\"", "lifecycle.soak", "24h"),
         ("[lifecycle]\nfailures = 0", "lifecycle.failures", "between 1"),
         ("[lifecycle]\ndomains_at_once = 0", "lifecycle.domains_at_once", "between 1"),
-        ("[lifecycle]\ndrain = \"kill\"", "lifecycle.drain", "schedule"),
         ("[lifecycle]\ntime_zone = \"Berlin\"", "lifecycle.time_zone", "Europe/Berlin"),
         (
             "[[lifecycle.window]]\ndays = [\"someday\"]\nfrom = \"1:00\"\nuntil = \"2:00\"",

@@ -82,10 +82,7 @@ impl AtWork {
         let (drains, drained) = mpsc::unbounded_channel();
         let agents = watch::Sender::default();
         let drainer = match &config.mesos {
-            Some(mesos) => {
-                let (operator, way) = (Operator::new(mesos)?, config.lifecycle.drain);
-                Some(Drainer::new(operator, way, desk.clone(), state, drained, agents.clone())?)
-            }
+            Some(mesos) => Some(Drainer::new(Operator::new(mesos)?, desk.clone(), drained, agents.clone())),
             None => None,
         };
         let (mut each, mut lines) = (Vec::new(), BTreeMap::new());

@@ -28,8 +28,6 @@ pub struct Lifecycle {
     pub at_once: u32,
     /// Protection domains in which nodes may be worked on at once.
     pub domains_at_once: u32,
-    /// How agents of Mesos are drained.
-    pub drain: Drain,
     /// Whether hosts are restarted with an upgrade.
     pub reboots: bool,
     /// Free bytes that a pool must have beyond what the loss of a fault unit needs.
@@ -38,16 +36,6 @@ pub struct Lifecycle {
     pub syslog: Option<Syslog>,
     /// The site's own Alertmanager, whose alerts hold all work; none: only our rules do.
     pub alertmanager: Option<AlertGate>,
-}
-
-/// How the tasks of a Mesos agent come to their end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Drain {
-    /// The master drains it: tasks are killed after their grace period. Needs Mesos 1.9.
-    #[default]
-    Agent,
-    /// The maintenance schedule asks frameworks to leave, and what stays is waited for.
-    Schedule,
 }
 
 /// A system log that takes lines of RFC 5424.
@@ -98,7 +86,6 @@ impl Default for Lifecycle {
             maintenance: Duration::from_secs(1800),
             at_once: 1,
             domains_at_once: 1,
-            drain: Drain::default(),
             reboots: false,
             margin: 0,
             syslog: None,
@@ -138,14 +125,6 @@ pub(super) fn read(mut section: Section<'_>) -> Lifecycle {
     let failures = section.take("failures", few(1000));
     let at_once = section.take("at_once", few(64));
     let domains_at_once = section.take("domains_at_once", few(64));
-    let drain = section.take("drain", |found| match found.text()? {
-        "agent" => Ok(Drain::Agent),
-        "schedule" => Ok(Drain::Schedule),
-        other => Err(complain(
-            format!("{other:?} is no way to drain"),
-            r#"write "agent" (the master ends its tasks) or "schedule" (frameworks are asked to leave)"#,
-        )),
-    });
     let reboots = section.take("reboots", |found| found.flag());
     let margin = section.take("margin_gib", |found| {
         found.number()?.checked_mul(1 << 30).ok_or_else(|| complain("the number is too large", "write 100"))
@@ -170,7 +149,6 @@ pub(super) fn read(mut section: Section<'_>) -> Lifecycle {
         maintenance: maintenance.unwrap_or(default.maintenance),
         at_once: at_once.unwrap_or(default.at_once),
         domains_at_once: domains_at_once.unwrap_or(default.domains_at_once),
-        drain: drain.unwrap_or(default.drain),
         reboots: reboots.unwrap_or(default.reboots),
         margin: margin.unwrap_or(default.margin),
         syslog,

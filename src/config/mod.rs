@@ -37,7 +37,7 @@ pub use agents::{Agents, Artefacts, StaticNode};
 pub use alerts::{Alerts, Limit, Override};
 pub use files::{Secrets, secrets};
 pub use jobs::{Asks, Job, Standing};
-pub use lifecycle::{Drain, Lifecycle, Syslog};
+pub use lifecycle::{Lifecycle, Syslog};
 pub use load::{DEFAULT_FILE, FILE_VARIABLE, control_socket, find};
 pub use mail::{ClientCertificate, LinkKey, Mail, MailHost, MailTls, read_link_key};
 pub use mesos::{Hidden, MasterUrl, Masters, MastersInZooKeeper, Mesos, is_in_sandbox};

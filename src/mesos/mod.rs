@@ -2,8 +2,7 @@
 //!
 //! [`scheduler`] is the framework's side as a state machine without I/O;
 //! [`client`] carries its calls and the stream of events; [`master`] finds the
-//! leader; [`operator`] asks as an operator does, also for the maintenance
-//! [`schedule`], and [`census`] what runs. [`executor`] is the other side, on an agent.
+//! leader; [`operator`] asks as an operator does, and [`census`] what runs. [`executor`] is the other side, on an agent.
 
 pub mod census;
 pub mod client;
@@ -12,7 +11,6 @@ mod leader;
 pub mod master;
 pub mod operator;
 pub mod recordio;
-pub mod schedule;
 pub mod scheduler;
 pub mod wire;
 mod zookeeper;

@@ -1,15 +1,14 @@
-//! What an operator may ask of the masters: which agents there are, that one is drained or takes tasks again,
-//! and what the maintenance schedule says.
+//! What an operator may ask of the masters: which agents there are, and that one is drained or takes tasks again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tracing::debug;
 
 use super::client::CALL_TIMEOUT;
 use super::leader::Leader;
-use super::schedule::{Ours, Schedule};
 use super::{MesosError, census};
 use crate::config::Mesos;
 use crate::model::id::AgentId;
@@ -24,16 +23,12 @@ pub struct AgentSeen {
     /// Where it listens, as the master reaches it.
     pub address: Option<String>,
     pub state: AgentState,
-    /// A window of the maintenance schedule that is none of ours covers its machine.
-    pub scheduled_by_others: bool,
+    /// A maintenance schedule covers its machine. We write none.
+    pub scheduled: bool,
 }
 
 /// Speaks to the leading master as an operator.
-pub struct Operator {
-    leader: Leader,
-    /// The name of our framework.
-    own: Box<str>,
-}
+pub struct Operator(Leader);
 
 impl Operator {
     /// Nothing is asked yet. Reads the CA file.
@@ -41,47 +36,30 @@ impl Operator {
     /// # Errors
     /// Settings that cannot be used.
     pub fn new(settings: &Mesos) -> Result<Self, MesosError> {
-        Ok(Self { leader: Leader::new(settings)?, own: settings.name.as_str().into() })
+        Leader::new(settings).map(Self)
     }
 
-    /// Every agent that the master knows. One in a window of ours is leaving for as long as a framework but our own has
-    /// a task there.
+    /// Every agent that the master knows, with the frameworks that still have tasks where one drains.
     ///
     /// # Errors
     /// Why there was no answer, or no yes.
-    pub async fn agents(&mut self, ours: &Ours) -> Result<Vec<AgentSeen>, MesosError> {
-        let agents: Agents = self.leader.ask("GET_AGENTS", CALL_TIMEOUT).await?;
-        let schedule = self.schedule().await?;
-        let mut seen = read(agents, &schedule, ours);
-        let mut ending: Vec<&mut AgentSeen> = seen.iter_mut().filter(|agent| agent.state.is_ending()).collect();
-        if !ending.is_empty() {
-            let occupants = census::occupants(&mut self.leader).await?;
-            for agent in &mut ending {
-                occupied(&mut agent.state, occupants.get(&agent.id), &self.own);
+    pub async fn agents(&mut self) -> Result<Vec<AgentSeen>, MesosError> {
+        let agents: Agents = self.0.ask("GET_AGENTS", CALL_TIMEOUT).await?;
+        let schedule: Schedule = self.0.ask("GET_MAINTENANCE_SCHEDULE", CALL_TIMEOUT).await?;
+        let mut seen = read(agents, &schedule);
+        if seen.iter().any(|agent| matches!(agent.state, AgentState::Draining { .. })) {
+            // Without their names a drain is one all the same.
+            let occupants = census::occupants(&mut self.0).await.unwrap_or_else(|error| {
+                debug!(%error, "who has tasks on agents that drain is not known");
+                BTreeMap::new()
+            });
+            for agent in &mut seen {
+                if let AgentState::Draining { waits_for } = &mut agent.state {
+                    waits_for.extend(occupants.get(&agent.id).into_iter().flatten().cloned());
+                }
             }
         }
         Ok(seen)
-    }
-
-    /// The maintenance schedule.
-    ///
-    /// # Errors
-    /// Why there was no answer, or no yes.
-    pub async fn schedule(&mut self) -> Result<Schedule, MesosError> {
-        let answer: Value = self.leader.ask("GET_MAINTENANCE_SCHEDULE", CALL_TIMEOUT).await?;
-        Ok(Schedule::read(answer))
-    }
-
-    /// Another maintenance schedule in the place of this one. All offers are void then.
-    ///
-    /// # Errors
-    /// Why there was no answer, or no yes.
-    pub async fn set_schedule(&mut self, schedule: &Schedule) -> Result<(), MesosError> {
-        let body = json!({
-            "type": "UPDATE_MAINTENANCE_SCHEDULE",
-            "update_maintenance_schedule": { "schedule": schedule.write() },
-        });
-        self.call("UPDATE_MAINTENANCE_SCHEDULE", &body).await.map(drop)
     }
 
     /// An agent ends its tasks and gets no more. That the master said yes is only the beginning.
@@ -112,7 +90,7 @@ impl Operator {
     }
 
     async fn call(&mut self, name: &'static str, body: &Value) -> Result<Vec<u8>, MesosError> {
-        self.leader.call(name, body, CALL_TIMEOUT).await
+        self.0.call(name, body, CALL_TIMEOUT).await
     }
 }
 
@@ -157,42 +135,60 @@ struct DrainInfo {
     state: String,
 }
 
-fn read(agents: Agents, schedule: &Schedule, ours: &Ours) -> Vec<AgentSeen> {
-    let seen = |agent: Agent| {
-        let (hostname, address) = (agent.agent_info.hostname, address(&agent.pid));
-        let leaves = schedule.has_ours(&hostname, address.as_deref().unwrap_or_default(), ours);
-        AgentSeen {
-            scheduled_by_others: schedule.is_covered_by_others(&hostname, address.as_deref(), ours),
-            id: AgentId::new(&agent.agent_info.id.value),
-            hostname,
-            address,
-            // A drain deactivates, so it is asked first; a state that this version does not know drains for ever.
-            state: match (agent.drain_info.as_ref().map(|info| info.state.as_str()), agent.deactivated, agent.active) {
-                (Some("DRAINED"), _, _) => AgentState::Drained,
-                (Some(_), _, _) => AgentState::Draining { waits_for: Vec::new() },
-                (None, true, _) => AgentState::Deactivated,
-                (None, false, true) if leaves => AgentState::Leaving { waits_for: Vec::new() },
-                (None, false, true) => AgentState::Active,
-                (None, false, false) => AgentState::Unreachable,
-            },
-        }
-    };
-    agents.get_agents.agents.into_iter().map(seen).collect()
+#[derive(Deserialize)]
+struct Schedule {
+    #[serde(default)]
+    get_maintenance_schedule: Windows,
 }
 
-/// Whom an agent waits for, by the frameworks that have tasks there. A drain ends ours too; a schedule asks others to leave.
-fn occupied(state: &mut AgentState, occupants: Option<&BTreeSet<Box<str>>>, own: &str) {
-    let all = || occupants.into_iter().flatten();
-    match state {
-        AgentState::Draining { waits_for } => *waits_for = all().cloned().collect(),
-        AgentState::Leaving { waits_for } => {
-            *waits_for = all().filter(|name| ***name != *own).cloned().collect();
-            if waits_for.is_empty() {
-                *state = AgentState::Drained;
-            }
-        }
-        _ => {}
-    }
+#[derive(Default, Deserialize)]
+struct Windows {
+    #[serde(default)]
+    schedule: WindowList,
+}
+
+#[derive(Default, Deserialize)]
+struct WindowList {
+    #[serde(default)]
+    windows: Vec<Window>,
+}
+
+#[derive(Deserialize)]
+struct Window {
+    #[serde(default)]
+    machine_ids: Vec<Machine>,
+}
+
+#[derive(Deserialize)]
+struct Machine {
+    #[serde(default)]
+    hostname: String,
+    #[serde(default)]
+    ip: String,
+}
+
+fn read(agents: Agents, schedule: &Schedule) -> Vec<AgentSeen> {
+    let windows = schedule.get_maintenance_schedule.schedule.windows.iter().flat_map(|window| &window.machine_ids);
+    // A machine is named by its host, by its address, or by both. Whichever fits: what may be covered is not touched.
+    let scheduled: BTreeSet<String> =
+        windows.flat_map(|machine| [machine.hostname.to_lowercase(), machine.ip.clone()]).collect();
+    let is_named = |name: &str| !name.is_empty() && scheduled.contains(name);
+    let seen = |agent: Agent| AgentSeen {
+        scheduled: is_named(&agent.agent_info.hostname.to_lowercase())
+            || address(&agent.pid).is_some_and(|ip| is_named(&ip)),
+        id: AgentId::new(&agent.agent_info.id.value),
+        hostname: agent.agent_info.hostname,
+        address: address(&agent.pid),
+        // A drain deactivates, so it is asked first; a state that this version does not know drains for ever.
+        state: match (agent.drain_info.as_ref().map(|info| info.state.as_str()), agent.deactivated, agent.active) {
+            (Some("DRAINED"), _, _) => AgentState::Drained,
+            (Some(_), _, _) => AgentState::Draining { waits_for: Vec::new() },
+            (None, true, _) => AgentState::Deactivated,
+            (None, false, true) => AgentState::Active,
+            (None, false, false) => AgentState::Unreachable,
+        },
+    };
+    agents.get_agents.agents.into_iter().map(seen).collect()
 }
 
 /// The address in an agent's name among the processes of its cluster.
@@ -205,7 +201,6 @@ fn address(pid: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mesos::schedule::Entry;
 
     #[test]
     fn the_address_of_an_agent_is_in_its_name() {
@@ -222,64 +217,34 @@ mod tests {
             format!(r#"{{"agent_info":{{"hostname":"{name}","port":5051,"id":{{"value":"id-{name}"}}}}{more}}}"#)
         };
         let agents = [
-            agent("a", r#","active":true,"deactivated":false,"pid":"slave(1)@10.0.0.1:5051""#),
+            agent("a", r#","active":true,"deactivated":false"#),
             agent("b", r#","active":false,"deactivated":true,"drain_info":{"state":"DRAINING","config":{}}"#),
             agent("c", r#","active":true,"deactivated":true,"drain_info":{"state":"DRAINED"}"#),
             agent("d", r#","active":true,"deactivated":true,"pid":"slave(1)@10.0.0.4:5051""#),
             agent("e", r#","active":false"#),
             agent("f", r#","active":true,"drain_info":{"state":"DANCING"}"#),
-            agent("g", r#","active":true,"pid":"slave(1)@10.0.0.1:5051""#),
         ];
         let text = format!(r#"{{"type":"GET_AGENTS","get_agents":{{"agents":[{}],"new":1}}}}"#, agents.join(","));
-        let ours = ["a", "b"].map(|name| {
-            (AgentId::new(name), Entry { hostname: name.into(), ip: "10.0.0.1".into(), start_nanoseconds: 9 })
-        });
-        let window = |name: &str, ip: &str, start: i64| {
-            json!({ "machine_ids": [{ "hostname": name, "ip": ip }],
-                    "unavailability": { "start": { "nanoseconds": start } } })
-        };
-        let windows = [
-            window("a", "10.0.0.1", 9),
-            window("b", "10.0.0.1", 9),
-            window("D", "10.0.0.9", 1),
-            window("x", "10.0.0.4", 1),
-        ];
-        let schedule = json!({ "get_maintenance_schedule": { "schedule": { "windows": windows } } });
-        let seen = read(serde_json::from_str(&text).unwrap(), &Schedule::read(schedule), &ours.into());
+        let schedule = r#"{"get_maintenance_schedule":{"schedule":{"windows":[
+            {"machine_ids":[{"hostname":"A","ip":"10.0.0.1"},{"ip":"10.0.0.4"},{}],
+             "unavailability":{"start":{"nanoseconds":1}}}]}}}"#;
+        let seen = read(serde_json::from_str(&text).unwrap(), &serde_json::from_str(schedule).unwrap());
         let states: Vec<&AgentState> = seen.iter().map(|agent| &agent.state).collect();
         let draining = AgentState::Draining { waits_for: Vec::new() };
         let expected = [
-            &AgentState::Leaving { waits_for: Vec::new() },
+            &AgentState::Active,
             &draining,
             &AgentState::Drained,
             &AgentState::Deactivated,
             &AgentState::Unreachable,
             &draining,
-            &AgentState::Active,
         ];
         assert_eq!(states, expected);
         assert_eq!(
-            seen.iter().map(|agent| agent.scheduled_by_others).collect::<Vec<_>>(),
-            [false, false, false, true, false, false, false]
+            seen.iter().map(|agent| agent.scheduled).collect::<Vec<_>>(),
+            [true, false, false, true, false, false]
         );
-    }
-
-    #[test]
-    fn an_agent_waits_for_whoever_has_tasks_there_and_by_a_schedule_not_for_us() {
-        let waits = || vec!["marathon".into(), "scaleio".into()];
-        let both: BTreeSet<Box<str>> = waits().into_iter().collect();
-        let us = ["scaleio".into()].into();
-        let became = |mut state: AgentState, occupants: Option<&BTreeSet<Box<str>>>| {
-            occupied(&mut state, occupants, "scaleio");
-            state
-        };
-        let draining = || AgentState::Draining { waits_for: Vec::new() };
-        assert_eq!(became(draining(), Some(&both)), AgentState::Draining { waits_for: waits() });
-        assert_eq!(became(draining(), None), draining());
-        let leaving = || AgentState::Leaving { waits_for: Vec::new() };
-        assert_eq!(became(leaving(), Some(&both)), AgentState::Leaving { waits_for: vec!["marathon".into()] });
-        assert_eq!(became(leaving(), Some(&us)), AgentState::Drained);
-        assert_eq!(became(leaving(), None), AgentState::Drained);
-        assert_eq!(became(AgentState::Active, Some(&both)), AgentState::Active);
+        let empty: Schedule = serde_json::from_str(r#"{"get_maintenance_schedule":{"schedule":{}}}"#).unwrap();
+        assert!(empty.get_maintenance_schedule.schedule.windows.is_empty());
     }
 }

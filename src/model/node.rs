@@ -224,22 +224,12 @@ pub enum AgentState {
     /// Its tasks end; those that have not are named.
     #[allow(missing_docs)]
     Draining { waits_for: Vec<Box<str>> },
-    /// Our maintenance schedule asked its frameworks to leave; those that have not are named. It can be taken back at any time.
-    #[allow(missing_docs)]
-    Leaving { waits_for: Vec<Box<str>> },
-    /// It runs no task, and gets no offers or is about to be unavailable by our maintenance schedule.
+    /// It gets no offers and runs no task.
     Drained,
     /// The master does not hear it.
     Unreachable,
     /// The master has given it up.
     Gone,
-}
-
-impl AgentState {
-    /// Whether its tasks are about to end.
-    pub const fn is_ending(&self) -> bool {
-        matches!(self, Self::Draining { .. } | Self::Leaving { .. })
-    }
 }
 
 /// What the Mesos master says of an agent.

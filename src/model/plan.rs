@@ -10,8 +10,11 @@ use super::node::Carries;
 use super::step::{Action, MaintenanceMode, StepKind};
 use super::unit::Timestamp;
 
-/// The form of [`Plan`] that this version writes. An older one is read; a newer one is refused by name.
-pub const FORM: u16 = 1;
+/// The newest form of [`Plan`] that this version knows. An older one is read; a newer one is refused by name.
+pub const FORM: u16 = 2;
+
+/// The form of a plan that works in one domain at a time: older versions know it too.
+pub const FIRST_FORM: u16 = 1;
 
 /// What somebody wants done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -174,7 +174,6 @@ impl Controller {
                 let state = match host.mesos {
                     Mesos::Active => AgentState::Active,
                     Mesos::Draining(_) => AgentState::Draining { waits_for: vec!["a framework".into()] },
-                    Mesos::Leaving(_) => AgentState::Leaving { waits_for: vec!["a framework".into()] },
                     Mesos::Drained => AgentState::Drained,
                 };
                 let agent = || host.agent.clone();

@@ -5,11 +5,10 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::controller::Controller;
-use super::host::{Host, Mesos};
+use super::host::Mesos;
 use super::site::Site;
 use crate::model::id::NodeName;
 use crate::model::step::{Action, Component};
-use crate::model::unit::Timestamp;
 use crate::sim::world::{Command, Id, Maintenance, MaintenanceCommand, Mode, PoolCommand, Scope};
 use crate::work::book::Run;
 
@@ -202,7 +201,9 @@ pub fn happen(fault: Fault, site: &mut Site, controller: &mut Controller) -> boo
                 Fault::DrainStuck => host.drain_stuck = true,
                 Fault::DrainEnds => {
                     host.drain_stuck = false;
-                    drain_ends(host, now);
+                    if host.mesos == Mesos::Draining(None) {
+                        host.mesos = Mesos::Draining(Some(now));
+                    }
                 }
                 Fault::ModuleMissing => {
                     let kernel = host.next_kernel.clone();
@@ -272,15 +273,6 @@ fn restore(site: &mut Site, fault: Fault) -> bool {
     any
 }
 
-/// A drain that would have gone on for ever comes to its end.
-fn drain_ends(host: &mut Host, now: Timestamp) {
-    match host.mesos {
-        Mesos::Draining(None) => host.mesos = Mesos::Draining(Some(now)),
-        Mesos::Leaving(None) => host.mesos = Mesos::Leaving(Some(now)),
-        _ => {}
-    }
-}
-
 /// Everything is mended from outside, for what must hold once faults stop.
 pub fn heal(site: &mut Site, controller: &mut Controller) {
     site.deaf_until = site.now();
@@ -288,7 +280,7 @@ pub fn heal(site: &mut Site, controller: &mut Controller) {
     site.loss = 0;
     controller.planted = false;
     let now = site.now();
-    let well = |host: &mut Host| {
+    let well = |host: &mut super::host::Host| {
         host.silent = false;
         host.broken = false;
         host.boots_old = false;
@@ -302,7 +294,9 @@ pub fn heal(site: &mut Site, controller: &mut Controller) {
         host.modules.insert(kernel);
     };
     site.hosts.values_mut().for_each(well);
-    site.hosts.values_mut().for_each(|host| drain_ends(host, now));
+    for host in site.hosts.values_mut().filter(|host| host.mesos == Mesos::Draining(None)) {
+        host.mesos = Mesos::Draining(Some(now));
+    }
     let devices: Vec<String> = site.world.devices.values().filter(|at| at.failed).map(|at| at.name.clone()).collect();
     for device in devices {
         let _ = site.world.return_device(&device);

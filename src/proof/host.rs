@@ -16,8 +16,6 @@ pub enum Mesos {
     Active,
     /// Until that moment, or for ever.
     Draining(Option<Timestamp>),
-    /// Its frameworks were asked to leave, and have done so at that moment, or never; it can be taken back at any time.
-    Leaving(Option<Timestamp>),
     Drained,
 }
 
@@ -111,7 +109,7 @@ impl Host {
     /// From when on time alone changes something on it.
     pub(super) fn goes_on_at(&self) -> Option<Timestamp> {
         let drained = match self.mesos {
-            Mesos::Draining(until) | Mesos::Leaving(until) => until,
+            Mesos::Draining(until) => until,
             Mesos::Active if self.open_volumes == 0 => Some(Timestamp::MIN_UTC),
             Mesos::Active | Mesos::Drained => None,
         };

@@ -311,11 +311,8 @@ impl Judge {
                 self.count("effect: drain");
                 self.never_controller(site, Some(node), now);
             }
-            Deed::Reactivated { ours, early, .. } => {
+            Deed::Reactivated { ours, .. } => {
                 self.count("effect: reactivate");
-                if *early {
-                    self.count("taken back while it left");
-                }
                 if !ours {
                     self.wrong("I11", now, format!("{step} reactivates an agent that somebody else deactivated"));
                 }

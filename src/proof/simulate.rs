@@ -51,8 +51,6 @@ pub struct Play {
     pub cancel_at: Option<u32>,
     /// Protection domains that the hosts are in, and that are worked on at once.
     pub domains: u32,
-    /// Agents of Mesos are drained by its maintenance schedule.
-    pub by_schedule: bool,
 }
 
 impl Play {
@@ -72,7 +70,6 @@ impl Play {
             removes: false,
             cancel_at: None,
             domains: 1,
-            by_schedule: false,
         }
     }
 
@@ -147,7 +144,6 @@ impl Stage {
     fn new(play: &Play) -> Result<Self, crate::work::journal::Broken> {
         let rng = ChaCha8Rng::seed_from_u64(play.seed);
         let mut site = Site::of_domains(play.domains, play.nodes, play.release, rng, play.seed);
-        site.by_schedule = play.by_schedule;
         if play.removes {
             site.free_last();
         }

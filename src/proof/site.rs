@@ -59,8 +59,6 @@ pub enum Deed {
         step: StepId,
         node: NodeName,
         ours: bool,
-        /// Not every task had left it.
-        early: bool,
     },
     Switched {
         step: StepId,
@@ -109,8 +107,6 @@ pub struct Site {
     pub deaf_until: Timestamp,
     /// Neither does the Mesos master.
     pub mesos_deaf_until: Timestamp,
-    /// Its maintenance schedule asks frameworks to leave, and no agent is drained by the master.
-    pub by_schedule: bool,
     /// Parts of orders, and of answers, that are lost, in percent.
     pub loss: u32,
     parcels: Vec<(Timestamp, u64, Parcel)>,
@@ -211,7 +207,6 @@ impl Site {
             rng,
             deaf_until: start,
             mesos_deaf_until: start,
-            by_schedule: false,
             loss: 0,
             parcels: Vec::new(),
             sent: 0,
@@ -248,9 +243,7 @@ impl Site {
     /// moves.
     pub fn is_at_work(&self) -> bool {
         let now = self.now();
-        let host = |host: &Host| {
-            host.working.is_some() || now < host.up_at || matches!(host.mesos, Mesos::Draining(_) | Mesos::Leaving(_))
-        };
+        let host = |host: &Host| host.working.is_some() || now < host.up_at || matches!(host.mesos, Mesos::Draining(_));
         let changes = |state: Maintenance| !matches!(state, Maintenance::None | Maintenance::In);
         let moves = self.world.pools.values().map(|pool| &pool.figures.moving).any(|moving| {
             let all =
@@ -456,7 +449,6 @@ impl Site {
             }
             Effect::Drain { agent } => {
                 let stuck_for_ever = |host: &Host| host.drain_stuck;
-                let by_schedule = self.by_schedule;
                 let Some(host) = self.hosts.values_mut().find(|host| host.agent == *agent) else {
                     return refused("no such agent");
                 };
@@ -464,8 +456,7 @@ impl Site {
                     return Answer::Unknown { why: "the master does not answer".into() };
                 }
                 if host.mesos == Mesos::Active {
-                    let until = (!stuck_for_ever(host)).then(|| now + TimeDelta::seconds(20));
-                    host.mesos = if by_schedule { Mesos::Leaving(until) } else { Mesos::Draining(until) };
+                    host.mesos = Mesos::Draining((!stuck_for_ever(host)).then(|| now + TimeDelta::seconds(20)));
                     host.drained_by_us = true;
                     self.deeds.push(Deed::Drained { step: step.clone(), node: host.name.clone() });
                 }
@@ -481,11 +472,10 @@ impl Site {
                 match host.mesos {
                     Mesos::Draining(_) => refused("agent is draining"),
                     Mesos::Active => Answer::AlreadySo,
-                    Mesos::Drained | Mesos::Leaving(_) => {
+                    Mesos::Drained => {
                         let ours = std::mem::take(&mut host.drained_by_us);
-                        let early = host.mesos != Mesos::Drained;
                         host.mesos = Mesos::Active;
-                        self.deeds.push(Deed::Reactivated { step: step.clone(), node: host.name.clone(), ours, early });
+                        self.deeds.push(Deed::Reactivated { step: step.clone(), node: host.name.clone(), ours });
                         Answer::Accepted
                     }
                 }

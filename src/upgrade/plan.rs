@@ -13,7 +13,7 @@ use super::{back, removal, vendor};
 use crate::model::cluster::{MdmMember, MdmRole, Sds};
 use crate::model::id::{AgentId, NodeName, PlanId};
 use crate::model::node::{AgentFacts, Carries, NodeFacts};
-use crate::model::plan::{Basis, FORM, Limits, Parallel, Plan, Request, Risk, Stage, Step, Task};
+use crate::model::plan::{Basis, FIRST_FORM, FORM, Limits, Parallel, Plan, Request, Risk, Stage, Step, Task};
 use crate::model::snapshot::Snapshot;
 use crate::model::step::{Action, Component, MaintenanceMode};
 use crate::model::unit::Timestamp;
@@ -212,7 +212,7 @@ pub fn plan(request: Request, fleet: &Fleet<'_>, habits: &Habits, parent: Option
     };
     let limits = Limits { maintenance_seconds: minutes, ..habits.limits.clone() };
     let plan = Plan {
-        form: FORM,
+        form: if stages.iter().any(|stage| stage.domains > 1) { FORM } else { FIRST_FORM },
         system: fleet.snapshot.system.clone(),
         request,
         made_at: now,

@@ -82,7 +82,7 @@ pub fn shown(facts: &Facts<'_>, task: &Task, state: &TaskState, action: &Action,
         }
         Action::Drain => match facts.agents.get(&task.node) {
             None => Shown::NotSeen,
-            Some(agent) if agent.begun_at > since && agent.state.is_ending() => Shown::Doing,
+            Some(agent) if agent.begun_at > since && matches!(agent.state, AgentState::Draining { .. }) => Shown::Doing,
             Some(agent) => told(agent.begun_at, since, agent.state == AgentState::Drained),
         },
         Action::Reactivate => match facts.agents.get(&task.node) {

@@ -150,9 +150,12 @@ async fn settle(config: &Path, server: &Server, what: &str) -> usize {
     // A log of its own: where the dead one served says nothing.
     fs::remove_file(config.with_file_name("log")).unwrap();
     let (process, begun) = (Process::start(config), Instant::now());
-    wait_for(&format!("both mails after {what}"), || told(server).then_some(())).await;
-    // The engine judged twice since then, and nothing waits: whatever had to be told was told.
     let log = || fs::read_to_string(config.with_file_name("log")).unwrap();
+    while !told(server) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what}: both mails did not come within 60 s: {}", log());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The engine judged twice since then, and nothing waits: whatever had to be told was told.
     let mut judged = BTreeSet::new();
     while judged.len() < 3 {
         let log = log();

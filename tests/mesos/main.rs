@@ -16,7 +16,6 @@ mod cluster;
 mod controller;
 mod crash;
 mod doctor;
-mod drains;
 mod failover;
 mod login;
 mod masters;
@@ -52,7 +51,6 @@ cases! {
     calls::what_cannot_be_launched_is_told_and_questions_are_answered,
     crash::a_controller_that_is_killed_at_any_effect_resumes_without_a_second_launch,
     crash::what_a_person_asked_of_the_framework_is_done_though_the_controller_is_killed_at_it,
-    drains::an_agent_is_left_by_its_frameworks_and_what_others_scheduled_stays,
     login::a_master_that_wants_a_login_gets_it_and_a_wrong_one_is_told,
     nodes::an_executor_is_fetched_checked_and_heard,
     nodes::tasks_follow_their_agents_whatever_happens_to_them,

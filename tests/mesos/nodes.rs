@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use scaleio_framework::mesos::operator::Operator;
 use scaleio_framework::model::framework::{FrameworkOrder, Registration};
-use scaleio_framework::model::id::SystemId;
+use scaleio_framework::model::id::{AgentId, SystemId};
+use scaleio_framework::model::node::AgentState;
 use scaleio_framework::model::offer::{Stays, Vote};
 use scaleio_framework::store::Disk;
 use serde_json::{Value, json};
@@ -62,6 +64,27 @@ pub(crate) async fn tasks_follow_their_agents_whatever_happens_to_them<S: Site>(
     let back = controller.task("agent1", "TASK_RUNNING").await;
     assert_eq!(back.task, first.task);
     eprintln!("story: an agent that was unreachable comes back with its task");
+
+    // While nobody is there to acknowledge the end of its task, it is named.
+    controller.end().await;
+    let mut operator = Operator::new(&mesos(addresses(&[&cluster.master()]), None)).unwrap();
+    let agent = AgentId::new(first.agent.as_str());
+    operator.drain(&agent, Duration::from_secs(1)).await.unwrap();
+    let blocked = until("the drain to wait for the end of the task", async || {
+        let agents = operator.agents().await.unwrap();
+        agents.into_iter().find(|seen| seen.id == agent && seen.state != AgentState::Active)
+    })
+    .await;
+    assert_eq!(blocked.state, AgentState::Draining { waits_for: vec!["scaleio".into()] });
+    let controller = start();
+    let drained = until("the drain to be over", async || {
+        let agents = operator.agents().await.unwrap();
+        agents.into_iter().find(|seen| seen.id == agent && seen.state == AgentState::Drained)
+    });
+    drained.await;
+    operator.reactivate(&agent).await.unwrap();
+    controller.task("agent1", "TASK_RUNNING").await;
+    eprintln!("story: a drain waits for a framework that is away, and names it");
 
     drain(&cluster, &controller, &first.agent.to_string()).await;
     let second = controller.task("agent1", "TASK_RUNNING").await;

@@ -1,5 +1,4 @@
-//! Are the promises kept where nodes of several protection domains are worked on at once, and where agents of Mesos are
-//! drained by its maintenance schedule?
+//! Are the promises kept where nodes of several protection domains are worked on at once?
 
 use std::collections::BTreeMap;
 
@@ -38,14 +37,6 @@ fn two_domains_are_worked_on_at_once_and_no_third_node() {
 fn whatever_goes_wrong_in_two_domains_no_promise_is_broken() {
     let counts = counted((0..200).map(|seed| two(seed, None)));
     for what in ["began beside another domain", "maintenance in two domains", "undone", "end: halted"] {
-        assert!(counts.get(what).is_some_and(|times| *times > 10), "{what}: {counts:#?}");
-    }
-}
-
-#[test]
-fn whatever_goes_wrong_where_the_schedule_of_mesos_drains_no_promise_is_broken() {
-    let counts = counted((0..500).map(|seed| Play { by_schedule: true, ..Play::of(seed, 5, 1000) }));
-    for what in ["effect: drain", "effect: reactivate", "taken back while it left", "end: done"] {
         assert!(counts.get(what).is_some_and(|times| *times > 10), "{what}: {counts:#?}");
     }
 }

@@ -39,6 +39,15 @@ fn replan(scene: &mut Scene, change: impl FnOnce(&mut Plan)) {
 }
 
 #[allow(clippy::too_many_lines)]
+/// The release of the task did not come up elsewhere.
+fn found_bad(scene: &mut Scene) {
+    let version = scene.task().steps.iter().find_map(|step| match &step.action {
+        Action::Apply { version, .. } => Some(version.clone()),
+        _ => None,
+    });
+    scene.write(Record::Quarantined { version: version.unwrap(), why: "it failed".into() });
+}
+
 fn cases() -> Vec<Case> {
     use Asked::{Admit, Step};
     use ReasonKind as R;
@@ -288,9 +297,6 @@ fn cases() -> Vec<Case> {
         case(R::DrainWaits, Step(K::EnterMaintenance), drained(), |s| {
             s.agent().state = AgentState::Draining { waits_for: vec!["marathon".into()] };
         }),
-        case(R::DrainWaits, Step(K::EnterMaintenance), drained(), |s| {
-            s.agent().state = AgentState::Leaving { waits_for: vec!["marathon".into()] };
-        }),
         case(R::ForeignSchedule, Admit, waiting(), |s| s.agent().scheduled_by_others = true),
         case(R::AgentForeign, Admit, waiting(), |s| s.agent().state = AgentState::Deactivated),
         case(R::AgentForeign, Step(K::Drain), waiting(), |s| s.agent().agent = AgentId::new("another")),
@@ -362,13 +368,9 @@ fn cases() -> Vec<Case> {
             s.array(|array| array.mdm.as_mut().unwrap().members[2].id = ObjectId::new("ff").into());
         }),
         case(R::BudgetSpent, Admit, waiting(), |s| s.write(Record::Halted { run: run_id(), why: "enough".into() })),
-        case(R::Quarantined, Step(K::Apply), within(), |s| {
-            let version = s.task().steps.iter().find_map(|step| match &step.action {
-                Action::Apply { version, .. } => Some(version.clone()),
-                _ => None,
-            });
-            s.write(Record::Quarantined { version: version.unwrap(), why: "it failed".into() });
-        }),
+        case(R::Quarantined, Admit, waiting(), found_bad),
+        case(R::Quarantined, Step(K::EnterMaintenance), drained(), found_bad),
+        case(R::Quarantined, Step(K::Apply), within(), found_bad),
         case(R::Regressed, Admit, waiting(), |s| {
             let (number, other) = s.other();
             s.write(Record::Began { run: run_id(), task: number });

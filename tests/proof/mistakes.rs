@@ -70,7 +70,7 @@ fn told(mistake: &str, faults: &[Fault], seed: u64) -> Vec<String> {
 }
 
 /// For each promise a mistake that breaks it, and what must go wrong meanwhile. Of I1 the MDM takes care in a world of
-/// one pool, of I8 the book and every agent; I17 is not judged (docs/proof.md).
+/// one pool, of I8 the book and every agent; what breaks L2 breaks I9 or I20 before; I17 is not judged (docs/proof.md).
 const PROMISES: &[(&str, &str, &[Fault])] = &[
     ("I2", "RebuildDisabled", &[RebuildOff]),
     ("I3", "put back blindly", &[Cancel, MdmFails, MdmReturns, MdmReturns]),
@@ -92,6 +92,7 @@ const PROMISES: &[(&str, &str, &[Fault])] = &[
     ("I20", "take for installed", &[Loss]),
     ("I21", "plan for the controller", &[]),
     ("L1", "undo nothing", &[Cancel, BrokenPackage]),
+    ("L3", "explain nothing", &[MdmFailover]),
 ];
 
 #[test]

@@ -105,7 +105,7 @@ impl Site {
     /// Steps of agents come to their end, and drains too.
     pub(super) fn carry_on(&mut self, node: &NodeName, now: Timestamp) {
         let Some(host) = self.hosts.get_mut(node) else { return };
-        if let Mesos::Draining(Some(until)) | Mesos::Leaving(Some(until)) = host.mesos
+        if let Mesos::Draining(Some(until)) = host.mesos
             && now >= until
         {
             host.mesos = Mesos::Drained;

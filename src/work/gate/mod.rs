@@ -144,6 +144,7 @@ impl Ask<'_> {
         match action {
             Action::Stage { .. } => node::is_heard(self, &mut holds),
             Action::Drain => {
+                self.brings_nothing_bad(&mut holds);
                 if self.stops_sds() {
                     storage::may_enter(self, &mut holds);
                 }
@@ -155,6 +156,7 @@ impl Ask<'_> {
                 work::alerts(self, &mut holds);
             }
             Action::EnterMaintenance { mode } => {
+                self.brings_nothing_bad(&mut holds);
                 mdm::is_well(self, &mut holds);
                 storage::may_enter(self, &mut holds);
                 storage::mode_fits(self, *mode, &mut holds);
@@ -165,9 +167,7 @@ impl Ask<'_> {
                 self.may_stop(components, &mut holds);
                 node::is_staged(self, version, components, &mut holds);
                 node::order_of_components(self, version, components, &mut holds);
-                if self.book.quarantined.contains_key(version) {
-                    holds.push(Reason::Quarantined { version: version.clone() });
-                }
+                self.brings_nothing_bad(&mut holds);
             }
             // Asked as long as somebody works there. That the member of the MDM cluster is away is what it was made for.
             Action::Handwork => {
@@ -268,6 +268,17 @@ impl Ask<'_> {
         let mut holds = Holds::new();
         storage::is_resynced(self, &mut holds);
         holds.gate(self)
+    }
+
+    /// No release of the task was found bad, at another node perhaps since it began: nobody is taken out for that.
+    fn brings_nothing_bad(&self, holds: &mut Holds) {
+        for step in &self.task.steps {
+            if let Action::Apply { version, .. } = &step.action
+                && self.book.quarantined.contains_key(version)
+            {
+                holds.push(Reason::Quarantined { version: version.clone() });
+            }
+        }
     }
 
     fn may_stop(&self, components: &[Component], holds: &mut Holds) {

@@ -37,7 +37,6 @@ const fn word(state: &AgentState) -> &'static str {
         AgentState::Active => "active",
         AgentState::Deactivated => "deactivated",
         AgentState::Draining { .. } => "draining",
-        AgentState::Leaving { .. } => "leaving",
         AgentState::Drained => "drained",
         AgentState::Unreachable => "unreachable",
         AgentState::Gone => "gone",
@@ -87,9 +86,6 @@ pub(super) fn may_begin(ask: &Ask<'_>, holds: &mut Holds) {
                     is_staged(ask, version, components, holds);
                 }
                 order_of_components(ask, version, components, holds);
-                if ask.book.quarantined.contains_key(version) {
-                    holds.push(Reason::Quarantined { version: version.clone() });
-                }
             }
             // A server is not drained and taken into maintenance for what cannot be put back there.
             Action::Rollback { version, components } => clients_are_back(ask, version, components, holds),
@@ -98,6 +94,7 @@ pub(super) fn may_begin(ask: &Ask<'_>, holds: &mut Holds) {
             _ => {}
         }
     }
+    ask.brings_nothing_bad(holds);
 }
 
 /// The packages were checked on the node, and nothing is half-installed there.
@@ -206,9 +203,7 @@ pub(super) fn is_drained(ask: &Ask<'_>, holds: &mut Holds) {
             holds.push(Reason::NotDrained { node: ask.task.node.clone(), state: state.into() });
         }
     }
-    if let Some(AgentState::Draining { waits_for } | AgentState::Leaving { waits_for }) =
-        ask.agent().map(|agent| &agent.state)
-    {
+    if let Some(AgentState::Draining { waits_for }) = ask.agent().map(|agent| &agent.state) {
         for framework in waits_for {
             holds.push(Reason::DrainWaits { framework: framework.clone() });
         }

@@ -542,3 +542,6 @@ fn told_of(record: &Record, is_server: bool, why: Vec<Why>) -> NodeRollout {
         preflight: record.preflight.as_ref().map(|checked| Arc::clone(&checked.rows)).unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;
