@@ -1,5 +1,6 @@
 //! All that is known of runs, tasks and obligations: the sum of the records.
 
+mod answered;
 mod before;
 mod bounds;
 
@@ -71,9 +72,13 @@ pub struct TaskState {
     pub touched: BTreeMap<StepKind, Timestamp>,
     /// How many orders of each kind may still arrive: they were not answered, or their effect was not seen yet.
     pub adrift: BTreeMap<StepKind, u32>,
-    /// The MDM said that it ends the maintenance: one that is seen after that is somebody else's.
+    /// The MDM said that it ends the maintenance, or refused the last order to begin it after the task was given up: one
+    /// that is seen after that is somebody else's.
     #[serde(default)]
     pub left: bool,
+    /// Place and attempt of the last order to begin a maintenance, until that is confirmed.
+    #[serde(default)]
+    pub entering: Option<(u32, u32)>,
     /// The boot id of the host when the last order was given to its agent.
     pub boot_id: Option<Box<str>>,
     /// Since when all has been well, in a soak.
@@ -328,6 +333,9 @@ impl Book {
                 state.refused = None;
                 state.touched.insert(touched_by(effect), at);
                 *state.adrift.entry(touched_by(effect)).or_default() += 1;
+                if touched_by(effect) == StepKind::EnterMaintenance {
+                    state.entering = Some((step.place, step.attempt));
+                }
                 if let Effect::Order { boot_id, .. } = effect {
                     state.boot_id = Some(boot_id.clone());
                 }
@@ -337,40 +345,16 @@ impl Book {
             Record::Answered { step, answer } => {
                 let kind = self.kind_at_hand(&step.run, step.task);
                 let (_, state) = self.task(&step.run, step.task, "an answer", |_| true)?;
-                let accepted = matches!(answer, Answer::Accepted | Answer::AlreadySo);
-                state.left |= accepted && state.place == step.place && kind == Some(StepKind::ExitMaintenance);
-                // An answer to an order that was overtaken says nothing of the step at hand.
-                let awaited = state.ordered() == Some(step.attempt);
-                if state.standing.in_work() && state.place == step.place && awaited {
-                    // Whoever answers has the order; a second answer is about the same one.
-                    if matches!(state.step, StepState::Intended { .. })
-                        && !matches!(answer, Answer::Unknown { .. })
-                        && let Some(orders) = kind.and_then(|kind| state.adrift.get_mut(&kind))
-                    {
-                        *orders = orders.saturating_sub(1);
-                    }
-                    match answer {
-                        Answer::Accepted | Answer::AlreadySo => {
-                            if let StepState::Intended { at: intended, attempt } = state.step {
-                                // Counted from the intention: what is seen from then on may show the effect. What an
-                                // agent says only after it took the order, though: before that, its host is as it was.
-                                let for_agent = kind.is_some_and(StepKind::is_for_agent);
-                                let at = if for_agent { at } else { intended };
-                                state.step = StepState::Applied { at, attempt };
-                            }
-                        }
-                        Answer::Refused { .. } | Answer::Failed { .. } => {
-                            state.step = StepState::Pending;
-                            state.refused = Some((at, answer.clone()));
-                        }
-                        Answer::Unknown { .. } => {}
-                    }
+                if state.answered(kind, step, answer, at) {
                     self.changed_at = Some(at);
                 }
             }
             Record::Confirmed { run, task, place } => {
                 let action = self.action_at_hand(run, *task);
                 let (planned, state) = self.at_place(run, *task, *place, "a confirmation")?;
+                if let Some(Action::EnterMaintenance { .. }) = &action {
+                    state.entering = None;
+                }
                 match &action {
                     // In instant maintenance what lies on the node is frozen, until it was copied back.
                     Some(Action::EnterMaintenance { mode: MaintenanceMode::Instant }) => {

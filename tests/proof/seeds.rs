@@ -18,7 +18,7 @@ const NODES: u32 = 5;
 const EVENTS: u32 = 2000;
 
 /// Seeds that once found something, and a few that are always played.
-const KNOWN: [u64; 22] = [
+const KNOWN: [u64; 23] = [
     1,
     2,
     3,
@@ -41,6 +41,7 @@ const KNOWN: [u64; 22] = [
     1_300_033_248,
     1_700_062_309,
     2_000_027_964,
+    2_600_637_191,
 ];
 
 /// What must have happened in a share this large, or the proof has become quiet.

@@ -28,6 +28,7 @@ impl TaskState {
             touched: BTreeMap::new(),
             adrift: BTreeMap::new(),
             left: false,
+            entering: None,
             boot_id: None,
             well_since: None,
             overdue: None,
