@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -85,7 +85,13 @@ struct Ends(Child);
 
 impl Drop for Ends {
     fn drop(&mut self) {
-        drop(self.0.stdin.take());
+        // Whoever hears it ends what it started; a kill would leave that behind.
+        if self.0.stdin.take().is_some() {
+            let begun = Instant::now();
+            while matches!(self.0.try_wait(), Ok(None)) && begun.elapsed() < Duration::from_secs(30) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
         // Gone already is as good.
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -167,7 +173,7 @@ fn its_command_starts_a_controller_on_that_port_which_passes_its_health_check_an
     let begun = Instant::now();
     while curl.output().unwrap().stdout != b"200" {
         assert!(begun.elapsed() < PATIENCE, "the health check does not pass: {}", said(port));
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
     }
 
     // What looks at the store takes it from nobody.
