@@ -218,10 +218,9 @@ pub struct Sds {
     pub oscillating: Vec<OscillatingCounter>,
 }
 
-#[cfg(test)]
 impl StoragePool {
     /// One of which nothing is known but that it is there.
-    pub(crate) fn unknown(id: StoragePoolId) -> Self {
+    pub fn unknown(id: StoragePoolId) -> Self {
         Self {
             id,
             name: None,

@@ -73,6 +73,9 @@ pub enum MaintenanceMode {
 }
 
 impl MaintenanceMode {
+    /// Every mode.
+    pub const ALL: [Self; 2] = [Self::Instant, Self::Protected];
+
     /// Its name in configuration and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,11 +83,6 @@ impl MaintenanceMode {
             Self::Protected => "protected",
         }
     }
-}
-
-impl MaintenanceMode {
-    /// Every mode.
-    pub const ALL: [Self; 2] = [Self::Instant, Self::Protected];
 
     /// The mode of this name.
     pub fn named(word: &str) -> Option<Self> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use crate::model::cluster::{
-    Device, Mapping, MdmAlert, MdmCluster, MdmMember, MdmRole, PoolPolicies, ProtectionDomain, Sdc, Sds, SdsAddress,
-    StoragePool, System, Volume,
+    Device, Mapping, MdmAlert, MdmCluster, MdmMember, MdmRole, ProtectionDomain, Sdc, Sds, SdsAddress, StoragePool,
+    System, Volume,
 };
 use crate::model::id::{ObjectId, SystemId};
 use crate::model::snapshot::{Keyed, Part, Snapshot, Table};
@@ -230,20 +230,12 @@ fn domain(domain: &world::Domain) -> ProtectionDomain {
 
 fn pool(pool: &world::Pool) -> StoragePool {
     StoragePool {
-        id: id(pool.id),
         name: Some(pool.name.as_str().into()),
         domain: Some(id(pool.domain)),
-        media: None,
-        layout: None,
         spare: Some(Ratio::from_percent(pool.spare_percent as f64)),
         rebuild_enabled: Some(pool.rebuild_enabled),
         rebalance_enabled: Some(pool.rebalance_enabled),
-        zero_padding: None,
-        checksum: None,
-        usage: None,
-        capacity_alert_high: None,
-        capacity_alert_critical: None,
-        policies: PoolPolicies::default(),
+        ..StoragePool::unknown(id(pool.id))
     }
 }
 

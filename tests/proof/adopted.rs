@@ -23,24 +23,17 @@ use scaleio_framework::work::facts::Policy;
 use scaleio_framework::work::record::{Duty, Effect, Obligation, Record};
 
 use crate::scene::{Scene, fleet, run_id};
-use crate::seeds::kept;
+use crate::seeds::counted;
 
 /// So often each of these came, in the stories of so many seeds.
-fn counted(seeds: u64, faults: &[Fault], what: &[&str]) -> Vec<u64> {
-    let mut counts = vec![0; what.len()];
-    for seed in 0..seeds {
-        let outcome = Play { only: Some(faults.to_vec()), ..Play::of(seed, 5, 1000) }.run();
-        kept(&outcome, &format!("seed {seed}"));
-        for (count, what) in counts.iter_mut().zip(what) {
-            *count += outcome.counts.get(*what).copied().unwrap_or_default();
-        }
-    }
-    counts
+fn came(seeds: u64, faults: &[Fault], what: &[&str]) -> Vec<u64> {
+    let counts = counted((0..seeds).map(|seed| Play { only: Some(faults.to_vec()), ..Play::of(seed, 5, 1000) }));
+    what.iter().map(|what| counts.get(*what).copied().unwrap_or_default()).collect()
 }
 
 #[test]
 fn what_is_handed_over_is_ended() {
-    let over = counted(40, &[ForeignEnter, Adopt], &["taken over", "taken over and ended"]);
+    let over = came(40, &[ForeignEnter, Adopt], &["taken over", "taken over and ended"]);
     assert!(over[0] > 20 && over[1] == over[0], "{over:?}");
 }
 
@@ -62,7 +55,7 @@ fn whatever_goes_wrong_after_it_was_handed_over_no_promise_is_broken() {
         Cancel,
         GatewayDeaf,
     ];
-    let over = counted(300, &faults, &["taken over", "ended by others", "death: AfterEffect"]);
+    let over = came(300, &faults, &["taken over", "ended by others", "death: AfterEffect"]);
     assert!(over.iter().all(|count| *count > 5), "{over:?}");
 }
 

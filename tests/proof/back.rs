@@ -15,7 +15,7 @@ use scaleio_framework::model::step::{Action, Component, MaintenanceMode, StepId,
 use scaleio_framework::model::version::ProductVersion;
 use scaleio_framework::proof::controller::Controller;
 use scaleio_framework::proof::fault::Fault;
-use scaleio_framework::proof::simulate::{Outcome, Play};
+use scaleio_framework::proof::simulate::Play;
 use scaleio_framework::proof::site::Site;
 use scaleio_framework::sim::Release;
 use scaleio_framework::sim::world::Upgrade;
@@ -29,17 +29,13 @@ use scaleio_framework::work::record::{Duty, Effect, Obligation, Record};
 use scaleio_framework::work::undo::{Cause, undo};
 
 use crate::scene::{Asked, Scene, each, fleet, run_id};
-use crate::seeds::kept;
+use crate::seeds::counted;
 
 /// Plays it for some seeds; gives how often nodes were sent back, and how often that became impossible meanwhile.
 fn sent_back(seeds: std::ops::Range<u64>, events: u32, play: impl Fn(Play) -> Play) -> (u64, u64) {
-    let story = |seed| {
-        let outcome: Outcome = play(Play { goes_back: true, ..Play::of(seed, 5, events) }).run();
-        kept(&outcome, &format!("seed {seed}"));
-        let count = |what| outcome.counts.get(what).copied().unwrap_or_default();
-        (count("effect: back"), count("fault: Finalised"))
-    };
-    seeds.map(story).fold((0, 0), |all, story| (all.0 + story.0, all.1 + story.1))
+    let counts = counted(seeds.map(|seed| play(Play { goes_back: true, ..Play::of(seed, 5, events) })));
+    let count = |what| counts.get(what).copied().unwrap_or_default();
+    (count("effect: back"), count("fault: Finalised"))
 }
 
 #[test]

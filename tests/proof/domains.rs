@@ -1,24 +1,9 @@
 //! Are the promises kept where nodes of several protection domains are worked on at once?
 
-use std::collections::BTreeMap;
-
 use scaleio_framework::proof::fault::Fault;
 use scaleio_framework::proof::simulate::Play;
 
-use crate::seeds::kept;
-
-/// So often each thing came in the stories of these seeds.
-fn counted(plays: impl Iterator<Item = Play>) -> BTreeMap<String, u64> {
-    let mut counts = BTreeMap::new();
-    for play in plays {
-        let outcome = play.run();
-        kept(&outcome, &format!("{play:?}"));
-        for (what, times) in outcome.counts {
-            *counts.entry(what).or_default() += times;
-        }
-    }
-    counts
-}
+use crate::seeds::counted;
 
 /// Twenty hosts in two domains.
 fn two(seed: u64, only: Option<Vec<Fault>>) -> Play {

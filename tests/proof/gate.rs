@@ -38,7 +38,6 @@ fn replan(scene: &mut Scene, change: impl FnOnce(&mut Plan)) {
     scene.open(plan, approval);
 }
 
-#[allow(clippy::too_many_lines)]
 /// The release of the task did not come up elsewhere.
 fn found_bad(scene: &mut Scene) {
     let version = scene.task().steps.iter().find_map(|step| match &step.action {
@@ -48,6 +47,7 @@ fn found_bad(scene: &mut Scene) {
     scene.write(Record::Quarantined { version: version.unwrap(), why: "it failed".into() });
 }
 
+#[allow(clippy::too_many_lines)]
 fn cases() -> Vec<Case> {
     use Asked::{Admit, Step};
     use ReasonKind as R;

@@ -262,7 +262,8 @@ fn so_many_are_in_work_as_their_stage_allows() {
     assert!(together(Parallel::FaultSet, 2, true));
     assert!(!together(Parallel::FaultSet, 2, false));
     assert!(!together(Parallel::FaultSet, 1, true));
-    // In two domains: the domains of the two others in work, and whether the last one is a member of the MDM cluster.
+    // In two domains: the domains of the two others in work, and whether the one that is asked for is a member of the MDM
+    // cluster.
     let apart = |domains: u32, others: [&str; 2], is_member: bool| {
         let scene = Scene::waiting();
         let number = scene.number as usize;

@@ -83,6 +83,19 @@ pub(crate) fn kept(outcome: &Outcome, what: &str) {
     assert!(promises.is_empty(), "{what}: {promises:#?}\n{}", outcome.story.join("\n"));
 }
 
+/// So often each thing came in these stories, in which no promise is broken.
+pub(crate) fn counted(plays: impl IntoIterator<Item = Play>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for play in plays {
+        let outcome = play.run();
+        kept(&outcome, &format!("{play:?}"));
+        for (what, times) in outcome.counts {
+            *counts.entry(what).or_default() += times;
+        }
+    }
+    counts
+}
+
 #[test]
 fn promises_are_kept_while_everything_goes_wrong() {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
